@@ -1,0 +1,180 @@
+"""Between cell texts and typed columns, as a column's schema says. Refuses rather than repairs; never puts a cell into a message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.dataset import Marks, Table
+from manikin.data.errors import DataError
+from manikin.data.schema import Column, Kind, Storage, TableSchema
+
+HEADER_LINES = 1  # row numbers in messages count as a spreadsheet does: the header is row 1
+
+
+def parse_table(texts: pd.DataFrame, schema: TableSchema, *, where: str = "The data") -> Table:
+    """Typed columns from cell texts.
+
+    Parameters
+    ----------
+    texts : object columns of str, empty string where the cell is empty; it has every column of the schema.
+    where : how a message names the source, for example the file's path.
+
+    Raises
+    ------
+    DataError : a column is missing, or a cell does not fit its column's kind; the message names column and row.
+    """
+    absent = [name for name in schema.names if name not in texts.columns]
+    if absent:
+        raise DataError(f"{where} has no column {', '.join(map(repr, absent))}, which the schema names. Correct one of the two.")
+    columns: dict[str, Any] = {}
+    marks: dict[str, Marks] = {}
+    for column in schema:
+        series = texts[column.name]
+        mark = missing_marks(series, column)
+        columns[column.name] = _typed(series, mark, column, where)
+        if mark.any():
+            marks[column.name] = mark
+    return Table(pd.DataFrame(columns, index=pd.RangeIndex(len(texts))), marks)
+
+
+def missing_marks(texts: pd.Series, column: Column) -> Marks:
+    """Which of the column's missing codes each cell text is, counted from 1; 0 where it is a value. int8 (n_rows,)."""
+    mark = np.zeros(len(texts), dtype=np.int8)
+    values = texts.to_numpy(dtype=object)
+    for i, code in enumerate(column.missing, start=1):
+        mark[values == code.value] = i
+        if column.kind.is_number and code.value not in ("",) and _is_number(code.value):
+            mark[(mark == 0) & (pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float) == float(code.value))] = i
+    return mark
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _typed(series: pd.Series, mark: Marks, column: Column, where: str) -> Any:
+    present = mark == 0
+    if column.kind.is_number:
+        values = np.full(len(series), np.nan)
+        numbers = pd.to_numeric(series[present], errors="coerce").to_numpy(dtype=float)
+        values[present] = numbers
+        _refuse(present & ~np.isfinite(values), column, "is not a number", where)
+        return values
+    if column.kind.is_time:
+        times = pd.Series(np.full(len(series), np.datetime64("NaT"), dtype="datetime64[us]"))
+        parsed = pd.to_datetime(series[present], format=column.time_format or "ISO8601", errors="coerce")
+        times[present] = parsed.to_numpy(dtype="datetime64[us]")
+        _refuse(present & times.isna().to_numpy(), column, f"is not a {column.kind} of the format {column.time_format}", where)
+        return times
+    texts = series.to_numpy(dtype=object).copy()
+    texts[~present] = None
+    if column.kind.is_discrete:
+        return categories(texts, column)
+    return pd.Series(texts, dtype=object)
+
+
+def categories(texts: npt.NDArray[np.object_], column: Column) -> pd.Categorical:
+    """A category of the texts; the schema's levels first and in their order, then others found, sorted."""
+    found = pd.unique(pd.Series(texts, dtype=object).dropna())
+    levels = list(column.levels or ())
+    known = set(levels)
+    return pd.Categorical(texts, categories=levels + sorted(text for text in found if text not in known))
+
+
+def _refuse(bad: npt.NDArray[np.bool_], column: Column, what: str, where: str) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0]) + 1 + HEADER_LINES
+        others = f" (and {int(bad.sum()) - 1} more rows)" if bad.sum() > 1 else ""
+        raise DataError(
+            f"{where}, column {column.name!r}, row {row}{others}: the cell {what}, but the schema says {column.kind}. "
+            "Correct the cell, name it under `missing`, or change the column's kind in the schema."
+        )
+
+
+def texts_of(table: Table, schema: TableSchema) -> pd.DataFrame:
+    """Cell texts from typed columns: numbers at the column's own resolution, missing cells as their own codes."""
+    columns = {column.name: column_texts(table, column) for column in schema}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def column_texts(table: Table, column: Column) -> npt.NDArray[np.object_]:
+    """The cell texts of one column, object (n_rows,)."""
+    series = table.frame[column.name]
+    mark = table.mark(column.name)
+    present = mark == 0
+    out = np.full(len(series), "", dtype=object)
+    if column.kind.is_number:
+        out[present] = number_texts(series.to_numpy(dtype=float)[present], column)
+    elif column.kind.is_time:
+        out[present] = time_texts(series[present], column)
+    else:
+        out[present] = series.to_numpy(dtype=object)[present]
+    for i, code in enumerate(column.missing, start=1):
+        out[mark == i] = code.value
+    return out
+
+
+def number_texts(values: npt.NDArray[np.float64], column: Column) -> npt.NDArray[np.object_]:
+    """Numbers as texts: integers without a point, others in their shortest form at the column's decimals."""
+    unique, inverse = np.unique(values, return_inverse=True)
+    if column.storage is Storage.INTEGER:
+        texts = [str(int(value)) for value in unique]
+    else:
+        decimals = 15 if column.decimals is None else column.decimals
+        texts = [repr(round(float(value), decimals)) for value in unique]
+    return np.array(texts, dtype=object)[inverse] if len(texts) else np.empty(0, dtype=object)
+
+
+def time_texts(series: pd.Series, column: Column) -> npt.NDArray[np.object_]:
+    """Times as texts in the column's own format; ISO 8601 where it has none."""
+    default = "%Y-%m-%d" if column.kind is Kind.DATE else "%Y-%m-%d %H:%M:%S"
+    pattern = column.time_format if column.time_format and column.time_format != "ISO8601" else default
+    return series.dt.strftime(pattern).to_numpy(dtype=object)
+
+
+def to_plain(table: Table, schema: TableSchema) -> pd.DataFrame:
+    """The table in plain pandas dtypes, as a user's own frame would be: Int64 where whole numbers have gaps, sentinel numbers given back."""
+    columns = {column.name: _plain(table, column) for column in schema}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def _plain(table: Table, column: Column) -> Any:
+    series, mark = table.frame[column.name], table.mark(column.name)
+    if column.kind.is_number and column.storage is not Storage.TEXT:
+        values = series.to_numpy(dtype=float).copy()
+        for i, code in enumerate(column.missing, start=1):
+            if _is_number(code.value):
+                values[mark == i] = float(code.value)
+        if column.storage is Storage.REAL:
+            return values
+        gaps = np.isnan(values)
+        whole = np.where(gaps, 0, values).astype(np.int64)
+        return pd.arrays.IntegerArray(whole, gaps) if gaps.any() else whole
+    if column.kind.is_time and column.storage is Storage.TIMESTAMP:
+        return series
+    texts = column_texts(table, column)
+    if column.storage in (Storage.INTEGER, Storage.REAL, Storage.BOOLEAN):
+        return _unstored(texts, mark, column)
+    texts[(mark > 0) & (texts == "")] = None
+    return texts
+
+
+def _unstored(texts: npt.NDArray[np.object_], mark: Marks, column: Column) -> Any:
+    """Discrete levels that were stored as numbers or booleans, given back as such."""
+    gaps = (mark > 0) & np.array([not _is_number(text) for text in texts], dtype=bool)
+    if column.storage is Storage.BOOLEAN:
+        truth = np.array([text in ("True", "true", "1") for text in texts], dtype=bool)
+        return pd.arrays.BooleanArray(truth, mark > 0) if (mark > 0).any() else truth
+    numbers = np.array([np.nan if gap else float(text) for text, gap in zip(texts, gaps, strict=True)])
+    if column.storage is Storage.REAL:
+        return numbers
+    whole = np.where(gaps, 0, numbers).astype(np.int64)
+    return pd.arrays.IntegerArray(whole, gaps) if gaps.any() else whole

@@ -1,0 +1,189 @@
+"""Tables keyed to patients, as typed columns beside the codes of their missing cells. Knows nothing of files.
+
+Inside, a number is float64, a time datetime64[us], a discrete level a pandas category of strings, text an object; a cell without a
+value is NaN/NaT/None, and `marks` says which of the column's missing codes it holds, so that "?" and "not applicable" stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.errors import DataError
+from manikin.data.schema import Role, Schema, TableSchema
+from manikin.data.seeds import generator
+
+Marks = npt.NDArray[np.int8]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table's cells.
+
+    Attributes
+    ----------
+    frame : typed columns (n_rows, n_columns), named and ordered as in the schema, index 0 … n_rows - 1.
+    marks : for each column with missing cells, int8 (n_rows,): 0 where there is a value, i where the cell holds the column's
+        i-th missing code (counted from 1). A column without missing cells has no entry.
+    """
+
+    frame: pd.DataFrame
+    marks: Mapping[str, Marks] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def mark(self, name: str) -> Marks:
+        """Which missing code each cell of a column holds, 0 where there is a value, int8 (n_rows,)."""
+        found = self.marks.get(name)
+        return np.zeros(len(self.frame), dtype=np.int8) if found is None else found
+
+    def take(self, rows: npt.NDArray[Any]) -> Table:
+        """The table of these rows (positions or a boolean mask), in this order."""
+        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        frame = self.frame.iloc[positions].reset_index(drop=True)
+        return Table(frame, {name: mark[positions] for name, mark in self.marks.items()})
+
+    def only(self, names: Sequence[str]) -> Table:
+        """The table of some of its columns."""
+        return Table(self.frame[list(names)], {name: self.marks[name] for name in names if name in self.marks})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One or several tables of the same patients, with their schema.
+
+    A *record* is one patient with all her rows: the unit of splitting and of privacy. Without a patient key each row is a record.
+    `native` names the kind of frame the user brought ("pandas", "polars", "pyarrow"), in which `to_native` gives it back.
+    """
+
+    tables: Mapping[str, Table]
+    schema: Schema
+    native: str = "pandas"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def table(self) -> Table:
+        """The one table of a flat data set."""
+        return self.tables[self.schema.only.name]
+
+    @property
+    def columns(self) -> TableSchema:
+        """The schema of the one table of a flat data set."""
+        return self.schema.only
+
+    @cached_property
+    def records(self) -> npt.NDArray[np.int64]:
+        """The record each row of the flat table belongs to, int64 (n_rows,), numbered 0 … n_records - 1 in order of appearance."""
+        keys = self.columns.with_role(Role.PATIENT_KEY)
+        if not keys:
+            return np.arange(len(self), dtype=np.int64)
+        codes, _ = pd.factorize(self.table.frame[keys[0].name], use_na_sentinel=False)
+        return codes.astype(np.int64)
+
+    @property
+    def n_records(self) -> int:
+        """Number of patients (of rows, where there is no patient key)."""
+        return int(self.records.max()) + 1 if len(self) else 0
+
+    def take(self, rows: npt.NDArray[Any]) -> Dataset:
+        """The flat data set of these rows."""
+        return self.with_table(self.table.take(rows))
+
+    def subset(self, records: npt.NDArray[np.int64]) -> Dataset:
+        """All rows of these records, in file order."""
+        return self.take(np.flatnonzero(np.isin(self.records, records)))
+
+    def only(self, names: Sequence[str]) -> Dataset:
+        """The flat data set of some of its columns, in schema order."""
+        schema = self.columns.only(names)
+        return Dataset({schema.name: self.table.only(schema.names)}, Schema((schema,)), self.native)
+
+    def with_table(self, table: Table) -> Dataset:
+        """A flat data set with the same schema and other rows."""
+        return Dataset({self.columns.name: table}, self.schema, self.native)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The flat table in plain dtypes: whole numbers as integers, times as times, everything else as it came."""
+        from manikin.data.cells import to_plain
+
+        return to_plain(self.table, self.columns)
+
+    def to_native(self) -> Any:
+        """The flat table as the kind of frame the user brought (pandas, polars or pyarrow)."""
+        frame = self.to_pandas()
+        if self.native == "pandas":
+            return frame
+        import narwhals as nw
+
+        arrow = nw.from_native(frame, eager_only=True).to_arrow()
+        return arrow if self.native == "pyarrow" else nw.from_arrow(arrow, backend=self.native).to_native()
+
+    def _repr_html_(self) -> str:
+        from manikin.data.display import dataset_html
+
+        return dataset_html(self)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {len(t)} rows x {t.frame.shape[1]} columns" for name, t in self.tables.items())
+        return f"Dataset({sizes})"
+
+
+def flat(table: Table, schema: TableSchema, native: str = "pandas") -> Dataset:
+    """A data set of one table."""
+    return Dataset({schema.name: table}, Schema((schema,)), native)
+
+
+def concat(parts: Sequence[Dataset]) -> Dataset:
+    """The rows of several flat data sets of one schema, one after the other."""
+    if not parts:
+        raise DataError("There is nothing to put together: no data set was given.")
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].columns.names
+    columns: dict[str, Any] = {}
+    for name in names:
+        series = [part.table.frame[name] for part in parts]
+        if isinstance(series[0].dtype, pd.CategoricalDtype):
+            columns[name] = pd.api.types.union_categoricals([s.array for s in series], ignore_order=True)
+        else:
+            columns[name] = pd.concat(series, ignore_index=True)
+    marked = {name for part in parts for name in part.table.marks}
+    marks = {name: np.concatenate([part.table.mark(name) for part in parts]) for name in names if name in marked}
+    return parts[0].with_table(Table(pd.DataFrame(columns), marks))
+
+
+def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Splits by patient into train and holdout: no patient has rows on both sides.
+
+    Parameters
+    ----------
+    holdout : share of the patients held out, in (0, 1).
+
+    Raises
+    ------
+    DataError : with fewer than two patients.
+    """
+    if data.n_records < 2:
+        raise DataError(f"A split needs at least 2 patients; there is {data.n_records}. Bring more rows.")
+    order = generator(seed, "split").permutation(data.n_records)
+    n_train = min(max(round((1 - holdout) * data.n_records), 1), data.n_records - 1)
+    chosen = np.zeros(data.n_records, dtype=bool)
+    chosen[order[:n_train]] = True
+    inside = chosen[data.records]
+    return data.take(inside), data.take(~inside)
+
+
+def batches(n_rows: int, size: int) -> Iterator[slice]:
+    """Slices that cover 0 … n_rows in steps of `size`."""
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))

@@ -1,0 +1,253 @@
+"""What is known about a table: its columns, their kinds and roles, and the rules that bind them. Knows nothing of files or values.
+
+A fact is `data` when it was learned from the patients' table and `declared` when a person says that it is public knowledge (a code
+book, a protocol). Under differential privacy only declared facts are free; and a level that is declared is released however rare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from manikin.data.errors import SchemaError
+from manikin.data.rules import Rule
+
+DEFAULT_MIN_PATIENTS = 11  # the small-cell convention of CMS and others: counts below 11 are not shown
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    CONTINUOUS = "continuous"
+    COUNT = "count"
+    CATEGORICAL = "categorical"
+    ORDINAL = "ordinal"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+    DURATION = "duration"
+    CODE = "code"
+    CODE_SET = "code_set"
+    IDENTIFIER = "identifier"
+    TEXT = "text"
+
+    @property
+    def is_number(self) -> bool:
+        """Numbers are held as float64 with NaN where missing."""
+        return self in (Kind.CONTINUOUS, Kind.COUNT, Kind.DURATION)
+
+    @property
+    def is_time(self) -> bool:
+        """Times are held as datetime64[us] with NaT where missing."""
+        return self in (Kind.DATE, Kind.DATETIME)
+
+    @property
+    def is_discrete(self) -> bool:
+        """Levels are held as a pandas category of strings, missing where missing."""
+        return self in (Kind.CATEGORICAL, Kind.ORDINAL, Kind.BOOLEAN, Kind.CODE)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether generators learn the column; identifiers and free text are not, they are made anew or left out."""
+        return self not in (Kind.IDENTIFIER, Kind.TEXT)
+
+
+class Role(StrEnum):
+    """What a column is for; a column may have several roles."""
+
+    PATIENT_KEY = "patient_key"
+    DIRECT_IDENTIFIER = "direct_identifier"
+    QUASI_IDENTIFIER = "quasi_identifier"
+    SENSITIVE = "sensitive"
+    TARGET = "target"
+    TIME = "time"
+    EVENT = "event"
+
+
+class Source(StrEnum):
+    """Where a fact comes from."""
+
+    DATA = "data"
+    DECLARED = "declared"
+
+
+class Storage(StrEnum):
+    """How the column was stored, so that it is given back so."""
+
+    INTEGER = "integer"
+    REAL = "real"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True)
+class MissingCode:
+    """A cell text that stands for no value, and why there is none ("missing", "not applicable", "refused", …)."""
+
+    value: str
+    meaning: str = "missing"
+    source: Source = Source.DATA
+
+
+EMPTY = MissingCode("")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the learned facts of one column come from."""
+
+    kind: Source = Source.DATA
+    levels: Source = Source.DATA
+    range: Source = Source.DATA
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `levels` are cell texts, in their order for an ordinal column, (false, true) for a boolean one.
+
+    Attributes
+    ----------
+    decimals : most decimals seen (numbers); 0 means whole numbers.
+    significant : set when the column is rounded to significant digits instead of decimals (5.70, 0.683, 12.1).
+    minimum, maximum : the range that generated values stay in (numbers, times as ISO text).
+    separator : what separates the codes of a code set.
+    time_format : strftime format of a date or datetime column read from text.
+    missing : the codes that mean "no value", the empty cell first where it occurs; codes stay apart from each other.
+    suggested_missing : found by `inspect`, waiting for a person to move them into `missing`; without effect until then.
+    min_patients : overrides the table's threshold for rare values.
+    """
+
+    name: str
+    kind: Kind
+    storage: Storage = Storage.TEXT
+    roles: tuple[Role, ...] = ()
+    levels: tuple[str, ...] | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    decimals: int | None = None
+    significant: int | None = None
+    unit: str | None = None
+    code_system: str | None = None
+    separator: str | None = None
+    time_format: str | None = None
+    missing: tuple[MissingCode, ...] = (EMPTY,)
+    suggested_missing: tuple[MissingCode, ...] = ()
+    min_patients: int | None = None
+    source: Sources = field(default_factory=Sources)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_public_levels(self) -> bool:
+        """Whether the list of levels is declared public, so that rare ones may be released."""
+        return self.source.levels is Source.DECLARED
+
+    def has_role(self, role: Role) -> bool:
+        """Whether the column plays this role."""
+        return role in self.roles
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """The columns of one table, in file order, with the rules that bind them."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    min_patients: int = DEFAULT_MIN_PATIENTS
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SchemaError(f"The schema of table {self.name!r} names {_quoted(twice)} more than once.")
+        for rule in self.rules:
+            unknown = [name for name in rule.columns if name not in names]
+            if unknown:
+                raise SchemaError(
+                    f"A {rule.kind} rule of table {self.name!r} names {_quoted(unknown)}, which is not a column of it."
+                )
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(f"Table {self.name!r} has no column {name!r}. Its columns are {_quoted(self.names)}.")
+
+    def __contains__(self, name: object) -> bool:
+        return any(column.name == name for column in self.columns)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in file order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def learned(self) -> tuple[Column, ...]:
+        """The columns that generators learn: no identifiers, no patient key, no free text, none that is left out of the release."""
+        return tuple(column for column in self.columns if column.kind.is_learned and not is_left_out(column))
+
+    @property
+    def confirmed_rules(self) -> tuple[Rule, ...]:
+        """The rules a person has confirmed; these hold in every synthetic row."""
+        return tuple(rule for rule in self.rules if rule.confirmed)
+
+    def with_role(self, role: Role) -> list[Column]:
+        """Columns that play a role, in file order."""
+        return [column for column in self.columns if column.has_role(role)]
+
+    def replace_column(self, column: Column) -> TableSchema:
+        """The same schema with one column's description exchanged."""
+        columns = tuple(column if old.name == column.name else old for old in self.columns)
+        return replace(self, columns=columns)
+
+    def only(self, names: Iterable[str]) -> TableSchema:
+        """The schema of some columns, with the rules that speak of these alone."""
+        kept = set(names)
+        rules = tuple(rule for rule in self.rules if kept.issuperset(rule.columns))
+        return replace(self, columns=tuple(c for c in self.columns if c.name in kept), rules=rules)
+
+    def threshold(self, column: Column) -> int:
+        """Fewest patients that must hold a value of the column for it to appear in a fully synthetic release."""
+        if column.has_public_levels:
+            return 1
+        return self.min_patients if column.min_patients is None else column.min_patients
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One or several tables keyed to the same patients."""
+
+    tables: tuple[TableSchema, ...]
+
+    @property
+    def only(self) -> TableSchema:
+        """The one table of a flat data set."""
+        if len(self.tables) != 1:
+            raise SchemaError(f"One table was expected here; the schema has {len(self.tables)}: {_quoted([t.name for t in self.tables])}.")
+        return self.tables[0]
+
+    def __getitem__(self, name: str) -> TableSchema:
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise SchemaError(f"The schema has no table {name!r}.")
+
+    def _repr_html_(self) -> str:
+        from manikin.data.display import schema_html
+
+        return schema_html(self)
+
+
+def is_left_out(column: Column) -> bool:
+    """Whether a release leaves the column out: direct identifiers and free text. A patient key is made anew instead."""
+    return column.has_role(Role.DIRECT_IDENTIFIER) or column.kind is Kind.TEXT or column.has_role(Role.PATIENT_KEY)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

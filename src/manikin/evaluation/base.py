@@ -1,0 +1,125 @@
+"""What a metric is: a function of train, holdout and synthetic data that returns a value with its interval and its reference.
+
+Knows no synthesizer: a release made by any tool is judged alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from manikin.data.dataset import Dataset
+from manikin.data.registry import Entry
+from manikin.data.schema import TableSchema
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    REFERENCE = "reference"  # the closer to the reference value, the better
+
+
+class Section(StrEnum):
+    """The question that a metric helps to answer."""
+
+    FIDELITY = "fidelity"
+    UTILITY = "utility"
+    DIVERSITY = "diversity"
+    VALIDITY = "validity"
+    PRIVACY = "privacy"
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """What is judged.
+
+    Attributes
+    ----------
+    train, holdout : real rows that the generator did and did not see.
+    synthetic : one or several releases made from `train`.
+    schema : the columns that all of these share (columns that the release leaves out are not in it).
+    target : the column that a downstream model would predict, if there is one.
+    refit : retrains the generator on other rows, for attacks with shadow models; given by workflow, absent for foreign files.
+    """
+
+    train: Dataset
+    holdout: Dataset
+    synthetic: tuple[Dataset, ...]
+    schema: TableSchema
+    target: str | None = None
+    refit: Callable[[Dataset, int], Dataset] | None = None
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One measured figure; never read without its reference.
+
+    Attributes
+    ----------
+    value : the figure, in the range that the metric's docstring states.
+    interval : its 95 % interval, None where none can be given (the reason is in `note`).
+    n : rows (or columns, pairs, … as `unit` says) that it rests on.
+    reference : the same metric on train against holdout at equal n: what a perfect release would score.
+    details : parts of the figure (per column, per pair, per learner), JSON-able, no patient's row.
+    note : a stated decision, for example why the metric could not be computed.
+    """
+
+    name: str
+    title: str
+    section: Section
+    direction: Direction
+    value: float | None
+    interval: tuple[float, float] | None = None
+    n: int = 0
+    unit: str = "rows"
+    reference: float | None = None
+    reference_interval: tuple[float, float] | None = None
+    subgroups: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+class Metric(Protocol):
+    """A function that measures one thing; the same data and seed give the same figure, whatever the order of rows."""
+
+    def __call__(self, data: EvaluationData, *, seed: int) -> MetricResult:
+        """Measures."""
+        ...
+
+
+@dataclass(frozen=True)
+class MetricEntry(Entry):
+    """A metric's line in the registry."""
+
+    section: Section = Section.FIDELITY
+    is_slow: bool = False
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything measured of one release: what results.json holds and the report shows.
+
+    Attributes
+    ----------
+    metrics : the figures.
+    views : what the plots are drawn from, as JSON-able numbers: overlays per column, association matrices, projections. They show
+        real rows (as points), so results.json and the report are internal.
+    run : how it was made: rows, columns, synthesizer, seeds, seconds, notices, files.
+    """
+
+    metrics: tuple[MetricResult, ...]
+    views: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> MetricResult:
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(metric.name == name for metric in self.metrics)

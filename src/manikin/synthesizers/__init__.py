@@ -1,0 +1,79 @@
+"""The registry of synthesizers: known without importing any of them. A new generator is one file, one line here, one test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from manikin.data.errors import parameter_error
+from manikin.data.registry import Entry, Registry
+
+
+@dataclass(frozen=True)
+class SynthesizerEntry(Entry):
+    """A synthesizer's line.
+
+    Attributes
+    ----------
+    modality : "table", later "records", "image", …
+    conditions : whether it conditions on any subset of columns exactly.
+    private : whether it can learn under a privacy ledger.
+    releasable : whether its output may be released at all; reference floors and interpolators are not.
+    keeps_rows : whether fitted state holds training rows (declared, so that nobody ships it by mistake).
+    is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
+    """
+
+    modality: str = "table"
+    conditions: bool = False
+    private: bool = False
+    releasable: bool = True
+    keeps_rows: bool = False
+    is_neural: bool = False
+    aliases: tuple[str, ...] = field(default_factory=tuple)
+
+
+_TABLES = "manikin.synthesizers.tables"
+
+SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
+    "synthesizer",
+    {
+        "autoregressive": SynthesizerEntry(
+            f"{_TABLES}.autoregressive:Autoregressive",
+            "any-order autoregressive network over mixed columns; the flagship for tables of 1,000 rows and more",
+            conditions=True,
+            is_neural=True,
+        ),
+        "forest": SynthesizerEntry(
+            f"{_TABLES}.forest:Forest",
+            "adversarial random forest (Watson et al. 2023); quick, strong on small tables",
+            conditions=True,
+        ),
+        "independent": SynthesizerEntry(
+            f"{_TABLES}.independent:Independent",
+            "reference floor: every column drawn by itself, no dependence at all",
+            conditions=True,
+            releasable=False,
+        ),
+        "resample": SynthesizerEntry(
+            f"{_TABLES}.resample:Resample",
+            "reference ceiling of likeness, floor of privacy: real rows drawn again; never to be released",
+            releasable=False,
+            keeps_rows=True,
+        ),
+    },
+    group="manikin.synthesizers",
+)
+
+
+def synthesizer(name: str, **hyperparameters: Any) -> Any:
+    """A new, unfitted synthesizer by name; keyword arguments are its hyperparameters.
+
+    >>> synthesizer("independent")
+    Independent()
+    """
+    made = SYNTHESIZERS.load(name)
+    known = getattr(made, "__dataclass_fields__", {})
+    for key in hyperparameters:
+        if key not in known:
+            raise parameter_error(key, name, f"one of its hyperparameters ({', '.join(known) or 'it has none'})", hyperparameters[key])
+    return made(**hyperparameters)
