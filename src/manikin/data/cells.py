@@ -29,7 +29,9 @@ def parse_table(texts: pd.DataFrame, schema: TableSchema, *, where: str = "The d
     """
     absent = [name for name in schema.names if name not in texts.columns]
     if absent:
-        raise DataError(f"{where} has no column {', '.join(map(repr, absent))}, which the schema names. Correct one of the two.")
+        raise DataError(
+            f"{where} has no column {', '.join(map(repr, absent))}, which the schema names. Correct one of the two."
+        )
     columns: dict[str, Any] = {}
     marks: dict[str, Marks] = {}
     for column in schema:

@@ -16,7 +16,8 @@ def schema_html(schema: Schema) -> str:
 def dataset_html(data: Dataset) -> str:
     """Sizes and columns; cells are not shown, since a notebook is easily shared."""
     sizes = "".join(
-        f"<p><b>{escape(name)}</b>: {len(table)} rows, {table.frame.shape[1]} columns</p>" for name, table in data.tables.items()
+        f"<p><b>{escape(name)}</b>: {len(table)} rows, {table.frame.shape[1]} columns</p>"
+        for name, table in data.tables.items()
     )
     return sizes + "".join(_columns_html(data.schema, name) for name in data.tables)
 

@@ -1,16 +1,16 @@
 """Every error that Manikin raises on purpose; none of them ever holds a patient's value, only names, counts and positions.
 
-    ManikinError
-    ├── InputError                what was given cannot be used as it is            (exit code 2)
-    │   ├── DataError             a data file or frame
-    │   ├── SchemaError           a schema file, or a schema that does not fit the data
-    │   ├── ModelFolderError      a saved model that is foreign, damaged or tampered with
-    │   └── ParameterError        an argument of a function or command (also a ValueError)
-    ├── MissingExtraError         an optional package is not installed (also an ImportError)
-    └── JobError                  the input was fine and the job failed              (exit code 1)
-        ├── FitError              a generator could not learn
-        ├── BudgetError           a privacy or time budget does not allow what was asked
-        └── GateError             a check refused
+ManikinError
+├── InputError                what was given cannot be used as it is            (exit code 2)
+│   ├── DataError             a data file or frame
+│   ├── SchemaError           a schema file, or a schema that does not fit the data
+│   ├── ModelFolderError      a saved model that is foreign, damaged or tampered with
+│   └── ParameterError        an argument of a function or command (also a ValueError)
+├── MissingExtraError         an optional package is not installed (also an ImportError)
+└── JobError                  the input was fine and the job failed              (exit code 1)
+    ├── FitError              a generator could not learn
+    ├── BudgetError           a privacy or time budget does not allow what was asked
+    └── GateError             a check refused
 """
 
 from __future__ import annotations

@@ -229,7 +229,9 @@ class Schema:
     def only(self) -> TableSchema:
         """The one table of a flat data set."""
         if len(self.tables) != 1:
-            raise SchemaError(f"One table was expected here; the schema has {len(self.tables)}: {_quoted([t.name for t in self.tables])}.")
+            raise SchemaError(
+                f"One table was expected here; the schema has {len(self.tables)}: {_quoted([t.name for t in self.tables])}."
+            )
         return self.tables[0]
 
     def __getitem__(self, name: str) -> TableSchema:

@@ -1,0 +1,247 @@
+"""Discrete levels and codes as tokens, rare ones merged before a model sees them. Knows nothing of any model.
+
+A level held by fewer than k patients gets no token of its own: an ordinal level joins its nearest frequent neighbour; a code joins its
+nearest ancestor that k patients hold together; what is left shares one `rare` token. A merged token is released as its parent code where
+that is a code of the system, else as one of the frequent codes of the same group; the plain `rare` token is never generated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.schema import Column, Kind
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LevelCodec:
+    """A fitted discrete column.
+
+    Attributes
+    ----------
+    n_missing : missing codes come first among the tokens.
+    levels : texts of the tokens from n_missing up: frequent levels, then merged groups.
+    n_frequent : how many of `levels` are levels of the data.
+    siblings : index of a group whose name is no code -> indices of the frequent levels it is released as.
+    counts : int64 (len(levels),), rows per token.
+    is_ordered : whether the levels stand in a meaningful order.
+    """
+
+    n_missing: int
+    levels: tuple[str, ...]
+    n_frequent: int
+    counts: Ints
+    is_ordered: bool
+    siblings: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    released: tuple[int, ...] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        """Vocabulary size, missing codes included."""
+        return self.n_missing + len(self.levels)
+
+    def emitted(self) -> npt.NDArray[np.bool_]:
+        """Which tokens may be generated, bool (n_tokens,)."""
+        out = np.ones(self.n_tokens, dtype=bool)
+        groups = set(range(self.n_frequent, len(self.levels))) - set(self.siblings) - set(self.released)
+        out[[self.n_missing + i for i in groups]] = False
+        return out
+
+    def positions(self) -> npt.NDArray[np.float32]:
+        """Ordered levels lie evenly on [-1, 1]; NaN otherwise. float32 (n_tokens,)."""
+        out = np.full(self.n_tokens, np.nan, dtype=np.float32)
+        if self.is_ordered and self.levels:
+            out[self.n_missing :] = np.linspace(-1, 1, len(self.levels)) if len(self.levels) > 1 else 0.0
+        return out
+
+    def encode(self, series: pd.Series, column: Column) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """Tokens of a category column without gaps, int64 (n,), and which rows hold a level that has no token of its own."""
+        index = {text: i for i, text in enumerate(self.levels)}
+        place = _Place(index, self.n_frequent, self.counts, column)
+        categories = [str(level) for level in series.cat.categories]
+        table = np.array([index.get(level, -1) for level in categories] or [-1], dtype=np.int64)
+        codes = series.cat.codes.to_numpy()
+        foreign = table[codes] < 0
+        for i in np.unique(codes[foreign]):
+            table[i] = place.of(categories[i])
+        return table[codes] + self.n_missing, foreign
+
+    def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> pd.Categorical:
+        """Levels of tokens that are no missing codes; a group without a code of its own is released as one of its frequent siblings."""
+        codes = np.asarray(tokens, dtype=np.int64) - self.n_missing
+        uniform = rng.random(len(codes))
+        for group, options in self.siblings.items():
+            rows = np.flatnonzero(codes == group)
+            if len(rows):
+                ends = np.cumsum(self.counts[list(options)])
+                drawn = np.searchsorted(ends, uniform[rows] * ends[-1], side="right")
+                codes[rows] = np.array(options)[np.minimum(drawn, len(options) - 1)]
+        return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(self.levels))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything fitted. Rare levels themselves are not kept: they would name patients' rare values in the model folder."""
+        values = {
+            "n_missing": self.n_missing,
+            "levels": list(self.levels),
+            "n_frequent": self.n_frequent,
+            "is_ordered": self.is_ordered,
+            "siblings": {str(group): list(options) for group, options in self.siblings.items()},
+            "released": list(self.released),
+        }
+        return values, {"counts": self.counts}
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> LevelCodec:
+        """The column as saved."""
+        return cls(
+            values["n_missing"],
+            tuple(values["levels"]),
+            values["n_frequent"],
+            arrays["counts"],
+            values["is_ordered"],
+            {int(group): tuple(options) for group, options in values["siblings"].items()},
+            tuple(values["released"]),
+        )
+
+
+def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patients: int) -> LevelCodec:
+    """Learns a discrete column.
+
+    Parameters
+    ----------
+    series : category column (n_rows,), missing where there is no value. patients : the record of each row.
+    min_patients : k, the fewest patients that hold a level of its own.
+    """
+    codes = series.cat.codes.to_numpy()
+    names = [str(level) for level in series.cat.categories]
+    rows = np.bincount(codes[codes >= 0], minlength=len(names))
+    holders = count_holders(codes[codes >= 0], patients[codes >= 0], len(names))
+    k = 1 if column.has_public_levels else min_patients
+    frequent = [i for i in range(len(names)) if holders[i] >= k and rows[i]]
+    rare = [i for i in range(len(names)) if 0 < holders[i] < k]
+    ordered = column.kind is Kind.ORDINAL
+    if not ordered and column.kind is not Kind.BOOLEAN:
+        frequent.sort(key=lambda i: (-rows[i], names[i]))
+    if ordered and frequent:
+        return _ordinal(column, names, rows, frequent, rare)
+    names_frequent = [names[i] for i in frequent]
+    groups, joined = _groups({names[i]: int(holders[i]) for i in rare}, names_frequent, column, k)
+    row_of = dict(zip(names, rows.tolist(), strict=True))
+    counts = [row_of[name] + sum(row_of[member] for member in joined.get(name, ())) for name in names_frequent]
+    counts += [sum(row_of[member] for member in members) for members in groups.values()]
+    siblings, released = _release(list(groups), names_frequent, column)
+    levels = (*names_frequent, *groups)
+    return LevelCodec(
+        n_missing=len(column.missing),
+        levels=levels,
+        n_frequent=len(frequent),
+        counts=np.array(counts, dtype=np.int64),
+        is_ordered=False,
+        siblings=siblings,
+        released=released,
+    )
+
+
+def count_holders(codes: npt.NDArray[Any], patients: Ints, n_codes: int) -> Ints:
+    """How many different patients hold each code, int64 (n_codes,)."""
+    span = int(patients.max()) + 1 if len(patients) else 1
+    return np.bincount(np.unique(codes.astype(np.int64) * span + patients) // span, minlength=n_codes)
+
+
+RARE = "(rare)"
+
+
+def _ordinal(column: Column, names: list[str], rows: Ints, frequent: list[int], rare: list[int]) -> LevelCodec:
+    """Rare ordinal levels join the nearest frequent one."""
+    counts = rows[frequent].astype(np.int64)
+    for i in rare:
+        counts[_nearest_level(i, frequent)] += rows[i]
+    levels = tuple(names[i] for i in frequent)
+    return LevelCodec(n_missing=len(column.missing), levels=levels, n_frequent=len(frequent), counts=counts, is_ordered=True)
+
+
+def _nearest_level(rank: int, frequent: list[int]) -> int:
+    return min(range(len(frequent)), key=lambda f: (abs(frequent[f] - rank), f))
+
+
+def _groups(
+    rare: dict[str, int], frequent: list[str], column: Column, k: int
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Group name -> rare levels in it, and frequent level -> rare codes below it.
+
+    Codes climb their hierarchy, the deepest ancestors first, until they meet a frequent code or stand k patients together; what is left
+    shares one group.
+    """
+    groups: dict[str, list[str]] = {}
+    joined: dict[str, list[str]] = {}
+    left = dict(rare)
+    if column.kind is Kind.CODE and column.code_system:
+        from manikin.clinical.codes import code_system
+
+        above = {name: code_system(column.code_system).ancestors(name)[::-1] for name in left}  # the root first
+        for depth in range(max(map(len, above.values()), default=0) - 1, -1, -1):
+            meeting: dict[str, list[str]] = {}
+            for name in left:
+                if len(above[name]) > depth:
+                    meeting.setdefault(above[name][depth], []).append(name)
+            for parent, members in meeting.items():
+                if parent in frequent:
+                    joined.setdefault(parent, []).extend(members)
+                elif sum(left[name] for name in members) >= k:
+                    groups[parent] = members
+                else:
+                    continue
+                for name in members:
+                    del left[name]
+    if left:
+        groups[RARE] = list(left)
+    return groups, joined
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a level without a token of its own goes."""
+
+    index: dict[str, int]
+    n_frequent: int
+    counts: Ints
+    column: Column
+
+    def of(self, level: str) -> int:
+        """Its nearest ancestor with a token, its nearest ordinal neighbour, the merged group, or the most frequent level."""
+        if self.column.kind is Kind.CODE and self.column.code_system:
+            from manikin.clinical.codes import code_system
+
+            for ancestor in code_system(self.column.code_system).ancestors(level):
+                if ancestor in self.index:
+                    return self.index[ancestor]
+        order = self.column.levels or ()
+        if self.column.kind is Kind.ORDINAL and level in order:
+            ranks = [order.index(text) if text in order else 0 for text in list(self.index)[: self.n_frequent]]
+            return _nearest_level(order.index(level), ranks)
+        return self.index.get(RARE, int(np.argmax(self.counts)) if len(self.counts) else 0)
+
+
+def _release(groups: list[str], frequent: list[str], column: Column) -> tuple[dict[int, tuple[int, ...]], tuple[int, ...]]:
+    """Which groups are released by their own name (a parent that is a code), and which through frequent siblings."""
+    if column.kind is not Kind.CODE or not column.code_system:
+        return {}, ()
+    from manikin.clinical.codes import code_system
+
+    system = code_system(column.code_system)
+    ancestors = {i: set(system.ancestors(name)) | {name} for i, name in enumerate(frequent)}
+    siblings, released = {}, []
+    for offset, group in enumerate(groups, start=len(frequent)):
+        if group != RARE and system.is_code(group):
+            released.append(offset)
+            continue
+        options = tuple(i for i, above in ancestors.items() if group in above)
+        if options:
+            siblings[offset] = options
+    return siblings, tuple(released)

@@ -1,0 +1,304 @@
+"""Numbers and times as tokens: values that many patients share keep a token of their own, the rest are drawn anew inside small groups.
+
+A *cell* is the finest thing remembered: one value held by at least k patients (a spike), or an interval whose other values are held by
+at least k patients together. A token is one cell, or several neighbours when there are more cells than a network should face. Decoding
+draws a cell of the token by its frequency, then a point of the column's own grid inside it, so that no single patient's number is
+given back, spikes and tails keep their weight, and the last digit looks as it does in the data. Knows nothing of any model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.schema import Column, Source, Storage
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MAX_TOKENS = 150
+MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "microsecond": 1}
+
+
+@dataclass(frozen=True)
+class NumberCodec:
+    """A fitted number or time column.
+
+    Attributes
+    ----------
+    n_missing : missing codes come first among the tokens.
+    low, high : float64 (n_cells,), the first and last grid point of each cell; equal for a spike. Sorted by token, then by low.
+    count : int64 (n_cells,), patients' rows in the cell.
+    token : int64 (n_cells,), the token that the cell belongs to, counted from 0 without the missing codes, not decreasing.
+    spikes : float64, the values that have a cell of their own; never drawn from the intervals around them.
+    step : the grid's step where it is regular (1 for whole numbers, 0.1 for one decimal, 1 for days of a date).
+    significant : set when the grid is one of significant digits.
+    unit : microseconds per unit for times, 0 for numbers.
+    """
+
+    n_missing: int
+    low: Floats
+    high: Floats
+    count: Ints
+    token: Ints
+    spikes: Floats
+    step: float
+    significant: int | None
+    unit: int
+
+    @property
+    def n_tokens(self) -> int:
+        """Vocabulary size, missing codes included."""
+        return self.n_missing + (int(self.token[-1]) + 1 if len(self.token) else 0)
+
+    def token_bounds(self) -> tuple[Floats, Floats]:
+        """Smallest and largest value a token can decode to, float64 (n_tokens - n_missing,) each."""
+        n = self.n_tokens - self.n_missing
+        low, high = np.full(n, np.inf), np.full(n, -np.inf)
+        np.minimum.at(low, self.token, self.low)
+        np.maximum.at(high, self.token, self.high)
+        return low, high
+
+    def token_counts(self) -> Ints:
+        """Rows per token, int64 (n_tokens - n_missing,)."""
+        return np.bincount(self.token, weights=self.count, minlength=self.n_tokens - self.n_missing).astype(np.int64)
+
+    def positions(self) -> npt.NDArray[np.float32]:
+        """Where each token lies on the column's scale by rank, in [-1, 1]; NaN for missing codes. float32 (n_tokens,)."""
+        out = np.full(self.n_tokens, np.nan, dtype=np.float32)
+        counts = self.token_counts()
+        if counts.sum():
+            middle = (np.cumsum(counts) - counts / 2) / counts.sum()
+            out[self.n_missing :] = 2 * middle - 1
+        return out
+
+    def encode(self, values: Floats) -> Ints:
+        """Tokens (n_missing and up) of finite values, int64 (n,); a value outside every cell goes to the nearest one."""
+        if not len(self.low):
+            return np.full(len(values), self.n_missing, dtype=np.int64)
+        spike = np.flatnonzero(self.low == self.high)
+        span = np.flatnonzero(self.low < self.high)
+        cell = _nearest(values, self.low, self.high, span if len(span) else spike)
+        if len(spike) and len(span):
+            order = spike[np.argsort(self.low[spike])]
+            place = np.clip(np.searchsorted(self.low[order], values), 0, len(order) - 1)
+            exact = self.low[order][place] == values
+            cell[exact] = order[place[exact]]
+        elif len(spike):
+            cell = _nearest(values, self.low, self.high, spike)
+        return self.token[cell] + self.n_missing
+
+    def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> Floats:
+        """Values drawn for tokens that are no missing codes, float64 (n,)."""
+        cell = self._draw_cells(np.asarray(tokens, dtype=np.int64) - self.n_missing, rng.random(len(tokens)))
+        return self.draw_within(self.low[cell], self.high[cell], rng)
+
+    def draw_within(self, low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
+        """A grid point between low and high for each row, spikes avoided where that is possible."""
+        values = self._points(low, high, rng.random(len(low)))
+        for _ in range(3):
+            again = np.flatnonzero((low < high) & np.isin(values, self.spikes)) if len(self.spikes) else ()
+            if not len(again):
+                break
+            values[again] = self._points(low[again], high[again], rng.random(len(again)))
+        return values
+
+    def _draw_cells(self, tokens: Ints, uniform: Floats) -> Ints:
+        ends = np.cumsum(self.count).astype(float)
+        first = np.searchsorted(self.token, np.arange(self.token[-1] + 1))
+        last = np.append(first[1:], len(self.token)) - 1
+        start = ends[first] - self.count[first]
+        target = start[tokens] + uniform * (ends[last[tokens]] - start[tokens])
+        return np.clip(np.searchsorted(ends, target, side="right"), first[tokens], last[tokens])
+
+    def _points(self, low: Floats, high: Floats, uniform: Floats) -> Floats:
+        if self.significant is not None:
+            raw = low + uniform * (high - low)
+            return np.clip(round_significant(raw, self.significant, self.step), low, high)
+        n_points = np.floor((high - low) / self.step + 1e-9) + 1
+        drawn = np.round((low + np.floor(uniform * n_points) * self.step) / self.step) * self.step
+        return np.clip(np.round(drawn, 12) if self.step < 1 else drawn, low, high)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything fitted."""
+        values = {"n_missing": self.n_missing, "step": self.step, "significant": self.significant, "unit": self.unit}
+        arrays = {name: getattr(self, name) for name in ("low", "high", "count", "token", "spikes")}
+        return values, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> NumberCodec:
+        """The column as saved."""
+        return cls(
+            n_missing=values["n_missing"],
+            step=values["step"],
+            significant=values["significant"],
+            unit=values["unit"],
+            **{name: arrays[name] for name in ("low", "high", "count", "token", "spikes")},
+        )
+
+
+def fit_numbers(
+    series: pd.Series,
+    present: npt.NDArray[np.bool_],
+    patients: Ints,
+    column: Column,
+    *,
+    min_patients: int,
+    max_tokens: int = MAX_TOKENS,
+) -> NumberCodec:
+    """Learns a number or time column.
+
+    Parameters
+    ----------
+    series : the typed column (n_rows,). present : where it holds a value. patients : the record of each row.
+    min_patients : k, the fewest patients of a cell; the k most extreme patients at either end are drawn inside the range of the rest.
+    max_tokens : most tokens, missing codes apart.
+    """
+    unit = time_unit(series[present]) if column.kind.is_time else 0
+    values = to_units(series, unit)[present]
+    step = (
+        1.0
+        if column.kind.is_time or (column.decimals is None and column.storage is Storage.INTEGER)
+        else 10.0 ** -(column.decimals or 0)
+    )
+    significant = column.significant if not column.kind.is_time else None
+    declared = column.source.range is Source.DECLARED
+    values = np.clip(values, *_limits(column, unit))
+    cells = _cells(values, patients[present], 1 if column.has_public_levels else min_patients, protect=not declared)
+    token = _merge_tokens(cells.count, cells.low == cells.high, max_tokens)
+    order = np.lexsort((cells.low, token))
+    return NumberCodec(
+        len(column.missing),
+        cells.low[order],
+        cells.high[order],
+        cells.count[order],
+        token[order],
+        cells.spikes,
+        step,
+        significant,
+        unit,
+    )
+
+
+def to_units(series: pd.Series, unit: int) -> Floats:
+    """The column as float64 (n_rows,): numbers as they are, times as counts of `unit` microseconds since 1970."""
+    if not unit:
+        return series.to_numpy(dtype=float)
+    ticks = series.to_numpy(dtype="datetime64[us]")
+    out = ticks.astype(np.int64) / unit
+    return np.where(np.isnat(ticks), np.nan, out)
+
+
+def from_units(values: Floats, unit: int) -> npt.NDArray[Any]:
+    """Back to datetime64[us] for times."""
+    return (np.round(values).astype(np.int64) * unit).astype("datetime64[us]") if unit else values
+
+
+def time_unit(times: pd.Series) -> int:
+    """The coarsest of day, hour, minute, second and microsecond on whose grid all times lie, in microseconds."""
+    ticks = times.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    return next(size for size in MICROSECONDS.values() if not (ticks % size).any())
+
+
+def round_significant(values: Floats, digits: int, step: float) -> Floats:
+    """Rounded to significant digits, no finer than `step`."""
+    size = np.floor(np.log10(np.maximum(np.abs(values), step)))
+    grid = np.maximum(10.0 ** (size - digits + 1), step)
+    return np.round(np.round(values / grid) * grid, 12)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    low: Floats
+    high: Floats
+    count: Ints
+    spikes: Floats
+
+
+def _limits(column: Column, unit: int) -> tuple[float, float]:
+    if unit:
+        ends = [pd.Timestamp(end).value // 1000 / unit if end is not None else None for end in (column.minimum, column.maximum)]
+    else:
+        ends = [float(end) if end is not None else None for end in (column.minimum, column.maximum)]
+    return (-np.inf if ends[0] is None else ends[0], np.inf if ends[1] is None else ends[1])
+
+
+def _cells(values: Floats, patients: Ints, k: int, *, protect: bool) -> _Cells:
+    """Spikes and intervals, each held by at least k patients, the k extreme patients at either end folded into the range of the rest."""
+    if not len(values):
+        return _Cells(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.empty(0))
+    named, place = np.unique(values, return_inverse=True)
+    span = int(patients.max()) + 1
+    pairs = named[np.unique(place.astype(np.int64) * span + patients) // span]  # one entry per patient and value
+    if protect and k > 1:
+        values = np.clip(values, *_protected_range(pairs, k))
+        pairs = np.clip(pairs, values.min(), values.max())
+    distinct, n_holders = np.unique(pairs, return_counts=True)
+    rows = np.bincount(np.searchsorted(distinct, values), minlength=len(distinct))
+    is_spike = n_holders >= k
+    if protect and k > 1 and len(distinct) > 2:  # a heap made by folding the tail is no spike of the data
+        is_spike[[0, -1]] &= n_holders[[0, -1]] >= 2 * k
+    spikes = distinct[is_spike]
+    low, high, count = [spikes], [spikes], [rows[is_spike]]
+    rest = ~is_spike
+    if rest.any():
+        group = _group(n_holders[rest], k)
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        ends = np.append(starts[1:], len(group)) - 1
+        low.append(distinct[rest][starts])
+        high.append(distinct[rest][ends])
+        count.append(np.bincount(group, weights=rows[rest]).astype(np.int64))
+    merged = _Cells(np.concatenate(low), np.concatenate(high), np.concatenate(count).astype(np.int64), spikes)
+    order = np.lexsort((merged.high, merged.low))
+    return _Cells(merged.low[order], merged.high[order], merged.count[order], spikes)
+
+
+def _protected_range(pairs: Floats, k: int) -> tuple[float, float]:
+    """The k-th smallest and k-th largest value over patients; the middle where there are too few."""
+    ordered = np.sort(pairs)
+    if len(ordered) < 2 * k:
+        middle = float(ordered[len(ordered) // 2])
+        return middle, middle
+    return float(ordered[k - 1]), float(ordered[-k])
+
+
+def _group(holders: Ints, k: int) -> Ints:
+    """Consecutive values gathered until k patients hold them; what is left at the end joins the last group."""
+    group = np.zeros(len(holders), dtype=np.int64)
+    current, gathered = 0, 0
+    for i, n in enumerate(holders):
+        group[i] = current
+        gathered += int(n)
+        if gathered >= k:
+            current, gathered = current + 1, 0
+    if gathered and current and gathered < k:
+        group[group == current] = current - 1
+    return group
+
+
+def _merge_tokens(count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int) -> Ints:
+    """Cells to tokens: one each if they are few, else heavy spikes keep their own and the rest share tokens of about equal mass."""
+    n = len(count)
+    if n <= max_tokens:
+        return np.arange(n, dtype=np.int64)
+    heavy = is_spike & (count >= count.sum() / max_tokens)
+    n_shared = max(max_tokens - 2 * int(heavy.sum()), max_tokens // 3)
+    light = np.where(heavy, 0, count)
+    quantile = np.minimum((np.cumsum(light) - light / 2) / max(light.sum(), 1) * n_shared, n_shared - 1).astype(np.int64)
+    key = np.where(heavy, -1 - np.arange(n), quantile)
+    starts = np.diff(key, prepend=np.iinfo(np.int64).min) != 0
+    return np.cumsum(starts) - 1
+
+
+def _nearest(values: Floats, low: Floats, high: Floats, cells: Ints) -> Ints:
+    """The cell (of those listed, sorted by low) that holds or lies nearest to each value."""
+    ordered = cells[np.argsort(low[cells], kind="stable")]
+    after = np.clip(np.searchsorted(low[ordered], values, side="right") - 1, 0, len(ordered) - 1)
+    following = np.clip(after + 1, 0, len(ordered) - 1)
+    gap_here = np.maximum(values - high[ordered][after], 0)
+    gap_next = np.abs(low[ordered][following] - values)
+    return ordered[np.where(gap_here <= gap_next, after, following)]

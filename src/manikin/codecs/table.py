@@ -1,0 +1,351 @@
+"""The codec of a flat table: every learned column to one token column, and back. Knows columns and rules, no model.
+
+What a release holds is decided here: direct identifiers and free text are left out, keys are made anew, rare values are merged, and
+confirmed rules bind every decoded row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.codecs.base import Allowed, Field, Layout, Tokens
+from manikin.codecs.levels import LevelCodec, fit_levels
+from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
+from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
+from manikin.data.cells import parse_table
+from manikin.data.dataset import Dataset, Table, flat
+from manikin.data.errors import BudgetError, FitError, ParameterError
+from manikin.data.schema import Column, Kind, Role, TableSchema, is_left_out
+from manikin.data.schema_text import table_from_json, table_to_json
+
+ColumnCodec = NumberCodec | LevelCodec
+
+
+@dataclass(kw_only=True)
+class TableCodec:
+    """Dataset <-> tokens int32 (n_rows, n_columns).
+
+    Parameters
+    ----------
+    max_tokens : most tokens of a number column, missing codes apart.
+    """
+
+    max_tokens: int = MAX_TOKENS
+    schema_: TableSchema = field(init=False, repr=False)
+    columns_: tuple[ColumnCodec, ...] = field(init=False, repr=False)
+    counts_: tuple[npt.NDArray[np.int64], ...] = field(init=False, repr=False)
+    rules_: RuleMasks = field(init=False, repr=False)
+    native_: str = field(init=False, repr=False, default="pandas")
+
+    def fit(self, data: Dataset, *, ledger: Any | None = None) -> TableCodec:
+        """Learns vocabularies and groups.
+
+        Raises
+        ------
+        FitError : there is no row, or no column to learn.
+        BudgetError : a ledger is given; vocabularies are not bought yet.
+        """
+        if ledger is not None:
+            raise BudgetError("The table codec cannot learn vocabularies under a privacy ledger yet. Run without --epsilon.")
+        schema = data.columns
+        if not len(data):
+            raise FitError(f"Table {schema.name!r} has no rows to learn from.")
+        if not schema.learned:
+            raise FitError(
+                f"Table {schema.name!r} has no column to learn: all are identifiers or free text. Correct the schema."
+            )
+        self.schema_, self.native_ = schema, data.native
+        self.columns_ = tuple(self._fit_column(data, column) for column in schema.learned)
+        tokens = self.encode(data)
+        self.counts_ = tuple(np.bincount(tokens[:, j], minlength=c.n_tokens) for j, c in enumerate(self.columns_))
+        self.rules_ = fit_rule_masks(schema, self.columns_, tokens, data.records)
+        return self
+
+    def _fit_column(self, data: Dataset, column: Column) -> ColumnCodec:
+        series, mark = data.table.frame[column.name], data.table.mark(column.name)
+        k = self.schema_.threshold(column)
+        if column.kind.is_number or column.kind.is_time:
+            return fit_numbers(series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens)
+        return fit_levels(_as_category(series), data.records, column, min_patients=k)
+
+    @property
+    def layout(self) -> Layout:
+        """The encoded columns."""
+        fields = []
+        for column, codec in zip(self.schema_.learned, self.columns_, strict=True):
+            ordered = not isinstance(codec, LevelCodec) or codec.is_ordered
+            fields.append(Field(column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, codec.positions()))
+        return Layout(tuple(fields))
+
+    @property
+    def release_schema(self) -> TableSchema:
+        """The schema of what is decoded: the columns that a release leaves out are gone, keys stay (made anew)."""
+        kept = [c.name for c in self.schema_ if not is_left_out(c) or _is_key(c)]
+        return self.schema_.only(kept)
+
+    def emitted(self, column: int) -> Allowed:
+        """Which tokens of a column may be generated, bool (n_tokens,): those seen in training that have a text to be released as."""
+        codec = self.columns_[column]
+        possible = (self.counts_[column] > 0) & self.rules_.static[column]
+        with_text = possible & codec.emitted() if isinstance(codec, LevelCodec) else possible
+        if with_text.any():
+            return with_text
+        if isinstance(codec, LevelCodec) and codec.n_missing and codec.n_frequent == 0:
+            return np.arange(codec.n_tokens) == 0  # no level that may be released: the cell stays empty
+        return possible if possible.any() else np.ones(codec.n_tokens, dtype=bool)
+
+    def allowed(self, column: int, tokens: Tokens, given: npt.NDArray[np.bool_]) -> Allowed | None:
+        """Which tokens of a column the confirmed rules leave, given the columns already drawn.
+
+        Parameters
+        ----------
+        tokens : int32 (n_rows, n_columns). given : bool (n_columns,), which columns of it are drawn.
+
+        Returns
+        -------
+        bool (n_rows, n_tokens), or None where no rule speaks.
+        """
+        return self.rules_.allowed(column, tokens, given)
+
+    def encode(self, data: Dataset) -> Tokens:
+        """Tokens int32 (n_rows, n_columns); a value without a token of its own goes where the column's codec says."""
+        out = np.empty((len(data), len(self.columns_)), dtype=np.int32)
+        for j, column in enumerate(self.schema_.learned):
+            out[:, j] = self._encode_column(data.table, j, column)
+        return out
+
+    def _encode_column(self, table: Table, j: int, column: Column) -> npt.NDArray[np.int64]:
+        codec, mark = self.columns_[j], table.mark(column.name)
+        tokens = mark.astype(np.int64) - 1
+        present = mark == 0
+        if not present.any():
+            return tokens
+        if codec.n_tokens == codec.n_missing:
+            tokens[present] = 0
+            return tokens
+        series = table.frame[column.name]
+        if isinstance(codec, NumberCodec):
+            tokens[present] = codec.encode(to_units(series, codec.unit)[present])
+        else:
+            tokens[present] = codec.encode(_as_category(series)[present], column)[0]
+        return tokens
+
+    def encode_partial(self, data: Dataset) -> tuple[Tokens, npt.NDArray[np.bool_]]:
+        """Tokens int32 (n_rows, n_columns) of a data set with some of the columns, and which those are, bool (n_columns,)."""
+        there = np.array([column.name in data.columns for column in self.schema_.learned], dtype=bool)
+        tokens = np.zeros((len(data), len(self.columns_)), dtype=np.int32)
+        for j, column in enumerate(self.schema_.learned):
+            if there[j]:
+                tokens[:, j] = self._encode_column(data.table, j, column)
+        return tokens, there
+
+    def encode_conditions(self, conditions: Mapping[str, Any] | Dataset | None, n: int) -> tuple[Tokens, npt.NDArray[np.bool_]]:
+        """Tokens (n, n_columns) of conditions, and which columns are given, bool (n_columns,).
+
+        Raises
+        ------
+        ParameterError : a column that the model does not know, or a value that it never learned, named by column only.
+        """
+        if conditions is None:
+            return np.zeros((n, len(self.columns_)), dtype=np.int32), np.zeros(len(self.columns_), dtype=bool)
+        if isinstance(conditions, Dataset):
+            if len(conditions) != n:
+                raise ParameterError(
+                    f"{n} rows were asked for, but the conditions have {len(conditions)} rows. Give as many rows as conditions."
+                )
+            tokens, given = self.encode_partial(conditions)
+            self.rules_.refuse(given)
+            return tokens, given
+        row = self._condition_row(conditions)
+        tokens, given = self.encode_partial(row)
+        self.rules_.refuse(given)
+        return np.repeat(tokens, n, axis=0), given
+
+    def _condition_row(self, conditions: Mapping[str, Any]) -> Dataset:
+        learned = {column.name: column for column in self.schema_.learned}
+        for name in conditions:
+            if name not in learned:
+                raise ParameterError(
+                    f"The model has no column {name!r} to condition on. Its columns are {', '.join(map(repr, learned))}."
+                )
+        schema = self.schema_.only(conditions)
+        texts = pd.DataFrame({name: [_condition_text(conditions[name])] for name in schema.names}, dtype=object)
+        table = parse_table(texts, schema, where="The condition")
+        for j, column in enumerate(self.schema_.learned):
+            codec = self.columns_[j]
+            if column.name not in schema or not isinstance(codec, LevelCodec) or table.mark(column.name)[0]:
+                continue
+            if not len(codec.levels) or codec.encode(_as_category(table.frame[column.name]), column)[1][0]:
+                known = ", ".join(codec.levels[: min(codec.n_frequent, 12)]) + (", …" if codec.n_frequent > 12 else ".")
+                raise ParameterError(
+                    f"The model never learned the value given for column {column.name!r}, or too few patients hold it. It knows {known}"
+                )
+        return flat(table, schema)
+
+    def decode(
+        self,
+        tokens: Tokens,
+        rng: np.random.Generator,
+        *,
+        first_key: int = 1,
+        conditions: Mapping[str, Any] | Dataset | None = None,
+    ) -> Dataset:
+        """A data set in the release's schema.
+
+        Parameters
+        ----------
+        tokens : int32 (n_rows, n_columns). rng : draws values within groups.
+        first_key : keys made anew count from here.
+        conditions : cells that were given; they are kept to the last digit, and confirmed rules hold around them.
+        """
+        schema, marks = self.release_schema, {}
+        levels: dict[str, pd.Categorical] = {}
+        numbers: dict[int, npt.NDArray[np.float64]] = {}
+        for j, column in enumerate(self.schema_.learned):
+            codec, drawn = self.columns_[j], tokens[:, j]
+            present = drawn >= codec.n_missing
+            if not present.all():
+                marks[column.name] = np.where(present, 0, drawn + 1).astype(np.int8)
+            if isinstance(codec, NumberCodec):
+                numbers[j] = np.full(len(tokens), np.nan)
+                numbers[j][present] = codec.decode(drawn[present], rng)
+            else:
+                levels[column.name] = _decode_levels(codec, drawn, present, rng)
+        fixed = self._fix(numbers, conditions)
+        self.rules_.settle(tokens, numbers, fixed, rng)
+        columns: dict[str, Any] = {}
+        place = {column.name: j for j, column in enumerate(self.schema_.learned)}
+        for column in schema:
+            if _is_key(column):
+                columns[column.name] = _keys(column, first_key, len(tokens))
+            elif column.name in levels:
+                columns[column.name] = levels[column.name]
+            else:
+                j = place[column.name]
+                columns[column.name] = _from_numbers(numbers[j], self.columns_[j], column)
+        frame = pd.DataFrame(columns, index=pd.RangeIndex(len(tokens)))
+        return self.keep(flat(Table(frame, marks), schema, self.native_), conditions)
+
+    def _fix(
+        self, numbers: dict[int, npt.NDArray[np.float64]], conditions: Mapping[str, Any] | Dataset | None
+    ) -> npt.NDArray[np.bool_]:
+        """Puts given numbers in place of drawn ones before rules are settled, and says which columns are given, bool (n_columns,)."""
+        fixed = np.zeros(len(self.columns_), dtype=bool)
+        if not conditions:
+            return fixed
+        row = conditions if isinstance(conditions, Dataset) else self._condition_row(conditions)
+        for j, column in enumerate(self.schema_.learned):
+            if column.name not in row.columns:
+                continue
+            fixed[j] = True
+            codec = self.columns_[j]
+            if isinstance(codec, NumberCodec):
+                given = to_units(row.table.frame[column.name], codec.unit)
+                numbers[j] = given.copy() if isinstance(conditions, Dataset) else np.full(len(numbers[j]), given[0])
+        return fixed
+
+    def keep(self, data: Dataset, conditions: Mapping[str, Any] | Dataset | None) -> Dataset:
+        """Puts the given cells in place of their decoded ones, so that a condition is kept to the last digit."""
+        if not conditions:
+            return data
+        row = conditions if isinstance(conditions, Dataset) else self._condition_row(conditions)
+        rows = np.arange(len(data)) if isinstance(conditions, Dataset) else np.zeros(len(data), dtype=np.int64)
+        source, schema = row.table.take(rows), row.columns
+        frame, marks = data.table.frame.copy(), dict(data.table.marks)
+        for name in schema.names:
+            if name not in frame.columns:
+                continue
+            frame[name] = source.frame[name]
+            marks.pop(name, None)
+            if name in source.marks:
+                marks[name] = source.marks[name]
+        return data.with_table(Table(frame, marks))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything fitted, as JSON-able values and arrays."""
+        values: dict[str, Any] = {"max_tokens": self.max_tokens, "native": self.native_, "columns": []}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for j, codec in enumerate(self.columns_):
+            own, own_arrays = codec.state()
+            values["columns"].append({"codec": type(codec).__name__, **own})
+            arrays |= {f"column{j}.{name}": array for name, array in own_arrays.items()}
+        values["schema"] = _public_schema(self.schema_, self.columns_)
+        arrays |= {f"column{j}.rows": counts for j, counts in enumerate(self.counts_)}
+        rule_values, rule_arrays = self.rules_.state()
+        values["rules"] = rule_values
+        return values, arrays | {f"rules.{name}": array for name, array in rule_arrays.items()}
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> TableCodec:
+        """The codec as saved."""
+        codec = cls(max_tokens=values["max_tokens"])
+        codec.schema_, codec.native_ = table_from_json(values["schema"]), values["native"]
+        made: list[ColumnCodec] = []
+        rows: list[npt.NDArray[np.int64]] = []
+        for j, own in enumerate(values["columns"]):
+            mine = {name.split(".", 1)[1]: array for name, array in arrays.items() if name.startswith(f"column{j}.")}
+            kind: type[NumberCodec] | type[LevelCodec] = NumberCodec if own["codec"] == "NumberCodec" else LevelCodec
+            rows.append(mine.pop("rows"))
+            made.append(kind.from_state({key: value for key, value in own.items() if key != "codec"}, mine))
+        codec.columns_, codec.counts_ = tuple(made), tuple(rows)
+        rule_arrays = {name.removeprefix("rules."): array for name, array in arrays.items() if name.startswith("rules.")}
+        codec.rules_ = RuleMasks.from_state(values["rules"], rule_arrays, codec.schema_, codec.columns_)
+        return codec
+
+
+def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> dict[str, Any]:
+    """The schema as a model folder may hold it: levels and extremes that too few patients hold are not in it."""
+    by_name = dict(zip((c.name for c in schema.learned), codecs, strict=True))
+    columns = []
+    for column in schema:
+        codec = by_name.get(column.name)
+        if isinstance(codec, LevelCodec) and column.levels is not None and not column.has_public_levels:
+            column = replace(column, levels=tuple(level for level in column.levels if level in codec.levels))
+        elif isinstance(codec, NumberCodec) or codec is None:
+            column = replace(column, minimum=None, maximum=None, levels=None if codec is None else column.levels)
+        columns.append(replace(column, notes=()))
+    return table_to_json(replace(schema, columns=tuple(columns), notes=()))
+
+
+def _is_key(column: Column) -> bool:
+    """Identifiers that are not direct ones, and the patient key, are made anew."""
+    return (column.kind is Kind.IDENTIFIER or column.has_role(Role.PATIENT_KEY)) and not column.has_role(Role.DIRECT_IDENTIFIER)
+
+
+def _keys(column: Column, first: int, n: int) -> Any:
+    numbers = np.arange(first, first + n)
+    return numbers.astype(float) if column.kind.is_number else pd.Series(numbers.astype(str), dtype=object)
+
+
+def _as_category(series: pd.Series) -> pd.Series:
+    return series if isinstance(series.dtype, pd.CategoricalDtype) else series.astype("category")
+
+
+def _decode_levels(
+    codec: LevelCodec, drawn: Tokens, present: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> pd.Categorical:
+    codes = np.full(len(drawn), -1, dtype=np.int32)
+    if present.any():
+        codes[present] = codec.decode(drawn[present], rng).codes
+    return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(codec.levels)).remove_unused_categories()
+
+
+def _from_numbers(values: npt.NDArray[np.float64], codec: ColumnCodec, column: Column) -> Any:
+    if not isinstance(codec, NumberCodec) or not codec.unit:
+        return np.round(values, column.decimals) if column.decimals is not None else values
+    times = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
+    there = ~np.isnan(values)
+    times[there] = from_units(values[there], codec.unit)
+    return times
+
+
+def _condition_text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return str(value)
