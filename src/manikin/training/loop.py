@@ -1,0 +1,304 @@
+"""The one training loop: stages, phases, validation, early stopping, time budget, checkpoints, monitors. Knows no model.
+
+Every step's randomness is a function of (seed, step) alone, so a run that was killed and resumed, and a run that was not, give the same
+bytes. The user's own torch generator is left as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from manikin.data.errors import BudgetError, FitError
+from manikin.data.seeds import derive, generator
+from manikin.training.checkpoint import flatten_optimiser, read_checkpoint, restore_optimiser, write_checkpoint
+from manikin.training.control import Control, Progress, Training
+from manikin.training.monitors import Divergence, Monitor
+from manikin.training.objective import Objective, Phase, Stage
+
+REPORT_SECONDS = 0.25
+TRIAL_STEPS = 12
+
+
+def train(
+    objective: Objective,
+    *,
+    seed: int,
+    control: Control | None = None,
+    ledger: Any | None = None,
+    monitors: Sequence[Monitor] | None = None,
+) -> Training:
+    """Trains until the plan is done, nothing gets better, the time is up or a monitor stops it; keeps the best weights.
+
+    Raises
+    ------
+    BudgetError : under a ledger, a phase touches real rows without being private, or in a way that the analysis does not cover.
+    FitError : the run diverged before it had anything to fall back on.
+    """
+    control = control or Control()
+    stages = objective.stages()
+    if ledger is not None:
+        refuse_unaccounted(objective, stages)
+    run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else [Divergence()])
+    with torch.random.fork_rng():
+        return run.train()
+
+
+def refuse_unaccounted(objective: Objective, stages: Sequence[Stage]) -> None:
+    """Refuses, by name, every phase that would touch patients outside what the privacy analysis covers."""
+    for phase in (phase for stage in stages for phase in stage.phases if phase.touches_records):
+        why = None
+        if phase.private_by is None:
+            why = "sees real rows without a private mechanism"
+        elif phase.mixes_records and phase.private_by == "dpsgd":
+            why = "mixes several patients in one unit"
+        elif any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in phase.module.modules()):
+            why = "uses batch normalisation, which ties patients together"
+        elif objective.has_fixed_batches and phase.private_by == "dpsgd":
+            why = "draws batches of a fixed size instead of Poisson samples"
+        if why:
+            raise BudgetError(f"Phase {phase.name!r} {why}. It cannot run under a privacy budget.")
+    if objective.validate() is not None:
+        raise BudgetError("Choosing weights on held-out real rows is not paid for by the privacy budget. Switch validation off.")
+
+
+@dataclass
+class _Run:
+    objective: Objective
+    stages: Sequence[Stage]
+    seed: int
+    control: Control
+    monitors: list[Monitor]
+    training: Training = field(default_factory=Training)
+    step: int = 0
+    epoch: int = 0
+    taken: int = 0  # batches taken from the present epoch
+    best_loss: float = float("inf")
+    best: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    since: list[float] = field(default_factory=list)
+    spent: float = 0.0
+    _iterator: Iterator[Any] | None = None
+
+    def train(self) -> Training:
+        self._plan()
+        self._resume()
+        started, reported, saved = time.perf_counter(), 0.0, time.perf_counter()
+        limits = _limits(self.stages, self.training.planned_steps)
+        try:
+            while not self.training.stopped_because:
+                stage = next(i for i, limit in enumerate(limits) if self.step < limit)
+                self._step(self.stages[stage])
+                self.training.seconds = self.spent + time.perf_counter() - started
+                self._decide(limits, stage)
+                now = time.perf_counter()
+                if self.control.on_progress and (now - reported > REPORT_SECONDS or self.training.stopped_because):
+                    self._report(self.stages[stage].name)
+                    reported = now
+                if self.control.checkpoint and not self.training.stopped_because and now - saved > self.control.checkpoint_seconds:
+                    self._save(self.control.checkpoint)
+                    saved = time.perf_counter()
+        except KeyboardInterrupt:
+            if self.control.checkpoint:
+                self._save(self.control.checkpoint)
+            raise
+        self._keep_best()
+        return self.training
+
+    def _plan(self) -> None:
+        """How many steps: the replayed plan, or the model's own, cut to max_steps and to what the time budget allows."""
+        planned = self.objective.planned_steps
+        if self.control.planned_steps is not None:
+            planned = self.control.planned_steps
+        else:
+            if self.control.max_steps is not None:
+                planned = min(planned, self.control.max_steps)
+            if self.control.time_budget_seconds is not None and not self._has_checkpoint():
+                planned = max(1, min(planned, int(self.control.time_budget_seconds * 0.92 / self._trial_seconds())))
+        self.training.planned_steps = planned
+
+    def _has_checkpoint(self) -> bool:
+        return self.control.checkpoint is not None and (self.control.checkpoint / "state.json").is_file()
+
+    def _trial_seconds(self) -> float:
+        """Wall seconds of a step, measured on steps that are undone again."""
+        modules = {name: copy.deepcopy(module.state_dict()) for name, module in self.objective.modules().items()}
+        optimisers = [(p.optimiser, copy.deepcopy(p.optimiser.state_dict())) for s in self.stages for p in s.phases]
+        extra = {name: tensor.clone() for name, tensor in self.objective.state().items()}
+        self.training.planned_steps = 10 * TRIAL_STEPS
+        self._step(self.stages[-1])
+        started = time.perf_counter()
+        for _ in range(TRIAL_STEPS):
+            self._step(self.stages[-1])
+        seconds = (time.perf_counter() - started) / TRIAL_STEPS
+        for name, module in self.objective.modules().items():
+            module.load_state_dict(modules[name])
+        for optimiser, state in optimisers:
+            optimiser.load_state_dict(state)
+        self.objective.load_state(extra)
+        self.step = self.epoch = self.taken = 0
+        self.since, self._iterator = [], None
+        return seconds
+
+    def _step(self, stage: Stage) -> None:
+        torch.manual_seed(derive(self.seed, "step", self.step))
+        losses: dict[str, float] = {}
+        fraction = self.step / max(self.training.planned_steps, 1)
+        for phase in stage.phases:
+            if self.step % phase.every == 0:
+                for _ in range(phase.repeats):
+                    losses[phase.name] = _gradient_step(phase, self._next_batch(), fraction)
+        self.step += 1
+        self.objective.after_step(self.step / max(self.training.planned_steps, 1))
+        self.since.append(sum(losses.values()) / max(len(losses), 1))
+        for monitor in self.monitors:
+            finding = monitor.observe(self.step, losses, self.objective)
+            if finding is not None:
+                self.training.warnings.append(finding.message)
+                if finding.action == "stop":
+                    self.training.stopped_because = finding.message
+
+    def _next_batch(self) -> Any:
+        for _ in range(2):
+            if self._iterator is None:
+                self._iterator = self.objective.batches(generator(self.seed, "epoch", self.epoch))
+                for _ in range(self.taken):
+                    next(self._iterator)
+            batch = next(self._iterator, None)
+            if batch is not None:
+                self.taken += 1
+                return batch
+            self.epoch, self.taken, self._iterator = self.epoch + 1, 0, None
+        raise FitError("The training data give no batch. Bring more rows, or choose another synthesizer.")
+
+    def _decide(self, limits: list[int], stage: int) -> None:
+        """After a step: validation, early stop, end of a stage, end of the plan, end of the time."""
+        training, planned = self.training, self.training.planned_steps
+        if training.stopped_because:
+            return
+        own_end = self.stages[stage].until
+        if own_end is not None and own_end():
+            self.step = limits[stage]
+        is_last = self.step >= planned
+        if self.step % self.objective.validate_every == 0 or is_last:
+            self._validate()
+        patience = self.objective.patience
+        if is_last:
+            training.stopped_because = "plan done"
+        elif self.control.stop_at is not None and self.step >= self.control.stop_at:
+            training.stopped_because = "stop asked by replay"
+        elif patience is not None and training.best_step is not None and stage == len(limits) - 1:
+            if self.step - training.best_step >= patience * self.objective.validate_every:
+                training.stopped_because = "no better on held-out rows"
+        elif self.control.planned_steps is None and training.seconds > (self.control.time_budget_seconds or float("inf")):
+            training.stopped_because = "time budget"
+
+    def _validate(self) -> None:
+        loss = self.objective.validate()
+        mean = sum(self.since) / len(self.since) if self.since else None
+        self.since = []
+        self.training.curve.append([self.step, _rounded(mean), _rounded(loss)])
+        if loss is not None and loss < self.best_loss:
+            self.best_loss, self.training.best_step = loss, self.step
+            self.best = {n: {k: t.detach().clone() for k, t in m.state_dict().items()} for n, m in self.objective.modules().items()}
+
+    def _keep_best(self) -> None:
+        self.training.steps = self.step
+        diverged = self.training.stopped_because.startswith("diverged")
+        if diverged and not self.best:
+            raise FitError(f"Training {self.training.stopped_because}. Try another seed or synthesizer.")
+        if self.best:
+            for name, module in self.objective.modules().items():
+                module.load_state_dict(self.best[name])
+
+    def _report(self, message: str) -> None:
+        curve = self.training.curve
+        planned = self.training.planned_steps
+        seconds, budget = self.training.seconds, self.control.time_budget_seconds
+        fraction = max(self.step / planned, seconds / budget if budget else 0.0)
+        loss = self.since[-1] if self.since else (curve[-1][1] if curve else None)
+        validation = curve[-1][2] if curve else None
+        assert self.control.on_progress is not None
+        self.control.on_progress(Progress(self.step, planned, min(fraction, 1.0), loss, validation, seconds, message))
+
+    def _save(self, folder: Path) -> None:
+        tensors = {f"module.{n}.{k}": t for n, m in self.objective.modules().items() for k, t in m.state_dict().items()}
+        tensors |= {f"best.{n}.{k}": t for n, state in self.best.items() for k, t in state.items()}
+        tensors |= {f"extra.{name}": tensor for name, tensor in self.objective.state().items()}
+        values: dict[str, Any] = {}
+        for i, phase in enumerate(phase for stage in self.stages for phase in stage.phases):
+            values[f"optimiser{i}"], moments = flatten_optimiser(phase.optimiser, f"optimiser{i}")
+            tensors |= moments
+        values |= {name: getattr(self, name) for name in ("step", "epoch", "taken", "best_loss", "since", "seed")}
+        values["training"] = self.training.to_json() | {"seconds": self.training.seconds}
+        write_checkpoint(folder, values, tensors)
+
+    def _resume(self) -> None:
+        found = read_checkpoint(self.control.checkpoint) if self.control.checkpoint else None
+        if found is None:
+            return
+        values, tensors = found
+        if values["seed"] != self.seed:
+            raise FitError("The checkpoint was made with another seed. Use the same seed, or start again in another folder.")
+        for name, module in self.objective.modules().items():
+            module.load_state_dict(_part(tensors, f"module.{name}."))
+            best = _part(tensors, f"best.{name}.")
+            if best:
+                self.best[name] = best
+        self.objective.load_state(_part(tensors, "extra."))
+        for i, phase in enumerate(phase for stage in self.stages for phase in stage.phases):
+            restore_optimiser(phase.optimiser, f"optimiser{i}", values[f"optimiser{i}"], tensors)
+        for name in ("step", "epoch", "taken", "best_loss", "since"):
+            setattr(self, name, values[name])
+        kept = values["training"]
+        self.training = Training(kept["planned_steps"], 0, "", kept["curve"], kept["best_step"], kept["warnings"], is_resumed=True)
+        self.spent = kept["seconds"]
+
+
+def _gradient_step(phase: Phase, batch: Any, fraction: float) -> float:
+    if phase.schedule is not None:
+        factor = phase.schedule(fraction)
+        for group in phase.optimiser.param_groups:
+            group.setdefault("full_lr", group["lr"])
+            group["lr"] = group["full_lr"] * factor
+    loss = phase.loss(batch).mean()
+    phase.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if phase.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(phase.module.parameters(), phase.clip_norm)
+    phase.optimiser.step()
+    return float(loss.detach())
+
+
+def _limits(stages: Sequence[Stage], planned: int) -> list[int]:
+    """The step at which each stage ends; the last one ends with the plan."""
+    total, done = sum(stage.share for stage in stages), 0.0
+    limits = []
+    for stage in stages:
+        done += stage.share
+        limits.append(round(planned * done / total))
+    limits[-1] = planned
+    return limits
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device a control names; "auto" is cuda where there is one, else cpu."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+Schedule = Callable[[float], float]
