@@ -1,7 +1,8 @@
-"""What every adapter shares: its command line, the cost meter, and the number format of the data. Knows no synthesizer.
+"""What every adapter shares: command line, cost meter, the number format of the data. Knows no synthesizer.
 
-An adapter is run inside its peer's own environment, so this file needs nothing but pandas and psutil. Import it before anything
-heavy: it holds the thread pools at one thread, because CPU seconds of several spinning threads say nothing.
+An adapter is run inside its peer's own environment, so this file needs nothing but pandas and psutil. Import it
+before anything heavy: it holds the thread pools at one thread, because CPU seconds of several spinning threads say
+nothing.
 """
 
 from __future__ import annotations

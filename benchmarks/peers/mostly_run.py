@@ -2,8 +2,9 @@
 
     python mostly_run.py --train train.csv --out synthetic.csv --rows N --seed S --cost cost.json [--budget-minutes M]
 
-Model `argn` writes the text _RARE_ where the peer does by default (levels it protects); `argn-rare-sampled` asks it to draw
-another level instead, which is its documented alternative. --budget-minutes is the peer's max_training_time, in wall minutes.
+Model `argn` writes the text _RARE_ where the peer does by default (levels it protects); `argn-rare-sampled` asks it
+to draw another level instead, which is its documented alternative. --budget-minutes is the peer's max_training_time,
+in wall minutes.
 """
 
 from __future__ import annotations
