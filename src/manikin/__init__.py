@@ -1,0 +1,77 @@
+"""Manikin: synthetic patients that can be defended. The public names; importing this module imports nothing heavy.
+
+    import manikin as mk
+
+    patients = mk.read("patients.csv")                  # a file, or a pandas, polars or pyarrow frame
+    train, holdout = mk.split(patients, seed=0)         # by patient
+    model = mk.synthesizer("forest").fit(train, seed=0)
+    synthetic = model.sample(1_000, seed=1)             # a Dataset; .to_native() is a frame like yours
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manikin.data.dataset import Dataset, split
+    from manikin.data.errors import ManikinError
+    from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
+    from manikin.evaluation.base import Results
+    from manikin.synthesizers import SYNTHESIZERS, synthesizer
+    from manikin.workflow.face import complete, evaluate, load, report, save
+    from manikin.workflow.sources import infer, read, read_schema, write, write_schema
+    from manikin.workflow.synthesize import synthesize
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "manikin.data.dataset": ("Dataset", "split"),
+    "manikin.data.errors": ("ManikinError",),
+    "manikin.data.schema": ("Column", "Kind", "Role", "Schema", "TableSchema"),
+    "manikin.evaluation.base": ("Results",),
+    "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
+    "manikin.workflow.face": ("complete", "evaluate", "load", "report", "save"),
+    "manikin.workflow.sources": ("infer", "read", "read_schema", "write", "write_schema"),
+    "manikin.workflow.synthesize": ("synthesize",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Column",
+    "Dataset",
+    "Kind",
+    "ManikinError",
+    "Results",
+    "Role",
+    "SYNTHESIZERS",
+    "Schema",
+    "TableSchema",
+    "__version__",
+    "complete",
+    "evaluate",
+    "infer",
+    "load",
+    "read",
+    "read_schema",
+    "report",
+    "save",
+    "split",
+    "synthesize",
+    "synthesizer",
+    "write",
+    "write_schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name's module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'manikin' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,128 @@
+"""Commands that look and judge: inspect, evaluate, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manikin.cli import options as opt
+from manikin.cli.console import say, say_json, say_table, watching
+
+REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
+
+
+def inspect(
+    data: opt.Data,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the schema here, to be corrected by a person.")
+    ] = None,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """What a table holds: kinds, keys, missing codes, identifiers, rules found, warnings.
+
+    Example:
+
+        manikin inspect patients.csv -o schema.toml
+    """
+    from manikin.workflow.look import column_facts
+    from manikin.workflow.look import inspect as run
+
+    found = run(data, out=out, force=force)
+    columns = [column_facts(column) for column in found.schema]
+    if as_json:
+        rules = [{"kind": rule.kind, "text": rule.text, "confirmed": rule.confirmed} for rule in found.schema.rules]
+        sizes = {"data": found.name, "rows": found.n_rows, "patients": found.n_patients}
+        say_json({**sizes, "columns": columns, "rules": rules, "warnings": list(found.warnings), "out": found.out})
+        return
+    say(f"{found.name}: {found.n_rows:,} rows, {len(columns)} columns, {found.n_patients:,} patients\n")
+    rows = [
+        (
+            fact["name"],
+            fact["kind"],
+            "" if fact["n_levels"] is None else str(fact["n_levels"]),
+            ", ".join("empty" if code == "" else code for code in fact["missing"]),
+            ", ".join(fact["roles"]),
+        )
+        for fact in columns
+    ]
+    say_table(("column", "kind", "levels", "missing codes", "roles"), rows)
+    if found.schema.rules:
+        say("\nRules found:")
+        for rule in found.schema.rules:
+            say(f"  {rule.text}{' (confirmed)' if rule.confirmed else ''}")
+    if found.warnings:
+        say("\nPlease look at:")
+        for warning in found.warnings:
+            say(f"  {warning}")
+    if found.out is not None:
+        say(f"\nThe schema, for you to correct: {found.out}")
+
+
+def evaluate(
+    train: Annotated[Path, typer.Option("--train", metavar="A", help="Real rows that the generator saw.", show_default=False)],
+    holdout: Annotated[Path, typer.Option("--holdout", metavar="B", help="Real rows that it did not see.", show_default=False)],
+    synthetic: Annotated[Path, typer.Option("--synthetic", metavar="C", help="The rows that it made.", show_default=False)],
+    out: opt.OutFolder,
+    schema: opt.SchemaFile = None,
+    target: opt.Target = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Judge a synthetic table that any tool made, against the real rows it was made from.
+
+    Example:
+
+        manikin evaluate --train train.csv --holdout holdout.csv --synthetic synthetic.csv -o evidence
+    """
+    from manikin.workflow.judge import judge
+
+    with watching(as_json=as_json) as watcher:
+        judged = judge(train, holdout, synthetic, out=out, schema=schema, target=target, seed=seed, force=force, watcher=watcher)
+    figures = {metric.name: {"value": metric.value, "reference": metric.reference} for metric in judged.results.metrics}
+    if as_json:
+        say_json({"out": judged.out, "files": judged.files, "metrics": figures, "notices": list(judged.notices)})
+        return
+    for metric in judged.results.metrics:
+        if metric.value is not None:
+            reference = "" if metric.reference is None else f"   (a perfect release: {metric.reference:.3f})"
+            say(f"  {metric.title:<44} {metric.value:.3f}{reference}")
+    say("\nThis folder is internal: the report and the results show real rows.")
+    for purpose, path in judged.files.items():
+        say(f"  {purpose:<10} {path}")
+
+
+def list_registry(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[" + "|".join(REGISTRIES) + "]", help="All of them when not given.", show_default=False)
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """What is there: synthesizers, metrics, attacks, formats.
+
+    Example:
+
+        manikin list synthesizers
+    """
+    from manikin.data.errors import ParameterError
+    from manikin.workflow.look import listed
+    from manikin.workflow.wishes import candidates
+
+    if what is not None and what not in REGISTRIES:
+        raise ParameterError(f"There is no list of {what!r}. {candidates(what, REGISTRIES)}")
+    found = {name: listed(name) for name in REGISTRIES if what in (None, name)}
+    if as_json:
+        say_json(found)
+        return
+    for i, (name, entries) in enumerate(found.items()):
+        if i:
+            say("")
+        say(f"{name}:")
+        if not entries:
+            say("  none yet")
+        width = max((len(entry["name"]) for entry in entries), default=0)
+        for entry in entries:
+            say(f"  {entry['name']:<{width}}  {entry['summary']}")

@@ -1,0 +1,219 @@
+"""Commands that make something: demo, synthesize, fit, sample, complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manikin.cli import options as opt
+from manikin.cli.console import say, say_json, watching
+
+if TYPE_CHECKING:
+    from manikin.workflow.options import Options
+    from manikin.workflow.synthesize import Outcome
+
+
+def demo(
+    out: opt.OutFolder = Path("manikin-demo"),
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """The main job on a real breast cancer table that comes with Manikin.
+
+    Example:
+
+        manikin demo -o manikin-demo
+    """
+    from manikin.workflow.demo import INTRODUCTION
+    from manikin.workflow.demo import demo as run
+
+    if not as_json:
+        say(INTRODUCTION + f"\nIt writes to {out} and takes one or two minutes.\n")
+    with watching(as_json=as_json) as watcher:
+        outcome = run(out=out, seed=seed, force=force, watcher=watcher)
+    _say_outcome(outcome, as_json)
+
+
+def synthesize(
+    data: opt.Data,
+    schema: opt.SchemaFile = None,
+    synthesizer: opt.Synthesizer = "auto",
+    rows: opt.Rows = None,
+    target: opt.Target = None,
+    epsilon: opt.Epsilon = None,
+    delta: opt.Delta = None,
+    time_budget: opt.TimeBudget = None,
+    max_steps: opt.MaxSteps = None,
+    seed: opt.Seed = 0,
+    file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="MANIFEST", help="Make the run of this manifest.json again, byte for byte.")
+    ] = None,
+    out: opt.OutFolder = Path("manikin-run"),
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """A patient table in, a synthetic table with its evidence out.
+
+    The generator sees a part of the patients; the others are held out for judging. The run folder is internal: it shows real rows.
+
+    Example:
+
+        manikin synthesize patients.csv --target died --time-budget 10m -o run
+    """
+    from manikin.workflow.synthesize import synthesize as run
+
+    options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format)
+    with watching(as_json=as_json) as watcher:
+        outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
+    _say_outcome(outcome, as_json)
+
+
+def fit(
+    data: opt.Data,
+    out: opt.OutModel,
+    schema: opt.SchemaFile = None,
+    synthesizer: opt.Synthesizer = "auto",
+    target: opt.Target = None,
+    epsilon: opt.Epsilon = None,
+    delta: opt.Delta = None,
+    time_budget: opt.TimeBudget = None,
+    max_steps: opt.MaxSteps = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Learn from a whole table and save the model, to sample from later.
+
+    Nothing is held out and nothing is judged; use `synthesize` for that.
+
+    Example:
+
+        manikin fit patients.csv --synthesizer forest -o model
+    """
+    from manikin.workflow.models import fit_model
+
+    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv")
+    with watching(as_json=as_json) as watcher:
+        fitted = fit_model(data, out=out, schema=schema, options=options, force=force, watcher=watcher)
+    if as_json:
+        choice = fitted.choice.model_dump(mode="json")
+        say_json({"out": fitted.out, "rows": fitted.n_rows, "synthesizer": choice, "notices": list(fitted.notices)})
+    else:
+        say(f"Learned from {fitted.n_rows:,} rows with {fitted.choice.name}. The model: {fitted.out}")
+
+
+def sample(
+    model: opt.Model,
+    n: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.", show_default=False)],
+    out: opt.OutFile,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="COL=VALUE", help="Every row holds this; may be repeated.")
+    ] = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Synthetic rows from a saved model, as many as you like, in constant memory.
+
+    Example:
+
+        manikin sample model -n 1000 --where sex=F -o women.csv
+    """
+    from manikin.workflow.models import draw
+    from manikin.workflow.wishes import parse_where
+
+    conditions = parse_where(where or ())
+    with watching(as_json=as_json) as watcher:
+        drawn = draw(model, n=n, out=out, conditions=conditions, seed=seed, force=force, watcher=watcher)
+    if as_json:
+        say_json({"out": drawn.out, "rows": drawn.n_rows})
+    else:
+        say(f"{drawn.n_rows:,} synthetic rows: {drawn.out}")
+
+
+def complete(
+    model: opt.Model,
+    data: opt.Data,
+    out: opt.OutFile,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="COL", help="Keep this column, make the others anew; may be repeated.")
+    ] = None,
+    impute: Annotated[bool, typer.Option("--impute", help="Keep what is there, fill only missing cells.")] = False,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Rows given in part: keep some columns of real records, or fill their missing cells.
+
+    Example:
+
+        manikin complete model patients.csv --keep age --keep sex -o partly.csv
+
+        manikin complete model patients.csv --impute -o filled.csv
+    """
+    from manikin.data.errors import ParameterError
+    from manikin.workflow.completion import complete as run
+
+    if bool(keep) == impute:
+        raise ParameterError("Give either --keep COL (once or more) or --impute, and not both.")
+    with watching(as_json=as_json) as watcher:
+        done = run(model, data, out=out, keep=keep or None, seed=seed, force=force, watcher=watcher)
+    if as_json:
+        say_json({"out": done.out, "rows": done.n_rows, "filled": done.n_filled, "left": done.n_left, "notices": list(done.notices)})
+    else:
+        filled = f", {done.n_filled:,} cells filled" if impute else ""
+        say(f"{done.n_rows:,} rows completed{filled}: {done.out}")
+
+
+def _options(
+    synthesizer: str,
+    rows: int | None,
+    target: str | None,
+    epsilon: float | None,
+    delta: float | None,
+    time_budget: str | None,
+    max_steps: int | None,
+    seed: int,
+    file_format: str,
+) -> Options:
+    from manikin.workflow.options import Options
+    from manikin.workflow.wishes import parse_duration
+
+    return Options(
+        synthesizer=synthesizer,
+        rows=rows,
+        target=target,
+        epsilon=epsilon,
+        delta=delta,
+        time_budget_seconds=None if time_budget is None else parse_duration(time_budget),
+        max_steps=max_steps,
+        seed=seed,
+        format=file_format,
+    )
+
+
+def _say_outcome(outcome: Outcome, as_json: bool) -> None:
+    figures = {metric.name: {"value": metric.value, "reference": metric.reference} for metric in outcome.results.metrics}
+    if as_json:
+        document: dict[str, Any] = {
+            "out": outcome.out,
+            "files": outcome.files,
+            "synthesizer": outcome.choice.model_dump(mode="json"),
+            "rows": outcome.rows,
+            "metrics": figures,
+            "notices": list(outcome.notices),
+        }
+        say_json(document)
+        return
+    say(f"{outcome.rows['synthetic']:,} synthetic rows by {outcome.choice.name}.")
+    for metric in outcome.results.metrics:
+        if metric.value is not None:
+            reference = "" if metric.reference is None else f"   (a perfect release: {metric.reference:.3f})"
+            say(f"  {metric.title:<44} {metric.value:.3f}{reference}")
+    say("\nThis folder is internal: the report and the results show real rows.")
+    for purpose, path in outcome.files.items():
+        say(f"  {purpose:<10} {path}")

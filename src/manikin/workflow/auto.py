@@ -1,0 +1,181 @@
+"""`auto`: which registered generator suits a table, by a score on patients that the candidates did not see. Knows none by name.
+
+The holdout is never touched: the candidates learn from one part of train and are judged on another part of it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from manikin.data.dataset import Dataset, split
+from manikin.data.errors import DataError, ManikinError, ParameterError
+from manikin.data.seeds import derive
+from manikin.evaluation import METRICS
+from manikin.release.manifest import Choice
+from manikin.synthesizers import SYNTHESIZERS
+from manikin.workflow.learn import AUTO, Limits, fit
+from manikin.workflow.options import Options
+from manikin.workflow.sources import target_of
+from manikin.workflow.stages import Stages
+
+FEWEST_PATIENTS = 20  # below this nothing is learned: eleven patients share a value before it is shown, so less than two values fit
+HONEST_PATIENTS = 100  # below either of these two the user is warned
+HONEST_PATIENTS_PER_COLUMN = 5
+LARGE_ROWS = 5_000  # from here on the candidates are not compared: the network wins on every table measured, and trials cost most
+SMALL_BUDGET_SECONDS = 30.0  # a network learns too little in less
+TRIAL_SHARE = 0.4  # of a time budget, for all candidates' trials together
+TIE = 0.01  # AUCs closer than this are a tie, broken by TSTR
+_SCORES = ("c2st", "tstr")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one candidate did: C2ST AUC (lower is better, from 0.5), TSTR (higher is better), and seconds."""
+
+    name: str
+    c2st: float
+    tstr: float | None
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """`forest 0.587`."""
+        return f"{self.name} {self.c2st:.3f}"
+
+
+def check_enough(train: Dataset, stages: Stages) -> None:
+    """Refuses or warns when the patients are too few to synthesize honestly.
+
+    Fewer than 20 patients to learn from are refused. Fewer than 100, or fewer than 5 for each learned column, are learned from with
+    a warning: what comes out is then either noise or close to single patients.
+
+    Raises
+    ------
+    DataError : fewer than 20 patients.
+    """
+    n_patients, n_columns = train.n_records, len(train.columns.learned)
+    if n_patients < FEWEST_PATIENTS:
+        raise DataError(
+            f"There are {n_patients} patients to learn from after the holdout is set aside; fewer than {FEWEST_PATIENTS} are not "
+            "synthesized, since every row would either be invented or point at one of them. Bring more patients."
+        )
+    if n_patients < max(HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN * n_columns):
+        stages.warn(
+            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to synthesize honestly (at least "
+            f"{HONEST_PATIENTS} patients, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted). Do not rely on this table, "
+            "and read the privacy section of the report before anyone else sees it."
+        )
+
+
+def choose(train: Dataset, *, options: Options, stages: Stages) -> Choice:
+    """The generator to use and why.
+
+    From 5,000 rows on the first neural candidate is taken without a trial, unless the time budget is below 30 seconds. Smaller tables
+    decide by trial: every releasable candidate learns from three quarters of the patients of `train` and is told apart from the other
+    quarter (C2ST AUC, lower is better); a tie within 0.01 goes to the better TSTR.
+
+    Raises
+    ------
+    ParameterError : no candidate is installed.
+    """
+    names = candidates()
+    if not names:
+        raise ParameterError("No generator that may be released is installed, so auto cannot choose. Name one with --synthesizer.")
+    networks = [name for name in names if SYNTHESIZERS[name].is_neural]
+    budget = options.time_budget_seconds
+    if budget is not None and budget < SMALL_BUDGET_SECONDS and len(names) > len(networks) > 0:
+        names = [name for name in names if name not in networks]
+        reason = f"a network learns too little within {budget:g} s."
+        if len(names) == 1:
+            return Choice(name=names[0], asked=AUTO, reasons=(reason,))
+        stages.note(f"Networks are not tried: {reason}")
+        networks = []
+    if len(train) >= LARGE_ROWS and networks:
+        why = f"with {len(train):,} rows to learn from, a network does best; smaller tables are decided by trial."
+        return Choice(name=networks[0], asked=AUTO, reasons=(why,))
+    if len(names) == 1:
+        return Choice(name=names[0], asked=AUTO, reasons=("it is the only candidate.",))
+    return _by_trial(names, train, options, stages)
+
+
+def candidates() -> list[str]:
+    """Names of the table generators whose output may be released and that can be imported here."""
+    return [name for name, entry in SYNTHESIZERS.items() if entry.releasable and entry.modality == "table" and _is_here(name)]
+
+
+def _is_here(name: str) -> bool:
+    try:
+        SYNTHESIZERS.load(name)
+    except ImportError:  # its extra is not installed; `list synthesizers` says so
+        return False
+    return True
+
+
+def _by_trial(names: list[str], train: Dataset, options: Options, stages: Stages) -> Choice:
+    seed = derive(options.seed, "auto") % 2**31
+    part, kept = split(train, holdout=0.25, seed=seed)
+    budget = options.time_budget_seconds
+    limits = Limits(None if budget is None else TRIAL_SHARE * budget / len(names), options.max_steps)
+    trials, failed = [], []
+    for i, name in enumerate(names):
+        stages.watcher.advance(i / len(names), f"trying {name}")
+        try:
+            trials.append(_trial(name, part, kept, seed, limits, stages))
+        except ManikinError as error:
+            failed.append(f"{name} could not be tried ({error})")
+    if not trials:
+        raise DataError(f"No generator could learn from these data: {'; '.join(failed)}")
+    best = min(trials, key=lambda trial: trial.c2st)
+    tied = [trial for trial in trials if trial.c2st - best.c2st <= TIE]
+    won = max(tied, key=lambda trial: (-math.inf if trial.tstr is None else trial.tstr, -trial.c2st))
+    reasons = [
+        f"told apart from patients that no candidate saw with AUC {', '.join(t.text for t in sorted(trials, key=lambda t: t.c2st))} "
+        "(0.5 is best)"
+        + (f"; within {TIE:g} the better downstream model decides." if len(tied) > 1 else ".")
+    ]
+    scores = {trial.name: _scores(trial) for trial in trials}
+    return Choice(name=won.name, asked=AUTO, reasons=(*reasons, *(f"{text}." for text in failed)), scores=scores)
+
+
+def _scores(trial: Trial) -> dict[str, float]:
+    scores = {"c2st": trial.c2st, "seconds": trial.seconds}
+    return scores if trial.tstr is None else {**scores, "tstr": trial.tstr}
+
+
+def _trial(name: str, part: Dataset, kept: Dataset, seed: int, limits: Limits, stages: Stages) -> Trial:
+    from manikin.workflow.judge import measure
+
+    start = time.monotonic()
+    model = fit(name, part, seed=seed, limits=limits, watcher=_Quiet(stages))
+    synthetic = model.sample(len(part), seed=seed)
+    metrics = [metric for metric in _SCORES if metric in METRICS]
+    results = measure(part, kept, [synthetic], target=target_of(part.columns), seed=seed, metrics=metrics)
+    c2st = results["c2st"].value
+    tstr = results["tstr"].value if "tstr" in results else None
+    return Trial(name, 1.0 if c2st is None else c2st, tstr, round(time.monotonic() - start, 2))
+
+
+class _Quiet:
+    """Passes words of a trial on without letting its fractions move the bar of the whole choice."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._watcher = stages.watcher
+
+    def stage(self, title: str) -> None:
+        """A trial has no stages."""
+
+    def advance(self, fraction: float | None, note: str = "") -> None:
+        """Shows what the trial says, where there is something."""
+
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._watcher.note(text)
+
+    def warn(self, text: str) -> None:
+        """Passes it on."""
+        self._watcher.warn(text)
+
+
+__all__ = ["Trial", "candidates", "check_enough", "choose"]

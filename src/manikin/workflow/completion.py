@@ -1,0 +1,189 @@
+"""Rows that are given in part: kept columns (partially synthetic records) and imputation, through a model that conditions exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.dataset import Dataset, Marks, Table
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Column, Schema, TableSchema
+from manikin.data.seeds import derive
+from manikin.workflow.models import open_model, schema_of
+from manikin.workflow.output import check_free, whole_file
+from manikin.workflow.sources import check_suffix, read
+from manikin.workflow.stages import Silent, Stages, Watcher
+from manikin.workflow.wishes import check_columns
+
+WHOLE_ROUNDS = 5  # a drawn row counts only when all its holes are filled: exact draws given what is known
+PART_ROUNDS = 15  # after that, cells that were filled are kept and the rest is drawn given them
+NOT_A_HOLE = "not applicable"  # a missing code of this meaning is knowledge, not a hole
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A file of completed rows: how many, how many cells were filled, and how many stayed empty."""
+
+    out: Path
+    n_rows: int
+    n_filled: int
+    n_left: int
+    notices: tuple[str, ...]
+
+
+def complete(
+    model: str | Path,
+    data: str | Path,
+    *,
+    out: str | Path,
+    keep: Sequence[str] | None = None,
+    seed: int = 0,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Completed:
+    """Writes the rows of `data` with their kept cells and all others drawn by the model.
+
+    Parameters
+    ----------
+    keep : columns that are kept; None imputes: what is there stays, what is missing is drawn.
+
+    Raises
+    ------
+    InputError : the model, the data or a column cannot be used. Nothing is written.
+    """
+    from manikin.io import tabular
+
+    path = Path(out)
+    check_suffix(path)
+    check_free(path, force=force)
+    stages = Stages(watcher or Silent())
+    with stages.stage("load", "Loading the model and the data"):
+        fitted = open_model(model)
+        rows = read(Path(data), schema=_schema_for(fitted, Path(data)))
+    with stages.stage("complete", f"Completing {len(rows):,} rows"):
+        made = completed(fitted, rows, keep=keep, seed=seed, watcher=stages.watcher)
+    n_before, n_after = _count_holes(rows), _count_holes(made)
+    if keep is None:
+        stages.warn("The completed table holds real patients' cells: treat it like the data it was made from.")
+        if n_after:
+            stages.warn(f"{n_after:,} cells stayed empty: the model knows no value for them.")
+    else:
+        stages.warn(f"The column {', '.join(keep)} is real: this is a partially synthetic table, not a fully synthetic one.")
+    with whole_file(path, force=force) as beside:
+        tabular.write(made, beside)
+    return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))
+
+
+def _schema_for(model: Any, path: Path) -> Schema | None:
+    """The model's schema for the columns that the file has, so that its cells are read as the model learned them."""
+    from manikin.io.tabular import column_names
+
+    schema = schema_of(model)
+    if schema is None:
+        return None
+    names = set(column_names(path))
+    there = [name for name in schema.names if name in names]
+    if not there:
+        raise ParameterError(f"{path.name} has none of the columns that the model learned. Check that it is the right file.")
+    return Schema((schema.only(there),))
+
+
+def completed(
+    model: Any, data: Dataset, *, keep: Sequence[str] | None, seed: int, watcher: Watcher | None = None
+) -> Dataset:
+    """`len(data)` rows; see `complete`.
+
+    Raises
+    ------
+    ParameterError : a column is unknown, an identifier, or the model cannot condition.
+    """
+    if keep is None:
+        return _impute(model, data, seed, watcher or Silent())
+    names = check_columns(dict.fromkeys(keep), data.columns, "--keep")
+    _check_learned(names, model, data.columns)
+    made: Dataset = model.sample(len(data), seed=seed, conditions=data.only(names))
+    return made
+
+
+def _check_learned(names: Sequence[str], model: Any, table: TableSchema) -> None:
+    known = schema_of(model)
+    learned = {column.name for column in (known or table).learned}
+    for name in names:
+        if name not in learned:
+            raise ParameterError(f"--keep names {name!r}, which the model did not learn (an identifier, a key or free text).")
+
+
+def _impute(model: Any, data: Dataset, seed: int, watcher: Watcher) -> Dataset:
+    """Fills the holes pattern by pattern: rows that lack the same columns are drawn together, given what they have."""
+    known = schema_of(model)
+    learned = {column.name for column in (known or data.columns).learned}
+    columns = [column for column in data.columns if column.name in learned]
+    for turn in range(WHOLE_ROUNDS + PART_ROUNDS):
+        holes = holes_of(data.table, columns)
+        if not holes.any():
+            break
+        watcher.advance(turn / (WHOLE_ROUNDS + PART_ROUNDS), f"{int(holes.sum()):,} cells to fill")
+        patterns, group = np.unique(holes, axis=0, return_inverse=True)
+        filled = data.table
+        for i, pattern in enumerate(patterns):
+            if not pattern.any():
+                continue
+            rows = np.flatnonzero(group.ravel() == i)
+            given = [column.name for column, is_hole in zip(columns, pattern, strict=True) if not is_hole]
+            wanted = [column for column, is_hole in zip(columns, pattern, strict=True) if is_hole]
+            conditions = data.take(rows).only(given) if given else None
+            drawn = model.sample(len(rows), seed=derive(seed, "impute", turn, i) % 2**31, conditions=conditions)
+            filled = _fill(filled, rows, drawn.table, wanted, whole=turn < WHOLE_ROUNDS)
+        data = data.with_table(filled)
+    return data
+
+
+def holes_of(table: Table, columns: Sequence[Column]) -> npt.NDArray[np.bool_]:
+    """Which cells are holes, bool (n_rows, n_columns): missing, and not because there is nothing to tell."""
+    holes = np.zeros((len(table), len(columns)), dtype=bool)
+    for j, column in enumerate(columns):
+        mark = table.mark(column.name)
+        for i, code in enumerate(column.missing, start=1):
+            if code.meaning != NOT_A_HOLE:
+                holes[:, j] |= mark == i
+    return holes
+
+
+def _fill(table: Table, rows: npt.NDArray[Any], drawn: Table, wanted: Sequence[Column], *, whole: bool) -> Table:
+    """The table with drawn cells put into its holes; whole rows only, or whatever was drawn."""
+    empty = holes_of(drawn, wanted)
+    complete_rows = np.flatnonzero(~empty.any(axis=1))
+    good = ~empty
+    if whole:
+        good = np.zeros_like(empty)
+        good[complete_rows] = True
+    frame, marks = table.frame.copy(), dict(table.marks)
+    for j, column in enumerate(wanted):
+        take: npt.NDArray[np.bool_] = good[:, j]
+        frame[column.name] = _with_cells(frame[column.name], rows[take], drawn.frame[column.name][take])
+        mark: Marks = marks[column.name].copy()
+        mark[rows[take]] = drawn.mark(column.name)[take]
+        marks[column.name] = mark
+    return Table(frame, marks)
+
+
+def _with_cells(series: pd.Series, rows: npt.NDArray[Any], cells: pd.Series) -> pd.Series:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        values = series.to_numpy(dtype=object).copy()
+        values[rows] = cells.to_numpy(dtype=object)
+        levels = list(series.cat.categories)
+        new = [level for level in cells.cat.categories if level not in set(levels)]
+        return pd.Series(pd.Categorical(values, categories=levels + new), index=series.index)
+    values = series.to_numpy(copy=True)
+    values[rows] = cells.to_numpy()
+    return pd.Series(values, index=series.index)
+
+
+def _count_holes(data: Dataset) -> int:
+    return int(holes_of(data.table, list(data.columns)).sum())

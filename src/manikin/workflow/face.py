@@ -1,0 +1,105 @@
+"""What Python users call beside `read` and `split`: evaluate, report, save, load, complete. Takes data sets, frames or paths alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Schema
+from manikin.evaluation.base import Results
+from manikin.workflow.judge import measure
+from manikin.workflow.output import whole_file, whole_folder
+from manikin.workflow.sources import read, target_of
+from manikin.workflow.stages import Watcher
+
+
+def evaluate(
+    *,
+    train: Any,
+    holdout: Any,
+    synthetic: Any,
+    target: str | None = None,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Measures a release, or several, made from `train` by any tool.
+
+    Parameters
+    ----------
+    train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path.
+    synthetic : the same of what it made; a list of them for several releases.
+    target : the column a downstream model would predict; the schema's target when None.
+    metrics : names from `manikin list metrics`; all when None.
+
+    Raises
+    ------
+    ParameterError : the target is no column, or a metric's name is unknown.
+    DataError : a table is empty, or they share no column.
+    """
+    real = read(train)
+    held = _like(holdout, real)
+    parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
+    made = [_like(part, real) for part in parts]
+    if target is not None and target not in real.columns:
+        raise ParameterError(f"The target {target!r} is no column of the train table.")
+    return measure(real, held, made, target=target or target_of(real.columns), seed=seed, metrics=metrics, watcher=watcher)
+
+
+def _like(source: Any, real: Dataset) -> Dataset:
+    """A table read by the schema of the real one; a frame that lacks left-out columns is read by what it has."""
+    if isinstance(source, Dataset):
+        return source
+    from manikin.io import tabular
+
+    names = set(tabular.column_names(source))
+    return read(source, schema=Schema((real.columns.only([name for name in real.columns.names if name in names]),)))
+
+
+def report(results: Results, path: str | Path, *, force: bool = False) -> None:
+    """Writes report.html: one self-contained page for a reader who is no statistician. It shows real rows, so it is internal."""
+    from manikin.report.render import render
+
+    with whole_file(Path(path), force=force) as beside:
+        render(results, beside)
+
+
+def save(model: Any, folder: str | Path, *, force: bool = False) -> None:
+    """Saves a fitted synthesizer as config.json and weights.safetensors; nothing is pickled."""
+    from manikin.synthesizers.storage import save as store
+
+    with whole_folder(Path(folder), force=force) as partial:
+        store(model, partial, force=True)
+        (partial / "job.json").unlink(missing_ok=True)
+
+
+def load(folder: str | Path) -> Any:
+    """Loads a saved synthesizer.
+
+    Raises
+    ------
+    ModelFolderError : the folder is not a model of Manikin, or was damaged or changed; the message says which.
+    """
+    from manikin.synthesizers.storage import load as fetch
+
+    return fetch(Path(folder))
+
+
+def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: int = 0) -> Dataset:
+    """Rows whose given cells are kept exactly and whose others are drawn by the model.
+
+    Parameters
+    ----------
+    keep : columns whose cells are kept; all others are made anew (partially synthetic records). None imputes instead: every cell
+        with a value is kept and only missing ones are drawn.
+
+    Raises
+    ------
+    ParameterError : a column is unknown, or the model cannot condition.
+    """
+    from manikin.workflow.completion import completed
+
+    return completed(model, read(data) if not isinstance(data, Dataset) else data, keep=keep, seed=seed)

@@ -1,0 +1,119 @@
+"""Learning with the options of a job: which generator, under which control, with words about how far it is. Knows no model by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
+from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.workflow.stages import Watcher
+from manikin.workflow.wishes import candidates
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds learning; None is no bound. All hold for models that learn in steps and mean nothing to the others.
+
+    Attributes
+    ----------
+    planned_steps, stop_at : what a run that is replayed had planned and where it stopped; they overrule the others.
+    """
+
+    time_budget_seconds: float | None = None
+    max_steps: int | None = None
+    planned_steps: int | None = None
+    stop_at: int | None = None
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that is neither `auto` nor registered, with those that are spelled like it."""
+    if name != AUTO and name not in SYNTHESIZERS:
+        raise ParameterError(f"There is no synthesizer named {name!r}. {candidates(name, [AUTO, *sorted(SYNTHESIZERS)])}")
+
+
+def check_privacy(name: str, epsilon: float | None, delta: float | None) -> None:
+    """Refuses a privacy budget that the synthesizer cannot honour; nothing is ever learned unprotected in its stead.
+
+    Raises
+    ------
+    ParameterError : an epsilon or delta outside its domain, one that no or not this synthesizer can keep, or a delta alone.
+    """
+    if epsilon is None and delta is None:
+        return
+    if epsilon is None:
+        raise ParameterError("--delta means nothing without --epsilon. Give both or neither.")
+    if not epsilon > 0:
+        raise ParameterError(f"--epsilon must be above 0. Got {epsilon:g} instead.")
+    if delta is not None and not 0 < delta < 1:
+        raise ParameterError(f"--delta must be between 0 and 1. Got {delta:g} instead.")
+    able = sorted(key for key, entry in SYNTHESIZERS.items() if entry.private)
+    way_out = f"Choose one of {', '.join(able)}." if able else "Leave --epsilon and --delta out."
+    if name == AUTO:
+        raise ParameterError(f"--synthesizer auto cannot keep a privacy budget (epsilon) in this version. {way_out}")
+    if name not in able:
+        raise ParameterError(f"The synthesizer {name!r} cannot keep a privacy budget (epsilon). {way_out}")
+    raise ParameterError("This command cannot pass a privacy budget (epsilon) on in this version. Leave --epsilon and --delta out.")
+
+
+def fit(
+    name: str,
+    data: Dataset,
+    *,
+    seed: int,
+    limits: Limits,
+    watcher: Watcher,
+    checkpoint: Path | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> Any:
+    """A fitted synthesizer.
+
+    Parameters
+    ----------
+    checkpoint : where a model that learns in steps keeps what it needs to go on after a kill.
+
+    Raises
+    ------
+    FitError : the model could not learn.
+    """
+    model = synthesizer(name, **dict(hyperparameters or {}))
+    if not SYNTHESIZERS[name].is_neural:
+        return model.fit(data, seed=seed)
+    from manikin.training.control import Control
+
+    def told(progress: Any) -> None:
+        loss = progress.validation if progress.validation is not None else progress.loss
+        words = f"step {progress.step}" + ("" if loss is None else f", loss {loss:.4g}")
+        watcher.advance(progress.fraction, words)
+
+    control = Control(
+        time_budget_seconds=limits.time_budget_seconds,
+        max_steps=limits.max_steps,
+        planned_steps=limits.planned_steps,
+        stop_at=limits.stop_at,
+        checkpoint=checkpoint,
+        on_progress=told,
+    )
+    return model.fit(data, seed=seed, control=control)
+
+
+def training_of(model: Any) -> dict[str, Any]:
+    """What a model says of how it learned (steps, why it stopped, curve); empty for one that does not learn in steps."""
+    return dict(getattr(model, "training_", None) or {})
+
+
+def hyperparameters_of(model: Any) -> dict[str, Any]:
+    """The hyperparameters of a model, by name."""
+    return {name: getattr(model, name) for name in getattr(model, "__dataclass_fields__", {}) if not name.endswith("_")}
+
+
+def check_releasable(name: str) -> str | None:
+    """A warning when the output of a synthesizer may never be released; None when it may."""
+    entry = SYNTHESIZERS[name]
+    return None if entry.releasable else f"{name} is a reference, not a release: {entry.summary}."
+

@@ -1,0 +1,101 @@
+"""Looking without learning: what a table seems to hold, and what is registered. Knows no format and no model by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manikin.data.registry import Entry, Registry
+from manikin.data.schema import Column, TableSchema, is_left_out
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What was found in a table. `warnings` name columns, never cells."""
+
+    name: str
+    n_rows: int
+    n_patients: int
+    schema: TableSchema
+    warnings: tuple[str, ...]
+    out: Path | None
+
+
+def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = False) -> Inspected:
+    """Reads a table, finds kinds, roles, missing codes and rules, and writes them to a schema.toml for a person to correct.
+
+    Raises
+    ------
+    InputError : the data cannot be read, or `out` exists. Nothing is written.
+    """
+    from manikin.workflow.output import check_free
+    from manikin.workflow.sources import read, write_schema
+
+    target = None if out is None else Path(out)
+    if target is not None:
+        check_free(target, force=force)
+    patients = read(Path(data))
+    if target is not None:
+        write_schema(patients.schema, target, force=force)
+    schema = patients.columns
+    return Inspected(Path(data).name, len(patients), patients.n_records, schema, tuple(warnings_of(schema)), target)
+
+
+def warnings_of(schema: TableSchema) -> list[str]:
+    """What a person should look at: columns left out, missing codes to confirm, notes, unconfirmed rules."""
+    found = [f"{c.name}: left out of the release or made anew ({', '.join(c.roles) or c.kind})." for c in schema if is_left_out(c)]
+    for column in schema:
+        if column.suggested_missing:
+            n_codes = len(column.suggested_missing)
+            found.append(f"{column.name}: {n_codes} cell text{'s' if n_codes > 1 else ''} may mean missing; confirm in the schema.")
+        found.extend(f"{column.name}: {note}" for note in column.notes)
+    waiting = [rule for rule in schema.rules if not rule.confirmed]
+    if waiting:
+        found.append(f"{len(waiting)} rule{'s' if len(waiting) > 1 else ''} found; set confirmed = true for those that always hold.")
+    return [*found, *schema.notes]
+
+
+def column_facts(column: Column) -> dict[str, Any]:
+    """One column as plain values: name, kind, roles, how many levels, missing codes, unit. No cell but declared missing codes."""
+    return {
+        "name": column.name,
+        "kind": str(column.kind),
+        "roles": [str(role) for role in column.roles],
+        "n_levels": None if column.levels is None else len(column.levels),
+        "missing": [code.value for code in column.missing],
+        "suggested_missing": [code.value for code in column.suggested_missing],
+        "unit": column.unit,
+        "code_system": column.code_system,
+        "is_left_out": is_left_out(column),
+        "notes": list(column.notes),
+    }
+
+
+def registries() -> dict[str, Any]:
+    """What can be listed, by its plural name."""
+    from manikin.evaluation import METRICS
+    from manikin.synthesizers import SYNTHESIZERS
+
+    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": {}, "formats": _formats()}
+
+
+def _formats() -> dict[str, Entry]:
+    return {
+        "csv": Entry("manikin.io.tabular", "text with separators, read and written; separator, quoting, encoding, gzip are detected"),
+        "parquet": Entry("manikin.io.tabular", "Apache Parquet, read and written; streams any number of rows"),
+    }
+
+
+def listed(what: str) -> list[dict[str, Any]]:
+    """The entries of one registry as plain values: name, summary, and what else their line says."""
+    registry: Registry[Entry] | dict[str, Entry] = registries()[what]
+    skipped = ("path", "aliases")
+    return [
+        {"name": name, **{key: _plain(value) for key, value in vars(entry).items() if key not in skipped}}
+        for name, entry in registry.items()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,0 +1,183 @@
+"""Models as files: fit one on a whole table, draw from one to a file in constant memory. Knows no model by name."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import parameter_error
+from manikin.data.schema import Schema, TableSchema
+from manikin.release.manifest import Choice, hash_file
+from manikin.workflow import auto
+from manikin.workflow.learn import AUTO, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.options import Options
+from manikin.workflow.output import check_free, is_resumable, whole_file, whole_folder
+from manikin.workflow.sources import check_suffix, read, read_schema, schema_hash, with_target
+from manikin.workflow.stages import Silent, Stages, Watcher
+
+BATCH_ROWS = 65_536
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A saved model: where, which generator, and what the user was told."""
+
+    out: Path
+    choice: Choice
+    n_rows: int
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A file of synthetic rows."""
+
+    out: Path
+    n_rows: int
+
+
+def fit_model(
+    data: str | Path,
+    *,
+    out: str | Path,
+    schema: Schema | str | Path | None = None,
+    options: Options | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Fitted:
+    """Learns from all of `data` and saves the model folder `out`; nothing is held out, so nothing is judged.
+
+    Raises
+    ------
+    InputError : the data, the schema or an option cannot be used. Nothing is written.
+    """
+    folder, source, wishes = Path(out), Path(data), options or Options()
+    wishes.check()
+    check_free(folder, force=force)
+    stages = Stages(watcher or Silent())
+    with stages.stage("read", f"Reading {source.name}"):
+        known = read_schema(schema) if isinstance(schema, str | Path) else schema
+        patients = with_target(read(source, schema=known), wishes.target)
+    auto.check_enough(patients, stages)
+    job = {
+        "command": "fit",
+        "data": hash_file(source).sha256,
+        "schema": schema_hash(patients.schema),
+        "options": wishes.to_json(),
+    }
+    if is_resumable(folder, job):
+        stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
+    with whole_folder(folder, force=force, job=job) as partial:
+        choice = chosen(patients, wishes, stages)
+        with stages.stage("fit", f"Learning with {choice.name}"):
+            model = fit(
+                choice.name,
+                patients,
+                seed=wishes.seed,
+                limits=wishes.limits,
+                watcher=stages.watcher,
+                checkpoint=partial / CHECKPOINT,
+                hyperparameters=choice.hyperparameters,
+            )
+        save_into(model, partial)
+        training = training_of(model)
+    choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training})
+    return Fitted(folder, choice, len(patients), tuple(stages.notices))
+
+
+def chosen(patients: Dataset, options: Options, stages: Stages) -> Choice:
+    """The generator that was asked for, or the one that `auto` finds."""
+    if options.synthesizer != AUTO:
+        warning = check_releasable(options.synthesizer)
+        if warning:
+            stages.warn(warning)
+        return Choice(name=options.synthesizer, asked=options.synthesizer)
+    with stages.stage("choose", "Choosing a generator"):
+        choice = auto.choose(patients, options=options, stages=stages)
+    stages.note(f"auto chose {choice.name}: {' '.join(choice.reasons)}")
+    return choice
+
+
+def save_into(model: Any, partial: Path) -> None:
+    """Saves a model into the folder under construction and takes the scaffolding away."""
+    from manikin.synthesizers.storage import save
+
+    inner = partial / "model"
+    save(model, inner, force=True)
+    for path in inner.iterdir():
+        path.replace(partial / path.name)
+    inner.rmdir()
+    checkpoint = partial / CHECKPOINT
+    if checkpoint.is_dir():
+        shutil.rmtree(checkpoint)
+    checkpoint.unlink(missing_ok=True)
+
+
+def open_model(folder: str | Path) -> Any:
+    """The model of a model folder, or of the run folder that holds one.
+
+    Raises
+    ------
+    ModelFolderError : it is none, or it was damaged or changed.
+    """
+    from manikin.synthesizers.storage import load
+
+    path = Path(folder)
+    inside = path / "model"
+    return load(inside if not (path / "config.json").exists() and inside.is_dir() else path)
+
+
+def schema_of(model: Any) -> TableSchema | None:
+    """The schema that a model learned by; None when it does not tell."""
+    for owner in (model, getattr(model, "codec_", None)):
+        schema = getattr(owner, "schema_", None)
+        if isinstance(schema, TableSchema):
+            return schema
+    return None
+
+
+def draw(
+    model: str | Path,
+    *,
+    n: int,
+    out: str | Path,
+    conditions: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Drawn:
+    """Writes `n` synthetic rows to a .csv or .parquet file, batch by batch, so that memory does not grow with `n`.
+
+    Parameters
+    ----------
+    conditions : column -> value that every row holds.
+
+    Raises
+    ------
+    InputError : the model, a condition or the file's name cannot be used. Nothing is written.
+    """
+    from manikin.io.tabular import TableWriter
+
+    path = Path(out)
+    if n < 1:
+        raise parameter_error("n", "sample", "a whole number above 0", n)
+    check_suffix(path)
+    check_free(path, force=force)
+    stages = Stages(watcher or Silent())
+    with stages.stage("load", "Loading the model"):
+        fitted = open_model(model)
+    n_pieces, written = math.ceil(n / BATCH_ROWS), 0
+    with stages.stage("sample", f"Making {n:,} rows"), whole_file(path, force=force) as beside:
+        batches = fitted.sample_batches(n, seed=seed, conditions=conditions or None, batch_size=BATCH_ROWS)
+        with TableWriter(beside) as writer:
+            for i, batch in enumerate(batches, start=1):
+                writer.write(batch)
+                written += len(batch)
+                stages.watcher.advance(min(i / n_pieces, 1.0), f"{written:,} rows")
+    return Drawn(path, written)

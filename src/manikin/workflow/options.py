@@ -1,0 +1,74 @@
+"""The options of the main job as one value, checked before anything is read. Knows no typer and no table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from manikin.data.errors import ParameterError, parameter_error
+from manikin.workflow.learn import AUTO, Limits, check_name, check_privacy
+
+FORMATS = ("csv", "parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What decides a synthetic table, besides the data and their schema; see `manikin synthesize --help`."""
+
+    synthesizer: str = AUTO
+    rows: int | None = None
+    target: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    time_budget_seconds: float | None = None
+    max_steps: int | None = None
+    seed: int = 0
+    format: str = "csv"
+
+    def check(self) -> None:
+        """Refuses what is outside its domain.
+
+        Raises
+        ------
+        ParameterError : names the option and its domain.
+        """
+        check_name(self.synthesizer)
+        check_privacy(self.synthesizer, self.epsilon, self.delta)
+        if self.format not in FORMATS:
+            raise parameter_error("format", "synthesize", f"one of {', '.join(FORMATS)}", self.format)
+        if self.rows is not None and self.rows < 1:
+            raise parameter_error("rows", "synthesize", "a whole number above 0", self.rows)
+        if self.max_steps is not None and self.max_steps < 1:
+            raise parameter_error("max_steps", "synthesize", "a whole number above 0", self.max_steps)
+        if self.time_budget_seconds is not None and not self.time_budget_seconds > 0:
+            raise parameter_error("time_budget_seconds", "synthesize", "a number of seconds above 0", self.time_budget_seconds)
+        if self.seed < 0:
+            raise parameter_error("seed", "synthesize", "a whole number, 0 or above", self.seed)
+
+    @property
+    def limits(self) -> Limits:
+        """What bounds learning."""
+        return Limits(self.time_budget_seconds, self.max_steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON values, for the manifest."""
+        return asdict(self)
+
+    def changed(self) -> list[str]:
+        """Names of the options that differ from their defaults."""
+        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+
+
+def options_from_json(values: dict[str, Any], where: Path) -> Options:
+    """Options from a manifest.
+
+    Raises
+    ------
+    ParameterError : the manifest holds an option that this version does not know.
+    """
+    known = {field.name for field in fields(Options)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ParameterError(f"{where} holds options that this version of Manikin does not know: {', '.join(unknown)}.")
+    return Options(**values)

@@ -1,0 +1,156 @@
+"""Files and folders that appear whole or not at all: built beside their place, renamed at the end. Knows nothing of what is in them.
+
+A folder under construction is DIR.partial. After an interruption it stays, with what is needed to resume; after a failure it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from manikin.data.errors import InputError, ParameterError
+
+JOB = "job.json"  # in a .partial folder: which job it belongs to
+MARKS = ("manifest.json", "config.json", "results.json")  # one of these tells that Manikin wrote the folder
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Refuses a place that is taken, or that cannot be written to.
+
+    Raises
+    ------
+    ParameterError : something is there and `force` is not given, or what is there is not ours to replace.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir() and not path.is_file()):
+        raise ParameterError(f"{path} is a link or a device, not a plain file or folder. Choose another place with --out.")
+    if path.is_dir() and any(path.iterdir()):
+        if not force:
+            raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
+        if not any((path / mark).is_file() for mark in MARKS):
+            raise ParameterError(f"{path} exists and was not written by Manikin, so --force does not replace it. Choose another --out.")
+    if path.is_file() and not force:
+        raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ParameterError(f"{path} cannot be written: {parent} is no folder that you may write to. Choose another --out.")
+
+
+@contextmanager
+def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Gives a path to write to; renames it to `path` when all went well, removes it otherwise.
+
+    The given path keeps the ending of `path`, so that writers that look at it do the right thing.
+    """
+    check_free(path, force=force)
+    if path.is_dir():
+        raise ParameterError(f"{path} is a folder; a file is needed here. Name a file in it.")
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path, *, force: bool, job: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """Gives a folder to fill; renames it to `path` when all went well.
+
+    Parameters
+    ----------
+    job : what decides the result (hashes, options). An interrupted folder of the same job is given again, to resume; that of
+        another job is emptied. Without a job nothing is kept after an interruption.
+    """
+    check_free(path, force=force)
+    if path.is_file():
+        raise ParameterError(f"{path} is a file; a folder is needed here. Choose another --out.")
+    partial = path.absolute().with_name(path.absolute().name + ".partial")
+    _begin(partial, job)
+    keep = False
+    with _alone(partial):
+        try:
+            yield partial
+            _publish(partial, path)
+        except KeyboardInterrupt:
+            keep = job is not None
+            raise
+        finally:
+            if not keep:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_resumable(path: Path, job: Mapping[str, Any]) -> bool:
+    """Whether an interrupted run of this very job waits beside `path`."""
+    partial = path.absolute().with_name(path.absolute().name + ".partial")
+    return bool(_job_of(partial) == json.loads(json.dumps(job)))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON document, whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON document that `write_json` wrote; None where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _begin(partial: Path, job: Mapping[str, Any] | None) -> None:
+    if partial.exists():
+        if not partial.is_dir() or (any(partial.iterdir()) and not (partial / JOB).is_file()):
+            raise ParameterError(f"{partial} is in the way and was not written by Manikin. Move it, or choose another --out.")
+        if job is not None and _job_of(partial) == json.loads(json.dumps(job)):
+            return
+        with _alone(partial):
+            shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    write_json(partial / JOB, {} if job is None else job)
+
+
+def _job_of(partial: Path) -> Any:
+    return read_json(partial / JOB)
+
+
+def _publish(partial: Path, path: Path) -> None:
+    (partial / JOB).unlink(missing_ok=True)
+    if not path.exists():
+        os.replace(partial, path)
+        return
+    old = path.absolute().with_name(path.absolute().name + ".old")
+    if old.exists():
+        shutil.rmtree(old)
+    os.replace(path, old)
+    os.replace(partial, path)
+    shutil.rmtree(old)
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Holds the folder for this process; two runs into one place would spoil each other."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no lock, the rename at the end fails there instead
+        yield
+        return
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"Another run is writing to {partial} right now. Wait for it, or choose another --out.") from None
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,122 @@
+"""The papers of a run folder: schema.toml, results.json, report.html and manifest.json. Knows no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from manikin.data.schema import Schema
+from manikin.evaluation.base import Results
+from manikin.evaluation.results_file import write_results
+from manikin.io.schema_file import write_schema
+from manikin.release.energy import estimate_energy
+from manikin.release.manifest import (
+    Choice,
+    Cost,
+    FileHash,
+    Manifest,
+    StageCost,
+    hash_folder,
+    platform_words,
+    versions,
+    write_manifest,
+)
+from manikin.workflow.options import Options
+from manikin.workflow.sources import schema_hash
+from manikin.workflow.stages import Stages, peak_memory_mb
+from manikin.workflow.threads import threads_in_use
+
+INTERNAL = "This folder is internal: the report, the results and the model show or were made from real patients. Do not publish it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What a run made and from what, before it is written down."""
+
+    schema: Schema
+    options: Options
+    choice: Choice
+    rows: dict[str, int]
+    results: Results
+    inputs: tuple[FileHash, ...] = ()
+    command: str = "synthesize"
+    replay: bool = False
+
+
+def write_record(folder: Path, made: Made, stages: Stages) -> None:
+    """Writes schema.toml, results.json, report.html and, last, manifest.json with the hashes of all files."""
+    from manikin.report.render import render
+
+    write_schema(made.schema, folder / "schema.toml")
+    with stages.stage("report", "Writing the report"):
+        results = replace(made.results, run=_run(folder, made, stages))
+        write_results(results, folder / "results.json")
+        render(results, folder / "report.html")
+    write_manifest(manifest_of(folder, made, stages), folder / "manifest.json")
+
+
+def manifest_of(folder: Path, made: Made, stages: Stages) -> Manifest:
+    """The manifest of a folder whose other files are written."""
+    training = made.choice.training
+    return Manifest(
+        made_by=f"manikin {versions(['manikin']).get('manikin', '')}",
+        command=made.command,
+        options=made.options.to_json(),
+        seed=made.options.seed,
+        schema_sha256=schema_hash(made.schema),
+        data_sha256=made.inputs[0].sha256 if made.inputs else "",
+        inputs=made.inputs,
+        outputs=hash_folder(folder, leave_out=("manifest.json", "job.json")),
+        synthesizer=made.choice,
+        rows=made.rows,
+        versions=versions(),
+        platform=platform_words(),
+        threads=threads_in_use(),
+        cost=cost_of(stages, gpu_seconds=training.get("seconds", 0.0) if training.get("device") == "cuda" else 0.0),
+        notices=tuple(stages.notices),
+    )
+
+
+def cost_of(stages: Stages, *, gpu_seconds: float = 0.0) -> Cost:
+    """What the stages so far cost together, with the estimate of their energy."""
+    cpu = sum(spent.cpu_seconds for spent in stages.spent)
+    wall = sum(spent.wall_seconds for spent in stages.spent)
+    memory = peak_memory_mb()
+    energy = estimate_energy(cpu_seconds=cpu, wall_seconds=wall, memory_gb=(memory or 0.0) / 1000, gpu_seconds=gpu_seconds)
+    return Cost(
+        cpu_seconds=round(cpu, 3),
+        wall_seconds=round(wall, 3),
+        gpu_seconds=gpu_seconds,
+        peak_memory_mb=memory,
+        energy_watt_hours=energy.watt_hours,
+        energy_assumption=energy.assumption,
+        stages=tuple(StageCost(stage=s.stage, cpu_seconds=s.cpu_seconds, wall_seconds=s.wall_seconds) for s in stages.spent),
+    )
+
+
+def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
+    """How the release was made, for results.json and the report's last section."""
+    cost = cost_of(stages)
+    return {
+        **dict(made.results.run),
+        "title": made.inputs[0].name if made.inputs else "",
+        "rows": made.rows,
+        "columns": len(made.schema.only.columns),
+        "synthesizer": made.choice.name,
+        "asked": made.choice.asked,
+        "reasons": list(made.choice.reasons),
+        "hyperparameters": made.choice.hyperparameters,
+        "training": made.choice.training,
+        "seed": made.options.seed,
+        "target": made.options.target,
+        "seconds": {spent.stage: spent.wall_seconds for spent in stages.spent},
+        "cpu_seconds": {spent.stage: spent.cpu_seconds for spent in stages.spent},
+        "energy_watt_hours": cost.energy_watt_hours,
+        "energy_assumption": cost.energy_assumption,
+        "threads": threads_in_use(),
+        "versions": versions(),
+        "notices": list(stages.notices),
+        "files": sorted(path.name for path in folder.iterdir() if path.name != "job.json"),
+        "internal": INTERNAL,
+    }

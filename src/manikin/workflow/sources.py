@@ -1,0 +1,113 @@
+"""Where tables and schemas come from and go to, for people and for jobs: paths, or frames of pandas, polars and pyarrow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Role, Schema, TableSchema
+from manikin.data.schema_text import table_to_json
+from manikin.io import schema_file, tabular
+from manikin.workflow.output import whole_file
+from manikin.workflow.wishes import check_columns
+
+SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
+
+
+def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
+    """A data set from a CSV or Parquet file, or from a pandas, polars or pyarrow frame.
+
+    Parameters
+    ----------
+    source : a path or a frame; a `Dataset` is given back as it is.
+    schema : what is known of the columns, as a value or as the path of a schema.toml; inferred from the data when None.
+
+    Raises
+    ------
+    DataError, SchemaError : the file or frame cannot be used; the message names column and row, never a cell.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> len(read(pd.DataFrame({"age": [54, 61, 47], "sex": ["F", "M", "F"]})))
+    3
+    """
+    if isinstance(source, Dataset):
+        return source
+    known = read_schema(schema) if isinstance(schema, str | Path) else schema
+    return tabular.read(source, schema=known)
+
+
+def write(data: Dataset, path: str | Path, *, force: bool = False) -> None:
+    """Writes a data set to a .csv or .parquet file, whole or not at all.
+
+    Raises
+    ------
+    ParameterError : the file exists and `force` is not given, or its ending is none of these.
+    """
+    target = Path(path)
+    check_suffix(target)
+    with whole_file(target, force=force) as beside:
+        tabular.write(data, beside)
+
+
+def infer(source: Any) -> Schema:
+    """What a file or frame seems to hold: kinds, roles, missing codes and rules, for a person to correct."""
+    return read(source).schema
+
+
+def read_schema(path: str | Path) -> Schema:
+    """Reads a schema.toml."""
+    return schema_file.read_schema(Path(path))
+
+
+def write_schema(schema: Schema, path: str | Path, *, force: bool = False) -> None:
+    """Writes a commented schema.toml, whole or not at all."""
+    with whole_file(Path(path), force=force) as beside:
+        schema_file.write_schema(schema, beside)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuses a file name whose ending says neither CSV nor Parquet."""
+    if not any(path.name.lower().endswith(ending) for ending in (".csv", ".csv.gz", ".tsv", ".parquet")):
+        raise ParameterError(f"{path.name} ends in no format that can be written. Use .csv or .parquet.")
+
+
+def with_target(data: Dataset, target: str | None) -> Dataset:
+    """The data set with `target` as its one target column; unchanged without one.
+
+    Raises
+    ------
+    ParameterError : the table has no such column, or it is one that generators do not learn.
+    """
+    if target is None:
+        return data
+    table = data.columns
+    check_columns([target], table, "--target")
+    if target not in [column.name for column in table.learned]:
+        raise ParameterError(f"--target names {target!r}, which is an identifier or free text and is not learned. Name another.")
+    for column in table:
+        roles: tuple[Role, ...] = tuple(role for role in column.roles if role is not Role.TARGET)
+        if column.name == target:
+            roles += (Role.TARGET,)
+        if roles != column.roles:
+            table = table.replace_column(replace(column, roles=roles))
+    return Dataset({table.name: data.table}, Schema((table,)), data.native)
+
+
+def target_of(schema: TableSchema) -> str | None:
+    """The column that the schema calls the target, if it calls one so."""
+    found = schema.with_role(Role.TARGET)
+    return found[0].name if found else None
+
+
+def schema_hash(schema: Schema) -> str:
+    """SHA-256 of every fact of a schema, whatever the comments and layout of its file."""
+    text = json.dumps([table_to_json(table) for table in schema.tables], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+

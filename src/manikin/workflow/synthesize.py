@@ -1,0 +1,220 @@
+"""The main job: a patient table goes in, a synthetic table comes out with its evidence. Knows no model by name and no format by name.
+
+The model sees the train part only; the holdout is kept for judging. What is written appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset, split
+from manikin.data.schema import Schema, is_left_out
+from manikin.evaluation.base import Results
+from manikin.release.manifest import Choice, hash_file
+from manikin.workflow import auto, judge
+from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.options import Options
+from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder, write_json
+from manikin.workflow.record import Made, write_record
+from manikin.workflow.replay import Replay, read_replay
+from manikin.workflow.sources import SUFFIX, read, read_schema, schema_hash, target_of, with_target
+from manikin.workflow.stages import Silent, Stages, Watcher
+
+STATE = "state.json"  # in a folder under construction: what is decided already
+SAMPLE_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run made: the folder, its files by purpose, the generator, the figures, and what the user was told."""
+
+    out: Path
+    files: dict[str, Path]
+    choice: Choice
+    rows: dict[str, int]
+    results: Results
+    notices: tuple[str, ...]
+
+
+def synthesize(
+    data: str | Path,
+    *,
+    out: str | Path,
+    schema: Schema | str | Path | None = None,
+    options: Options | None = None,
+    replay: str | Path | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Reads, splits by patient, learns, samples, judges and reports; writes the run folder `out`.
+
+    Parameters
+    ----------
+    data : a CSV or Parquet file.
+    schema : a schema or the path of a schema.toml; inferred from the data when None.
+    options : what to make and how; the defaults when None.
+    replay : a manifest.json whose run is to be made again, byte for byte; its options take the place of `options`.
+    force : replaces a run folder that stands at `out`.
+
+    Raises
+    ------
+    InputError : the data, the schema or an option cannot be used. Nothing is written.
+    JobError : the generator could not learn. Nothing is written.
+
+    Notes
+    -----
+    After an interruption OUT.partial stays; the same call again goes on from there and gives the same result.
+    """
+    folder, source = Path(out), Path(data)
+    wishes = options or Options()
+    again = read_replay(Path(replay), wishes) if replay is not None else None
+    wishes = again.options if again else wishes
+    wishes.check()
+    check_free(folder, force=force)
+    stages = Stages(watcher or Silent())
+    known = read_schema(schema) if isinstance(schema, str | Path) else schema
+    known = known or (again.schema if again else None)
+    with stages.stage("read", f"Reading {source.name}"):
+        patients = with_target(read(source, schema=known), wishes.target)
+        hashed = hash_file(source)
+    if again:
+        again.check(hashed.sha256, schema_hash(patients.schema), stages)
+    job = _job(hashed.sha256, patients, wishes, again)
+    if is_resumable(folder, job):
+        stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
+    with whole_folder(folder, force=force, job=job) as partial:
+        made = _make(partial, patients, wishes, again, stages)
+        made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
+        for leftover in (STATE, "checkpoint"):
+            _remove(partial / leftover)
+        write_record(partial, made, stages)
+    files = {key: folder / name for key, name in _files(wishes).items()}
+    return Outcome(folder, files, made.choice, made.rows, made.results, tuple(stages.notices))
+
+
+def _files(options: Options) -> dict[str, str]:
+    return {
+        "synthetic": f"synthetic{SUFFIX[options.format]}",
+        "report": "report.html",
+        "results": "results.json",
+        "schema": "schema.toml",
+        "model": "model",
+        "manifest": "manifest.json",
+    }
+
+
+def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | None) -> dict[str, Any]:
+    """What decides the result; an interrupted run is resumed only when all of it agrees."""
+    from manikin import __version__
+
+    decided = again.choice.model_dump(mode="json") if again else None
+    return {
+        "version": __version__,
+        "data": data_hash,
+        "schema": schema_hash(patients.schema),
+        "options": options.to_json(),
+        "replay": decided,
+    }
+
+
+def _make(partial: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
+    train, holdout = split(patients, seed=options.seed)
+    _tell(patients, train, holdout, stages)
+    auto.check_enough(train, stages)
+    state = read_json(partial / STATE) or {}
+    choice = _choose(partial, train, options, again, state, stages)
+    model, choice = _learn(partial, train, options, again.limits if again else None, choice, state, stages)
+    rows = options.rows or len(train)
+    name = _files(options)["synthetic"]
+    with stages.stage("sample", f"Making {rows:,} synthetic rows"):
+        synthetic = _sample(model, rows, options.seed, stages)
+        judge.write_table(synthetic, partial / name)
+    counts = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
+    with stages.stage("evaluate", "Measuring the synthetic table against the train and holdout parts"):
+        results = judge.measure(
+            train, holdout, (synthetic,), target=target_of(patients.columns), seed=options.seed, watcher=stages.watcher
+        )
+    return Made(schema=patients.schema, options=options, choice=choice, rows=counts, results=results)
+
+
+def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -> None:
+    schema = patients.columns
+    out = [column.name for column in schema if is_left_out(column)]
+    if out:
+        stages.note(f"Left out of the release or made anew: {', '.join(out)} (identifiers, keys, free text).")
+    unit = "rows" if train.n_records == len(train) else "patients"
+    stages.note(
+        f"{len(patients):,} rows, {len(schema.columns)} columns; "
+        f"the generator sees {train.n_records:,} {unit}, {holdout.n_records:,} are held out for judging."
+    )
+
+
+def _choose(partial: Path, train: Dataset, options: Options, again: Replay | None, state: dict[str, Any], stages: Stages) -> Choice:
+    """The generator to fit: as asked, as replayed, as decided before an interruption, or as `auto` finds."""
+    if again:
+        return again.choice
+    if "choice" in state:
+        return Choice.model_validate(state["choice"])
+    if options.synthesizer != AUTO:
+        warning = check_releasable(options.synthesizer)
+        if warning:
+            stages.warn(warning)
+        return Choice(name=options.synthesizer, asked=options.synthesizer)
+    with stages.stage("choose", "Choosing a generator"):
+        choice = auto.choose(train, options=options, stages=stages)
+    stages.note(f"auto chose {choice.name}: {' '.join(choice.reasons)}")
+    write_json(partial / STATE, {"choice": choice.model_dump(mode="json")})
+    return choice
+
+
+def _learn(
+    partial: Path,
+    train: Dataset,
+    options: Options,
+    limits: Limits | None,
+    choice: Choice,
+    state: dict[str, Any],
+    stages: Stages,
+) -> tuple[Any, Choice]:
+    """The fitted model, saved in model/; taken from there when an interrupted run had come so far."""
+    from manikin.synthesizers.storage import load, save
+
+    if state.get("fitted"):
+        return load(partial / "model"), Choice.model_validate(state["choice"])
+    with stages.stage("fit", f"Learning with {choice.name}"):
+        model = fit(
+            choice.name,
+            train,
+            seed=options.seed,
+            limits=limits or options.limits,
+            watcher=stages.watcher,
+            checkpoint=partial / "checkpoint",
+            hyperparameters=choice.hyperparameters,
+        )
+        choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training_of(model)})
+        save(model, partial / "model", force=True)
+    write_json(partial / STATE, {"choice": choice.model_dump(mode="json"), "fitted": True})
+    return model, choice
+
+
+def _sample(model: Any, rows: int, seed: int, stages: Stages) -> Dataset:
+    """All rows, piece by piece so that progress can be told."""
+    from manikin.data.dataset import concat
+
+    parts: list[Dataset] = []
+    n_pieces = math.ceil(rows / SAMPLE_BATCH)
+    for part in model.sample_batches(rows, seed=seed, batch_size=SAMPLE_BATCH):
+        parts.append(part)
+        stages.watcher.advance(min(len(parts) / n_pieces, 1.0))
+    return concat(parts)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""What a user asks for in words on the command line, turned into values: durations, conditions, names. Knows no typer."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from manikin.data.errors import ParameterError
+from manikin.data.schema import TableSchema
+
+_PARTS = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in "90s", "10m", "1h30m" or "90".
+
+    >>> parse_duration("1h30m")
+    5400.0
+
+    Raises
+    ------
+    ParameterError : when the text is no duration, or is not above 0.
+    """
+    found = _PARTS.fullmatch(text.strip().lower())
+    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0.0, 0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if not total > 0:
+        raise ParameterError(f"A time budget is written like 90s, 10m or 1h30m and is above 0. Got {text!r} instead.")
+    return total
+
+
+def parse_where(texts: Iterable[str]) -> dict[str, str]:
+    """Conditions from "COL=VALUE" texts. A column may be named once.
+
+    >>> parse_where(["sex=F", "icu=yes"])
+    {'sex': 'F', 'icu': 'yes'}
+    """
+    conditions: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"A condition is written COL=VALUE, for example --where sex=F. Got {text!r} instead.")
+        if name in conditions:
+            raise ParameterError(f"The column {name!r} is named by two --where options. Name it once.")
+        conditions[name] = value
+    return conditions
+
+
+def check_columns(names: Iterable[str], schema: TableSchema, option: str) -> list[str]:
+    """The names, when all are columns of the table.
+
+    Raises
+    ------
+    ParameterError : names the unknown column and those that are spelled like it.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if name not in schema:
+            raise ParameterError(f"{option} names {name!r}, which is no column of the table. {candidates(name, schema.names)}")
+    return wanted
+
+
+def candidates(name: str, known: Sequence[str]) -> str:
+    """A sentence that offers what the user may have meant.
+
+    >>> candidates("aeg", ["age", "sex"])
+    "Did you mean 'age'?"
+    """
+    lower = {item.lower(): item for item in reversed(known)}
+    near = [lower[match] for match in difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)]
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    shown = ", ".join(map(repr, known[:12]))
+    return f"Choose one of {shown}{f' (and {len(known) - 12} more)' if len(known) > 12 else ''}."
