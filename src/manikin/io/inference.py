@@ -1,0 +1,96 @@
+"""Infers a table's schema from its cells: kinds, resolution, missing codes, roles and rules. Everything it finds is a proposal.
+
+Knows no files: `tabular` hands it profiles, or a frame of texts or of native types. Facts it learns are marked as learned from data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
+from manikin.io.frames import profiles_of_frame
+from manikin.io.identifiers import direct_identifier, is_identifier, patient_key
+from manikin.io.kinds import describe
+from manikin.io.profiles import Profile
+from manikin.io.roles import roles_of
+from manikin.io.rule_discovery import discover
+
+MANY_LEVELS = 1000
+
+
+def infer_schema(frame: pd.DataFrame, name: str = "table") -> Schema:
+    """The schema of a frame of texts or of native types.
+
+    Parameters
+    ----------
+    frame : (n_rows, n_columns); a column of str is read as cell texts ("" is the empty cell), any other by its type.
+    name : the table's name.
+
+    Raises
+    ------
+    DataError : no rows, no columns, or double names.
+    """
+    return infer_from_profiles(profiles_of_frame(frame, f"The table {name!r}"), name)
+
+
+def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ...] = ()) -> Schema:
+    """The schema of profiled columns."""
+    columns = {profile.name: describe(profile) for profile in profiles}
+    key = patient_key(profiles, columns)
+    for profile in profiles:
+        columns[profile.name] = _identified(profile, columns[profile.name], key)
+    roles = roles_of(list(columns.values()))
+    described = [_with_roles(column, roles[column.name]) for column in columns.values()]
+    described = [_with_notes(profile, column) for profile, column in zip(profiles, described, strict=True)]
+    table = TableSchema(name, tuple(described), notes=notes + _table_notes(profiles, described))
+    return Schema((replace(table, rules=discover(profiles, table)),))
+
+
+def _identified(profile: Profile, column: Column, key: str | None) -> Column:
+    finding = direct_identifier(profile, column)
+    if profile.name == key:
+        return _as_identifier(column, (Role.PATIENT_KEY,), "Says which rows are the same patient's; made anew in a release.")
+    if finding is not None:
+        kept = column if column.kind.is_time else _as_identifier(column, (), "")
+        return replace(kept, roles=(*kept.roles, Role.DIRECT_IDENTIFIER), notes=(*column.notes, finding.note))
+    if is_identifier(profile, column):
+        return _as_identifier(column, (), "Numbers or names rows: nothing to learn from; not learned.")
+    return column
+
+
+def _as_identifier(column: Column, roles: tuple[Role, ...], note: str) -> Column:
+    """An identifier's cells are texts, whatever they look like."""
+    return Column(
+        column.name,
+        Kind.IDENTIFIER,
+        column.storage if column.storage in (Storage.INTEGER, Storage.TEXT) else Storage.TEXT,
+        roles=roles,
+        missing=column.missing,
+        notes=(note,) if note else (),
+    )
+
+
+def _with_roles(column: Column, roles: tuple[Role, ...]) -> Column:
+    added = tuple(role for role in roles if role not in column.roles)
+    return replace(column, roles=(*column.roles, *added))
+
+
+def _with_notes(profile: Profile, column: Column) -> Column:
+    notes = column.notes
+    if profile.n_distinct == 1 and profile.n_present == profile.n_rows:
+        notes += ("Every row holds the same value; the column is kept and copied.",)
+    if column.kind.is_discrete and profile.n_distinct > MANY_LEVELS:
+        notes += (f"{profile.n_distinct:,} levels: most are too rare to be released; they fall back to a parent or to a merged group.",)
+    return replace(column, notes=notes)
+
+
+def _table_notes(profiles: list[Profile], columns: list[Column]) -> tuple[str, ...]:
+    notes: list[str] = []
+    left_out = [column.name for column in columns if column.has_role(Role.DIRECT_IDENTIFIER)]
+    if left_out:
+        notes.append(f"Direct identifiers, left out of a release: {', '.join(left_out)}.")
+    if profiles[0].n_rows == 1:
+        notes.append("There is one row: nothing can be learned from it.")
+    return tuple(notes)

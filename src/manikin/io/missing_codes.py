@@ -1,0 +1,138 @@
+"""Cells that may stand for "no value": words, sentinel numbers and dates. They are found and suggested, never replaced.
+
+One case is applied rather than suggested: a column of numbers (or times) with a few cells that are none. It cannot be held as numbers
+otherwise; these cells become missing codes and are written back as they were.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from manikin.data.schema import MissingCode
+from manikin.io.column_names import squeezed, words
+from manikin.io.profiles import Mask, Profile
+
+MISSING, NOT_APPLICABLE, REFUSED, UNKNOWN = "missing", "not applicable", "refused", "unknown"
+
+WORDS = {
+    "?": MISSING, "??": MISSING, ".": MISSING, "..": MISSING, "-": MISSING, "--": MISSING, "---": MISSING, "*": MISSING, "_": MISSING,
+    "na": MISSING, "n.a.": MISSING, "<na>": MISSING, "#n/a": MISSING, "nan": MISSING, "null": MISSING, "nil": MISSING, "nat": MISSING,
+    "missing": MISSING, "(missing)": MISSING, "[missing]": MISSING, "blank": MISSING, "(blank)": MISSING, "no data": MISSING,
+    "not available": MISSING, "unavailable": MISSING, "not recorded": MISSING, "not reported": MISSING, "not specified": MISSING,
+    "unspecified": MISSING, "na_na": MISSING, "no response": MISSING, "not stated": MISSING, "not known": UNKNOWN,
+    "n/a": NOT_APPLICABLE, "not applicable": NOT_APPLICABLE, "inapplicable": NOT_APPLICABLE, "does not apply": NOT_APPLICABLE,
+    "unknown": UNKNOWN, "unk": UNKNOWN, "unkn": UNKNOWN, "und": UNKNOWN, "undetermined": UNKNOWN, "don't know": UNKNOWN,
+    "dont know": UNKNOWN, "unknown/invalid": UNKNOWN, "unknown/not specified": UNKNOWN, "unknown (default)": UNKNOWN, "nk": UNKNOWN,
+    "unobtainable": UNKNOWN, "unable to obtain": UNKNOWN, "unable to assess": UNKNOWN, "invalid": UNKNOWN, "not sure": UNKNOWN,
+    "refused": REFUSED, "refusal": REFUSED, "declined": REFUSED, "patient declined to answer": REFUSED, "prefer not to say": REFUSED,
+    "not mapped": UNKNOWN,
+}  # fmt: skip
+NUMERIC_ONLY = {"none": MISSING, "nd": MISSING, "not done": MISSING, "no": MISSING, "x": MISSING, "error": MISSING}
+MAX_ODD_MARKS = 5  # distinct cells that are no numbers in a column of numbers, when they are no known words
+MIN_NUMERIC_SHARE = 0.9
+
+SENTINEL_DATES = re.compile(r"(?:0000|0001|1111|1900-01-01|1800-01-01|2099|2100-01-01|2999|3000|9999|99[-/.]99|01[-/.]01[-/.]1900)")
+NEVER_ZERO = frozenset(
+    "bmi glucose insulin chol cholesterol bp bloodpressure systolic diastolic systolicbp diastolicbp sbp dbp aphi aplo trestbps thalach "
+    "heartrate hr pulse skinthickness height weight temp temperature bodytemp respiratoryrate resp meanbp map spo2 hemoglobin haemoglobin "
+    "platelets platelet albumin sodium potassium wbc hrt restingbp maxhr wblc".split()
+)  # fmt: skip
+SENTINEL_MEANINGS = {7: REFUSED, 8: NOT_APPLICABLE, 9: UNKNOWN}
+
+
+def word_meaning(text: str) -> str | None:
+    """What a cell text means when it is a usual word for "no value"; blank cells too."""
+    if text == "":
+        return None
+    return WORDS.get(text.strip().lower(), MISSING if not text.strip() else None)
+
+
+def odd_marks(profile: Profile, is_regular: Mask) -> tuple[MissingCode, ...] | None:
+    """The cells that keep a column of numbers (or times) from being one, as missing codes; None when they are too many to be marks.
+
+    Parameters
+    ----------
+    is_regular : which distinct cells are numbers (or times), bool (n_distinct,).
+    """
+    odd = profile.is_present & ~is_regular
+    if not is_regular.any():
+        return None
+    texts = [str(text) for text in profile.texts[odd]]
+    known = {text: word_meaning(text) or NUMERIC_ONLY.get(text.strip().lower()) for text in texts}
+    strange = [text for text, meaning in known.items() if meaning is None]
+    regular_rows = profile.rows_where(is_regular)
+    if strange:
+        share = regular_rows / max(profile.n_present, 1)
+        if len(strange) > MAX_ODD_MARKS or share < MIN_NUMERIC_SHARE or len(strange) * 4 > int(is_regular.sum()):
+            return None
+    return tuple(MissingCode(text, known[text] or _strange_meaning(text)) for text in sorted(texts))
+
+
+def _strange_meaning(text: str) -> str:
+    if re.match(r"\s*(<|>|≤|≥|below|above)", text):
+        return "outside the measuring range"
+    return UNKNOWN
+
+
+def suggested_words(profile: Profile) -> tuple[MissingCode, ...]:
+    """Levels of a column of texts that read like "no value": suggested only. The text "None" is a level and is not suggested."""
+    found = []
+    for text in profile.texts[profile.is_present]:
+        meaning = word_meaning(str(text))
+        if meaning is not None:
+            found.append(MissingCode(str(text), meaning))
+    return tuple(sorted(found, key=lambda code: code.value))
+
+
+def suggested_sentinels(profile: Profile, *, spelled: dict[float, str]) -> tuple[MissingCode, ...]:
+    """Numbers that may stand for "no value": 0 where none can be, -1, 9-9s beyond a gap, 97/98/99 at the end of small codes.
+
+    Parameters
+    ----------
+    spelled : how the column writes each number (0 as "0" or "0.0").
+    """
+    values = np.unique(profile.numbers[~np.isnan(profile.numbers)])
+    if len(values) < 3:
+        return ()
+    counts = {float(v): 0 for v in values}
+    for number, n_rows in zip(profile.numbers, profile.counts, strict=True):
+        if not np.isnan(number):
+            counts[float(number)] += int(n_rows)
+    found: dict[float, str] = {}
+    if squeezed(profile.name) in NEVER_ZERO or NEVER_ZERO.intersection(words(profile.name)) or _in_pairs(profile.name):
+        if values[0] == 0 and counts[0.0] >= 1:
+            found[0.0] = MISSING
+    negatives = values[values < 0]
+    if len(negatives) and len(negatives) <= 2 and len(values) - len(negatives) >= 3:
+        for value in negatives:
+            if value in (-1.0, -9.0, -99.0, -999.0, -9999.0, -8.0, -7.0):
+                found[float(value)] = SENTINEL_MEANINGS.get(int(-value), MISSING) if value != -9 else MISSING
+    found |= _nines(values)
+    return tuple(MissingCode(spelled[value], meaning) for value, meaning in sorted(found.items()))
+
+
+def _in_pairs(name: str) -> bool:
+    parts = words(name)
+    return any(a + b in NEVER_ZERO for a, b in zip(parts, parts[1:], strict=False))
+
+
+def _nines(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[float, str]:
+    """99, 999, 9999 … (and their companions …97, …98) when a gap parts them from the other numbers."""
+    found: dict[float, str] = {}
+    for top in (99.0, 999.0, 9999.0, 99999.0, 999999.0, 9999999.0):
+        group = [v for v in (top - 3, top - 2, top - 1, top) if v in values]
+        below = values[values < top - 3]
+        if values[-1] != top or top not in group or len(below) < 2:
+            continue
+        gap, span = top - 3 - below[-1], below[-1] - below[0]
+        if gap >= max(0.5 * span, 10) or (top >= 999 and gap >= max(0.25 * span, 100)):
+            for value in group:
+                found[value] = SENTINEL_MEANINGS.get(int(value) % 10, MISSING)
+    return found
+
+
+def suggested_dates(texts: list[str]) -> tuple[MissingCode, ...]:
+    """Dates that no patient has (9999-99-99, 1900-01-01): suggested only."""
+    return tuple(MissingCode(text, UNKNOWN) for text in sorted(texts) if SENTINEL_DATES.match(text))

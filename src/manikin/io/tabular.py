@@ -1,0 +1,188 @@
+"""Reads tables of patients from files and frames, and writes them: CSV, TSV and Parquet. The one door for flat data.
+
+What is written appears under its name only when it is complete (written beside, then renamed), and nothing is overwritten unasked.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from manikin.data.cells import texts_of
+from manikin.data.dataset import Dataset
+from manikin.data.errors import DataError, SchemaError
+from manikin.data.schema import Schema
+from manikin.io.delimited import read_texts, texts_to_csv
+from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
+from manikin.io.inference import infer_from_profiles
+from manikin.io.profiles import Profile
+from manikin.io.sniffing import read_bytes
+from manikin.io.typed import table_of
+
+DELIMITED = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data")
+COMPRESSED_LEVEL = 6
+
+
+def read(source: Any, *, schema: Schema | None = None, name: str | None = None) -> Dataset:
+    """A data set from a file (CSV, TSV, Parquet) or a frame (pandas, polars, pyarrow).
+
+    Parameters
+    ----------
+    source : a path, or a frame. Separator, encoding and gzip of a text file are found.
+    schema : of one table; without it one is inferred.
+    name : the table's name; by default the schema's, or the file's.
+
+    Raises
+    ------
+    DataError : the source cannot be read, or a cell does not fit the schema; the message names column and row.
+    SchemaError : the schema names columns that the data do not have, or lacks columns that they have.
+    """
+    profiles, where, native, notes = _profiles(source)
+    if schema is None:
+        schema = infer_from_profiles(profiles, name or _name_of(source), notes)
+    elif name is not None and name != schema.only.name:
+        schema = Schema((replace(schema.only, name=name),))
+    _refuse_strangers([profile.name for profile in profiles], schema, where)
+    table = table_of(profiles, schema.only, where)
+    return Dataset({schema.only.name: table}, schema, native)
+
+
+def _profiles(source: Any) -> tuple[list[Profile], str, str, tuple[str, ...]]:
+    if not isinstance(source, str | os.PathLike):
+        frame, native = to_pandas(source)
+        return profiles_of_frame(frame), f"The {native} frame", native, ()
+    path = Path(source)
+    if path.suffix.lower() in (".parquet", ".pq"):
+        if not read_bytes(path).startswith(b"PAR1"):
+            raise DataError(f"{path} is not a Parquet file. Give it the suffix of its format, or write it again.")
+        return profiles_of_frame(read_parquet(path), str(path)), str(path), "pandas", ()
+    texts, notes = read_texts(path)
+    return profiles_of_texts(texts), str(path), "pandas", notes
+
+
+def _name_of(source: Any) -> str:
+    if not isinstance(source, str | os.PathLike):
+        return "table"
+    return Path(source).name.split(".")[0] or "table"
+
+
+def _refuse_strangers(names: list[str], schema: Schema, where: str) -> None:
+    unknown = [name for name in schema.only.names if name not in names]
+    if unknown:
+        raise SchemaError(
+            f"The schema names {', '.join(map(repr, unknown))}, which {where} does not have. Correct the name, or take the column out of the schema."
+        )
+    unnamed = [name for name in names if name not in schema.only]
+    if unnamed:
+        raise SchemaError(
+            f"{where} has {', '.join(map(repr, unnamed))}, which the schema does not name. Add the column to the schema, or remove it from the data."
+        )
+
+
+def write(data: Dataset, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Writes a flat data set; the suffix says the format: .csv, .csv.gz, .tsv, .tsv.gz, .parquet.
+
+    Raises
+    ------
+    DataError : the file exists and `force` is not set, the suffix is unknown, or the folder is not there.
+    """
+    with TableWriter(path, data.schema, force) as writer:
+        writer.append(data)
+    return Path(path)
+
+
+class TableWriter:
+    """Writes a table in pieces, in the memory of one piece; the file appears when the last one is in, and not at all after an error.
+
+    Examples
+    --------
+    >>> with TableWriter("synthetic.parquet", schema) as writer:  # doctest: +SKIP
+    ...     for batch in model.sample_batches(10_000_000, seed=0):
+    ...         writer.append(batch)
+    """
+
+    def __init__(self, path: str | os.PathLike[str], schema: Schema, force: bool = False) -> None:
+        self.path = Path(path)
+        self.schema = schema
+        self.format = _format_of(self.path)
+        self.n_rows = 0
+        if self.path.is_dir():
+            raise DataError(f"{self.path} is a folder. Name a file in it.")
+        if self.path.exists() and not force:
+            raise DataError(f"{self.path} exists already. Choose another name, or overwrite it with --force.")
+        if not self.path.parent.is_dir():
+            raise DataError(f"There is no folder {self.path.parent}. Make it first, or choose another.")
+        self._beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        self._sink: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def append(self, data: Dataset) -> None:
+        """Adds the rows of a flat data set with the writer's schema."""
+        if data.columns.names != self.schema.only.names:
+            raise SchemaError(f"Rows with other columns than the file's cannot be added to {self.path}. Give every piece the same schema.")
+        if self.format == "parquet":
+            self._append_parquet(data)
+        else:
+            self._append_text(data)
+        self.n_rows += len(data)
+
+    def _append_text(self, data: Dataset) -> None:
+        is_first = self._sink is None
+        if is_first:
+            self._sink = _open_text(self._beside, self.path)
+        separator = "\t" if ".tsv" in self.path.suffixes else ","
+        self._sink.write(texts_to_csv(texts_of(data.table, data.columns), separator=separator, header=is_first))
+
+    def _append_parquet(self, data: Dataset) -> None:
+        import pyarrow.parquet as pq
+
+        from manikin.io.arrow import arrow_schema, to_arrow
+
+        if self._sink is None:
+            self._sink = pq.ParquetWriter(self._beside, arrow_schema(self.schema.only), compression="zstd")
+        self._sink.write_table(to_arrow(data))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and self._sink is None:
+            self.append(_no_rows(self.schema))
+        if self._sink is not None:
+            self._sink.close()
+        if kind is None:
+            os.replace(self._beside, self.path)
+        else:
+            self._beside.unlink(missing_ok=True)
+
+
+def _no_rows(schema: Schema) -> Dataset:
+    from manikin.data.cells import parse_table
+
+    texts = pd.DataFrame({name: pd.Series([], dtype=object) for name in schema.only.names})
+    return Dataset({schema.only.name: parse_table(texts, schema.only)}, schema)
+
+
+def _format_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in (".parquet", ".pq"):
+        return "parquet"
+    if suffixes and (suffixes[-1] in DELIMITED or (suffixes[-1] == ".gz" and len(suffixes) > 1 and suffixes[-2] in DELIMITED)):
+        return "text"
+    raise DataError(f"{path} has no suffix that names a format. Use .csv, .csv.gz, .tsv or .parquet.")
+
+
+def _open_text(beside: Path, path: Path) -> Any:
+    if path.suffix.lower() != ".gz":
+        return open(beside, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed by __exit__
+    import gzip
+    import io
+
+    # no name and no time in the header, so that the same rows give the same bytes
+    packed = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSED_LEVEL, fileobj=open(beside, "wb"), mtime=0)  # noqa: SIM115
+    return io.TextIOWrapper(packed, encoding="utf-8", newline="")
