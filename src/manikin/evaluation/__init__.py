@@ -7,21 +7,44 @@ from manikin.evaluation.base import MetricEntry, Section
 
 _HERE = "manikin.evaluation"
 
+
+def _line(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:
+    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow)
+
+
 METRICS: Registry[MetricEntry] = Registry(
     "metric",
     {
-        "column_shapes": MetricEntry(
-            f"{_HERE}.shapes:column_shapes", "each column's distribution: 1 - KS for numbers, 1 - TV for levels", section=Section.FIDELITY
+        "column_shapes": _line(
+            "shapes:column_shapes", "each column's distribution: 1 - KS for numbers, 1 - TV for levels", Section.FIDELITY
         ),
-        "missingness": MetricEntry(
-            f"{_HERE}.shapes:missingness", "which cells are missing, and which are missing together", section=Section.FIDELITY
+        "pair_trends": _line(
+            "dependence:pair_trends", "every pair's table of levels and quantile bins: 1 - TV", Section.FIDELITY
         ),
-        "c2st": MetricEntry(
-            f"{_HERE}.detection:c2st",
-            "how well boosted trees tell synthetic from holdout rows (AUC)",
-            section=Section.FIDELITY,
-            is_slow=True,
+        "dependence": _line(
+            "dependence:dependence", "how much of the 50 strongest dependences is kept: 0 none, 1 all", Section.FIDELITY
         ),
+        "missingness": _line("shapes:missingness", "which cells are missing, and which are missing together", Section.FIDELITY),
+        "c2st": _line(
+            "detection:c2st", "how well boosted trees tell synthetic from holdout rows (AUC)", Section.FIDELITY, is_slow=True
+        ),
+        "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
+        "alpha_precision": _line("support:alpha_precision", "are synthetic rows typical where real rows are", Section.FIDELITY),
+        "beta_recall": _line("support:beta_recall", "do synthetic rows reach all the real ones", Section.DIVERSITY),
+        "coverage": _line(
+            "support:coverage", "real rows with a synthetic row among their neighbours; density", Section.DIVERSITY
+        ),
+        "rare_levels": _line("levels:rare_levels", "levels of 0.5 % of rows and more that occur at all", Section.DIVERSITY),
+        "rule_violations": _line("validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY),
+        "rare_values": _line(
+            "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY
+        ),
+        "copies": _line("closeness:copies", "rows that equal a train row, beyond the holdout's rate", Section.PRIVACY),
+        "authenticity": _line("closeness:authenticity", "rows that do not crowd around one train row", Section.PRIVACY),
+        "membership": _line(
+            "attacks.membership:membership", "membership attack: hit rate at 1 % false alarms", Section.PRIVACY
+        ),
+        "dcr_share": _line("closeness:dcr_share", "rows closer to train than to holdout; a diagnostic only", Section.PRIVACY),
     },
     group="manikin.metrics",
 )

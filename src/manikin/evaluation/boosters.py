@@ -84,6 +84,7 @@ def regressor(inputs: TreeInput, *, n_trees: int = N_TREES, seed: int = 0) -> An
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Limits OpenMP and BLAS to one thread: a second one on a busy machine was seen to cost ten times the time."""
+    import sklearn.ensemble  # noqa: F401  the limit reaches only thread pools that are already loaded
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1):

@@ -76,5 +76,3 @@ def _folds(sample: Sample, seed: int, side: str) -> npt.NDArray[Any]:
     if sample.n_records < N_FOLDS:
         raise UndefinedMetricError(f"{N_FOLDS} folds need at least {N_FOLDS} patients on each side")
     return sample.groups(N_FOLDS, seed, "c2st", "folds", side)
-
-

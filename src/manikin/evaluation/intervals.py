@@ -80,9 +80,7 @@ def auc(positive: Array, negative: Array) -> float:
     return float(_placements(np.asarray(positive), np.asarray(negative))[0].mean())
 
 
-def delong(
-    positive: Array, negative: Array, clusters: tuple[Array, Array] | None = None
-) -> tuple[float, float]:
+def delong(positive: Array, negative: Array, clusters: tuple[Array, Array] | None = None) -> tuple[float, float]:
     """The AUC and its variance after DeLong et al. 1988 (doi:10.2307/2531595).
 
     Parameters

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import sqrt
 from statistics import fmean, variance
+from traceback import extract_tb
 
 from manikin.data.errors import parameter_error
 from manikin.evaluation import METRICS
-from manikin.evaluation.base import EvaluationData, Metric, MetricResult, Results
-from manikin.evaluation.prepared import prepare
+from manikin.evaluation.base import Direction, EvaluationData, Metric, MetricResult, Results
+from manikin.evaluation.definition import Definition
+from manikin.evaluation.prepared import Prepared, prepare
 
+LOG = logging.getLogger(__name__)
+FAILED = "it failed unexpectedly"
 Progress = Callable[[str, int, int], None]
 
 
@@ -46,14 +51,25 @@ def evaluate(
     for i, name in enumerate(names):
         if progress is not None:
             progress(name, i, len(steps))
-        measure: Metric = METRICS.load(name)
-        results.append(_pooled([measure(release, seed=seed) for release in releases]))
+        results.append(_pooled([_measured(name, release, seed) for release in releases]))
     if progress is not None:
         progress("views", len(names), len(steps))
     made: dict[str, object] = {}
     if progress is not None:
         progress("done", len(steps), len(steps))
     return Results(tuple(results), made)
+
+
+def _measured(name: str, data: Prepared, seed: int) -> MetricResult:
+    """One metric; a failure that nobody foresaw becomes a note, since hours of fitting must not be lost to one figure."""
+    try:
+        measure: Metric = METRICS.load(name)
+        return measure(data, seed=seed)
+    except Exception as error:
+        place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
+        LOG.warning("The metric %s failed with %s at %s:%s.", name, type(error).__name__, place.filename, place.lineno)
+        definition = Definition(name, name, METRICS[name].section, Direction.REFERENCE)
+        return definition.undefined(f"{FAILED} ({type(error).__name__}); please report it")
 
 
 def _pooled(results: list[MetricResult]) -> MetricResult:

@@ -1,0 +1,114 @@
+"""Is the release too close to the people it was learned from? Exact copies, authenticity, and the DCR share as a diagnostic only."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.evaluation.base import Direction, MetricResult, Section
+from manikin.evaluation.boosters import one_thread
+from manikin.evaluation.definition import Definition, measured
+from manikin.evaluation.features import Points, embedding
+from manikin.evaluation.intervals import mean_interval
+from manikin.evaluation.neighbours import nearest
+from manikin.evaluation.prepared import Prepared, Sample
+
+Flags = npt.NDArray[np.bool_]
+MAX_QUERIES = 5_000
+MAX_POINTS = 20_000
+COPIES = Definition("copies", "Exact copies of train rows", Section.PRIVACY, Direction.LOWER)
+AUTHENTICITY = Definition("authenticity", "Authenticity", Section.PRIVACY, Direction.REFERENCE)
+DCR = Definition("dcr_share", "DCR share (a diagnostic, not evidence)", Section.PRIVACY, Direction.REFERENCE)
+
+
+@measured(COPIES)
+def copies(data: Prepared, *, seed: int) -> MetricResult:
+    """Share of synthetic rows that equal a train row in every judged cell; in [0, 1], to be read against its reference.
+
+    The reference is the share of holdout rows that equal a train row: people are alike in a coarse table, and true duplicates occur.
+    Copies beyond it (`details.excess`, with Newcombe's interval, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I)
+    are copies that the generator made. All rows are compared.
+    """
+    del seed  # nothing is drawn: every row is compared
+    known = np.unique(data.real.hashes)
+    is_copy, is_twin = (np.isin(side.hashes, known) for side in (data.fake, data.held))
+    rate, reference = float(is_copy.mean()), float(is_twin.mean())
+    interval, reference_interval = _interval(is_copy, data.fake), _interval(is_twin, data.held)
+    low = rate - reference - float(np.hypot(rate - interval[0], reference_interval[1] - reference))
+    high = rate - reference + float(np.hypot(interval[1] - rate, reference - reference_interval[0]))
+    counts = np.unique(data.real.hashes, return_counts=True)[1]
+    return COPIES.result(
+        rate,
+        interval=interval,
+        n=len(data.fake),
+        reference=reference,
+        reference_interval=reference_interval,
+        details={
+            "n_copies": int(is_copy.sum()),
+            "n_train_rows_copied": len(np.unique(data.fake.hashes[is_copy])),
+            "excess": rate - reference,
+            "excess_interval": [max(-1.0, low), min(1.0, high)],
+            "train_rows_with_a_twin": float(counts[counts > 1].sum() / len(data.real)),
+            "n_holdout": len(data.held),
+        },
+    )
+
+
+@measured(AUTHENTICITY, min_rows=3)
+def authenticity(data: Prepared, *, seed: int) -> MetricResult:
+    """Share of synthetic rows farther from their nearest train row than that row is from its nearest other train row; in [0, 1].
+
+    P_s[d(s, NN(s)) > d(NN(s), its nearest other train row)], indexed by the train row that is nearest (Alaa et al. 2022, arXiv
+    2102.08921, whose published code mixes the indices up). Best is the reference, the holdout in the place of the synthetic rows: below
+    it the release crowds around train rows; above it, it stays away from where people are.
+    """
+    real = data.real.draw(MAX_POINTS, seed, "authenticity", "train")
+    n = data.equal_n(MAX_QUERIES)
+    fake, held = data.fake.draw(n, seed, "authenticity", "synthetic"), data.held.draw(n, seed, "authenticity", "holdout")
+    points = embedding(data).points(real)
+    with one_thread():
+        is_authentic, is_reference = (_farther(embedding(data).points(side), points) for side in (fake, held))
+    return AUTHENTICITY.result(
+        float(is_authentic.mean()),
+        interval=_interval(is_authentic, fake),
+        n=n,
+        reference=float(is_reference.mean()),
+        reference_interval=_interval(is_reference, held),
+        details={"n_train": len(real)},
+    )
+
+
+def _farther(queries: Points, real: Points) -> Flags:
+    """Which queries are farther from their nearest real row than that row is from its nearest other real row."""
+    distances, positions = nearest(queries, real, 1)
+    hit, back = np.unique(positions[:, 0], return_inverse=True)
+    own = nearest(real[hit], real, 1, itself=hit)[0][:, 0]
+    return np.asarray(distances[:, 0] > own[back])
+
+
+@measured(DCR)
+def dcr_share(data: Prepared, *, seed: int) -> MetricResult:
+    """Share of synthetic rows that are closer to train than to holdout, ties half, at equal n; 0.5 where the release is no closer.
+
+    A diagnostic and no evidence of privacy: 5 % near-copied rows barely move it ("The DCR delusion", arXiv 2505.01524). Read
+    `membership` and `copies` instead.
+    """
+    n = min(len(data.real), len(data.held), MAX_POINTS)
+    real, held = data.real.draw(n, seed, "dcr", "train"), data.held.draw(n, seed, "dcr", "holdout")
+    fake = data.fake.draw(MAX_QUERIES, seed, "dcr", "synthetic")
+    queries = embedding(data).points(fake)
+    with one_thread():
+        to_real, to_held = (nearest(queries, embedding(data).points(side), 1)[0][:, 0] for side in (real, held))
+    closer = (to_real < to_held) + 0.5 * (to_real == to_held)
+    return DCR.result(
+        float(closer.mean()),
+        interval=mean_interval(closer, fake.records if fake.has_patients else None),
+        n=len(fake),
+        reference=0.5,
+        details={"n_train": n, "n_holdout": n},
+        note="A diagnostic only: releases that leak can pass it.",
+    )
+
+
+def _interval(values: Flags, sample: Sample) -> tuple[float, float]:
+    return mean_interval(values, sample.records if sample.has_patients else None)
