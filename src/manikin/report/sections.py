@@ -1,0 +1,51 @@
+"""The registry of sections: each a pure function from results to blocks. A new section is one function and one line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manikin.data.registry import Entry, Registry
+from manikin.evaluation.base import Results
+from manikin.report.blocks import Chapter
+
+_HERE = "manikin.report"
+
+
+@dataclass(frozen=True)
+class SectionEntry(Entry):
+    """A section's line: its title on the page. Its name is its anchor."""
+
+    title: str = ""
+
+
+SECTIONS: Registry[SectionEntry] = Registry(
+    "report section",
+    {
+        "summary": SectionEntry(
+            f"{_HERE}.summary:summary", "what was made from what, and three plain answers", title="In short"
+        ),
+        "likeness": SectionEntry(
+            f"{_HERE}.resemblance:likeness", "figures, worst columns and pairs", title="Likeness, worst first"
+        ),
+        "columns": SectionEntry(f"{_HERE}.resemblance:overlays", "each column, real and synthetic", title="Every column"),
+        "missing": SectionEntry(f"{_HERE}.resemblance:missing", "missing cells", title="Missing cells"),
+        "relations": SectionEntry(f"{_HERE}.resemblance:relations", "association heat maps", title="Relations between columns"),
+        "maps": SectionEntry(f"{_HERE}.resemblance:maps", "PCA and t-SNE", title="All rows on a map"),
+        "utility": SectionEntry(f"{_HERE}.consequences:utility", "learning from synthetic rows", title="Usefulness"),
+        "privacy": SectionEntry(f"{_HERE}.consequences:privacy", "variety, copies, attacks", title="Variety and privacy"),
+        "validity": SectionEntry(f"{_HERE}.consequences:validity", "rules and rare values", title="Rules and rare values"),
+        "making": SectionEntry(f"{_HERE}.making:making", "data, generator, training, cost", title="How it was made"),
+        "glossary": SectionEntry(f"{_HERE}.making:glossary", "terms and conventions", title="Words and conventions"),
+    },
+    group="manikin.sections",
+)
+
+
+def chapters(results: Results) -> tuple[Chapter, ...]:
+    """All sections that have something to say of these results, in the registry's order.
+
+    >>> [chapter.anchor for chapter in chapters(Results(metrics=()))]
+    ['summary', 'making', 'glossary']
+    """
+    made = (Chapter(name, SECTIONS[name].title, SECTIONS.load(name)(results)) for name in SECTIONS)
+    return tuple(chapter for chapter in made if chapter.blocks)

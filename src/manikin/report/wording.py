@@ -1,0 +1,249 @@
+"""What the figures mean in plain words, and how numbers are written. Knows the names of the metrics and nothing of how they are taken.
+
+A metric that is not listed here is still shown, with its own title and a scale made from its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from manikin.evaluation.base import Direction
+
+Style = Literal["score", "percent", "count"]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """How one metric is told.
+
+    Attributes
+    ----------
+    meaning : what the figure says, one or two sentences.
+    low, high : the ends of its scale; None where the figures themselves set it.
+    low_text, high_text : what the ends mean.
+    style : "score" (three decimals), "percent" or "count".
+    """
+
+    meaning: str
+    low: float | None = 0.0
+    high: float | None = 1.0
+    low_text: str = ""
+    high_text: str = ""
+    style: Style = "score"
+
+    @property
+    def zooms(self) -> bool:
+        """Whether the scale may begin above 0 when all figures are near 1; a rate of leaks never does."""
+        return self.low == 0.0 and self.high == 1.0
+
+
+METRICS: Mapping[str, Plain] = {
+    "column_shapes": Plain(
+        "How closely the values of single columns are spread as in the real table, on average over the columns.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "pair_trends": Plain(
+        "How closely pairs of columns move together as in the real table, on average over the pairs. Independent columns can score "
+        "high here; read it beside dependence.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "dependence": Plain(
+        "How much of the relation between the most related columns is kept. 0 is what shuffling every column by itself would score.",
+        low_text="0: no relation kept",
+        high_text="1: all kept",
+    ),
+    "missingness": Plain(
+        "How closely cells are missing where they are missing in the real table, alone and together.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "c2st": Plain(
+        "Shown one real and one synthetic row, how often a trained classifier points at the synthetic one. 0.5 is guessing.",
+        low=0.4,
+        low_text="0.5 is guessing",
+        high_text="1: always told apart",
+    ),
+    "tstr": Plain(
+        "How well a model that learned from synthetic rows predicts the target of real rows it never saw. The reference is the same "
+        "model having learned from as many real rows.",
+        low_text="no signal",
+        high_text="perfect",
+    ),
+    "alpha_precision": Plain(
+        "Whether synthetic rows lie where real rows lie, rather than where no patient is.",
+        low_text="unlike patients",
+        high_text="as real rows do",
+    ),
+    "beta_recall": Plain(
+        "Whether synthetic rows reach everywhere that real rows lie, the rare corners too. Far above the reference they sit on the "
+        "training rows.",
+        low_text="few kinds of patient",
+        high_text="every kind",
+    ),
+    "coverage": Plain(
+        "The share of training rows that have a synthetic row in their neighbourhood. Far above the reference they are too near.",
+        low_text="none",
+        high_text="every one",
+        style="percent",
+    ),
+    "authenticity": Plain(
+        "The share of synthetic rows that are no closer to a training row than training rows are to one another. Below the reference "
+        "they crowd around training rows, above it they keep away from where patients are.",
+        low_text="all copies",
+        high_text="none near",
+        style="percent",
+    ),
+    "copies": Plain(
+        "The share of synthetic rows that equal a training row in every column. Unseen real rows do so by chance as often as the "
+        "reference says; more than that would be memory.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
+    "rare_levels": Plain(
+        "The share of levels held by at least 0.5 % of the training rows that occur in as many synthetic rows as were set aside.",
+        low_text="none",
+        high_text="all",
+        style="percent",
+    ),
+    "rare_values": Plain(
+        "How many values that too few patients hold, and that must not leave, occur in the synthetic table. Anything above 0 must be "
+        "looked into before any release.",
+        high=None,
+        low_text="none",
+        style="count",
+    ),
+    "rule_violations": Plain(
+        "The share of synthetic rows that break a rule of the table, such as a discharge before the admission.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
+    "membership": Plain(
+        "Somebody holds a patient's real record and the synthetic table, and tries to tell whether that patient was in the training "
+        "data. The figure is how many she finds when she is wrong about 1 in 100 others; guessing finds 1 %. The reference is what the "
+        "same attack says of people who were not in the data.",
+        high=None,
+        low_text="never",
+        style="percent",
+    ),
+    "dcr_share": Plain(
+        "The share of synthetic rows that lie closer to a training row than to an unseen real row. Half is what chance gives. It is a "
+        "warning light only: it stays dark over many leaks.",
+        low_text="0 %",
+        high_text="100 %",
+        style="percent",
+    ),
+}
+
+ATTACKS: Mapping[str, str] = {
+    "membership": "whether a person's presence in the training data can be recognised (membership)",
+    "copies": "exact copies of training rows",
+    "attribute": "whether an unknown value of a known person can be inferred (attribute inference)",
+    "singling_out": "whether a person can be singled out by a rare combination",
+    "linkage": "whether records can be linked with other files",
+    "reconstruction": "whether training rows can be reconstructed from many releases",
+    "differential_privacy": "a mathematical guarantee (differential privacy): none was asked for",
+}
+
+DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
+    Direction.HIGHER: ("↑", "higher is better"),
+    Direction.LOWER: ("↓", "lower is better"),
+    Direction.REFERENCE: ("→", "the nearer to the reference, the better"),
+}
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    (
+        "Synthetic row",
+        "A made-up patient, drawn from what a generator learned. No row stands for a person, yet a row may resemble one.",
+    ),
+    ("Training rows", "The real rows that the generator learned from."),
+    ("Holdout", "Real rows that were set aside before anything was learned. They show what unseen real patients look like."),
+    (
+        "Reference",
+        "The same measurement with unseen real rows in place of the synthetic ones: what a perfect release would score.",
+    ),
+    (
+        "95 % interval",
+        "The range in which the figure would fall in 95 of 100 repetitions with other rows. Few rows make it wide.",
+    ),
+    (
+        "C2ST AUC",
+        "Classifier two-sample test: how well boosted trees tell synthetic from unseen real rows. 0.5 is guessing, 1 is always.",
+    ),
+    (
+        "Shape score",
+        "1 minus the largest gap between two curves (numbers) or minus half the summed gaps (levels). 1 is the same shape.",
+    ),
+    (
+        "Dependence",
+        "Share of the relation between the most related column pairs that is kept; 0 is independent columns, 1 is real rows.",
+    ),
+    ("TSTR and TRTR", "Train on synthetic, test on real; and train on real, test on real, which is the reference."),
+    ("AUROC", "Of one patient with the outcome and one without, how often a model ranks the first higher. 0.5 is guessing."),
+    (
+        "Alpha-precision, beta-recall",
+        "Do synthetic rows lie where real ones lie; do they reach all places where real ones lie.",
+    ),
+    ("Authenticity", "Share of synthetic rows that are not suspiciously close to one training row."),
+    (
+        "Membership attack",
+        "We play the attacker: whose record was in the training data, judging from the synthetic table alone?",
+    ),
+    ("Distance to closest record", "A once common privacy score. It misses most leaks and is shown as a warning light only."),
+    (
+        "Rare value",
+        "A value held by fewer patients than the schema's threshold (11 unless set). It is merged or left out on the way.",
+    ),
+    ("PCA, t-SNE", "Two ways to lay rows with many columns out on a flat map. Near points are alike; axes carry no unit."),
+)
+
+
+def number(value: float, style: Style = "score") -> str:
+    """A figure as it is read: 0.873, 4.2 %, 17. A percentage near 0 or 100 gets more digits, so that 0.04 % never reads as 0 %.
+
+    >>> number(0.8734), number(17.0, "count"), [number(x, "percent") for x in (0.0424, 0.0004, 0)]
+    ('0.873', '17', ['4.2 %', '0.04 %', '0 %'])
+    """
+    if style == "count":
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    if style == "percent":
+        percent = 100 * value
+        edge = min(abs(percent), abs(100 - percent))
+        digits = 1 if edge >= 0.1 or edge == 0 else 2
+        return f"{percent:.0f} %" if edge == 0 else f"{percent:.{digits}f} %"
+    return f"{value:.3f}"
+
+
+def span(interval: tuple[float, float], style: Style = "score") -> str:
+    """An interval as it is read.
+
+    >>> span((0.91, 0.934))
+    '0.910 to 0.934'
+    """
+    low, high = (number(end, style) for end in interval)
+    return f"{low.removesuffix(' %') if style == 'percent' else low} to {high}"
+
+
+def whole(count: float) -> str:
+    """A count with thousands set apart.
+
+    >>> whole(101766)
+    '101,766'
+    """
+    return f"{count:,.0f}"
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Names in a sentence, the rest counted.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + (names[-1] if names else "")
