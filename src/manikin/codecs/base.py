@@ -32,6 +32,7 @@ class Field:
     is_ordered : whether tokens from n_missing up stand in a meaningful order (numbers, times, ordinal levels).
     positions : float32 (n_tokens,), where each token lies on the column's own scale, mapped to [-1, 1]; NaN for missing codes and for
         unordered levels. Networks may feed it beside the embedding, so that neighbouring bins share strength.
+    values : float32 (n_tokens,), the standardised number a token stands for, within [-4, 4]; NaN likewise.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Field:
     n_missing: int
     is_ordered: bool
     positions: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

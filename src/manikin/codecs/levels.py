@@ -8,7 +8,7 @@ that is a code of the system, else as one of the frequent codes of the same grou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ class LevelCodec:
             table[i] = place.of(categories[i])
         return table[codes] + self.n_missing, foreign
 
-    def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> pd.Categorical:
+    def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> pd.Categorical[Any]:
         """Levels of tokens that are no missing codes; a group without a code of its own is released as one of its frequent siblings."""
         codes = np.asarray(tokens, dtype=np.int64) - self.n_missing
         uniform = rng.random(len(codes))
@@ -82,7 +82,7 @@ class LevelCodec:
                 ends = np.cumsum(self.counts[list(options)])
                 drawn = np.searchsorted(ends, uniform[rows] * ends[-1], side="right")
                 codes[rows] = np.array(options)[np.minimum(drawn, len(options) - 1)]
-        return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(self.levels))
+        return pd.Categorical.from_codes(cast(Any, codes), categories=pd.Index(self.levels))
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Everything fitted. Rare levels themselves are not kept: they would name patients' rare values in the model folder."""

@@ -76,6 +76,18 @@ class NumberCodec:
             out[self.n_missing :] = 2 * middle - 1
         return out
 
+    def values(self) -> npt.NDArray[np.float32]:
+        """The standardised middle of each token, within [-4, 4]; NaN for missing codes. float32 (n_tokens,)."""
+        out = np.full(self.n_tokens, np.nan, dtype=np.float32)
+        if not len(self.count):
+            return out
+        middle, weight = (self.low + self.high) / 2, self.count.astype(float)
+        mean = np.average(middle, weights=weight)
+        spread = np.sqrt(np.average((middle - mean) ** 2, weights=weight))
+        total = np.bincount(self.token, weights=middle * weight) / np.maximum(self.token_counts(), 1)
+        out[self.n_missing :] = np.clip((total - mean) / (spread + 1e-12), -4, 4)
+        return out
+
     def encode(self, values: Floats) -> Ints:
         """Tokens (n_missing and up) of finite values, int64 (n,); a value outside every cell goes to the nearest one."""
         if not len(self.low):

@@ -72,7 +72,17 @@ class RuleMasks:
         return bool(self.pairs or self.combinations)
 
     def allowed(self, column: int, tokens: Tokens, given: Bools) -> Allowed | None:
-        """Which tokens of a column are left, bool (n_rows, n_tokens), given the columns drawn so far; None where no rule speaks."""
+        """Which tokens of a column are left, bool (n_rows, n_tokens), given what is drawn so far; None where no rule speaks.
+
+        Parameters
+        ----------
+        tokens : int32 (n_rows, n_columns).
+        given : bool (n_columns,), or (n_rows, n_columns) where rows know different columns.
+        """
+        if not self.has_rules:
+            return None
+        if given.ndim == 2:
+            return self._allowed_by_pattern(column, tokens, given)
         mask: Allowed | None = None
         for pair in self.pairs:
             if pair.a == column and given[pair.b]:
@@ -87,6 +97,23 @@ class RuleMasks:
             if part_or_none is not None:
                 mask = part_or_none if mask is None else mask & part_or_none
         return mask
+
+    def _allowed_by_pattern(self, column: int, tokens: Tokens, given: Bools) -> Allowed | None:
+        """Rows that know the same of the columns that rules bind are asked together."""
+        in_pairs = {c for pair in self.pairs for c in (pair.a, pair.b)}
+        bound = sorted(in_pairs | {c for mask in self.combinations for c in mask.columns})
+        if column not in bound:
+            return None
+        patterns, inverse = np.unique(given[:, bound], axis=0, return_inverse=True)
+        out = np.ones((len(tokens), self.codecs[column].n_tokens), dtype=bool)
+        for i, pattern in enumerate(patterns):
+            rows = np.flatnonzero(inverse.ravel() == i)
+            known = np.zeros(given.shape[1], dtype=bool)
+            known[bound] = pattern
+            part = self.allowed(column, tokens[rows], known)
+            if part is not None:
+                out[rows] = part
+        return out
 
     def refuse(self, given: Bools) -> None:
         """Conditions that could only be kept by breaking a sum are refused by name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +80,9 @@ class TableCodec:
         fields = []
         for column, codec in zip(self.schema_.learned, self.columns_, strict=True):
             ordered = not isinstance(codec, LevelCodec) or codec.is_ordered
-            fields.append(Field(column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, codec.positions()))
+            positions = codec.positions()
+            values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
+            fields.append(Field(column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values))
         return Layout(tuple(fields))
 
     @property
@@ -205,7 +207,7 @@ class TableCodec:
         conditions : cells that were given; they are kept to the last digit, and confirmed rules hold around them.
         """
         schema, marks = self.release_schema, {}
-        levels: dict[str, pd.Categorical] = {}
+        levels: dict[str, Any] = {}
         numbers: dict[int, npt.NDArray[np.float64]] = {}
         for j, column in enumerate(self.schema_.learned):
             codec, drawn = self.columns_[j], tokens[:, j]
@@ -329,11 +331,11 @@ def _as_category(series: pd.Series) -> pd.Series:
 
 def _decode_levels(
     codec: LevelCodec, drawn: Tokens, present: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> pd.Categorical:
+) -> pd.Categorical[Any]:
     codes = np.full(len(drawn), -1, dtype=np.int32)
     if present.any():
         codes[present] = codec.decode(drawn[present], rng).codes
-    return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(codec.levels)).remove_unused_categories()
+    return pd.Categorical.from_codes(cast(Any, codes), categories=pd.Index(codec.levels)).remove_unused_categories()
 
 
 def _from_numbers(values: npt.NDArray[np.float64], codec: ColumnCodec, column: Column) -> Any:

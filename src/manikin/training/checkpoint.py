@@ -23,7 +23,9 @@ def write_checkpoint(folder: Path, values: Mapping[str, Any], tensors: Tensors) 
     beside = folder.with_name(folder.name + ".new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, beside / "state.safetensors")
+    save_file(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, beside / "state.safetensors"
+    )
     (beside / "state.json").write_text(json.dumps(dict(values)))
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -65,7 +65,9 @@ def refuse_unaccounted(objective: Objective, stages: Sequence[Stage]) -> None:
         if why:
             raise BudgetError(f"Phase {phase.name!r} {why}. It cannot run under a privacy budget.")
     if objective.validate() is not None:
-        raise BudgetError("Choosing weights on held-out real rows is not paid for by the privacy budget. Switch validation off.")
+        raise BudgetError(
+            "Choosing weights on held-out real rows is not paid for by the privacy budget. Switch validation off."
+        )
 
 
 @dataclass
@@ -100,7 +102,11 @@ class _Run:
                 if self.control.on_progress and (now - reported > REPORT_SECONDS or self.training.stopped_because):
                     self._report(self.stages[stage].name)
                     reported = now
-                if self.control.checkpoint and not self.training.stopped_because and now - saved > self.control.checkpoint_seconds:
+                if (
+                    self.control.checkpoint
+                    and not self.training.stopped_because
+                    and now - saved > self.control.checkpoint_seconds
+                ):
                     self._save(self.control.checkpoint)
                     saved = time.perf_counter()
         except KeyboardInterrupt:
@@ -205,7 +211,9 @@ class _Run:
         self.training.curve.append([self.step, _rounded(mean), _rounded(loss)])
         if loss is not None and loss < self.best_loss:
             self.best_loss, self.training.best_step = loss, self.step
-            self.best = {n: {k: t.detach().clone() for k, t in m.state_dict().items()} for n, m in self.objective.modules().items()}
+            self.best = {
+                n: {k: t.detach().clone() for k, t in m.state_dict().items()} for n, m in self.objective.modules().items()
+            }
 
     def _keep_best(self) -> None:
         self.training.steps = self.step
@@ -256,7 +264,9 @@ class _Run:
         for name in ("step", "epoch", "taken", "best_loss", "since"):
             setattr(self, name, values[name])
         kept = values["training"]
-        self.training = Training(kept["planned_steps"], 0, "", kept["curve"], kept["best_step"], kept["warnings"], is_resumed=True)
+        self.training = Training(
+            kept["planned_steps"], 0, "", kept["curve"], kept["best_step"], kept["warnings"], is_resumed=True
+        )
         self.spent = kept["seconds"]
 
 

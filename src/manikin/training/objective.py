@@ -1,9 +1,9 @@
 """What a gradient-trained model brings to the one loop: stages of phases, batches, and what to keep. Knows no table and no image.
 
-    GAN                 one stage, two phases: critic (repeats=5, touches_records) and generator (touches_records=False)
-    medGAN, TimeGAN     several stages: an autoencoder first, then the adversarial pair
-    PATE                teachers with private_by="aggregate", each on its own partition; a student that touches no record
-    VAE, diffusion, autoregressive    one stage, one phase
+GAN                 one stage, two phases: critic (repeats=5, touches_records) and generator (touches_records=False)
+medGAN, TimeGAN     several stages: an autoencoder first, then the adversarial pair
+PATE                teachers with private_by="aggregate", each on its own partition; a student that touches no record
+VAE, diffusion, autoregressive    one stage, one phase
 """
 
 from __future__ import annotations

@@ -1,0 +1,234 @@
+"""An any-order autoregressive network over discrete columns: p(column j | any subset of the others). Knows tokens, not what they mean.
+
+After TabularARGN (arXiv 2501.12012) with three differences. (1) A target's hidden units see the observed columns through one masked
+matrix product for all targets at once, and a row's cost is one pass in training and in sampling alike, since each column's step touches
+its own slice only. (2) Behind the first layer every target has residual layers of its own, so interactions of more than two columns are
+learned. (3) Ordered columns carry smooth features of their rank and value in and out, so neighbouring bins share strength.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NEVER = -1e9  # a logit that no softmax will ever choose
+SIZE_CLASSES = (4, 16, 48, 150)  # columns of like vocabulary size are computed together
+
+
+@dataclass(frozen=True)
+class TokenColumn:
+    """What the network has to know of a column.
+
+    Attributes
+    ----------
+    n_tokens : vocabulary size.
+    positions : float32 (n_tokens,), rank in [-1, 1] of ordered tokens, NaN for others.
+    values : float32 (n_tokens,), standardised number of ordered tokens, NaN for others.
+    log_marginals : float32 (n_tokens,), log of the smoothed training frequencies: where the output layer starts from.
+    """
+
+    n_tokens: int
+    positions: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32]
+    log_marginals: npt.NDArray[np.float32]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether any token has a rank."""
+        return bool(np.isfinite(self.positions).any())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The network's size.
+
+    Attributes
+    ----------
+    widths : hidden units per target by size class of its vocabulary: up to 4, 16, 48, 150 tokens, and more.
+    embed_scale : embedding width is embed_scale * n_tokens ** 0.35, between 2 and n_tokens.
+    blocks : residual layers per target.
+    basis_in, basis_out : cosine features of the rank of ordered tokens, towards and from the hidden units.
+    dropout : rate on hidden units while training.
+    """
+
+    widths: tuple[int, int, int, int, int] = (32, 64, 64, 128, 128)
+    embed_scale: float = 4.0
+    blocks: int = 1
+    basis_in: int = 4
+    basis_out: int = 6
+    dropout: float = 0.3
+
+
+class AnyOrderNet(nn.Module):
+    """Logits of every column given the columns that a mask lets it see."""
+
+    def __init__(self, columns: Sequence[TokenColumn], shape: Shape, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.columns, self.shape, self.n_columns = tuple(columns), shape, len(columns)
+        self.embedding_widths = [
+            min(max(2, c.n_tokens), max(2, math.ceil(shape.embed_scale * c.n_tokens**0.35))) for c in self.columns
+        ]
+        self.starts: list[int] = [0, *np.cumsum(self.embedding_widths).tolist()]
+        self._make_inputs(generator)
+        self._make_targets(generator)
+
+    def _make_inputs(self, generator: torch.Generator) -> None:
+        self.embed, self.project = nn.ParameterList(), nn.ParameterList()
+        for j, (column, width) in enumerate(zip(self.columns, self.embedding_widths, strict=True)):
+            self.embed.append(_normal(generator, column.n_tokens, width, std=0.1 if column.is_ordered else 1.0))
+            basis = torch.from_numpy(_basis(column, self.shape.basis_in))
+            self.register_buffer(f"basis_in{j}", basis, persistent=False)
+            rows = basis.shape[1] if column.is_ordered else 0
+            self.project.append(_normal(generator, rows, width, std=1 / math.sqrt(3)))
+
+    def _make_targets(self, generator: torch.Generator) -> None:
+        self.groups, self.widths = _size_groups(self.columns, self.shape.widths)
+        n_hidden = sum(len(group) * width for group, width in zip(self.groups, self.widths, strict=True))
+        owner_in = np.repeat(np.arange(self.n_columns), self.embedding_widths)
+        owner_out = np.concatenate([np.repeat(g, w) for g, w in zip(self.groups, self.widths, strict=True)])
+        self.register_buffer("owner_in", torch.from_numpy(owner_in), persistent=False)
+        self.register_buffer("owner_out", torch.from_numpy(owner_out), persistent=False)
+        seen = 0.5 * self.starts[-1]  # on average half of the columns are observed
+        self.first = _normal(generator, self.starts[-1], n_hidden, std=1 / math.sqrt(seen))
+        self.first_bias = nn.Parameter(torch.zeros(n_hidden))
+        self.w1, self.b1, self.w2, self.b2 = (nn.ParameterList() for _ in range(4))
+        self.head, self.head_basis, self.head_bias = (nn.ParameterList() for _ in range(3))
+        self.places: dict[int, tuple[int, int, int]] = {}  # column -> group, place in the group, first hidden unit
+        at = 0
+        for g, (group, width) in enumerate(zip(self.groups, self.widths, strict=True)):
+            n = len(group)
+            for _ in range(self.shape.blocks):
+                self.w1.append(_normal(generator, n, width, width, std=math.sqrt(2.0 / width)))
+                self.b1.append(nn.Parameter(torch.zeros(n, 1, width)))
+                self.w2.append(_normal(generator, n, width, width, std=0.2 / math.sqrt(width)))
+                self.b2.append(nn.Parameter(torch.zeros(n, 1, width)))
+            self._make_head(g, group, width, generator)
+            for a, j in enumerate(group):
+                self.places[j] = (g, a, at + a * width)
+            at += n * width
+
+    def _make_head(self, g: int, group: list[int], width: int, generator: torch.Generator) -> None:
+        n, size = len(group), max(self.columns[j].n_tokens for j in group)
+        bias, padding = torch.zeros(n, 1, size), torch.full((n, 1, size), NEVER)
+        basis = torch.zeros(n, self.shape.basis_out + 2, size)
+        for a, j in enumerate(group):
+            k = self.columns[j].n_tokens
+            bias[a, 0, :k] = torch.from_numpy(self.columns[j].log_marginals)
+            padding[a, 0, :k] = 0.0
+            basis[a, :, :k] = torch.from_numpy(_basis(self.columns[j], self.shape.basis_out)).T
+        self.head.append(_normal(generator, n, width, size, std=0.02))
+        self.head_basis.append(nn.Parameter(torch.zeros(n, width, self.shape.basis_out + 2)))
+        self.head_bias.append(nn.Parameter(bias))
+        self.register_buffer(f"padding{g}", padding, persistent=False)
+        self.register_buffer(f"basis_out{g}", basis, persistent=False)
+
+    def tables(self) -> list[Tensor]:
+        """One embedding table per column, (n_tokens, embedding width): a free part plus the smooth features of ordered tokens."""
+        return [
+            free + self.get_buffer(f"basis_in{j}") @ self.project[j] if self.columns[j].is_ordered else free
+            for j, free in enumerate(self.embed)
+        ]
+
+    def head_weight(self, g: int) -> Tensor:
+        """Output weights of a size group, (n_targets, width, n_tokens)."""
+        return self.head[g] + torch.bmm(self.head_basis[g], self.get_buffer(f"basis_out{g}"))
+
+    def forward(self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None) -> list[Tensor]:
+        """Logits per size group, each (n_targets, n_rows, n_tokens of the largest).
+
+        Parameters
+        ----------
+        tokens : int64 (n_rows, n_columns).
+        masks : float (n_masks, n_columns, n_columns), [m, i, j] = 1 where target j sees column i; the rows are cut into n_masks equal
+            parts, so n_masks divides n_rows.
+        keep : float (n_rows, n_columns), 0 where a row hides a column from every target; None hides nothing.
+        """
+        parts = [F.embedding(tokens[:, j], table) for j, table in enumerate(self.tables())]
+        x = torch.cat(parts, 1)
+        owner_in, owner_out = self.get_buffer("owner_in"), self.get_buffer("owner_out")
+        if keep is not None:
+            x = x * keep[:, owner_in]
+        weight = self.first * masks[:, owner_in][:, :, owner_out]
+        hidden = torch.bmm(x.view(len(masks), -1, x.shape[1]), weight).view(len(x), -1) + self.first_bias
+        return self._outputs(hidden)
+
+    def _outputs(self, hidden: Tensor) -> list[Tensor]:
+        out, at = [], 0
+        for g, (group, width) in enumerate(zip(self.groups, self.widths, strict=True)):
+            n = len(group)
+            z = hidden[:, at : at + n * width].reshape(-1, n, width).transpose(0, 1)
+            at += n * width
+            z = F.silu(z)
+            for b in range(g * self.shape.blocks, (g + 1) * self.shape.blocks):
+                z = F.dropout(z, self.shape.dropout, self.training)
+                z = z + torch.baddbmm(self.b2[b], F.silu(torch.baddbmm(self.b1[b], z, self.w1[b])), self.w2[b])
+            z = F.dropout(z, self.shape.dropout, self.training)
+            out.append(torch.baddbmm(self.head_bias[g] + self.get_buffer(f"padding{g}"), z, self.head_weight(g)))
+        return out
+
+    def nll(self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood in nats of every cell given what its target sees, (n_columns, n_rows), columns in group order."""
+        out = []
+        for group, logits in zip(self.groups, self(tokens, masks, keep), strict=True):
+            wanted = tokens[:, group].T.unsqueeze(-1)
+            out.append(torch.logsumexp(logits, -1) - logits.gather(-1, wanted).squeeze(-1))
+        return torch.cat(out)
+
+
+def causal_mask(n_columns: int) -> Tensor:
+    """Every column sees the columns before it, float (n_columns, n_columns)."""
+    return torch.triu(torch.ones(n_columns, n_columns), 1)
+
+
+def draw_masks(n_columns: int, n_masks: int, causal_share: float) -> Tensor:
+    """Masks to train on, float (n_masks, n_columns, n_columns), from torch's current generator.
+
+    With probability `causal_share` the order of the table, in which rows are sampled by default; else, half each, a random subset first
+    and the rest in table order (conditional sampling, imputation), or a wholly random order.
+    """
+    masks = []
+    for kind in torch.rand(n_masks).tolist():
+        rank = torch.arange(n_columns).float()
+        if kind >= (1 + causal_share) / 2:
+            rank = torch.rand(n_columns)
+        elif kind >= causal_share:
+            rank = rank + n_columns * (torch.rand(n_columns) >= torch.rand(1)).float()
+        masks.append((rank[:, None] < rank[None, :]).float())
+    return torch.stack(masks)
+
+
+def _normal(generator: torch.Generator, *shape: int, std: float) -> nn.Parameter:
+    return nn.Parameter(torch.randn(*shape, generator=generator) * std)
+
+
+def _basis(column: TokenColumn, n_cosines: int) -> npt.NDArray[np.float32]:
+    """Smooth features of ordered tokens: cosines of the rank, the value; others get an indicator. float32 (n_tokens, n_cosines + 2)."""
+    out = np.zeros((column.n_tokens, n_cosines + 2), dtype=np.float32)
+    if not column.is_ordered:
+        return out
+    ranked = np.isfinite(column.positions)
+    rank = (column.positions[ranked, None] + 1) / 2
+    k = np.arange(1, n_cosines + 1)[None]
+    out[ranked, :n_cosines] = np.cos(np.pi * k * rank) * np.sqrt(2.0) / np.sqrt(k)
+    out[ranked, n_cosines] = column.values[ranked]
+    out[~ranked, n_cosines + 1] = 1.0
+    return out
+
+
+def _size_groups(columns: Sequence[TokenColumn], widths: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+    """Columns of like vocabulary size, and the hidden units each target of the group has."""
+    edges = (0, *SIZE_CLASSES, 2**62)
+    groups, kept = [], []
+    for low, high, width in zip(edges[:-1], edges[1:], widths, strict=True):
+        group = [j for j, column in enumerate(columns) if low < column.n_tokens <= high]
+        if group:
+            groups.append(group)
+            kept.append(width)
+    return groups, kept

@@ -1,0 +1,139 @@
+"""Draws rows from an any-order network, column by column; a step costs its own column's slice only. Knows tokens, not what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from manikin.training.networks.any_order import NEVER, AnyOrderNet
+
+Bools = npt.NDArray[np.bool_]
+Tokens = npt.NDArray[np.int32]
+RuleMask = Callable[[int, Tokens, Bools], Bools | None]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One column's slice of the network."""
+
+    first: Tensor  # (n_inputs, width)
+    first_bias: Tensor
+    blocks: list[tuple[Tensor, Tensor, Tensor, Tensor]]
+    head: Tensor  # (width, n_tokens)
+    head_bias: Tensor
+
+
+class AnyOrderSampler:
+    """Samples from the mixture of one or several networks of one table.
+
+    Parameters
+    ----------
+    networks : members of the mixture; probabilities are averaged.
+    emitted : per column, bool (n_tokens,): tokens that may be generated.
+    rules : called as rules(column, tokens, drawn) before a column is drawn; returns bool (n_rows, n_tokens) or None.
+    """
+
+    def __init__(self, networks: Sequence[AnyOrderNet], emitted: Sequence[Bools], rules: RuleMask | None = None) -> None:
+        self.networks, self.rules, self.n_columns = list(networks), rules, networks[0].n_columns
+        with torch.no_grad():
+            self.tables = [[table.detach() for table in network.tables()] for network in self.networks]
+            self.targets = [_targets(network, emitted) for network in self.networks]
+
+    @torch.no_grad()
+    def sample(self, uniform: npt.NDArray[np.float32], tokens: Tokens | None = None, given: Bools | None = None) -> Tokens:
+        """Draws a chunk of rows.
+
+        Parameters
+        ----------
+        uniform : float32 (n_rows, n_columns) in [0, 1): one draw per cell, so rows do not depend on how they are chunked.
+        tokens, given : int32 (n_rows, n_columns) and what is known of it: bool (n_columns,), or (n_rows, n_columns) where rows know
+            different columns. All other cells are drawn given the known ones.
+
+        Returns
+        -------
+        int32 (n_rows, n_columns).
+        """
+        n = len(uniform)
+        out = np.zeros((n, self.n_columns), dtype=np.int32) if tokens is None else tokens.copy()
+        known = np.zeros(self.n_columns, dtype=bool) if given is None else given.copy()
+        device = self.tables[0][0].device
+        states = [torch.zeros(n, network.starts[-1], device=device) for network in self.networks]
+        somewhere: list[int] = np.flatnonzero(known if known.ndim == 1 else known.any(axis=0)).tolist()
+        for j in somewhere:
+            self._observe(states, j, out[:, j], None if known.ndim == 1 else known[:, j])
+        furthest = somewhere[-1] + 1 if somewhere else 0
+        for j in range(self.n_columns):
+            if known[..., j].all():
+                continue
+            probability = self._probability(states, j, max(j, furthest))
+            if self.rules is not None:
+                mask = self.rules(j, out, known)
+                if mask is not None:
+                    probability = _masked(probability, torch.from_numpy(mask).to(device))
+            drawn = _draw(probability, torch.from_numpy(uniform[:, j]).to(device))
+            out[:, j] = drawn if known.ndim == 1 else np.where(known[:, j], out[:, j], drawn)
+            known[..., j] = True
+            self._observe(states, j, out[:, j], None)
+        return out
+
+    def _observe(self, states: list[Tensor], column: int, tokens: npt.NDArray[np.int32], rows: Bools | None) -> None:
+        index = torch.from_numpy(tokens.astype(np.int64))
+        for state, network, tables in zip(states, self.networks, self.tables, strict=True):
+            embedded = tables[column][index.to(state.device)]
+            if rows is not None:
+                embedded = embedded * torch.from_numpy(rows).to(state.device)[:, None]
+            state[:, network.starts[column] : network.starts[column + 1]] = embedded
+
+    def _probability(self, states: list[Tensor], column: int, n_seen: int) -> Tensor:
+        """p(column | what is in the states), averaged over the members, (n_rows, n_tokens)."""
+        total: Tensor | None = None
+        for state, network, targets in zip(states, self.networks, self.targets, strict=True):
+            target, width = targets[column], network.starts[n_seen]
+            z = F.silu(torch.addmm(target.first_bias, state[:, :width], target.first[:width]))
+            for w1, b1, w2, b2 in target.blocks:
+                z = z + torch.addmm(b2, F.silu(torch.addmm(b1, z, w1)), w2)
+            probability = torch.softmax(torch.addmm(target.head_bias, z, target.head), -1)
+            total = probability if total is None else total.add_(probability)
+        assert total is not None
+        return total
+
+
+def _draw(probability: Tensor, uniform: Tensor) -> npt.NDArray[np.int32]:
+    ends = probability.cumsum(-1)
+    drawn = torch.searchsorted(ends, uniform[:, None] * ends[:, -1:], right=True)
+    drawn = drawn.clamp_(max=probability.shape[1] - 1).squeeze(1)
+    # rounding may land on a token of probability zero at the very end: step back to the last possible one
+    last = (probability > 0).long().mul_(torch.arange(probability.shape[1], device=probability.device)).amax(-1)
+    return torch.minimum(drawn, last).cpu().numpy().astype(np.int32)
+
+
+def _masked(probability: Tensor, allowed: Tensor) -> Tensor:
+    """Renormalised over what the rules leave; rows where they leave nothing that the model may emit fall back to what they leave."""
+    left = probability * allowed
+    dead = left.sum(-1) <= 0
+    if bool(dead.any()):
+        left[dead] = torch.where(allowed[dead].any(-1, keepdim=True), allowed[dead].float(), probability[dead])
+    return left
+
+
+def _targets(network: AnyOrderNet, emitted: Sequence[Bools]) -> list[_Target]:
+    heads = [network.head_weight(g) for g in range(len(network.groups))]
+    out = []
+    for j in range(network.n_columns):
+        g, a, at = network.places[j]
+        width, k, blocks = network.widths[g], network.columns[j].n_tokens, network.shape.blocks
+        bias = network.head_bias[g][a, 0, :k].clone()
+        bias[torch.from_numpy(~emitted[j]).to(bias.device)] = NEVER
+        rows = [
+            (network.w1[b][a], network.b1[b][a, 0], network.w2[b][a], network.b2[b][a, 0])
+            for b in range(g * blocks, (g + 1) * blocks)
+        ]
+        first = network.first[:, at : at + width].contiguous()
+        out.append(_Target(first, network.first_bias[at : at + width].clone(), rows, heads[g][a, :, :k].contiguous(), bias))
+    return out
