@@ -13,11 +13,11 @@ import pandas as pd
 
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.errors import ParameterError
-from manikin.data.schema import Column, Schema, TableSchema
+from manikin.data.schema import Column, TableSchema
 from manikin.data.seeds import derive
 from manikin.workflow.models import open_model, schema_of
 from manikin.workflow.output import check_free, whole_file
-from manikin.workflow.sources import check_suffix, read
+from manikin.workflow.sources import check_suffix, read, read_like
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
@@ -65,7 +65,8 @@ def complete(
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model and the data"):
         fitted = open_model(model)
-        rows = read(Path(data), schema=_schema_for(fitted, Path(data)))
+        known = schema_of(fitted)
+        rows = read(Path(data)) if known is None else read_like(Path(data), known)
     with stages.stage("complete", f"Completing {len(rows):,} rows"):
         made = completed(fitted, rows, keep=keep, seed=seed, watcher=stages.watcher)
     n_before, n_after = _count_holes(rows), _count_holes(made)
@@ -78,20 +79,6 @@ def complete(
     with whole_file(path, force=force) as beside:
         tabular.write(made, beside)
     return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))
-
-
-def _schema_for(model: Any, path: Path) -> Schema | None:
-    """The model's schema for the columns that the file has, so that its cells are read as the model learned them."""
-    from manikin.io.tabular import column_names
-
-    schema = schema_of(model)
-    if schema is None:
-        return None
-    names = set(column_names(path))
-    there = [name for name in schema.names if name in names]
-    if not there:
-        raise ParameterError(f"{path.name} has none of the columns that the model learned. Check that it is the right file.")
-    return Schema((schema.only(there),))
 
 
 def completed(

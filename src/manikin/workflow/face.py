@@ -8,11 +8,10 @@ from typing import Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
-from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
 from manikin.workflow.output import whole_file, whole_folder
-from manikin.workflow.sources import read, target_of
+from manikin.workflow.sources import read, read_like, target_of
 from manikin.workflow.stages import Watcher
 
 
@@ -50,13 +49,8 @@ def evaluate(
 
 
 def _like(source: Any, real: Dataset) -> Dataset:
-    """A table read by the schema of the real one; a frame that lacks left-out columns is read by what it has."""
-    if isinstance(source, Dataset):
-        return source
-    from manikin.io import tabular
-
-    names = set(tabular.column_names(source))
-    return read(source, schema=Schema((real.columns.only([name for name in real.columns.names if name in names]),)))
+    """A table read by the schema of the real one, in the columns that it has."""
+    return read_like(source, real.columns)
 
 
 def report(results: Results, path: str | Path, *, force: bool = False) -> None:

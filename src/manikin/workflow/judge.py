@@ -8,14 +8,14 @@ from pathlib import Path
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError
-from manikin.data.schema import Schema, TableSchema, is_left_out
+from manikin.data.schema import TableSchema, is_left_out
 from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
 from manikin.io import tabular
 from manikin.release.manifest import Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow.output import check_free, whole_folder
 from manikin.workflow.record import INTERNAL, cost_of
-from manikin.workflow.sources import read, read_schema, schema_hash, target_of, with_target
+from manikin.workflow.sources import read, read_like, read_schema, schema_hash, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 
@@ -137,13 +137,11 @@ _FILES = {"report": "report.html", "results": "results.json", "schema": "schema.
 
 def _read_like(path: Path, like: TableSchema, stages: Stages) -> Dataset:
     """A table read by the train table's schema, without the columns that it lacks."""
-    names = tabular.column_names(path)
-    absent = [name for name in like.names if name not in names]
+    data = read_like(path, like)
+    absent = [column.name for column in like if column.name not in data.columns and not is_left_out(column)]
     if absent:
         stages.warn(f"{path.name} has no column {', '.join(map(repr, absent))}; left out of the comparison.")
-    if len(absent) == len(like.names):
-        raise DataError(f"{path.name} has none of the columns of the train table. Check that they come from one table.")
-    return read(path, schema=Schema((like.only([name for name in like.names if name in names]),)))
+    return data
 
 
 def write_table(data: Dataset, path: Path) -> None:

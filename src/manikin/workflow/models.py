@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,13 @@ def draw(
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model)
-    n_pieces, written = math.ceil(n / BATCH_ROWS), 0
+    n_pieces = math.ceil(n / BATCH_ROWS)
     with stages.stage("sample", f"Making {n:,} rows"), whole_file(path, force=force) as beside:
-        batches = fitted.sample_batches(n, seed=seed, conditions=conditions or None, batch_size=BATCH_ROWS)
-        with TableWriter(beside) as writer:
-            for i, batch in enumerate(batches, start=1):
-                writer.write(batch)
-                written += len(batch)
-                stages.watcher.advance(min(i / n_pieces, 1.0), f"{written:,} rows")
+        batches = iter(fitted.sample_batches(n, seed=seed, conditions=conditions or None, batch_size=BATCH_ROWS))
+        first = next(batches)
+        with TableWriter(beside, first.schema) as writer:
+            for i, batch in enumerate(chain([first], batches), start=1):
+                writer.append(batch)
+                stages.watcher.advance(min(i / n_pieces, 1.0), f"{writer.n_rows:,} rows")
+            written = writer.n_rows
     return Drawn(path, written)

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import ParameterError
+from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Role, Schema, TableSchema
 from manikin.data.schema_text import table_to_json
 from manikin.io import schema_file, tabular
+from manikin.io.delimited import read_texts
+from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
+from manikin.io.profiles import Profile
+from manikin.io.typed import table_of
 from manikin.workflow.output import whole_file
 from manikin.workflow.wishes import check_columns
 
@@ -40,7 +44,34 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     if isinstance(source, Dataset):
         return source
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
-    return tabular.read(source, schema=known)
+    return tabular.read(source, schema=Schema((known,)) if isinstance(known, TableSchema) else known)
+
+
+def read_like(source: Any, like: TableSchema) -> Dataset:
+    """The columns that a source shares with a known table, read as that table's schema says; its other columns are passed over.
+
+    Raises
+    ------
+    DataError : the source cannot be read, or shares no column.
+    """
+    if isinstance(source, Dataset):
+        return source
+    profiles, where, native = _profiles(source)
+    shared = [profile for profile in profiles if profile.name in like]
+    if not shared:
+        raise DataError(f"{where} shares no column with the table it belongs to. Check that both come from one table.")
+    schema = like.only([profile.name for profile in shared])
+    return Dataset({schema.name: table_of(shared, schema, where)}, Schema((schema,)), native)
+
+
+def _profiles(source: Any) -> tuple[list[Profile], str, str]:
+    if not isinstance(source, str | Path):
+        frame, native = to_pandas(source)
+        return profiles_of_frame(frame), f"The {native} frame", native
+    path = Path(source)
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return profiles_of_frame(read_parquet(path), str(path)), str(path), "pandas"
+    return profiles_of_texts(read_texts(path)[0]), str(path), "pandas"
 
 
 def write(data: Dataset, path: str | Path, *, force: bool = False) -> None:

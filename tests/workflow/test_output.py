@@ -1,0 +1,126 @@
+"""Files and folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from manikin.data.errors import InputError, ParameterError
+from manikin.workflow.output import check_free, is_resumable, whole_file, whole_folder
+
+JOB = {"data": "abc", "seed": 0}
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "deep" / "a.csv", force=False) as beside:
+        assert beside.suffix == ".csv"
+        beside.write_text("x")
+        assert not (tmp_path / "deep" / "a.csv").exists()
+    assert everything(tmp_path) == ["deep", "deep/a.csv"]
+
+
+def test_a_failure_leaves_no_file_and_the_old_one_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(target, force=True) as beside:
+        beside.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert everything(tmp_path) == ["a.csv"]
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    target.write_text("old")
+    with pytest.raises(ParameterError, match="exists already.*--force"), whole_file(target, force=False):
+        pytest.fail("the body must not run")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(ParameterError, match="exists already.*--force"), whole_folder(folder, force=False):
+        pytest.fail("the body must not run")
+    assert target.read_text() == "old"
+    assert everything(tmp_path) == ["a.csv", "run", "run/manifest.json"]
+
+
+def test_force_replaces_our_own_folder_and_no_other(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, name in ((ours, "manifest.json"), (theirs, "thesis.docx")):
+        folder.mkdir()
+        (folder / name).write_text("old")
+    with whole_folder(ours, force=True) as partial:
+        (partial / "new.txt").write_text("new")
+    assert everything(ours) == ["new.txt"]
+    with pytest.raises(ParameterError, match="was not written by Manikin"), whole_folder(theirs, force=True):
+        pytest.fail("the body must not run")
+    assert (theirs / "thesis.docx").read_text() == "old"
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with whole_folder(tmp_path / "run", force=False) as partial:
+        (partial / "a").write_text("x")
+    assert everything(tmp_path) == ["run", "run/a"]
+
+
+def test_a_failed_folder_goes_and_an_interrupted_one_stays_for_the_same_job(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(ValueError), whole_folder(run, force=False, job=JOB):
+        raise ValueError
+    assert everything(tmp_path) == []
+    with pytest.raises(KeyboardInterrupt), whole_folder(run, force=False, job=JOB) as partial:
+        (partial / "checkpoint").write_text("step 5")
+        raise KeyboardInterrupt
+    assert not run.exists()
+    assert is_resumable(run, JOB)
+    assert not is_resumable(run, {**JOB, "seed": 1})
+    with whole_folder(run, force=False, job=JOB) as partial:
+        assert (partial / "checkpoint").read_text() == "step 5"
+    assert everything(tmp_path) == ["run", "run/checkpoint"]
+
+
+def test_an_interrupted_run_of_another_job_is_not_reused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt), whole_folder(run, force=False, job=JOB) as partial:
+        (partial / "checkpoint").write_text("step 5")
+        raise KeyboardInterrupt
+    with whole_folder(run, force=False, job={**JOB, "seed": 1}) as partial:
+        assert not (partial / "checkpoint").exists()
+
+
+def test_a_strange_partial_folder_is_left_alone(tmp_path: Path) -> None:
+    strange = tmp_path / "run.partial"
+    strange.mkdir()
+    (strange / "thesis.docx").write_text("mine")
+    with pytest.raises(ParameterError, match="in the way"), whole_folder(tmp_path / "run", force=True):
+        pytest.fail("the body must not run")
+    assert (strange / "thesis.docx").read_text() == "mine"
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with whole_folder(run, force=False, job=JOB), pytest.raises(InputError, match="Another run"):
+        with whole_folder(run, force=False, job=JOB):
+            pytest.fail("the body must not run")
+    assert run.is_dir()
+
+
+def test_places_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with pytest.raises(ParameterError, match="no folder that you may write to"):
+        check_free(tmp_path / "file" / "run", force=False)
+    with pytest.raises(ParameterError, match="a link"):
+        check_free(tmp_path / "link", force=True)
+    with pytest.raises(ParameterError, match="is a file"), whole_folder(tmp_path / "file", force=True):
+        pytest.fail("the body must not run")
+    if os.geteuid() != 0:  # root may write anywhere
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(ParameterError, match="no folder that you may write to"):
+            check_free(tmp_path / "locked" / "run", force=False)
