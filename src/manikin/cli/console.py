@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from manikin.workflow.stages import Silent, Watcher
+from manikin.workflow.stages import Watcher
+
+if TYPE_CHECKING:
+    from manikin.evaluation.base import Results
 
 LINE_EVERY_SECONDS = 15.0  # in a log a stage tells no more often how far it is
 
@@ -131,10 +134,26 @@ def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         say("  ".join([*cells, row[-1]]).rstrip())
 
 
+def say_figures(results: Results) -> None:
+    """The measured figures beside what a perfect release would score."""
+    rows = [
+        (metric.title, f"{metric.value:.3f}", "" if metric.reference is None else f"{metric.reference:.3f}")
+        for metric in results.metrics
+        if metric.value is not None
+    ]
+    say_table(("measured", "this release", "a perfect one"), rows)
+
+
+def figures(results: Results) -> dict[str, Any]:
+    """The figures for machines; everything else about them is in results.json."""
+    return {
+        metric.name: {"value": metric.value, "interval": metric.interval, "reference": metric.reference}
+        for metric in results.metrics
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
-
-__all__ = ["LogWatcher", "Silent", "TerminalWatcher", "say", "say_json", "say_table", "watching"]

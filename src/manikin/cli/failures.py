@@ -56,8 +56,8 @@ def _run(arguments: list[str]) -> int:
     except usage_error as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "manikin"
-        message = str(getattr(error, "format_message", lambda: "The command line is wrong.")())
-        return _fail(f"{message} See {command} --help.", WRONG_INPUT, "--json" in arguments)
+        message = str(getattr(error, "format_message", lambda: "The command line is wrong")()).rstrip(".")
+        return _fail(f"{message}. See {command} --help.", WRONG_INPUT, "--json" in arguments)
     return code if isinstance(code, int) else DONE
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from manikin.cli import options as opt
-from manikin.cli.console import say, say_json, say_table, watching
+from manikin.cli.console import figures, say, say_figures, say_json, say_table, watching
 
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
 
@@ -82,14 +82,10 @@ def evaluate(
 
     with watching(as_json=as_json) as watcher:
         judged = judge(train, holdout, synthetic, out=out, schema=schema, target=target, seed=seed, force=force, watcher=watcher)
-    figures = {metric.name: {"value": metric.value, "reference": metric.reference} for metric in judged.results.metrics}
     if as_json:
-        say_json({"out": judged.out, "files": judged.files, "metrics": figures, "notices": list(judged.notices)})
+        say_json({"out": judged.out, "files": judged.files, "metrics": figures(judged.results), "notices": list(judged.notices)})
         return
-    for metric in judged.results.metrics:
-        if metric.value is not None:
-            reference = "" if metric.reference is None else f"   (a perfect release: {metric.reference:.3f})"
-            say(f"  {metric.title:<44} {metric.value:.3f}{reference}")
+    say_figures(judged.results)
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in judged.files.items():
         say(f"  {purpose:<10} {path}")

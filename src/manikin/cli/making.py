@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manikin.cli import options as opt
-from manikin.cli.console import say, say_json, watching
+from manikin.cli.console import figures, say, say_figures, say_json, watching
 
 if TYPE_CHECKING:
     from manikin.workflow.options import Options
@@ -197,23 +197,19 @@ def _options(
 
 
 def _say_outcome(outcome: Outcome, as_json: bool) -> None:
-    figures = {metric.name: {"value": metric.value, "reference": metric.reference} for metric in outcome.results.metrics}
     if as_json:
         document: dict[str, Any] = {
             "out": outcome.out,
             "files": outcome.files,
             "synthesizer": outcome.choice.model_dump(mode="json"),
             "rows": outcome.rows,
-            "metrics": figures,
+            "metrics": figures(outcome.results),
             "notices": list(outcome.notices),
         }
         say_json(document)
         return
-    say(f"{outcome.rows['synthetic']:,} synthetic rows by {outcome.choice.name}.")
-    for metric in outcome.results.metrics:
-        if metric.value is not None:
-            reference = "" if metric.reference is None else f"   (a perfect release: {metric.reference:.3f})"
-            say(f"  {metric.title:<44} {metric.value:.3f}{reference}")
+    say(f"{outcome.rows['synthetic']:,} synthetic rows by {outcome.choice.name}.\n")
+    say_figures(outcome.results)
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in outcome.files.items():
         say(f"  {purpose:<10} {path}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from manikin.data.schema import Schema
+from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
 from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import write_results
 from manikin.io.schema_file import write_schema
@@ -78,6 +78,19 @@ def manifest_of(folder: Path, made: Made, stages: Stages) -> Manifest:
     )
 
 
+def left_out(schema: TableSchema) -> list[tuple[Column, str]]:
+    """The columns that a release does not have, or has anew, with the reason."""
+    reasons = []
+    for column in schema:
+        if column.has_role(Role.PATIENT_KEY):
+            reasons.append((column, "patient key, made anew"))
+        elif column.has_role(Role.DIRECT_IDENTIFIER):
+            reasons.append((column, "direct identifier"))
+        elif column.kind is Kind.TEXT:
+            reasons.append((column, "free text"))
+    return reasons
+
+
 def cost_of(stages: Stages, *, gpu_seconds: float = 0.0) -> Cost:
     """What the stages so far cost together, with the estimate of their energy."""
     cpu = sum(spent.cpu_seconds for spent in stages.spent)
@@ -103,6 +116,7 @@ def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
         "title": made.inputs[0].name if made.inputs else "",
         "rows": made.rows,
         "columns": len(made.schema.only.columns),
+        "left_out": [{"column": column.name, "reason": reason} for column, reason in left_out(made.schema.only)],
         "synthesizer": made.choice.name,
         "asked": made.choice.asked,
         "reasons": list(made.choice.reasons),
