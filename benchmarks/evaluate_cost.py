@@ -70,7 +70,11 @@ def main() -> None:
     results = evaluate(data, seed=0, progress=lambda name, done, steps: times.append((name, time.process_time())))
     for (name, began), (_, ended) in zip(times, times[1:], strict=False):
         metric = results[name] if name in results else None
-        figures = "" if metric is None else f"{metric.value!s:>10} {metric.interval!s:>22} reference {metric.reference!s:>9} n {metric.n}"
+        figures = (
+            ""
+            if metric is None
+            else f"{metric.value!s:>10} {metric.interval!s:>22} reference {metric.reference!s:>9} n {metric.n}"
+        )
         print(f"{name:16s} {ended - began:7.1f} s  {figures}")
     print(
         f"{len(train)} train, {len(test)} holdout, {len(train)} synthetic rows x {len(train.columns.columns)} columns: "

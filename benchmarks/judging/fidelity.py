@@ -12,6 +12,7 @@ from judging.tables import Tables, embedding, sorted_levels
 N_PAIRS = 50
 N_BINS = 10
 N_DRAWS = 5
+LEAST_GAP = 0.01
 N_NEIGHBOURS = 5
 MOST_POINTS = 4_000
 
@@ -54,9 +55,7 @@ def missingness(tables: Tables, frame: pd.DataFrame) -> dict:
 
 
 def level_coverage(tables: Tables, frame: pd.DataFrame) -> dict:
-    """Share of train's levels that occur: those with at least 0.5 % in train, and all, beside what n fresh rows would
-    show.
-    """
+    """Share of train's levels that occur: those with at least 0.5 % in train, all, and all among as many fresh rows."""
     common, every, expected = [], [], []
     for column in tables.categories:
         share = tables.train[column].value_counts(normalize=True)
@@ -112,11 +111,10 @@ def cramers_v(table: np.ndarray) -> float:
 
 
 def dependence(tables: Tables, seed: int = 0) -> dict:
-    """(TV_independent - TV_synthetic) / (TV_independent - TV_holdout) over train's 50 most dependent pairs; 1 is the
-    best.
+    """(TV_independent - TV_synthetic) / (TV_independent - TV_holdout) over train's 50 most dependent pairs; best is 1.
 
     Each TV is the mean total variation distance of the pair tables to train's; all three at the same n, averaged over
-    draws.
+    draws. No value where the holdout is not nearer to train than independent rows by 0.01: too few rows to tell.
     """
     (train, test, synthetic), sizes = codes(tables, [tables.train, tables.test, tables.synthetic])
     pairs = list(combinations(range(train.shape[1]), 2))
@@ -136,7 +134,8 @@ def dependence(tables: Tables, seed: int = 0) -> dict:
     synthetic_tv = [distance(drawn(synthetic)) for _ in range(N_DRAWS)]
     holdout = [distance(drawn(test)) for _ in range(N_DRAWS if len(test) > n else 1)]
     low, high, middle = (float(np.mean(values)) for values in (holdout, independent, synthetic_tv))
-    return {"value": (high - middle) / (high - low), "independent": high, "synthetic": middle, "holdout": low, "n": n}
+    value = (high - middle) / (high - low) if high - low > LEAST_GAP else None
+    return {"value": value, "independent": high, "synthetic": middle, "holdout": low, "n": n}
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -146,8 +145,7 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def geometry(tables: Tables, frame: pd.DataFrame, seed: int = 0) -> dict:
-    """alpha-precision, beta-recall (arXiv 2102.08921) and coverage (arXiv 2002.09797) of `frame` against the holdout,
-    equal n.
+    """alpha-precision, beta-recall (arXiv 2102.08921) and coverage (arXiv 2002.09797) against the holdout, equal n.
 
     alpha-precision: 1 - sum|P_a - a| / sum a, P_a the share of synthetic rows inside the ball, about the holdout's
     mean, that holds the share a of the holdout. beta-recall: the same with P_b the share of holdout rows whose

@@ -86,9 +86,7 @@ SCORERS = {"booster": booster_scores, "logistic": logistic_scores}
 
 
 def trained_on_real(tables: Tables, seed: int = 0) -> dict[str, list[float]]:
-    """AUROC of models learned from train, on the utility holdout and its resamples; it does not depend on synthetic
-    rows.
-    """
+    """AUROC of models learned from train, on the utility holdout and its resamples. Synthetic rows play no part."""
     resampler = Resampler(labels(tables, tables.utility_holdout), N_RESAMPLES, seed)
     return {
         name: [float(auroc) for auroc in resampler.aurocs(scorer(tables, tables.train))] for name, scorer in SCORERS.items()
