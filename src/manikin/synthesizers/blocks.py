@@ -1,0 +1,88 @@
+"""Rows in fixed blocks, so that a sample is the same whatever the batch size asked for. Knows no model.
+
+A block has its own stream of randomness and a fixed size; batches are cut out of the sequence of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from manikin.data.dataset import Dataset, concat
+from manikin.data.errors import BudgetError, FitError, ParameterError, parameter_error
+from manikin.synthesizers.base import Conditions, np
+
+BLOCK = 2048
+
+Draw = Callable[[int, int, int], Dataset]
+
+
+def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> Iterator[Dataset]:
+    """Batches of `batch_size` rows (the last may be shorter; one empty batch when n is 0).
+
+    Parameters
+    ----------
+    draw : (number of the block, first row, row after the last) -> a data set of these rows.
+    """
+    if n == 0:
+        yield draw(0, 0, 0)
+        return
+    waiting: list[Dataset] = []
+    size = 0
+    for number, start in enumerate(range(0, n, block)):
+        waiting.append(draw(number, start, min(start + block, n)))
+        size += len(waiting[-1])
+        while size >= batch_size:
+            rows = concat(waiting)
+            yield rows.take(np.arange(batch_size))
+            waiting = [rows.take(np.arange(batch_size, size))] if size > batch_size else []
+            size -= batch_size
+    if size:
+        yield concat(waiting)
+
+
+def rows_of(conditions: Conditions | None, start: int, stop: int) -> Conditions | None:
+    """The conditions of rows start … stop - 1: a mapping holds for every row, a data set is cut."""
+    return conditions.take(np.arange(start, stop)) if isinstance(conditions, Dataset) else conditions
+
+
+def check_request(owner: str, n: int, batch_size: int, conditions: Conditions | None) -> None:
+    """Refuses a row number, a batch size or conditions that do not fit each other.
+
+    Raises
+    ------
+    ParameterError : n below 0, batch_size below 1, or a data set of conditions with another number of rows than n.
+    """
+    if not isinstance(n, (int, np.integer)) or n < 0:
+        raise parameter_error("n", f"{owner}.sample", "an int in [0, inf)", n)
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise parameter_error("batch_size", f"{owner}.sample_batches", "an int in [1, inf)", batch_size)
+    if isinstance(conditions, Dataset) and len(conditions) != n:
+        raise ParameterError(
+            f"{n} rows were asked of {owner}.sample, but the conditions have {len(conditions)} rows. Give as many rows as conditions."
+        )
+
+
+def require_fitted(model: Any, attribute: str) -> None:
+    """Refuses to sample from a model that has not learned.
+
+    Raises
+    ------
+    FitError : `fit` was not called.
+    """
+    if not hasattr(model, attribute):
+        raise FitError(f"This {type(model).__name__} has not learned anything yet. Call fit first, or load a saved model.")
+
+
+def refuse_ledger(name: str, ledger: Any | None) -> None:
+    """Refuses a privacy ledger by the synthesizer's name.
+
+    Raises
+    ------
+    BudgetError : a ledger is given.
+    """
+    if ledger is not None:
+        raise BudgetError(
+            f"The synthesizer {name!r} cannot learn under a privacy ledger: nothing that it takes from the data is paid for. "
+            "Choose one that `manikin list synthesizers` marks as private, or run without --epsilon."
+        )

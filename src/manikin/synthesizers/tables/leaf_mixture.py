@@ -1,0 +1,196 @@
+"""Leaves of many trees as one generator: leaf weights and token histograms. Knows tokens and rows of leaves, not how trees grew.
+
+A tree cuts the patients into leaves l with weight w_l and, inside a leaf, independent columns:  p(x) = sum_l w_l prod_j p_j(x_j | l).
+Given some columns, Bayes re-weights the leaves, w_l(x_S) ∝ w_l prod_{j in S} p_j(x_j | l), and any other column follows without rejection.
+Columns are drawn one after the other, each from the mean over the trees of such conditionals — every tree has its say about every
+column, where plain sampling lets one tree decide the whole row. The mean of many weak opinions is too faint, so it is sharpened:
+
+    q_j(v | x_S)  ∝  r_j(v) (p_j(v | x_S) / r_j(v)) ** g_j        r_j: the column's frequencies, g_j >= 1: its sharpness
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Tokens = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+FLOOR = np.float32(1e-30)
+SHARPNESS = (1.0, 1.125, 1.25, 1.375, 1.5, 1.75, 2.0)
+
+
+@dataclass(frozen=True)
+class LeafMixture:
+    """The leaves of a forest.
+
+    Attributes
+    ----------
+    offsets : int64 (n_trees + 1,), where each tree's leaves start.
+    rows : int64 (n_leaves,), training rows that fall into each leaf: its weight.
+    support : int64 (n_leaves,), rows behind each leaf's histograms; more than `rows` where a leaf with too few patients borrows its
+        ancestor's histograms.
+    leaf, token, count : per column, int32 (n_entries,) each: how often a token occurs behind a leaf. Counts, no rows.
+    frequencies : per column, int64 (n_tokens,), rows per token in the whole table.
+    smoothing : how many pseudo-rows of the column's overall frequencies each leaf gets.
+    sharpness : float64 (n_columns,), g_j.
+    """
+
+    offsets: Ints
+    rows: Ints
+    support: Ints
+    leaf: tuple[npt.NDArray[np.int32], ...]
+    token: tuple[npt.NDArray[np.int32], ...]
+    count: tuple[npt.NDArray[np.int32], ...]
+    frequencies: tuple[Ints, ...]
+    smoothing: float
+    sharpness: npt.NDArray[np.float64]
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return len(self.offsets) - 1
+
+    @cached_property
+    def overall(self) -> tuple[Floats, ...]:
+        """Per column, its overall token frequencies, float32 (n_tokens,), none of them zero."""
+        return tuple(((counts + 0.1) / (counts + 0.1).sum()).astype(np.float32) for counts in self.frequencies)
+
+    @cached_property
+    def histograms(self) -> tuple[Floats, ...]:
+        """Per column p_j(v | l), float32 (n_tokens, n_leaves)."""
+        made = []
+        for j, overall in enumerate(self.overall):
+            table = np.repeat(np.float32(self.smoothing) * overall[:, None], len(self.rows), axis=1)
+            table[self.token[j], self.leaf[j]] += self.count[j]
+            table /= (self.support + self.smoothing).astype(np.float32)
+            made.append(table)
+        return tuple(made)
+
+    def prior(self, n: int) -> Floats:
+        """Leaf weights before anything is known of a row, float32 (n, n_leaves), summing to one within each tree."""
+        weights = self.rows.astype(np.float32)
+        weights /= np.repeat(np.add.reduceat(weights, self.offsets[:-1]), np.diff(self.offsets))
+        return np.repeat(weights[None], n, axis=0)
+
+    def update(self, weights: Floats, column: int, tokens: npt.NDArray[Any]) -> None:
+        """Bayes: multiplies by p_j(token | leaf) and normalises within each tree, in place. `tokens` int (n,)."""
+        weights *= self.histograms[column][tokens]
+        sums = np.add.reduceat(weights, self.offsets[:-1], axis=1)
+        np.maximum(sums, FLOOR, out=sums)
+        weights *= np.repeat(1 / sums, np.diff(self.offsets), axis=1)
+
+    def predict(self, weights: Floats, column: int) -> Floats:
+        """Mean over the trees of p_j(v | what is known), float32 (n, n_tokens), not sharpened."""
+        return (weights @ self.histograms[column].T) / np.float32(self.n_trees)
+
+    def sharpen(self, predicted: Floats, column: int, sharpness: float) -> npt.NDArray[np.float64]:
+        """q_j(v | what is known), float64 (n, n_tokens), summing to one."""
+        overall = self.overall[column].astype(np.float64)
+        ratio = predicted / overall
+        sharp = overall * ratio**sharpness
+        return np.asarray(sharp / sharp.sum(axis=1, keepdims=True))
+
+    def log_likelihoods(self, tokens: Tokens, sharpness: Sequence[float] = SHARPNESS, block: int = 256) -> npt.NDArray[np.float64]:
+        """Mean log q_j(x_j | columns before j) of rows, float64 (n_sharpness, n_columns); higher is better."""
+        total = np.zeros((len(sharpness), tokens.shape[1]))
+        for start in range(0, len(tokens), block):
+            part = tokens[start : start + block]
+            weights = self.prior(len(part))
+            for j in range(part.shape[1]):
+                predicted = self.predict(weights, j)
+                for i, g in enumerate(sharpness):
+                    own = self.sharpen(predicted, j, g)[np.arange(len(part)), part[:, j]]
+                    total[i, j] += np.log(np.maximum(own, 1e-12)).sum()
+                self.update(weights, j, part[:, j])
+        return total / max(len(tokens), 1)
+
+    def draw(
+        self,
+        tokens: Tokens,
+        given: Bools,
+        rng: np.random.Generator,
+        *,
+        emitted: Sequence[Bools],
+        allowed: Callable[[int, Tokens, Bools], Bools | None],
+    ) -> Tokens:
+        """Draws what is not given.
+
+        Parameters
+        ----------
+        tokens : int32 (n, n_columns); the given cells are read.
+        given : bool (n_columns,) or (n, n_columns).
+        emitted : per column, which tokens may be drawn. allowed : which tokens the confirmed rules leave, by column, tokens and which
+            columns are known.
+
+        Returns
+        -------
+        int32 (n, n_columns).
+        """
+        tokens, cells = tokens.copy(), np.broadcast_to(given, tokens.shape).copy()
+        weights = self.prior(len(tokens))
+        for j in np.flatnonzero(cells.any(axis=0)).tolist():
+            there = np.flatnonzero(cells[:, j])
+            known = weights[there]
+            self.update(known, j, tokens[there, j])
+            weights[there] = known
+        for j in range(tokens.shape[1]):
+            free = np.flatnonzero(~cells[:, j])
+            if not len(free):
+                continue
+            known = weights if len(free) == len(tokens) else weights[free]
+            chances = self.sharpen(self.predict(known, j), j, float(self.sharpness[j])) * emitted[j]
+            mask = allowed(j, tokens, np.all(cells, axis=0))
+            tokens[free, j] = _choose(chances, None if mask is None else mask[free] & emitted[j], rng)
+            self.update(known, j, tokens[free, j])
+            if known is not weights:
+                weights[free] = known
+            cells[:, j] = True
+        return tokens
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything, as JSON-able values and arrays."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "offsets": self.offsets,
+            "rows": self.rows,
+            "support": self.support,
+            "sharpness": self.sharpness,
+        }
+        for j in range(len(self.frequencies)):
+            arrays |= {f"leaf{j}": self.leaf[j], f"token{j}": self.token[j], f"count{j}": self.count[j]}
+            arrays[f"frequencies{j}"] = self.frequencies[j]
+        return {"smoothing": self.smoothing, "n_columns": len(self.frequencies)}, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> LeafMixture:
+        """The mixture as saved."""
+
+        def each(name: str) -> tuple[Any, ...]:
+            return tuple(arrays[f"{name}{j}"] for j in range(values["n_columns"]))
+
+        return cls(
+            offsets=arrays["offsets"],
+            rows=arrays["rows"],
+            support=arrays["support"],
+            leaf=each("leaf"),
+            token=each("token"),
+            count=each("count"),
+            frequencies=each("frequencies"),
+            smoothing=values["smoothing"],
+            sharpness=arrays["sharpness"],
+        )
+
+
+def _choose(chances: npt.NDArray[np.float64], mask: Bools | None, rng: np.random.Generator) -> Ints:
+    """One token per row by its chances (n, n_tokens), among those that a rule leaves where it leaves any."""
+    if mask is not None:
+        chances = np.where(mask.any(axis=1, keepdims=True), chances * mask, chances)
+    sums = np.cumsum(chances, axis=1)
+    return np.asarray((sums <= rng.random(len(sums))[:, None] * sums[:, -1:]).sum(axis=1))

@@ -1,0 +1,93 @@
+"""Real rows drawn again, with replacement: the ceiling of likeness and the floor of privacy. Knows nothing; it copies.
+
+Evaluation is calibrated with it: whatever calls these rows safe is no measure of privacy. It keeps the training rows, says so in the
+registry, and its rows are never a release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset, concat
+from manikin.data.errors import ParameterError
+from manikin.data.seeds import generator
+from manikin.synthesizers.base import Arrays, Conditions, State, np
+from manikin.synthesizers.blocks import check_request, in_batches, refuse_ledger, require_fitted
+
+
+@dataclass(kw_only=True)
+class Resample:
+    """Reference floor of privacy: a bootstrap of the training rows, through the codec (so identifiers and rare values stay out).
+
+    >>> Resample()
+    Resample()
+    """
+
+    codec_: TableCodec = field(init=False, repr=False)
+    rows_: Any = field(init=False, repr=False)
+
+    def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None) -> Self:  # noqa: ARG002 (the protocol's)
+        """Keeps the rows as tokens; `seed` changes nothing.
+
+        Raises
+        ------
+        BudgetError : a ledger is given. FitError : there is nothing to keep.
+        """
+        refuse_ledger("resample", ledger)
+        self.codec_ = TableCodec().fit(data)
+        self.rows_ = self.codec_.encode(data)
+        return self
+
+    def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:
+        """`n` rows of the training table, drawn with replacement.
+
+        Raises
+        ------
+        ParameterError : conditions are given; the rows are what they are.
+        """
+        return concat(list(self.sample_batches(n, seed=seed, conditions=conditions)))
+
+    def sample_batches(
+        self, n: int, *, seed: int, conditions: Conditions | None = None, batch_size: int = 65_536
+    ) -> Iterator[Dataset]:
+        """The rows of `sample` in batches."""
+        require_fitted(self, "codec_")
+        if conditions is not None:
+            raise ParameterError(
+                "The synthesizer 'resample' draws whole rows and takes no conditions. "
+                "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
+            )
+        check_request("Resample", n, batch_size, conditions)
+
+        def draw(number: int, start: int, stop: int) -> Dataset:
+            rng = generator(seed, "resample", number)
+            tokens = self._releasable(self.rows_[rng.integers(0, len(self.rows_), stop - start)], rng)
+            return self.codec_.decode(tokens, rng, first_key=start + 1)
+
+        return in_batches(draw, n, batch_size=batch_size)
+
+    def _releasable(self, tokens: Any, rng: np.random.Generator) -> Any:
+        """Tokens of rare groups that have no text of their own are drawn anew from the column's others."""
+        for j in range(tokens.shape[1]):
+            emitted = self.codec_.emitted(j)
+            held = np.flatnonzero(~emitted[tokens[:, j]])
+            if len(held):
+                weight = np.bincount(self.rows_[:, j], minlength=len(emitted)) * emitted
+                weight = weight if weight.any() else emitted.astype(np.int64)
+                tokens[held, j] = rng.choice(len(emitted), len(held), p=weight / weight.sum())
+        return tokens
+
+    def state(self) -> State:
+        """Everything fitted, the rows among it."""
+        values, arrays = self.codec_.state()
+        return {"codec": values}, {f"codec.{name}": array for name, array in arrays.items()} | {"rows": self.rows_}
+
+    def restore(self, values: dict[str, Any], arrays: Arrays) -> Self:
+        """Takes fitted state back."""
+        own = {name.removeprefix("codec."): array for name, array in arrays.items() if name.startswith("codec.")}
+        self.codec_ = TableCodec.from_state(values["codec"], own)
+        self.rows_ = arrays["rows"]
+        return self

@@ -1,0 +1,174 @@
+"""A saved model comes back whole, or is refused with a reason; nothing in a model folder is ever executed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from manikin.data.errors import ModelFolderError
+from manikin.io.tabular import read
+from manikin.synthesizers import storage, synthesizer
+from manikin.synthesizers.base import Synthesizer
+from manikin.synthesizers.storage import load, save
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Synthesizer:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.integers(40, 80, 200), "sex": rng.choice(["f", "m"], 200)})
+    return synthesizer("forest", n_trees=4).fit(read(frame), seed=0)
+
+
+@pytest.fixture
+def model(fitted: Synthesizer, tmp_path: Path) -> Path:
+    return save(fitted, tmp_path / "model")
+
+
+def edit(model: Path, **changes: object) -> None:
+    """A careful forger: changes config.json and mends its check sum."""
+    path = model / "config.json"
+    config = json.loads(path.read_text()) | changes
+    config["sha256"]["config"] = storage._config_sum(config)
+    path.write_text(json.dumps(config))
+
+
+def test_folder_is_json_and_safetensors_and_nothing_else(model: Path) -> None:
+    assert sorted(path.name for path in model.iterdir()) == ["config.json", "weights.safetensors"]
+    assert not list(model.parent.glob(".*")), "nothing is left beside the folder"
+
+
+def test_loaded_model_samples_the_same_rows(fitted: Synthesizer, model: Path) -> None:
+    pd.testing.assert_frame_equal(load(model).sample(50, seed=3).to_pandas(), fitted.sample(50, seed=3).to_pandas())
+
+
+def test_hyperparameters_come_back(model: Path) -> None:
+    assert load(model).n_trees == 4
+
+
+def test_saving_twice_gives_the_same_bytes(fitted: Synthesizer, model: Path, tmp_path: Path) -> None:
+    again = save(fitted, tmp_path / "again")
+    for name in ("config.json", "weights.safetensors"):
+        assert (again / name).read_bytes() == (model / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_flipped_byte_is_refused(model: Path, name: str) -> None:
+    content = bytearray((model / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (model / name).write_bytes(bytes(content))
+    with pytest.raises(ModelFolderError, match=name.replace(".", r"\.")):
+        load(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_missing_file_is_refused(model: Path, name: str) -> None:
+    (model / name).unlink()
+    with pytest.raises(ModelFolderError, match=f"no file {name}"):
+        load(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_file_that_points_elsewhere_is_refused(model: Path, tmp_path: Path, name: str) -> None:
+    (model / name).rename(tmp_path / name)
+    (model / name).symlink_to(tmp_path / name)
+    with pytest.raises(ModelFolderError, match=f"no file {name} of its own"):
+        load(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_oversized_file_is_refused_before_it_is_read(model: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(storage.MAX_BYTES, name, 10)
+    with pytest.raises(ModelFolderError, match="more than any model needs"):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"format": "other"}, "is not a model that Manikin saved"),
+        ({"format_version": 99}, "newer Manikin"),
+        ({"format_version": "1; import os"}, "newer Manikin"),
+        ({"synthesizer": "../../evil"}, "not registered here"),
+        ({"synthesizer": ["forest"]}, "not registered here"),
+        ({"class": "os:system"}, "another class than the registry"),
+        ({"synthesizer": "independent"}, "another class than the registry"),
+        ({"hyperparameters": {"n_trees": 4, "command": "ls"}}, "does not have"),
+        ({"hyperparameters": {"codec_": 1}}, "does not have"),
+        ({"hyperparameters": 7}, "does not have"),
+        ({"values": {}}, "does not hold what"),
+        ({"values": None}, "does not hold what"),
+    ],
+)
+def test_forged_config_is_refused(model: Path, changes: dict[str, object], why: str) -> None:
+    edit(model, **changes)
+    with pytest.raises(ModelFolderError, match=why):
+        load(model)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff\xfe", "null", '{"format": NaN}', "[" * 100_000])
+def test_foreign_config_is_refused(model: Path, text: str) -> None:
+    (model / "config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelFolderError):
+        load(model)
+
+
+def test_weights_of_another_model_are_refused(model: Path, fitted: Synthesizer, tmp_path: Path) -> None:
+    data = read(pd.DataFrame({"x": np.arange(100) % 7, "y": np.arange(100) % 3}))
+    other = save(synthesizer("independent").fit(data, seed=0), tmp_path / "other")
+    (model / "weights.safetensors").write_bytes((other / "weights.safetensors").read_bytes())
+    with pytest.raises(ModelFolderError, match="damaged or was changed"):
+        load(model)
+
+
+def test_weights_that_are_no_safetensors_are_refused(model: Path) -> None:
+    import hashlib
+
+    (model / "weights.safetensors").write_bytes(b"\x80\x04pickle?")
+    config = json.loads((model / "config.json").read_text())
+    edit(model, sha256=config["sha256"] | {"weights": hashlib.sha256(b"\x80\x04pickle?").hexdigest()})
+    with pytest.raises(ModelFolderError, match="safetensors format"):
+        load(model)
+
+
+def test_no_folder_and_a_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFolderError, match="is not a folder"):
+        load(tmp_path / "nothing")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelFolderError, match="is not a folder"):
+        load(tmp_path / "file")
+
+
+def test_nothing_is_overwritten_unasked(fitted: Synthesizer, model: Path) -> None:
+    before = (model / "config.json").stat().st_mtime_ns
+    with pytest.raises(ModelFolderError, match="exists already"):
+        save(fitted, model)
+    assert (model / "config.json").stat().st_mtime_ns == before
+    save(fitted, model, force=True)
+    assert (model / "config.json").stat().st_mtime_ns != before
+
+
+def test_force_replaces_models_only(fitted: Synthesizer, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    with pytest.raises(ModelFolderError, match="is not a model folder"):
+        save(fitted, tmp_path / "thesis", force=True)
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
+
+
+def test_a_failing_write_leaves_nothing(fitted: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(storage, "_write", full)
+    with pytest.raises(OSError, match="no space"):
+        save(fitted, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unregistered_class_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ModelFolderError, match="not a registered synthesizer"):
+        save(object(), tmp_path / "model")  # type: ignore[arg-type]
