@@ -11,7 +11,9 @@ import argparse
 import os
 import resource
 import time
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -23,6 +25,7 @@ from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.schema import Column, Kind, Storage, TableSchema
 from manikin.evaluation.base import EvaluationData
+from manikin.evaluation.results_file import write_results
 from manikin.evaluation.suite import evaluate
 
 MIN_LEVELS_OF_A_NUMBER = 11
@@ -67,15 +70,14 @@ def main() -> None:
     data = EvaluationData(train, test, (twin(train, np.random.default_rng(0)),), train.columns, target)
     before, start = memory_mb(), time.process_time()
     times: list[tuple[str, float]] = []
-    results = evaluate(data, seed=0, progress=lambda name, done, steps: times.append((name, time.process_time())))
-    for (name, began), (_, ended) in zip(times, times[1:], strict=False):
-        metric = results[name] if name in results else None
-        figures = (
-            ""
-            if metric is None
-            else f"{metric.value!s:>10} {metric.interval!s:>22} reference {metric.reference!s:>9} n {metric.n}"
-        )
-        print(f"{name:16s} {ended - began:7.1f} s  {figures}")
+    results = evaluate(data, seed=0, progress=lambda name, *_: times.append((name, time.process_time())))
+    measured = {metric.name: metric for metric in results.metrics}
+    for (name, began), (_, ended) in pairwise(times):
+        metric = measured.get(name)
+        figures = metric and f"{metric.value!s:>10} {metric.interval!s:>22} reference {metric.reference!s:>9} n {metric.n}"
+        print(f"{name:16s} {ended - began:7.1f} s  {figures or ''}")
+    with TemporaryDirectory() as folder:
+        print(f"results.json: {write_results(results, Path(folder) / 'results.json').stat().st_size / 1e6:.2f} MB")
     print(
         f"{len(train)} train, {len(test)} holdout, {len(train)} synthetic rows x {len(train.columns.columns)} columns: "
         f"{time.process_time() - start:.1f} CPU s, peak {memory_mb():.0f} MB ({before:.0f} MB before)"

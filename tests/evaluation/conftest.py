@@ -32,7 +32,9 @@ def simulate(n: int, seed: int) -> Dataset:
     age = rng.integers(18, 95, n)
     pressure = np.round(100 + 0.5 * age + rng.normal(0, 8, n), 1)
     sex = rng.choice(["F", "M"], n)
-    ward = np.where(age > 65, rng.choice(["geriatrics", "surgery", "ICU"], n, p=[0.6, 0.35, 0.05]), rng.choice(["medicine", "surgery"], n))
+    ward = np.where(
+        age > 65, rng.choice(["geriatrics", "surgery", "ICU"], n, p=[0.6, 0.35, 0.05]), rng.choice(["medicine", "surgery"], n)
+    )
     died = np.where(rng.random(n) < 1 / (1 + np.exp(-(age - 75) / 8)), "yes", "no")
     days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D")
     texts = pd.DataFrame(

@@ -123,3 +123,13 @@ class Results:
 
     def __contains__(self, name: object) -> bool:
         return any(metric.name == name for metric in self.metrics)
+
+    def _repr_html_(self) -> str:
+        from manikin.evaluation.display import results_html
+
+        return results_html(self)
+
+    def __repr__(self) -> str:
+        from manikin.evaluation.display import results_text
+
+        return results_text(self)

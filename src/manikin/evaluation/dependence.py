@@ -11,11 +11,13 @@ from manikin.evaluation.pairs import (
     Binned,
     Floats,
     Pair,
-    all_pairs,
     binned_sides,
+    judged_columns,
+    judged_pairs,
     pair_distance,
     shared_associations,
     shuffled,
+    width_note,
 )
 from manikin.evaluation.prepared import Prepared
 
@@ -33,7 +35,7 @@ def pair_trends(data: Prepared, *, seed: int) -> MetricResult:
     It saturates: columns drawn independently score 0.97 on a wide table, so read it beside its reference (the holdout at equal n) and
     beside `dependence`. Details hold the worst pairs and the mean absolute difference of the matrices of bias-corrected Cramér's V.
     """
-    pairs = all_pairs(data)
+    pairs = judged_pairs(data, seed)
     if not pairs:
         raise UndefinedMetricError("there is only one column")
     real, held, fake = binned_sides(data, cap=MAX_ROWS, seed=seed)
@@ -41,7 +43,7 @@ def pair_trends(data: Prepared, *, seed: int) -> MetricResult:
     references = np.array([pair_distance(real, held, pair) for pair in pairs])
     excess = distances[:, 0] - references[:, 0]
     matrices = shared_associations(data, cap=MAX_ROWS, seed=seed)
-    names = [feature.name for feature in data.features]
+    names = judged_columns(data, seed)
     place = {name: i for i, name in enumerate(names)}
     above = np.triu_indices(len(names), 1)
     difference = {side: float(np.abs(matrices["train"] - matrices[side])[above].mean()) for side in ("holdout", "synthetic")}
@@ -69,6 +71,7 @@ def pair_trends(data: Prepared, *, seed: int) -> MetricResult:
             "association_difference_reference": difference["holdout"],
             "pairs": rows,
         },
+        note=width_note(data),
     )
 
 
@@ -108,13 +111,14 @@ def dependence(data: Prepared, *, seed: int) -> MetricResult:
             "tv_synthetic": float(means["synthetic"][0]),
             "pairs": _listed(pairs, distances),
         },
+        note=width_note(data),
     )
 
 
 def _most_dependent(data: Prepared, seed: int) -> list[Pair]:
     matrix = shared_associations(data, cap=MAX_ROWS, seed=seed)["train"]
-    place = {feature.name: i for i, feature in enumerate(data.features)}
-    strength = {pair: matrix[place[pair[0]], place[pair[1]]] for pair in all_pairs(data)}
+    place = {name: i for i, name in enumerate(judged_columns(data, seed))}
+    strength = {pair: matrix[place[pair[0]], place[pair[1]]] for pair in judged_pairs(data, seed)}
     pairs = sorted((pair for pair in strength if strength[pair] > 0), key=lambda pair: (-strength[pair], pair))
     if not pairs:
         raise UndefinedMetricError("no pair of columns of the train data depends on each other")

@@ -43,7 +43,7 @@ def rare_levels(data: Prepared, *, seed: int) -> MetricResult:
         counts = _counts(data.real, feature)
         occurs = counts > 0
         is_frequent = counts[occurs] >= LEAST_SHARE * len(data.real)
-        patients = _patients(data.real, feature)[occurs]
+        patients = patients_per_level(data.real, feature)[occurs]
         found["frequent"].append(is_frequent)
         found["releasable"].append(patients >= data.schema.threshold(feature.column))
         for side, sample in (("synthetic", fake), ("holdout", held), ("whole", data.fake)):
@@ -103,7 +103,7 @@ def rare_values(data: Prepared, *, seed: int) -> MetricResult:
             if beyond:
                 columns.append({"column": feature.name, "n_levels": 0, "n_rows": 0, "beyond_extremes": beyond})
             continue
-        patients, used = _patients(data.real, feature), _counts(data.fake, feature)
+        patients, used = patients_per_level(data.real, feature), _counts(data.fake, feature)
         is_rare = (used > 0) & (patients > 0) & (patients < threshold)
         n_levels += int((used > 0).sum())
         n_new += int(((used > 0) & (patients == 0)).sum())
@@ -137,7 +137,7 @@ def _counts(sample: Sample, feature: Feature) -> Counts:
     return np.bincount(codes[codes >= 0], minlength=len(feature.levels or ()))
 
 
-def _patients(sample: Sample, feature: Feature) -> Counts:
+def patients_per_level(sample: Sample, feature: Feature) -> Counts:
     """Patients who hold each level, int64 (n_levels,)."""
     if not sample.has_patients:
         return _counts(sample, feature)

@@ -20,6 +20,7 @@ Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 N_BINS = 10
 MAX_LEVELS = 1_000  # levels beyond train's 1,000 most frequent count as one, so that a table of two columns fits in memory
+MAX_COLUMNS = 150  # columns whose pairs are all counted
 DENSE_CELLS = 50_000 // N_GROUPS
 Pair = tuple[str, str]
 
@@ -75,9 +76,26 @@ def shuffled(side: Binned, n: int, seed: int) -> Binned:
     return Binned(codes, side.sizes, generator(seed, "shuffled", "groups").permutation(n) % N_GROUPS)
 
 
-def all_pairs(data: Prepared) -> list[Pair]:
-    """Every pair of judged columns, in schema order."""
-    return list(combinations([feature.name for feature in data.features], 2))
+def judged_columns(data: Prepared, seed: int) -> list[str]:
+    """The columns whose pairs are counted, in schema order: all, or of a very wide table the target and a draw of the others."""
+    names = [feature.name for feature in data.features]
+    if len(names) <= MAX_COLUMNS:
+        return names
+    order = [names[i] for i in generator(seed, "pairs", "columns").permutation(len(names))]
+    chosen = set(sorted(order, key=lambda name: name != data.target)[:MAX_COLUMNS])
+    return [name for name in names if name in chosen]
+
+
+def judged_pairs(data: Prepared, seed: int) -> list[Pair]:
+    """Every pair of the columns that are judged in pairs, in schema order."""
+    return list(combinations(judged_columns(data, seed), 2))
+
+
+def width_note(data: Prepared) -> str:
+    """What to say of a table so wide that not all pairs are counted; empty otherwise."""
+    if len(data.features) <= MAX_COLUMNS:
+        return ""
+    return f"Of {len(data.features)} columns {MAX_COLUMNS} were drawn and only their pairs were looked at."
 
 
 def pair_distance(real: Binned, other: Binned, pair: Pair) -> Floats:
@@ -130,7 +148,7 @@ def shared_associations(data: Prepared, *, cap: int, seed: int) -> dict[str, Flo
     """The association matrices of train, holdout and synthetic rows (at equal n, train's too), computed once."""
     key = ("associations", cap, seed)
     if key not in data.memory:
-        names = [feature.name for feature in data.features]
+        names = judged_columns(data, seed)
         real, held, fake = binned_sides(data, cap=cap, seed=seed)
         sides = {"train": real, "holdout": held, "synthetic": fake}
         data.memory[key] = {side: associations(binned, names) for side, binned in sides.items()}

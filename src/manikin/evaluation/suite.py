@@ -14,6 +14,7 @@ from manikin.evaluation import METRICS
 from manikin.evaluation.base import Direction, EvaluationData, Metric, MetricResult, Results
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.prepared import Prepared, prepare
+from manikin.evaluation.views import views
 
 LOG = logging.getLogger(__name__)
 FAILED = "it failed unexpectedly"
@@ -54,7 +55,7 @@ def evaluate(
         results.append(_pooled([_measured(name, release, seed) for release in releases]))
     if progress is not None:
         progress("views", len(names), len(steps))
-    made: dict[str, object] = {}
+    made = views(releases[0], results, seed=seed)
     if progress is not None:
         progress("done", len(steps), len(steps))
     return Results(tuple(results), made)
