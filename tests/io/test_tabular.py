@@ -20,7 +20,9 @@ def test_a_table_survives_writing_and_reading(tmp_path: Path, suffix: str) -> No
     out = write(data, tmp_path / f"out{suffix}")
     again = read(out, schema=data.schema)
     assert again.table.frame.equals(data.table.frame)
-    assert {name: list(mark) for name, mark in again.table.marks.items()} == {name: list(mark) for name, mark in data.table.marks.items()}
+    assert {name: list(mark) for name, mark in again.table.marks.items()} == {
+        name: list(mark) for name, mark in data.table.marks.items()
+    }
 
 
 def test_a_csv_comes_out_as_it_went_in(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_an_error_half_way_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "patients.csv"
     source.write_text(TABLE)
     data = read(source)
-    with pytest.raises(RuntimeError), TableWriter(tmp_path / "out.parquet", data.schema) as writer:
+    with pytest.raises(RuntimeError), TableWriter(tmp_path / "out.parquet", data.schema) as writer:  # noqa: PT012
         writer.append(data)
         raise RuntimeError
     assert sorted(path.name for path in tmp_path.iterdir()) == ["patients.csv"]

@@ -109,7 +109,9 @@ ICD10_GROUPS = Groups("icd10_groups.csv")
 def _icd9_spell(text: str) -> str:
     code = text.strip().upper()
     if re.fullmatch(r"\d{1,2}(\.\d{1,2})?", code):
-        return code.zfill(3) if "." not in code else code.split(".")[0].zfill(3) + "." + code.split(".")[1]  # spreadsheets drop zeros
+        return (
+            code.zfill(3) if "." not in code else code.split(".")[0].zfill(3) + "." + code.split(".")[1]
+        )  # spreadsheets drop zeros
     if "-" in code or "." in code or not re.fullmatch(r"[VE]?\d{3,5}|[VE]\d{2}", code):
         return code
     whole = 4 if code[0] == "E" else 3
@@ -209,7 +211,14 @@ SYSTEMS: dict[str, CodeSystem] = {
         ),
     )
 }
-ALIASES = {"icd9": "ICD-9-CM", "icd9cm": "ICD-9-CM", "icd10": "ICD-10-CM", "icd10cm": "ICD-10-CM", "atc": "ATC", "loinc": "LOINC"}
+ALIASES = {
+    "icd9": "ICD-9-CM",
+    "icd9cm": "ICD-9-CM",
+    "icd10": "ICD-10-CM",
+    "icd10cm": "ICD-10-CM",
+    "atc": "ATC",
+    "loinc": "LOINC",
+}
 
 
 @lru_cache(maxsize=64)

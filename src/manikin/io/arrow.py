@@ -11,7 +11,12 @@ from manikin.data.cells import to_plain
 from manikin.data.dataset import Dataset
 from manikin.data.schema import Column, Storage, TableSchema
 
-_TYPES = {Storage.INTEGER: pa.int64(), Storage.REAL: pa.float64(), Storage.BOOLEAN: pa.bool_(), Storage.TIMESTAMP: pa.timestamp("us")}
+_TYPES = {
+    Storage.INTEGER: pa.int64(),
+    Storage.REAL: pa.float64(),
+    Storage.BOOLEAN: pa.bool_(),
+    Storage.TIMESTAMP: pa.timestamp("us"),
+}
 
 
 def arrow_type(column: Column) -> Any:

@@ -8,20 +8,32 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, set apart by blanks.
+
+    >>> sorted(word_set("mg kg"))
+    ['kg', 'mg']
+    """
+    return frozenset(text.split())
+
+
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
-COUNTS = frozenset(
-    "num number no n count counts cnt nb times visits procedures medications pregnancies births babies children kids nodes days hours hrs "
-    "minutes months weeks years yrs age steps calories total sum amount freq frequency quantity qty rooms los".split()
+COUNTS = word_set(
+    "num number no n count counts cnt nb times visits procedures medications pregnancies births babies children "
+    "kids nodes days hours hrs minutes months weeks years yrs age steps calories total sum amount freq frequency "
+    "quantity qty rooms los"
 )
-LEADING_COUNTS = frozenset("num number no n nb count cnt time times days hours".split())
-CODES = frozenset(
-    "id code type group grp class cat category status stage grade site inst institution center centre ward region arm trt treat treatment "
-    "sex gender race ethnicity method reason source disposition severity level score ecog asa nyha mallampati flag indicator rx protocol "
-    "cohort cluster strata stratum state county district clinic hospital study provider unit payer specialty pstat".split()
+LEADING_COUNTS = word_set("num number no n nb count cnt time times days hours")
+CODES = word_set(
+    "id code type group grp class cat category status stage grade site inst institution center centre ward region "
+    "arm trt treat treatment sex gender race ethnicity method reason source disposition severity level score ecog "
+    "asa nyha mallampati flag indicator rx protocol cohort cluster strata stratum state county district clinic "
+    "hospital study provider unit payer specialty pstat"
 )
-ORDERED = frozenset("stage grade class severity level score ecog asa nyha mallampati killip childpugh rank rating scale".split())
-LABELS = frozenset("name label title description desc text note notes comment comments".split())
+ORDERED = word_set("stage grade class severity level score ecog asa nyha mallampati killip childpugh rank rating scale")
+LABELS = word_set("name label title description desc text note notes comment comments")
 UNITS = {
     "years": "a", "year": "a", "yrs": "a", "months": "mo", "weeks": "wk", "days": "d", "hours": "h", "hrs": "h", "minutes": "min",
     "mins": "min", "seconds": "s", "secs": "s", "ms": "ms", "mg": "mg", "ug": "ug", "mcg": "ug", "kg": "kg", "lb": "[lb_av]",

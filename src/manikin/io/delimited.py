@@ -48,7 +48,9 @@ def check_names(names: tuple[str, ...], path: Path | str) -> tuple[tuple[str, ..
         )
     numbers = [name for name in names if re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*", name)]
     if len(numbers) == len(names) > 1 and list(names) != [str(i) for i in range(len(names))]:
-        raise DataError(f"{path}, row 1: every column name is a number, so the header seems to be absent. Add a row of names on top.")
+        raise DataError(
+            f"{path}, row 1: every column name is a number, so the header seems to be absent. Add a row of names on top."
+        )
     return names, notes
 
 
@@ -70,7 +72,7 @@ def _parse(text: Text, names: tuple[str, ...], path: Path) -> pd.DataFrame:
         opened = re.search(r"EOF inside string starting at row (\d+)", str(error))
         where = f", row {int(opened[1]) + 1}: a quote is never closed" if opened else " is not regular delimited text"
         raise DataError(f"{path}{where}. Quote cells that hold separators, and double the quotes inside them.") from None
-    return frame if all(dtype == object for dtype in frame.dtypes) else frame.astype(object)
+    return frame.astype(object)
 
 
 def texts_to_csv(texts: pd.DataFrame, *, separator: str = ",", header: bool = True) -> str:

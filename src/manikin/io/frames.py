@@ -34,7 +34,9 @@ def read_parquet(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Check the path.") from None
     except (pa.ArrowException, OSError, ValueError):
-        raise DataError(f"{path} is not a Parquet file, or it is damaged. Write it again, or give it the suffix of its format.") from None
+        raise DataError(
+            f"{path} is not a Parquet file, or it is damaged. Write it again, or give it the suffix of its format."
+        ) from None
 
 
 def to_pandas(frame: Any) -> tuple[pd.DataFrame, str]:
@@ -116,7 +118,9 @@ def _profile(name: str, series: pd.Series, where: str) -> Profile:
         values = series.to_numpy(dtype=float, na_value=np.nan)
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0]) + 1
-            raise DataError(f"{where}, column {name!r}, row {row} of the data is infinite. Replace it, or leave the cell empty.")
+            raise DataError(
+                f"{where}, column {name!r}, row {row} of the data is infinite. Replace it, or leave the cell empty."
+            )
         return profile_typed(name, _shortest(values, dtype), Storage.REAL)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         if getattr(dtype, "tz", None) is not None:

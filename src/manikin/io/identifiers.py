@@ -13,34 +13,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from manikin.data.schema import Column, Kind, Storage
-from manikin.io.column_names import ends_in_id, squeezed, words
+from manikin.io.column_names import ends_in_id, squeezed, word_set, words
 from manikin.io.profiles import Profile
 
-KEY_NAMES = frozenset(
-    "patientid patientnbr patientno patientnr patientnumber patientkey patient patid patno ptid pid subjectid subjectno subject subjid "
-    "usubjid participantid participant personid person individualid caseid studyid recordid respondentid seqn memberid clientid "
-    "beneficiaryid desynpufid mrn id".split()
-)  # fmt: skip
-ROW_NAMES = frozenset("rowid rownumber rownum rowno row index unnamed0 x x1 nr no obs recordnumber".split())
-ENCOUNTER_WORDS = frozenset("encounter visit admission hadm icustay stay episode claim order specimen sample event row record accession".split())
-NAME_COLUMNS = frozenset(
-    "name firstname lastname surname forename givenname familyname fullname middlename maidenname patientname mothersname fathersname "
-    "nextofkin contactname".split()
-)  # fmt: skip
+KEY_NAMES = word_set(
+    "patientid patientnbr patientno patientnr patientnumber patientkey patient patid patno ptid pid subjectid "
+    "subjectno subject subjid usubjid participantid participant personid person individualid caseid studyid "
+    "recordid respondentid seqn memberid clientid beneficiaryid desynpufid mrn id"
+)
+ROW_NAMES = word_set("rowid rownumber rownum rowno row index unnamed0 x x1 nr no obs recordnumber")
+ENCOUNTER_WORDS = word_set(
+    "encounter visit admission hadm icustay stay episode claim order specimen sample event row record accession"
+)
+NAME_COLUMNS = word_set(
+    "name firstname lastname surname forename givenname familyname fullname middlename maidenname patientname "
+    "mothersname fathersname nextofkin contactname"
+)
 NAMED = {
-    "e-mail address": frozenset("email emailaddress mail".split()),
-    "telephone number": frozenset("phone telephone phonenumber mobile cell tel telephonenumber fax homephone workphone contactnumber".split()),
-    "street address": frozenset("address street streetaddress homeaddress address1 address2 addressline1 addr".split()),
-    "social security number": frozenset("ssn socialsecurity socialsecuritynumber socialsecuritynum sin nationalid nino cpf aadhaar".split()),
-    "health service number": frozenset("nhs nhsnumber nhsno nhsnum medicare medicareid mbi hicn insuranceid policynumber ihi".split()),
-    "medical record number": frozenset("mrn medicalrecordnumber hospitalnumber hospitalno chartnumber".split()),
-    "licence number": frozenset("license licence drivinglicence driverslicense passport passportnumber licensenumber".split()),
-    "account number": frozenset("account accountnumber iban creditcard".split()),
-    "web address": frozenset("url website homepage".split()),
-    "network address": frozenset("ip ipaddress ipaddr macaddress".split()),
-    "device serial number": frozenset("serial serialnumber deviceserial udi vin licenseplate deviceid".split()),
-    "date of birth": frozenset("dob dateofbirth birthdate birthday birthdt dateofbrth".split()),
-    "photograph or biometric file": frozenset("photo image fingerprint photograph picture".split()),
+    "e-mail address": word_set("email emailaddress mail"),
+    "telephone number": word_set(
+        "phone telephone phonenumber mobile cell tel telephonenumber fax homephone workphone contactnumber"
+    ),
+    "street address": word_set("address street streetaddress homeaddress address1 address2 addressline1 addr"),
+    "social security number": word_set(
+        "ssn socialsecurity socialsecuritynumber socialsecuritynum sin nationalid nino cpf aadhaar"
+    ),
+    "health service number": word_set("nhs nhsnumber nhsno nhsnum medicare medicareid mbi hicn insuranceid policynumber ihi"),
+    "medical record number": word_set("mrn medicalrecordnumber hospitalnumber hospitalno chartnumber"),
+    "licence number": word_set("license licence drivinglicence driverslicense passport passportnumber licensenumber"),
+    "account number": word_set("account accountnumber iban creditcard"),
+    "web address": word_set("url website homepage"),
+    "network address": word_set("ip ipaddress ipaddr macaddress"),
+    "device serial number": word_set("serial serialnumber deviceserial udi vin licenseplate deviceid"),
+    "date of birth": word_set("dob dateofbirth birthdate birthday birthdt dateofbrth"),
+    "photograph or biometric file": word_set("photo image fingerprint photograph picture"),
     "person's name": NAME_COLUMNS,
 }
 MIN_CONTENT_SHARE = 0.8
@@ -72,15 +78,7 @@ def nhs_number_is_valid(text: str) -> bool:
 
 def ssn_is_valid(text: str) -> bool:
     """A United States social security number as it is written: three, two and four digits, no area 000, 666 or 9xx."""
-    found = re.fullmatch(r"(\d{3})-(\d{2})-(\d{4})", text.strip())
-    return bool(found) and found[1] not in ("000", "666") and found[1][0] != "9" and found[2] != "00" and found[3] != "0000"  # type: ignore[index]
-
-
-def luhn_is_valid(text: str) -> bool:
-    """The Luhn check of card numbers and of the national provider identifier (ISO/IEC 7812-1, annex B)."""
-    digits = [int(digit) for digit in re.sub(r"[ -]", "", text)]
-    total = sum(d if i % 2 == 0 else d * 2 - 9 * (d > 4) for i, d in enumerate(reversed(digits)))
-    return total % 10 == 0
+    return re.fullmatch(r"(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}", text.strip()) is not None
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
@@ -91,12 +89,13 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 CONTENT: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("e-mail address", _matcher(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")),
     ("web address", _matcher(r"(?:https?://|www\.)\S+")),
-    ("network address", _matcher(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)|(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")),
+    ("network address", _matcher(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}|(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")),
     ("social security number", ssn_is_valid),
     ("telephone number", _matcher(r"(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,5}\)[ .-]?|\d{2,5}[ .-])\d{3,4}[ .-]\d{3,4}(?: ?x\d+)?|\+\d{8,15}")),
     ("street address", _matcher(
-        r"\d{1,5}[A-Za-z]? [\w.' ]+ (?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|ct|way|place|pl|terrace)\.?"
-        r"(?:,? .*)?|(?i:[\w.' -]+(?:straße|strasse|weg|platz|gasse) \d+.*)".replace("street|", "(?i:street|").replace("terrace)", "terrace))"))),
+        r"\d{1,5}[A-Za-z]? [\w.' ]+ (?i:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|ct|way|place|pl|terrace)"
+        r"\.?(?:,? .*)?"
+        r"|[\w.' -]+(?i:straße|strasse|weg|platz|gasse) \d+.*")),
     ("universally unique identifier", _matcher(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")),
 )  # fmt: skip
 
@@ -136,9 +135,9 @@ def _by_checksum(profile: Profile) -> Finding | None:
     if profile.n_distinct < MIN_ROWS:
         return None
     sample = [str(text) for text in profile.texts[profile.is_present][:500]]
-    if all(re.fullmatch(r"\d{3}[ -]?\d{3}[ -]?\d{4}", text.strip()) for text in sample[:20]):
-        if sum(nhs_number_is_valid(text) for text in sample) >= MIN_CONTENT_SHARE * len(sample):
-            return Finding("health service number", "content")
+    is_shaped = all(re.fullmatch(r"\d{3}[ -]?\d{3}[ -]?\d{4}", text.strip()) for text in sample[:20])
+    if is_shaped and sum(nhs_number_is_valid(text) for text in sample) >= MIN_CONTENT_SHARE * len(sample):
+        return Finding("health service number", "content")
     return None
 
 
@@ -174,7 +173,12 @@ def says_identifier(name: str) -> bool:
     """Whether the name says that the column numbers things."""
     text = squeezed(name)
     last = words(name)[-1:] or ("",)
-    return text in KEY_NAMES or text in ROW_NAMES or ends_in_id(name) or last[0] in ("nbr", "uid", "guid", "uuid", "identifier", "key")
+    return (
+        text in KEY_NAMES
+        or text in ROW_NAMES
+        or ends_in_id(name)
+        or last[0] in ("nbr", "uid", "guid", "uuid", "identifier", "key")
+    )
 
 
 def patient_key(profiles: list[Profile], columns: dict[str, Column]) -> str | None:
@@ -193,6 +197,8 @@ def patient_key(profiles: list[Profile], columns: dict[str, Column]) -> str | No
         share = profile.n_distinct / max(profile.n_present, 1)
         if profile.n_present < profile.n_rows * 0.99 or (share < 0.02 and profile.n_distinct < 20):
             continue
-        plainness = 0 if text not in ("id", "recordid", "caseid", "pid", "person", "subject", "patient") else 1 if text != "id" else 2
+        plainness = (
+            0 if text not in ("id", "recordid", "caseid", "pid", "person", "subject", "patient") else 1 if text != "id" else 2
+        )
         candidates.append((plainness, share > 0.999, profile.name))
     return min(candidates)[2] if candidates else None

@@ -82,7 +82,9 @@ def _with_notes(profile: Profile, column: Column) -> Column:
     if profile.n_distinct == 1 and profile.n_present == profile.n_rows:
         notes += ("Every row holds the same value; the column is kept and copied.",)
     if column.kind.is_discrete and profile.n_distinct > MANY_LEVELS:
-        notes += (f"{profile.n_distinct:,} levels: most are too rare to be released; they fall back to a parent or to a merged group.",)
+        notes += (
+            f"{profile.n_distinct:,} levels: most are too rare to be released; they fall back to a parent or to a merged group.",
+        )
     return replace(column, notes=notes)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from manikin.clinical.codes import recognise
 from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Storage
 from manikin.io import column_names, levels, missing_codes, resolution
+from manikin.io.column_names import word_set
 from manikin.io.profiles import Profile
 from manikin.io.time_formats import TimeFormat, find_format, parse_times
 
@@ -18,11 +19,12 @@ MAX_CODE_LEVELS = 60  # distinct whole numbers under a name that says "code"
 MAX_SMALL_LEVELS = 12  # distinct small whole numbers under a name that says nothing
 MIN_ROWS_PER_LEVEL = 5
 LONG_TEXT = 40  # mean characters per cell
-MEASURES = frozenset(
-    "bp sbp dbp hr rr temp weight height bmi chol hdl ldl glucose insulin trestbps thalach systolic diastolic pulse spo2 resp karno fev "
-    "creat albumin bili platelet protime copper ast alt trig hgb temperature pressure size thickness rate tsize gluc year yr dxyr".split()
+MEASURES = word_set(
+    "bp sbp dbp hr rr temp weight height bmi chol hdl ldl glucose insulin trestbps thalach systolic diastolic "
+    "pulse spo2 resp karno fev creat albumin bili platelet protime copper ast alt trig hgb temperature pressure "
+    "size thickness rate tsize gluc year yr dxyr"
 )
-DURATIONS = frozenset("duration los stay followup futime elapsed".split())
+DURATIONS = word_set("duration los stay followup futime elapsed")
 
 
 def describe(profile: Profile) -> Column:
@@ -61,7 +63,9 @@ def _note_marks(marks: tuple[MissingCode, ...], what: str) -> tuple[str, ...]:
     if not marks:
         return ()
     quoted = ", ".join(repr(code.value) for code in marks)
-    return (f"The column holds {what} except for the cells {quoted}: these are taken as missing codes and written back as they are.",)
+    return (
+        f"The column holds {what} except for the cells {quoted}: these are taken as missing codes and written back as they are.",
+    )
 
 
 def _number(profile: Profile, marks: tuple[MissingCode, ...]) -> Column:
@@ -71,7 +75,7 @@ def _number(profile: Profile, marks: tuple[MissingCode, ...]) -> Column:
     storage = _number_storage(profile, is_number, resolution.is_whole(values))
     base = Column(
         profile.name, Kind.CONTINUOUS, storage, missing=_empty_cell(profile) + marks, notes=_note_marks(marks, "numbers")
-    )  # fmt: skip
+    )
     if resolution.is_whole(values) and _reads_as_code(profile.name, values, counts):
         return _number_levels(profile, base, values)
     return _quantity(profile, base, values, counts)
@@ -90,7 +94,7 @@ def _reads_as_code(name: str, values: resolution.Numbers, counts: np.ndarray[tup
     """Whether whole numbers are codes of categories rather than counts or measures."""
     n_levels, n_cells = len(values), int(counts.sum())
     if n_levels == 2:
-        return values[1] - values[0] == 1 and values[0] in (0, 1) or column_names.says_code(name)
+        return bool(values[1] - values[0] == 1 and values[0] in (0, 1)) or column_names.says_code(name)
     if n_levels == 1:
         return bool(values[0] in (0, 1))
     if column_names.says_code(name) and not column_names.says_count(name):
@@ -112,11 +116,14 @@ def _number_levels(profile: Profile, base: Column, values: resolution.Numbers) -
         notes += ("Some levels are written in two ways (1 and 1.0); they are one level.",)
     pair = levels.false_and_true(spelled)
     kind = Kind.BOOLEAN if pair else Kind.ORDINAL if column_names.says_order(profile.name) else Kind.CATEGORICAL
-    column = replace(base, kind=kind, levels=_listed(pair or tuple(spelled)), notes=notes)
-    return replace(column, suggested_missing=missing_codes.suggested_sentinels(profile, spelled=dict(zip(map(float, values), spelled, strict=True))))
+    by_value = dict(zip(map(float, values), spelled, strict=True))
+    suggested = missing_codes.suggested_sentinels(profile, spelled=by_value)
+    return replace(base, kind=kind, levels=_listed(pair or tuple(spelled)), notes=notes, suggested_missing=suggested)
 
 
-def _quantity(profile: Profile, base: Column, values: resolution.Numbers, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Column:
+def _quantity(
+    profile: Profile, base: Column, values: resolution.Numbers, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Column:
     decimals = resolution.decimals_of(values)
     unit = column_names.unit_of(profile.name)
     parts = set(column_names.words(profile.name))
@@ -125,7 +132,9 @@ def _quantity(profile: Profile, base: Column, values: resolution.Numbers, counts
         kind = Kind.DURATION
     elif decimals == 0 and values[0] >= 0 and not parts & MEASURES and "age" not in parts:
         kind = Kind.COUNT
-    spelled = {float(value): cells_number(float(value), base.storage, decimals) for value in values if value in _candidates(values)}
+    spelled = {
+        float(value): cells_number(float(value), base.storage, decimals) for value in values if value in _candidates(values)
+    }
     return replace(
         base,
         kind=kind,
@@ -187,7 +196,9 @@ def _code(profile: Profile) -> Column | None:
     texts = [str(text) for text in profile.texts[is_value]]
     if not texts:
         return None
-    base = Column(profile.name, Kind.CODE, missing=_empty_cell(profile), suggested_missing=missing_codes.suggested_words(profile))
+    base = Column(
+        profile.name, Kind.CODE, missing=_empty_cell(profile), suggested_missing=missing_codes.suggested_words(profile)
+    )
     hint = " ".join(column_names.words(profile.name))
     system = recognise(texts, hint=hint)
     if system is not None:
@@ -222,7 +233,9 @@ def _texts(profile: Profile) -> Column:
     if ordered:
         return replace(base, kind=Kind.ORDINAL, levels=ordered)
     if _is_prose(profile, texts):
-        return replace(base, kind=Kind.TEXT, suggested_missing=(), notes=("Free text: left out of what is learned and released.",))
+        return replace(
+            base, kind=Kind.TEXT, suggested_missing=(), notes=("Free text: left out of what is learned and released.",)
+        )
     return replace(base, levels=_listed(tuple(sorted(texts))))
 
 

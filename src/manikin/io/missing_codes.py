@@ -7,11 +7,12 @@ otherwise; these cells become missing codes and are written back as they were.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
 from manikin.data.schema import MissingCode
-from manikin.io.column_names import squeezed, words
+from manikin.io.column_names import squeezed, word_set, words
 from manikin.io.profiles import Mask, Profile
 
 MISSING, NOT_APPLICABLE, REFUSED, UNKNOWN = "missing", "not applicable", "refused", "unknown"
@@ -33,12 +34,15 @@ NUMERIC_ONLY = {"none": MISSING, "nd": MISSING, "not done": MISSING, "no": MISSI
 MAX_ODD_MARKS = 5  # distinct cells that are no numbers in a column of numbers, when they are no known words
 MIN_NUMERIC_SHARE = 0.9
 
-SENTINEL_DATES = re.compile(r"(?:0000|0001|1111|1900-01-01|1800-01-01|2099|2100-01-01|2999|3000|9999|99[-/.]99|01[-/.]01[-/.]1900)")
-NEVER_ZERO = frozenset(
-    "bmi glucose insulin chol cholesterol bp bloodpressure systolic diastolic systolicbp diastolicbp sbp dbp aphi aplo trestbps thalach "
-    "heartrate hr pulse skinthickness height weight temp temperature bodytemp respiratoryrate resp meanbp map spo2 hemoglobin haemoglobin "
-    "platelets platelet albumin sodium potassium wbc hrt restingbp maxhr wblc".split()
-)  # fmt: skip
+SENTINEL_DATES = re.compile(
+    r"(?:0000|0001|1111|1900-01-01|1800-01-01|2099|2100-01-01|2999|3000|9999|99[-/.]99|01[-/.]01[-/.]1900)"
+)
+NEVER_ZERO = word_set(
+    "bmi glucose insulin chol cholesterol bp bloodpressure systolic diastolic systolicbp diastolicbp sbp dbp aphi "
+    "aplo trestbps thalach heartrate hr pulse skinthickness height weight temp temperature bodytemp "
+    "respiratoryrate resp meanbp map spo2 hemoglobin haemoglobin platelets platelet albumin sodium potassium wbc "
+    "hrt restingbp maxhr wblc"
+)
 SENTINEL_MEANINGS = {7: REFUSED, 8: NOT_APPLICABLE, 9: UNKNOWN}
 
 
@@ -96,14 +100,9 @@ def suggested_sentinels(profile: Profile, *, spelled: dict[float, str]) -> tuple
     values = np.unique(profile.numbers[~np.isnan(profile.numbers)])
     if len(values) < 3:
         return ()
-    counts = {float(v): 0 for v in values}
-    for number, n_rows in zip(profile.numbers, profile.counts, strict=True):
-        if not np.isnan(number):
-            counts[float(number)] += int(n_rows)
     found: dict[float, str] = {}
-    if squeezed(profile.name) in NEVER_ZERO or NEVER_ZERO.intersection(words(profile.name)) or _in_pairs(profile.name):
-        if values[0] == 0 and counts[0.0] >= 1:
-            found[0.0] = MISSING
+    if values[0] == 0 and _is_never_zero(profile.name):
+        found[0.0] = MISSING
     negatives = values[values < 0]
     if len(negatives) and len(negatives) <= 2 and len(values) - len(negatives) >= 3:
         for value in negatives:
@@ -113,9 +112,9 @@ def suggested_sentinels(profile: Profile, *, spelled: dict[float, str]) -> tuple
     return tuple(MissingCode(spelled[value], meaning) for value, meaning in sorted(found.items()))
 
 
-def _in_pairs(name: str) -> bool:
+def _is_never_zero(name: str) -> bool:
     parts = words(name)
-    return any(a + b in NEVER_ZERO for a, b in zip(parts, parts[1:], strict=False))
+    return squeezed(name) in NEVER_ZERO or bool(NEVER_ZERO.intersection({*parts, *(a + b for a, b in pairwise(parts))}))
 
 
 def _nines(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[float, str]:

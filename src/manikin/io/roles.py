@@ -6,17 +6,20 @@ Proposals only; a person corrects them in schema.toml. The target is proposed on
 from __future__ import annotations
 
 from manikin.data.schema import Column, Kind, Role
-from manikin.io.column_names import squeezed, words
+from manikin.io.column_names import squeezed, word_set, words
 
-QUASI_WORDS = frozenset(
-    "age sex gender race ethnicity ethnic zip zipcode postcode postal city county region state country nationality birth marital "
-    "occupation education religion language insurance dob dod admittime dischtime deathtime born".split()
-)  # fmt: skip
-QUASI_NAMES = frozenset("edu race1 race3 maritalstatus yearofbirth birthyear zipcode postcode agemonths site hospital horigin".split())
-SENSITIVE_WORDS = frozenset(
-    "hiv aids std sti hepatitis psychiatric depression depressed suicide abortion drug drugs alcohol alco smoke smoking marijuana sex "
-    "sexual orientation pregnant genetic religion income dementia substance abuse violence".split()
-)  # fmt: skip
+QUASI_WORDS = word_set(
+    "age sex gender race ethnicity ethnic zip zipcode postcode postal city county region state country "
+    "nationality birth marital occupation education religion language insurance dob dod admittime dischtime "
+    "deathtime born"
+)
+QUASI_NAMES = word_set(
+    "edu race1 race3 maritalstatus yearofbirth birthyear zipcode postcode agemonths site hospital horigin"
+)
+SENSITIVE_WORDS = word_set(
+    "hiv aids std sti hepatitis psychiatric depression depressed suicide abortion drug drugs alcohol alco smoke "
+    "smoking marijuana sex sexual orientation pregnant genetic religion income dementia substance abuse violence"
+)
 NOT_SENSITIVE = frozenset({"sex"})
 TARGETS = (
     "target", "outcome", "label", "y", "readmitted", "readmission", "readmit", "inhospitaldeath", "hospitalexpireflag", "hospitaldeath",
@@ -59,7 +62,15 @@ def is_quasi_identifier(column: Column) -> bool:
     if column.kind.is_time or squeezed(column.name) in QUASI_NAMES:
         return True
     parts = words(column.name)
-    return bool(QUASI_WORDS.intersection(parts)) and not {"first", "at", "smoke", "diabetes", "ever", "num", "same"}.intersection(parts)
+    return bool(QUASI_WORDS.intersection(parts)) and not {
+        "first",
+        "at",
+        "smoke",
+        "diabetes",
+        "ever",
+        "num",
+        "same",
+    }.intersection(parts)
 
 
 def is_sensitive(column: Column) -> bool:
@@ -85,7 +96,7 @@ def time_to_event(columns: list[Column]) -> tuple[str, str] | None:
 def target_of(columns: list[Column], pair: tuple[str, str] | None) -> str | None:
     """The column that a model would predict, where its name leaves no doubt: at most one, a few levels, never a key."""
     by_name = {squeezed(column.name): column for column in columns}
-    names = TARGETS
+    names: tuple[str, ...] = TARGETS
     if UCI_HEART.issubset(by_name):
         names = ("num", "target", *names)
     for name in names:

@@ -202,9 +202,11 @@ def find_separator(data: bytes, path: Path) -> str:
     """The separator under which the first rows have the most equally long records; a comma when the file has one column."""
     lines = _first_lines(data)
     best, best_score = ",", (0.0, 0)
-    for separator in (("\t", *SEPARATORS) if ".tsv" in path.suffixes else SEPARATORS):
+    for separator in ("\t", *SEPARATORS) if ".tsv" in path.suffixes else SEPARATORS:
         try:
-            records = [record for record, _ in zip(csv.reader(io.StringIO(lines), delimiter=separator), range(200), strict=False)]
+            records = [
+                record for record, _ in zip(csv.reader(io.StringIO(lines), delimiter=separator), range(200), strict=False)
+            ]
         except csv.Error:
             continue
         width = len(records[0]) if records else 0
@@ -244,7 +246,9 @@ def _count_carefully(data: bytes, separator: str, width: int, path: Path) -> int
     """Rows below the header, by a full CSV parser: the judge where quotes stand in unusual places."""
     row = 0
     try:
-        for row, record in enumerate(csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator, strict=True), start=1):
+        for row, record in enumerate(
+            csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator, strict=True), start=1
+        ):
             if len(record) != width:
                 raise _ragged(path, row, len(record), width, 0)
     except csv.Error as error:

@@ -5,12 +5,14 @@ What is written appears under its name only when it is complete (written beside,
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import secrets
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import pandas as pd
 
@@ -76,12 +78,14 @@ def _refuse_strangers(names: list[str], schema: Schema, where: str) -> None:
     unknown = [name for name in schema.only.names if name not in names]
     if unknown:
         raise SchemaError(
-            f"The schema names {', '.join(map(repr, unknown))}, which {where} does not have. Correct the name, or take the column out of the schema."
+            f"The schema names {', '.join(map(repr, unknown))}, which {where} does not have. "
+            "Correct the name, or take the column out of the schema."
         )
     unnamed = [name for name in names if name not in schema.only]
     if unnamed:
         raise SchemaError(
-            f"{where} has {', '.join(map(repr, unnamed))}, which the schema does not name. Add the column to the schema, or remove it from the data."
+            f"{where} has {', '.join(map(repr, unnamed))}, which the schema does not name. "
+            "Add the column to the schema, or remove it from the data."
         )
 
 
@@ -120,6 +124,7 @@ class TableWriter:
             raise DataError(f"There is no folder {self.path.parent}. Make it first, or choose another.")
         self._beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self._sink: Any = None
+        self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +132,9 @@ class TableWriter:
     def append(self, data: Dataset) -> None:
         """Adds the rows of a flat data set with the writer's schema."""
         if data.columns.names != self.schema.only.names:
-            raise SchemaError(f"Rows with other columns than the file's cannot be added to {self.path}. Give every piece the same schema.")
+            raise SchemaError(
+                f"Rows with other columns than the file's cannot be added to {self.path}. Give every piece the same schema."
+            )
         if self.format == "parquet":
             self._append_parquet(data)
         else:
@@ -137,7 +144,8 @@ class TableWriter:
     def _append_text(self, data: Dataset) -> None:
         is_first = self._sink is None
         if is_first:
-            self._sink = _open_text(self._beside, self.path)
+            self._file = open(self._beside, "wb")  # noqa: SIM115 - closed by __exit__
+            self._sink = _text_sink(self._file, is_packed=self.path.suffix.lower() == ".gz")
         separator = "\t" if ".tsv" in self.path.suffixes else ","
         self._sink.write(texts_to_csv(texts_of(data.table, data.columns), separator=separator, header=is_first))
 
@@ -155,6 +163,8 @@ class TableWriter:
             self.append(_no_rows(self.schema))
         if self._sink is not None:
             self._sink.close()
+        if self._file is not None:
+            self._file.close()
         if kind is None:
             os.replace(self._beside, self.path)
         else:
@@ -177,12 +187,9 @@ def _format_of(path: Path) -> str:
     raise DataError(f"{path} has no suffix that names a format. Use .csv, .csv.gz, .tsv or .parquet.")
 
 
-def _open_text(beside: Path, path: Path) -> Any:
-    if path.suffix.lower() != ".gz":
-        return open(beside, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed by __exit__
-    import gzip
-    import io
-
-    # no name and no time in the header, so that the same rows give the same bytes
-    packed = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSED_LEVEL, fileobj=open(beside, "wb"), mtime=0)  # noqa: SIM115
-    return io.TextIOWrapper(packed, encoding="utf-8", newline="")
+def _text_sink(file: BinaryIO, *, is_packed: bool) -> io.TextIOWrapper:
+    """Text on its way into a file; packed without name and time, so that the same rows give the same bytes."""
+    if is_packed:
+        packed = gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSED_LEVEL, fileobj=file, mtime=0)
+        return io.TextIOWrapper(packed, encoding="utf-8", newline="")
+    return io.TextIOWrapper(file, encoding="utf-8", newline="")

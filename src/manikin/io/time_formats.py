@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from manikin.io.column_names import words
+from manikin.io.column_names import word_set, words
 from manikin.io.profiles import Mask, Profile
 
 # the shape of a date -> the formats it may be, the first that fits every cell is taken
@@ -43,7 +43,7 @@ CLOCKS: tuple[tuple[str, str], ...] = (
     (r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]", " %I:%M:%S %p"),
     (r" \d{1,2}:\d{2} [AaPp][Mm]", " %I:%M %p"),
 )
-DATE_WORDS = frozenset("date dt day dob dod birth time when admitted discharged".split())
+DATE_WORDS = word_set("date dt day dob dod birth time when admitted discharged")
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,20 @@ def find_format(profile: Profile) -> TimeFormat | None:
     sample = [str(text) for text in profile.texts[present[:64]]]
     if not sample or sum(bool(re.match(r"\D{0,9}\d", text)) for text in sample) < 0.5 * len(sample):
         return None
-    best: TimeFormat | None = None
+    best = TimeFormat("", np.zeros(len(profile.texts), dtype=bool), has_clock=False)
     for pattern, alternatives in _shapes(sample, profile.name):
         read = _read(profile, pattern)
-        if best is None or read.sum() > best.is_regular.sum():
+        if read.sum() > best.is_regular.sum():
             others = [other for other in alternatives if other != pattern]
             is_ambiguous = any(int(_read(profile, other).sum()) == int(read.sum()) for other in others)
-            best = TimeFormat(pattern, read, False, is_ambiguous)
-    if best is None or best.is_regular.sum() < max(0.8 * len(present), 1):
+            best = TimeFormat(pattern, read, has_clock=False, is_ambiguous=is_ambiguous)
+    if best.is_regular.sum() < max(0.8 * len(present), 1):
         return None
     return TimeFormat(best.pattern, best.is_regular, _tells_clock(profile, best), best.is_ambiguous)
 
 
 def _shapes(sample: list[str], name: str) -> list[tuple[str, tuple[str, ...]]]:
-    found = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for shape, formats in DATES:
         if formats == ("%Y%m%d",) and not DATE_WORDS.intersection(words(name)):
             continue  # eight digits are a number unless the name says date

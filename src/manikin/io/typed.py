@@ -27,7 +27,9 @@ def table_of(profiles: list[Profile], schema: TableSchema, where: str) -> Table:
     found = {profile.name: profile for profile in profiles}
     absent = [name for name in schema.names if name not in found]
     if absent:
-        raise DataError(f"{where} has no column {', '.join(map(repr, absent))}, which the schema names. Correct one of the two.")
+        raise DataError(
+            f"{where} has no column {', '.join(map(repr, absent))}, which the schema names. Correct one of the two."
+        )
     columns: dict[str, Any] = {}
     marks: dict[str, Marks] = {}
     for column in schema:
