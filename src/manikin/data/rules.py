@@ -14,11 +14,12 @@ FROM_DATA = "data"
 
 @dataclass(frozen=True)
 class Rule:
-    """Base of all rules: which columns it binds, whether a person confirmed it, and where it was learned."""
+    """Base of all rules: which columns it binds, whether a person confirmed it, where it was learned, and on what evidence (in words)."""
 
     columns: tuple[str, ...]
     confirmed: bool = False
     source: str = FROM_DATA
+    evidence: str = ""
     kind: ClassVar[str] = "rule"
 
     @property
