@@ -15,7 +15,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Job:
     seed: int
     budget_minutes: float | None
     model: str
+    also: Path | None = None
 
 
 @dataclass
@@ -60,6 +61,7 @@ def parse(description: str, models: Sequence[str], arguments: Sequence[str] | No
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budget-minutes", type=float, default=None, help="the peer's own limit, where it has one")
     parser.add_argument("--model", default=models[0], help=f"one of {', '.join(models)}")
+    parser.add_argument("--also", type=Path, help="folder for a second way of sampling from the same fit, where there is one")
     return Job(**vars(parser.parse_args(arguments)))
 
 
@@ -147,8 +149,9 @@ def run(
     fit: Callable[[pd.DataFrame, Cost], object],
     sample: Callable[[object, Cost], pd.DataFrame],
     packages: Sequence[str],
+    second: Callable[[object, Cost], pd.DataFrame] | None = None,
 ) -> None:
-    """Fits, samples and meters. The model's package must have been imported before."""
+    """Fits, samples and meters. The model's package must have been imported before. `second` is what --also asks for."""
     cost = Cost(after_imports_mb=psutil.Process().memory_info().rss / 2**20)
     train = read(job.train)
     with timed(cost, "fit_cpu_s"):
@@ -156,4 +159,10 @@ def run(
     with timed(cost, "sample_cpu_s"):
         synthetic = sample(model, cost)
     finish(job, cost, synthetic, packages)
+    if job.also is not None and second is not None:
+        job.also.mkdir(parents=True, exist_ok=True)
+        cost = replace(cost, sample_cpu_s=0.0, notes=["drawn from the same fit as the other way of sampling"])
+        with timed(cost, "sample_cpu_s"):
+            synthetic = second(model, cost)
+        finish(replace(job, out=job.also / "synthetic.csv", cost=job.also / "cost.json"), cost, synthetic, packages)
     print(f"{job.model}: fit {cost.fit_cpu_s:.1f} CPU s, sample {cost.sample_cpu_s:.2f} CPU s", file=sys.stderr)
