@@ -115,28 +115,28 @@ def made_views(names: list[str]) -> dict[str, Any]:
 
 def made_run(names: list[str]) -> dict[str, Any]:
     return {
-        "name": "trial",
-        "rows_train": 550,
-        "rows_holdout": 136,
-        "rows_synthetic": 550,
-        "columns": names,
+        "title": "trial.csv",
+        "rows": {"train": 550, "holdout": 136, "synthetic": 550},
+        "columns": len(names),
         "left_out": [{"column": "surname", "reason": "a direct identifier, by name"}],
         "notices": ["17 empty cells of “estrec” are kept as missing."],
         "synthesizer": "autoregressive",
-        "parameters": {"width": 256, "learning_rate": 0.002},
-        "auto": {"why": "It had the lowest held-out loss.", "candidates": [{"synthesizer": "forest", "score": 0.61}]},
+        "asked": "auto",
+        "reasons": ["It had the lowest held-out loss."],
+        "auto": [{"synthesizer": "forest", "score": 0.61}],
+        "hyperparameters": {"width": 256, "learning_rate": 0.002},
         "training": {
             "steps": 400,
-            "stopped_because": "the validation loss had not improved for 5 rounds",
-            "curve": [[0, 3.0, 3.1], [200, 2.0, 2.2], [400, 1.8, 2.15]],
+            "stopped_because": "no better on held-out rows",
+            "curve": [[0, None, 3.1], [200, 2.0, 2.2], [400, 1.8, None]],
+            "warnings": [],
         },
         "seed": 0,
         "versions": {"manikin": "0.1.0", "torch": "2.13.0"},
         "cpu_seconds": {"fit": 12.25, "sample": 0.5, "evaluate": 21.0},
-        "energy": {"kwh": 0.0004, "assumption": "20 W per busy core"},
-        "created": "2026-01-01",
-        "command": "manikin synthesize trial.csv",
-        "files": {"synthetic.csv": "the synthetic rows"},
+        "energy_watt_hours": 0.4,
+        "energy_assumption": "20 W for each busy core.",
+        "files": ["results.json", "synthetic.csv"],
     }
 
 

@@ -17,10 +17,11 @@ _ZOOMS = (
 
 
 def dials(results: Results, *sections: Section, leave_out: Iterable[str] = ()) -> tuple[Dials, ...]:
-    """The dials of all metrics that answer these questions, in the order measured; no block where there is none."""
+    """The dials of all metrics that answer these questions, those without a figure last; no block where there is none."""
     skipped = set(leave_out)
-    chosen = tuple(dial(m) for m in results.metrics if m.section in sections and m.name not in skipped)
-    return (Dials(chosen),) if chosen else ()
+    chosen = [m for m in results.metrics if m.section in sections and m.name not in skipped]
+    chosen.sort(key=lambda metric: metric.value is None)
+    return (Dials(tuple(dial(metric) for metric in chosen)),) if chosen else ()
 
 
 def found(results: Results, name: str) -> MetricResult | None:

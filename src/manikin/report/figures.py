@@ -149,9 +149,11 @@ def heatmap(matrix: npt.ArrayLike, labels: Sequence[str], *, is_difference: bool
     if is_difference:
         finite = np.abs(values[np.isfinite(values)])
         limit = max(0.1, float(np.ceil(finite.max() * 10) / 10)) if finite.size else 0.1
-    size = 7.0 if len(labels) > 18 else 8.5
+    size = 10.0 if len(labels) <= 12 else 8.5 if len(labels) <= 20 else 7.0
     room = _room(labels, 16, size)
-    with _drawing(WIDTH, WIDTH + 4, left=room, bottom=room, right=46) as (axes, done):
+    side = WIDTH - room - 44
+    height = side + room + 8
+    with _drawing(WIDTH, height, left=room, bottom=room, right=44) as (axes, done):
         image = axes.imshow(values, cmap=colours, vmin=-limit if is_difference else 0.0, vmax=limit, interpolation="none")
         places = np.arange(len(labels))
         short = [_label(label, 16) for label in labels]
@@ -160,8 +162,8 @@ def heatmap(matrix: npt.ArrayLike, labels: Sequence[str], *, is_difference: bool
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        height = (WIDTH - room - 8) / (WIDTH + 4)
-        bar = axes.figure.colorbar(image, cax=axes.figure.add_axes((1 - 38 / WIDTH, 1 - 8 / WIDTH - height, 9 / WIDTH, height)))
+        beside = axes.figure.add_axes((1 - 36 / WIDTH, room / height, 9 / WIDTH, side / height))
+        bar = axes.figure.colorbar(image, cax=beside)
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=9, labelcolor=MUTED, color=LINE, length=2)
         return done()

@@ -11,16 +11,17 @@ from typing import Any
 from manikin.evaluation.base import Results
 from manikin.report import figures
 from manikin.report.blocks import Block, Bullets, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.record import Record, read_record
 from manikin.report.summary import CONVENTIONS
 from manikin.report.wording import GLOSSARY, whole
 
-Run = Mapping[str, Any]
+N_NOTICES = 8  # more are folded
 
 
 def making(results: Results) -> tuple[Block, ...]:
     """How the table was made, as far as the run's record says."""
-    run = results.run
-    blocks = (*_data(run), *_generator(run), *_training(run), *_cost(run))
+    record = read_record(results.run)
+    blocks = (*_data(record), *_generator(record), *_training(record), *_cost(record))
     return blocks or (Text("Nothing was recorded of how this table was made: it was given as a file.", Tone.NOTE),)
 
 
@@ -35,76 +36,60 @@ def glossary(_results: Results) -> tuple[Block, ...]:
     )
 
 
-def _data(run: Run) -> tuple[Block, ...]:
-    names = (("rows_train", "Training rows"), ("rows_holdout", "Rows set aside"), ("rows_synthetic", "Synthetic rows"))
-    facts = [(title, whole(run[key])) for key, title in names if run.get(key) is not None]
-    columns = run.get("columns")
-    if columns is not None:
-        facts.append(("Columns", whole(len(columns) if isinstance(columns, list | tuple | dict) else columns)))
-    blocks: list[Block] = []
-    if facts:
-        blocks += [Heading("Data"), Facts(tuple(facts))]
-    left = run.get("left_out") or ()
-    if left:
-        rows = tuple((str(entry.get("column")), str(entry.get("reason", ""))) for entry in left if isinstance(entry, Mapping))
-        blocks.append(Table(("Column", "Why it was left out"), rows, "Columns that the synthetic table does not have"))
-    notices = tuple(str(notice) for notice in run.get("notices") or ())
-    if notices:
-        listed: tuple[Block, ...] = (Bullets(notices),)
-        blocks += [
-            Heading("Decisions and notices"),
-            *(listed if len(notices) <= 8 else (Fold(f"{len(notices)} notices", listed),)),
-        ]
+def _data(record: Record) -> tuple[Block, ...]:
+    titles = {"train": "Training rows", "holdout": "Rows set aside", "synthetic": "Synthetic rows"}
+    facts = [("Table", record.title)] if record.title else []
+    facts += [(titles[part], whole(count)) for part, count in record.rows.items()]
+    facts += [("Columns", whole(record.n_columns))] if record.n_columns is not None else []
+    blocks: list[Block] = [Heading("Data"), Facts(tuple(facts))] if facts else []
+    if record.left_out:
+        caption = "Columns that the synthetic table does not have"
+        blocks.append(Table(("Column", "Why it was left out"), record.left_out, caption))
+    if record.notices:
+        listed: tuple[Block, ...] = (Bullets(record.notices),)
+        many = (Fold(f"{len(record.notices)} notices", listed),)
+        blocks += [Heading("Decisions and notices"), *(listed if len(record.notices) <= N_NOTICES else many)]
     return tuple(blocks)
 
 
-def _generator(run: Run) -> tuple[Block, ...]:
-    facts = _some(run, ("synthesizer", "Generator"), ("seed", "Seed"), ("created", "Made"), ("command", "Command"))
-    blocks: list[Block] = []
-    parameters = run.get("parameters") or {}
-    if facts or parameters:
-        blocks += [Heading("Generator"), Facts(facts)]
-    if parameters:
-        rows = tuple((str(name), _plain(value)) for name, value in parameters.items())
-        blocks.append(
-            Fold(f"{len(rows)} hyperparameters", (Table(("Parameter", "Value"), rows, "Hyperparameters of the generator"),))
+def _generator(record: Record) -> tuple[Block, ...]:
+    facts = [("Generator", record.synthesizer)] if record.synthesizer else []
+    facts += [("Asked for", record.asked)] if record.asked else []
+    facts += [(title, _plain(value)) for title, value in record.facts]
+    blocks: list[Block] = [Heading("Generator"), Facts(tuple(facts))] if facts else []
+    if record.reasons or record.candidates:
+        blocks.append(Heading("Why this generator"))
+    if record.reasons:
+        blocks.append(Bullets(record.reasons))
+    if record.candidates:
+        keys = list(dict.fromkeys(key for row in record.candidates for key in row))
+        cells = tuple(tuple(_plain(row.get(key)) for key in keys) for row in record.candidates)
+        numeric = tuple(
+            i for i, key in enumerate(keys) if all(isinstance(row.get(key), int | float | None) for row in record.candidates)
         )
-    blocks += _choice(run.get("auto"))
-    return tuple(blocks)
-
-
-def _choice(auto: Any) -> list[Block]:
-    """What `auto` tried and why it chose: a list of candidates, or a mapping with `candidates` and `why`."""
-    why = auto.get("why", "") if isinstance(auto, Mapping) else ""
-    candidates = auto.get("candidates") if isinstance(auto, Mapping) else auto
-    rows = [row for row in candidates or () if isinstance(row, Mapping)]
-    if not rows and not why:
-        return []
-    blocks: list[Block] = [Heading("How the generator was chosen")]
-    if why:
-        blocks.append(Text(str(why)))
-    if rows:
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        cells = tuple(tuple(_plain(row.get(key)) for key in keys) for row in rows)
-        numeric = tuple(i for i, key in enumerate(keys) if all(isinstance(row.get(key), int | float | None) for row in rows))
         heads = tuple(key.replace("_", " ").capitalize() for key in keys)
         blocks.append(Table(heads, cells, "Candidates that were tried", numeric))
-    return blocks
+    if record.hyperparameters:
+        rows = tuple((str(name), _plain(value)) for name, value in record.hyperparameters.items())
+        table = Table(("Parameter", "Value"), rows, "Hyperparameters of the generator")
+        blocks.append(Fold(f"{len(rows)} hyperparameters", (table,)))
+    return tuple(blocks)
 
 
-def _training(run: Run) -> tuple[Block, ...]:
-    training = run.get("training") or {}
-    if not isinstance(training, Mapping) or not training:
+def _training(record: Record) -> tuple[Block, ...]:
+    training = record.training
+    if not training:
         return ()
-    curve = training.get("curve") or ()
     facts = tuple(
         (str(key).replace("_", " ").capitalize(), _plain(value))
         for key, value in training.items()
-        if key != "curve" and isinstance(value, str | int | float | bool)
+        if isinstance(value, str | int | float | bool) and value != ""
     )
-    blocks: list[Block] = [Heading("Training")]
-    if facts:
-        blocks.append(Facts(facts))
+    blocks: list[Block] = [Heading("Training"), Facts(facts)]
+    warnings = tuple(str(warning) for warning in training.get("warnings") or ())
+    if warnings:
+        blocks.append(Bullets(warnings))
+    curve = training.get("curve") or ()
     if len(curve) > 1:
         blocks.append(Grid((_curve(curve),), has_legend=False))
     return tuple(blocks)
@@ -124,36 +109,22 @@ def _curve(curve: Sequence[Sequence[Any]]) -> Figure:
     )
 
 
-def _cost(run: Run) -> tuple[Block, ...]:
-    blocks: list[Block] = []
-    seconds = run.get("cpu_seconds") or {}
-    facts = [
-        (f"CPU seconds, {name}", f"{float(value):,.1f}") for name, value in seconds.items() if isinstance(value, int | float)
-    ]
-    energy = run.get("energy") or {}
-    if isinstance(energy.get("kwh"), int | float):
-        facts.append(("Energy, estimated", _energy(float(energy["kwh"]))))
-    if facts:
-        blocks += [Heading("Cost"), Facts(tuple(facts))]
-        if energy.get("assumption"):
-            blocks.append(Text(f"The energy rests on an assumption: {energy['assumption']}", Tone.NOTE))
-    versions = run.get("versions") or {}
-    if versions:
-        blocks.append(Heading("Versions"))
-        blocks.append(Facts(tuple((str(name), str(version)) for name, version in versions.items())))
-    files = run.get("files") or ()
-    if files:
-        rows = files.items() if isinstance(files, Mapping) else ((str(name), "") for name in files)
-        blocks += [Heading("Files beside this page"), Facts(tuple((str(name), _plain(what)) for name, what in rows))]
+def _cost(record: Record) -> tuple[Block, ...]:
+    facts = [(f"CPU seconds, {stage}", f"{seconds:,.1f}") for stage, seconds in record.cpu_seconds.items()]
+    if record.energy_watt_hours is not None:
+        facts.append(("Energy, estimated", _energy(record.energy_watt_hours)))
+    blocks: list[Block] = [Heading("Cost"), Facts(tuple(facts))] if facts else []
+    if record.energy_assumption and record.energy_watt_hours is not None:
+        blocks.append(Text(f"What the energy rests on: {record.energy_assumption}", Tone.NOTE))
+    if record.versions:
+        blocks += [Heading("Versions"), Facts(tuple(record.versions.items()))]
+    if record.files:
+        blocks += [Heading("Files beside this page"), Facts(record.files)]
     return tuple(blocks)
 
 
-def _energy(kwh: float) -> str:
-    return f"{kwh:.2f} kWh" if kwh >= 0.1 else f"{1000 * kwh:.3g} Wh"
-
-
-def _some(run: Run, *keys: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((title, _plain(run[key])) for key, title in keys if run.get(key) not in (None, "", ()))
+def _energy(watt_hours: float) -> str:
+    return f"{watt_hours / 1000:.2f} kWh" if watt_hours >= 100 else f"{watt_hours:.2g} Wh"
 
 
 def _plain(value: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from manikin.data.errors import InputError
 from manikin.evaluation.base import Results
 from manikin.report.blocks import Block, Chapter
+from manikin.report.record import read_record
 from manikin.report.sections import chapters
 
 
@@ -92,5 +93,5 @@ def _kind(block: Block) -> str:
 
 
 def _title(results: Results) -> str:
-    name = str(results.run.get("name") or "").strip()
+    name = read_record(results.run).title.strip()
     return f"Synthetic data report: {name}" if name else "Synthetic data report"

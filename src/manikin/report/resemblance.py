@@ -21,6 +21,7 @@ N_OPEN = 12  # overlays shown at once; the others are folded
 N_BARS = 8
 N_HEAT = 30
 N_MISSING = 25
+OTHER = "(other)"  # how the views call the levels that they do not name
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -72,13 +73,17 @@ def likeness(results: Results) -> tuple[Block, ...]:
 def worst_columns(results: Results) -> list[Mapping[str, Any]]:
     """Rows of the shape metric, the largest gap to the reference first."""
     rows = _details(results, "column_shapes", "columns")
-    return sorted((row for row in rows if row.get("score") is not None), key=lambda row: (-_gap(row), str(row.get("column"))))
+    return sorted(
+        (row for row in rows if row.get("score") is not None), key=lambda row: (-shape_gap(row), str(row.get("column")))
+    )
 
 
 def worst_pairs(results: Results) -> list[Mapping[str, Any]]:
     """Rows of the pair metric, the largest gap to the reference first."""
     rows = _details(results, "pair_trends", "pairs")
-    return sorted((row for row in rows if row.get("score") is not None), key=lambda row: (-_gap(row), str(row.get("columns"))))
+    return sorted(
+        (row for row in rows if row.get("score") is not None), key=lambda row: (-shape_gap(row), str(row.get("columns")))
+    )
 
 
 def overlays(results: Results) -> tuple[Block, ...]:
@@ -99,7 +104,32 @@ def overlays(results: Results) -> tuple[Block, ...]:
     ]
     if len(drawn) > N_OPEN:
         blocks.append(Fold(f"The other {len(drawn) - N_OPEN} columns", (Grid(drawn[N_OPEN:]),)))
-    return tuple(blocks)
+    return (*blocks, *_numbers(results))
+
+
+def _numbers(results: Results) -> tuple[Block, ...]:
+    """Mean, spread and quantiles of every number, real above synthetic."""
+    heads = ("mean", "sd", "q05", "q25", "median", "q75", "q95")
+    rows = []
+    for view in results.views.get("summary") or ():
+        for side, words in (("train", "real"), ("synthetic", "synthetic")):
+            part = view.get(side) or {}
+            rows.append((f"{view['column']}, {words}", *(_number(part.get(head)) for head in heads)))
+    if not rows:
+        return ()
+    table = Table(
+        ("Column", "Mean", "SD", "5 %", "25 %", "Median", "75 %", "95 %"),
+        tuple(rows),
+        "Mean, standard deviation and quantiles of the cells that hold a value (spread of dates in days)",
+        numeric=tuple(range(1, 8)),
+    )
+    return (Fold("Means and quantiles of all numbers and dates", (table,)),)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int | float):
+        return f"{value:,.4g}" if abs(value) < 10_000 else whole(value)
+    return "–" if value is None else str(value)
 
 
 def missing(results: Results) -> tuple[Block, ...]:
@@ -232,14 +262,14 @@ def _fewer(levels: list[str], real: list[float], made: list[float]) -> tuple[lis
     """The most frequent levels in the view's order, the others as one bar; with the words that say so."""
     if len(levels) <= N_BARS + 1:
         return levels, real, made, ""
-    order = sorted(range(len(levels)), key=lambda i: (-(real[i] + made[i]), i))
+    order = sorted(range(len(levels)), key=lambda i: (levels[i] == OTHER, -(real[i] + made[i]), i))
     kept = sorted(order[:N_BARS])
     rest = order[N_BARS:]
     return (
-        [*(levels[i] for i in kept), f"({len(rest)} others)"],
+        [*(levels[i] for i in kept), "(all others)"],
         [*(real[i] for i in kept), sum(real[i] for i in rest)],
         [*(made[i] for i in kept), sum(made[i] for i in rest)],
-        f"; {len(rest)} less frequent levels taken together",
+        "; the less frequent levels are taken together",
     )
 
 
@@ -252,7 +282,8 @@ def _details(results: Results, metric: str, key: str) -> Rows:
     return found
 
 
-def _gap(row: Mapping[str, Any]) -> float:
+def shape_gap(row: Mapping[str, Any]) -> float:
+    """What a column or pair loses against unseen real rows; 0 or less where it is as good as they are."""
     reference = row.get("reference")
     return float((1.0 if reference is None else reference) - row["score"])
 
@@ -264,7 +295,7 @@ def _column_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         str(row.get("measure", "")).replace("-", " − "),
         number(row["score"]),
         _score(row.get("reference")),
-        f"{_gap(row):+.3f}".replace("-", "−"),
+        f"{shape_gap(row):+.3f}".replace("-", "−"),
     )
 
 
@@ -273,7 +304,7 @@ def _pair_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         " × ".join(str(name) for name in row["columns"]),
         number(row["score"]),
         _score(row.get("reference")),
-        f"{_gap(row):+.3f}".replace("-", "−"),
+        f"{shape_gap(row):+.3f}".replace("-", "−"),
         _score(row.get("association_train")),
         _score(row.get("association_synthetic")),
     )

@@ -124,11 +124,11 @@ METRICS: Mapping[str, Plain] = {
         style="percent",
     ),
     "membership": Plain(
-        "Somebody holds a patient's real record and the synthetic table, and tries to tell whether that patient was in the training "
-        "data. The figure is how many she finds when she is wrong about 1 in 100 others; guessing finds 1 %. The reference is what the "
-        "same attack says of people who were not in the data.",
+        "Somebody holds whole records of real patients and the synthetic table, and names those that she takes for training patients. "
+        "The figure is how many training patients she names, the reference how many people who were not in the data. Her threshold is "
+        "set to be wrong about 1 in 100.",
         high=None,
-        low_text="never",
+        low_text="none",
         style="percent",
     ),
     "dcr_share": Plain(
@@ -141,13 +141,13 @@ METRICS: Mapping[str, Plain] = {
 }
 
 ATTACKS: Mapping[str, str] = {
-    "membership": "whether a person's presence in the training data can be recognised (membership)",
+    "membership": "recognising who was in the training data (membership)",
     "copies": "exact copies of training rows",
-    "attribute": "whether an unknown value of a known person can be inferred (attribute inference)",
-    "singling_out": "whether a person can be singled out by a rare combination",
-    "linkage": "whether records can be linked with other files",
-    "reconstruction": "whether training rows can be reconstructed from many releases",
-    "differential_privacy": "a mathematical guarantee (differential privacy): none was asked for",
+    "attribute": "inferring an unknown value of a known person",
+    "singling_out": "singling a person out by a rare combination",
+    "linkage": "linking records with other files",
+    "reconstruction": "rebuilding training rows from many releases",
+    "differential_privacy": "a mathematical guarantee (differential privacy; none was asked for)",
 }
 
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
