@@ -25,7 +25,8 @@ COUNTS = word_set(
     "kids nodes days hours hrs minutes months weeks years yrs age steps calories total sum amount freq frequency "
     "quantity qty rooms los"
 )
-LEADING_COUNTS = word_set("num number no n nb count cnt time times days hours")
+BARE = word_set("num number no n nb nr")
+LEADING_COUNTS = word_set("count cnt time times days hours")
 CODES = word_set(
     "id code type group grp class cat category status stage grade site inst institution center centre ward region "
     "arm trt treat treatment sex gender race ethnicity method reason source disposition severity level score ecog "
@@ -35,9 +36,9 @@ CODES = word_set(
 ORDERED = word_set("stage grade class severity level score ecog asa nyha mallampati killip childpugh rank rating scale")
 LABELS = word_set("name label title description desc text note notes comment comments")
 UNITS = {
-    "years": "a", "year": "a", "yrs": "a", "months": "mo", "weeks": "wk", "days": "d", "hours": "h", "hrs": "h", "minutes": "min",
+    "years": "a", "yrs": "a", "months": "mo", "weeks": "wk", "days": "d", "hours": "h", "hrs": "h", "minutes": "min",
     "mins": "min", "seconds": "s", "secs": "s", "ms": "ms", "mg": "mg", "ug": "ug", "mcg": "ug", "kg": "kg", "lb": "[lb_av]",
-    "lbs": "[lb_av]", "cm": "cm", "mm": "mm", "ml": "mL", "mmhg": "mm[Hg]", "bpm": "/min", "celsius": "Cel", "degc": "Cel",
+    "lbs": "[lb_av]", "pounds": "[lb_av]", "cm": "cm", "mm": "mm", "ml": "mL", "mmhg": "mm[Hg]", "bpm": "/min", "celsius": "Cel", "degc": "Cel",
     "fahrenheit": "[degF]", "mmol": "mmol", "umol": "umol", "percent": "%", "pct": "%", "hz": "Hz", "mv": "mV", "kcal": "kcal",
 }  # fmt: skip
 _PER = {"l": "L", "dl": "dL", "ml": "mL", "kg": "kg", "m2": "m2", "min": "min", "h": "h", "day": "d"}
@@ -66,7 +67,7 @@ def unit_of(name: str) -> str | None:
         return None
     if len(parts) >= 3 and parts[-2] in UNITS and parts[-1] in _PER:
         return f"{UNITS[parts[-2]]}/{_PER[parts[-1]]}"
-    separated = re.search(r"[_.\s(\[]" + re.escape(parts[-1]) + r"[)\]]?$", name, flags=re.IGNORECASE)
+    separated = re.search(rf"(?:[_.\s(\[](?i:{parts[-1]})|(?<=[a-z]){parts[-1].capitalize()})[)\]]?$", name)
     if parts[-1] in SINGLE and separated:
         return parts[-1]
     if parts[-1] in UNITS and (separated or len(parts[-1]) > 3):
@@ -77,8 +78,10 @@ def unit_of(name: str) -> str | None:
 def says_count(name: str) -> bool:
     """Whether the name says that the column counts something (num_procedures, nPregnancies, days, age)."""
     parts = words(name)
-    if not parts or parts[0] in LEADING_COUNTS:
-        return bool(parts)
+    if not parts or parts[0] in BARE:
+        return len(parts) > 1  # `num` alone says nothing
+    if parts[0] in LEADING_COUNTS:
+        return True
     return parts[-1] not in CODES and bool(COUNTS.intersection(parts))
 
 

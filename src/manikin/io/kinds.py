@@ -24,6 +24,7 @@ MEASURES = word_set(
     "pulse spo2 resp karno fev creat albumin bili platelet protime copper ast alt trig hgb temperature pressure "
     "size thickness rate tsize gluc year yr dxyr"
 )
+NOMINAL = word_set("site center centre clinic hospital arm rx treatment ward region country")
 DURATIONS = word_set("duration los stay followup futime elapsed")
 
 
@@ -103,7 +104,7 @@ def _reads_as_code(name: str, values: resolution.Numbers, counts: np.ndarray[tup
         return not column_names.says_count(name)
     if column_names.says_count(name) or MEASURES.intersection(column_names.words(name)):
         return False
-    is_small = values[0] in (0, 1) and values[-1] <= MAX_SMALL_LEVELS
+    is_small = values[0] >= 0 and values[-1] <= MAX_SMALL_LEVELS and (values[0] <= 1 or n_levels <= 5)
     return is_small and n_levels <= MAX_SMALL_LEVELS and n_cells >= MIN_ROWS_PER_LEVEL * n_levels
 
 
@@ -230,7 +231,7 @@ def _texts(profile: Profile) -> Column:
     if pair and len(texts) == 2:
         return replace(base, kind=Kind.BOOLEAN, levels=pair)
     ordered = levels.in_order(texts)
-    if ordered:
+    if ordered and not NOMINAL.intersection(column_names.words(profile.name)):
         return replace(base, kind=Kind.ORDINAL, levels=ordered)
     if _is_prose(profile, texts):
         return replace(

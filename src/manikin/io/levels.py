@@ -37,12 +37,13 @@ SCALES = tuple(
         "child|adolescent|young adult|adult|elderly",
     )
 )
-_NOISE = re.compile(r"[\s$€£,%]|(?<=\d)k\b|years?|yrs?|risk|grade|stage|level|class", flags=re.IGNORECASE)
+_NOISE = re.compile(r"[\s$€£,%]|(?<=\d)k\b|years?|yrs?|_?hrs?|hours?|risk|grade|stage|level|class", flags=re.IGNORECASE)
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _BANDS = (
     re.compile(r"[\[(]?" + _NUMBER + r"(?:-|–|to|_to_|_|\.\.|:)" + _NUMBER + r"[\])]?"),
-    re.compile(r"(?:>=|>|≥|over|above|more|from)" + _NUMBER),
+    re.compile(r"(?:>=|>|≥|over|above|more|morethan|from)_?" + _NUMBER),
     re.compile(_NUMBER + r"(?:\+|_?plus|andover|ormore|andabove)"),
+    re.compile(_NUMBER),
 )
 _LOW = re.compile(r"(?:<=|<|≤|under|below|lessthan|upto)" + _NUMBER)
 
@@ -75,26 +76,30 @@ def _by_bands(levels: Sequence[str]) -> list[str] | None:
     bounds = {level: _lower_bound(level) for level in levels}
     if any(bound is None for bound in bounds.values()) or len(set(bounds.values())) < len(levels):
         return None
-    closed = sum(1 for level in levels if _BANDS[0].fullmatch(_NOISE.sub("", level)))
+    closed = sum(1 for level in levels if _BANDS[0].fullmatch(_bare(level)))
     return sorted(levels, key=lambda level: bounds[level] or (0.0, 0)) if closed >= 1 else None
 
 
 def _lower_bound(level: str) -> tuple[float, int] | None:
-    """Where a band begins: the number, then whether it begins there or just above it. `<5` begins below everything."""
-    text = _NOISE.sub("", level)
+    """Where a band begins: the number, then a single number before a band before all above it. `<5` begins below everything."""
+    text = _bare(level)
     low = _LOW.fullmatch(text)
     if low:
         return float("-inf"), 0
     for i, band in enumerate(_BANDS):
         found = band.fullmatch(text)
         if found:
-            return float(found[1]), 1 if i == 1 else 0
+            return float(found[1]), (1, 2, 2, 0)[i]
     return None
+
+
+def _bare(level: str) -> str:
+    return _NOISE.sub("", level.lower()).strip("_")
 
 
 def _by_prefix(levels: Sequence[str]) -> list[str] | None:
     """`1_Good`, `2_Fair`, `3_Poor`: a number first, then what it means; the numbers differ."""
-    found = [re.match(r"(\d{1,2})[_.:) -]+\D", level) for level in levels]
+    found = [re.match(r"(\d{1,2})(?:_|[.:) -]+\D)", level) for level in levels]
     numbers = [int(match[1]) for match in found if match]
     if len(numbers) != len(levels) or len(set(numbers)) != len(levels):
         return None

@@ -35,7 +35,7 @@ MAX_ODD_MARKS = 5  # distinct cells that are no numbers in a column of numbers, 
 MIN_NUMERIC_SHARE = 0.9
 
 SENTINEL_DATES = re.compile(
-    r"(?:0000|0001|1111|1900-01-01|1800-01-01|2099|2100-01-01|2999|3000|9999|99[-/.]99|01[-/.]01[-/.]1900)"
+    r"(?:0000|0001|1111|9999)[-/.]?|(?:1[89]00|2100)[-/.]01[-/.]01|(?:2099|2999)[-/.]12[-/.]31|99[-/.]99|01[-/.]01[-/.](?:1900|1800)|31[-/.]12[-/.]9999|12[-/.]31[-/.]9999"
 )
 NEVER_ZERO = word_set(
     "bmi glucose insulin chol cholesterol bp bloodpressure systolic diastolic systolicbp diastolicbp sbp dbp aphi "
@@ -48,7 +48,7 @@ SENTINEL_MEANINGS = {7: REFUSED, 8: NOT_APPLICABLE, 9: UNKNOWN}
 
 def word_meaning(text: str) -> str | None:
     """What a cell text means when it is a usual word for "no value"; blank cells too."""
-    if text == "":
+    if text in ("", "Na"):  # Na is sodium
         return None
     return WORDS.get(text.strip().lower(), MISSING if not text.strip() else None)
 
@@ -118,18 +118,20 @@ def _is_never_zero(name: str) -> bool:
 
 
 def _nines(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[float, str]:
-    """99, 999, 9999 … (and their companions …97, …98) when a gap parts them from the other numbers."""
-    found: dict[float, str] = {}
-    for top in (99.0, 999.0, 9999.0, 99999.0, 999999.0, 9999999.0):
-        group = [v for v in (top - 3, top - 2, top - 1, top) if v in values]
-        below = values[values < top - 3]
-        if values[-1] != top or top not in group or len(below) < 2:
-            continue
-        gap, span = top - 3 - below[-1], below[-1] - below[0]
-        if gap >= max(0.5 * span, 10) or (top >= 999 and gap >= max(0.25 * span, 100)):
-            for value in group:
-                found[value] = SENTINEL_MEANINGS.get(int(value) % 10, MISSING)
-    return found
+    """77, 88, 96 … 99 (or 777 …, 7777 …, 99999 …) at the end of the numbers, when a gap parts them from the others."""
+    top = float(values[-1])
+    scale = next((scale for scale in (100, 1000, 10_000, 100_000, 1_000_000, 10_000_000) if top < scale), None)
+    if scale is None:
+        return {}
+    usual = {scale - 4, scale - 3, scale - 2, scale - 1, (scale - 1) * 7 // 9, (scale - 1) * 8 // 9}
+    group = [value for value in values[-4:] if value in usual]
+    below = values[: len(values) - len(group)]
+    if not group or group[-1] != top or len(below) < 2 or values[-len(group)] != group[0]:
+        return {}
+    gap, span = group[0] - below[-1], below[-1] - below[0]
+    if gap < max(0.5 * span, 10) and not (top >= 999 and gap >= max(0.25 * span, 100)):
+        return {}
+    return {float(value): SENTINEL_MEANINGS.get(int(value) % 10, MISSING) for value in group}
 
 
 def suggested_dates(texts: list[str]) -> tuple[MissingCode, ...]:

@@ -10,7 +10,7 @@ from manikin.io.column_names import squeezed, word_set, words
 
 QUASI_WORDS = word_set(
     "age sex gender race ethnicity ethnic zip zipcode postcode postal city county region state country "
-    "nationality birth marital occupation education religion language insurance dob dod admittime dischtime "
+    "nationality marital occupation education religion language insurance dob dod admittime dischtime "
     "deathtime born"
 )
 QUASI_NAMES = word_set(
