@@ -84,11 +84,26 @@ def _typed(series: pd.Series, mark: Marks, column: Column, where: str) -> Any:
 
 
 def categories(texts: npt.NDArray[np.object_], column: Column) -> pd.Categorical:
-    """A category of the texts; the schema's levels first and in their order, then others found, sorted."""
+    """A category of the texts; the schema's levels first and in their order, then others found, sorted.
+
+    Levels stored as numbers are one level however they are written: 1.0 (as a tool with gaps in the column writes it) is the level 1.
+    """
     found = pd.unique(pd.Series(texts, dtype=object).dropna())
     levels = list(column.levels or ())
     known = set(levels)
-    return pd.Categorical(texts, categories=levels + sorted(text for text in found if text not in known))
+    others = [text for text in found if text not in known]
+    if column.storage in (Storage.INTEGER, Storage.REAL) and others:
+        same = _same_numbers(others, levels)
+        if same:
+            texts = np.array([same.get(text, text) for text in texts], dtype=object)
+            others = [text for text in others if text not in same]
+    return pd.Categorical(texts, categories=levels + sorted(others))
+
+
+def _same_numbers(texts: list[str], levels: list[str]) -> dict[str, str]:
+    """The level that stands for the same number as a text, for the texts that have one."""
+    by_number = {float(level): level for level in levels if _is_number(level)}
+    return {text: by_number[float(text)] for text in texts if _is_number(text) and float(text) in by_number}
 
 
 def _refuse(bad: npt.NDArray[np.bool_], column: Column, what: str, where: str) -> None:
