@@ -18,8 +18,8 @@ def guarded(arguments: list[str]) -> int:
     from manikin.data.errors import InputError, ManikinError
     from manikin.workflow.threads import cap_threads
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
     as_json = "--json" in arguments
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         cap_threads()
         return _run(arguments)
@@ -39,6 +39,8 @@ def guarded(arguments: list[str]) -> int:
         kind = type(error).__name__
         message = f"The job failed unexpectedly ({kind}); nothing was written. Set {DEBUG}=1 to see where, and report it."
         return _fail(message, FAILED, as_json)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> int:

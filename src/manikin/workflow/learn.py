@@ -109,7 +109,8 @@ def training_of(model: Any) -> dict[str, Any]:
 
 def hyperparameters_of(model: Any) -> dict[str, Any]:
     """The hyperparameters of a model, by name."""
-    return {name: getattr(model, name) for name in getattr(model, "__dataclass_fields__", {}) if not name.endswith("_")}
+    known = getattr(model, "__dataclass_fields__", {})
+    return {name: getattr(model, name) for name, field in known.items() if field.init}
 
 
 def check_releasable(name: str) -> str | None:
