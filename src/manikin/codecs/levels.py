@@ -73,10 +73,13 @@ class LevelCodec:
         return table[codes] + self.n_missing, foreign
 
     def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> pd.Categorical[Any]:
-        """Levels of tokens that are no missing codes; a group without a code of its own is released as one of its frequent siblings."""
+        """Levels of tokens that are no missing codes; a group without a code of its own is released as a frequent sibling."""
         codes = np.asarray(tokens, dtype=np.int64) - self.n_missing
         uniform = rng.random(len(codes))
-        for group, options in self.siblings.items():
+        everything = tuple(range(self.n_frequent))
+        unnamed = [g for g in range(self.n_frequent, len(self.levels)) if g not in self.released]
+        for group in unnamed if everything else ():
+            options = self.siblings.get(group, everything)
             rows = np.flatnonzero(codes == group)
             if len(rows):
                 ends = np.cumsum(self.counts[list(options)])

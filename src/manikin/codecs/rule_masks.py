@@ -121,7 +121,8 @@ class RuleMasks:
             if given[total] and not given[parts].all():
                 names = ", ".join(repr(self.names[part]) for part in parts)
                 raise ParameterError(
-                    f"Column {self.names[total]!r} is the sum of {names} by a confirmed rule. Condition on these instead, or on all of them."
+                    f"Column {self.names[total]!r} is the sum of {names} by a confirmed rule. "
+                    "Condition on these instead, or on all of them."
                 )
 
     def settle(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
@@ -129,10 +130,7 @@ class RuleMasks:
         for column, low, high in self.ranges:
             if column in numbers and not fixed[column]:
                 self._into(column, tokens, numbers, np.full(len(tokens), low), np.full(len(tokens), high), rng)
-        for _ in range(1 + len(self.orders)):
-            settled = [self._settle_order(order, tokens, numbers, fixed, rng) for order in self.orders]
-            if not any(settled):
-                break
+        self._settle_orders(tokens, numbers, fixed, rng)
         for total, *parts in self.sums:
             whole = np.sum([numbers[part] for part in parts], axis=0)
             there = ~np.isnan(whole) & ~np.isnan(numbers[total])
@@ -140,26 +138,38 @@ class RuleMasks:
                 decimals = self.decimals[total]
                 numbers[total][there] = whole[there] if decimals is None else np.round(whole[there], decimals)
 
-    def _settle_order(
-        self, order: Order, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator
-    ) -> bool:
-        first, second = numbers[order.a] * order.scale_a, numbers[order.b] * order.scale_b
-        broken = np.flatnonzero(first >= second if order.is_strict else first > second)
-        if not len(broken):
-            return False
-        own = {column: values[broken] for column, values in numbers.items()}
-        drawn = tokens[broken]
-        gap_a = _grid(self.codecs[order.a]) if order.is_strict else 0.0
-        gap_b = _grid(self.codecs[order.b]) if order.is_strict else 0.0
-        open_low, open_high = np.full(len(broken), -np.inf), np.full(len(broken), np.inf)
-        if not fixed[order.a]:
-            latest = own[order.b] if fixed[order.b] else self._bounds(order.b, drawn)[1]
-            self._into(order.a, drawn, own, open_low, latest * order.scale_b / order.scale_a - gap_a, rng)
-        if not fixed[order.b]:
-            self._into(order.b, drawn, own, own[order.a] * order.scale_a / order.scale_b + gap_b, open_high, rng)
-        for column in (order.a, order.b):
-            numbers[column][broken] = own[column]
-        return True
+    def _settle_orders(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
+        """In rows that break an order: latest possible values from the last column back, then each drawn after its predecessors."""
+        broken = np.zeros(len(tokens), dtype=bool)
+        for order in self.orders:
+            first, second = numbers[order.a] * order.scale_a, numbers[order.b] * order.scale_b
+            broken |= first >= second if order.is_strict else first > second
+        rows = np.flatnonzero(broken)
+        if not len(rows):
+            return
+        own = {column: values[rows] for column, values in numbers.items()}
+        drawn = tokens[rows]
+        columns = sorted(
+            {c for order in self.orders for c in (order.a, order.b)}, key=lambda c: sum(o.b == c for o in self.orders)
+        )
+        latest = {c: own[c] if fixed[c] else np.where(np.isnan(own[c]), np.nan, self._bounds(c, drawn)[1]) for c in columns}
+        for column in reversed(columns):
+            for order in (o for o in self.orders if o.a == column):
+                limit = (latest[order.b] * order.scale_b) / order.scale_a - (
+                    _grid(self.codecs[column]) if order.is_strict else 0.0
+                )
+                latest[column] = np.fmin(latest[column], limit)
+        for column in columns:
+            if fixed[column]:
+                continue
+            earliest = np.full(len(rows), -np.inf)
+            for order in (o for o in self.orders if o.b == column):
+                limit = (own[order.a] * order.scale_a) / order.scale_b + (
+                    _grid(self.codecs[column]) if order.is_strict else 0.0
+                )
+                earliest = np.fmax(earliest, limit)
+            self._into(column, drawn, own, earliest, np.fmax(latest[column], earliest), rng)
+            numbers[column][rows] = own[column]
 
     def _bounds(self, column: int, tokens: Tokens) -> tuple[Floats, Floats]:
         codec = self.codecs[column]

@@ -1,0 +1,152 @@
+"""Numbers and times: protected, spiky, on their own grid, and back to the same tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manikin.codecs.numbers import NumberCodec, fit_numbers, round_significant, to_units
+from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Source, Sources, Storage
+
+K = 11
+
+
+def fitted(
+    values: list[float] | np.ndarray, *, k: int = K, max_tokens: int = 150, patients: np.ndarray | None = None, **facts: object
+) -> NumberCodec:
+    series = pd.Series(np.asarray(values, dtype=float))
+    column = Column("x", Kind.CONTINUOUS, Storage.REAL, **facts)  # type: ignore[arg-type]
+    who = np.arange(len(series)) if patients is None else patients
+    return fit_numbers(series, series.notna().to_numpy(), who, column, min_patients=k, max_tokens=max_tokens)
+
+
+def redrawn(codec: NumberCodec, values: np.ndarray, seed: int = 0) -> np.ndarray:
+    return codec.decode(codec.encode(values), np.random.default_rng(seed))
+
+
+numbers = st.lists(st.integers(-500, 500), min_size=1, max_size=300).map(lambda xs: np.array(xs) / 10)
+
+
+@settings(max_examples=80, deadline=None)
+@given(values=numbers, k=st.sampled_from([1, 2, 5, 11]), max_tokens=st.sampled_from([5, 20, 150]))
+def test_drawn_values_go_back_to_their_token(values: np.ndarray, k: int, max_tokens: int) -> None:
+    codec = fitted(values, k=k, max_tokens=max_tokens, decimals=1)
+    low, high = codec.token_bounds()
+    tokens = codec.encode(values)
+    drawn = codec.decode(tokens, np.random.default_rng(0))
+    inside = tokens - codec.n_missing
+    assert (drawn >= low[inside] - 1e-9).all()
+    assert (drawn <= high[inside] + 1e-9).all()
+    assert codec.n_tokens - codec.n_missing <= max(max_tokens, 2) + 2
+    assert np.allclose(drawn, np.round(drawn, 1))
+
+
+@settings(max_examples=80, deadline=None)
+@given(values=numbers)
+def test_every_cell_is_held_by_k_patients(values: np.ndarray) -> None:
+    codec = fitted(values, decimals=1)
+    assert (codec.count >= min(K, len(values))).all()
+    assert codec.count.sum() == len(values)
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=numbers)
+def test_with_public_levels_values_come_back_as_they_are(values: np.ndarray) -> None:
+    codec = fitted(values, k=1, max_tokens=10_000, decimals=1)
+    assert np.allclose(redrawn(codec, values), values)
+
+
+def test_extremes_of_few_patients_are_never_drawn_and_leave_no_heap() -> None:
+    rng = np.random.default_rng(0)
+    values = np.round(np.r_[rng.normal(50, 10, 2000), [500.0, 700.0, 900.0], [-300.0]], 1)
+    codec = fitted(values, decimals=1)
+    drawn = redrawn(codec, np.repeat(values, 20))
+    ordered = np.sort(values)
+    assert drawn.max() <= ordered[-K]
+    assert drawn.min() >= ordered[K - 1]
+    top = np.sort(np.unique(drawn, return_counts=True)[1])[-1]
+    assert top < 20 * 60  # no value became a heap of its own
+
+
+def test_a_declared_range_is_used_whole() -> None:
+    values = np.r_[np.arange(100.0), 1000.0]
+    declared = fitted(values, decimals=0, minimum=0, maximum=1000, source=Sources(range=Source.DECLARED))
+    assert declared.high.max() == 1000.0
+    assert fitted(values, decimals=0).high.max() < 100
+
+
+def test_one_patient_with_many_rows_counts_once() -> None:
+    values = np.r_[np.full(500, 7.0), np.arange(100.0, 400.0)]
+    one = np.r_[np.zeros(500, dtype=int), np.arange(1, 301)]
+    codec = fitted(values, decimals=0, patients=one)
+    assert 7.0 not in codec.spikes
+    assert 7.0 in fitted(values, decimals=0).spikes
+
+
+def test_spikes_come_back_with_their_weight_and_their_neighbours_do_not_borrow_it() -> None:
+    rng = np.random.default_rng(1)
+    values = np.r_[np.zeros(6000), np.round(rng.gamma(2, 20, 4000), 1)]
+    drawn = redrawn(fitted(values, decimals=1), values)
+    assert (drawn == 0).mean() == pytest.approx((values == 0).mean(), abs=0.005)
+
+
+def test_heaped_readings_keep_their_heaps() -> None:
+    rng = np.random.default_rng(2)
+    pressure = np.r_[rng.choice([110, 120, 130, 140], 3000), rng.integers(100, 160, 1000)].astype(float)
+    drawn = redrawn(fitted(pressure, decimals=0), pressure)
+    for value in (110, 120, 130, 140, 125):
+        assert (drawn == value).mean() == pytest.approx((pressure == value).mean(), abs=0.01)
+
+
+def test_many_distinct_values_share_tokens_of_about_equal_weight() -> None:
+    rng = np.random.default_rng(3)
+    values = np.r_[np.round(rng.lognormal(3, 1, 20_000), 2), np.full(4000, 50.0)]
+    codec = fitted(values, decimals=2, max_tokens=100)
+    counts = codec.token_counts()
+    assert len(counts) <= 102
+    assert counts.max() <= 4100
+    assert np.median(counts) == pytest.approx(200, rel=0.3)
+    quantiles = np.linspace(0.01, 0.99, 50)
+    assert np.allclose(np.quantile(redrawn(codec, values), quantiles), np.quantile(values, quantiles), rtol=0.03)
+
+
+def test_significant_digits_are_kept() -> None:
+    rng = np.random.default_rng(4)
+    values = round_significant(rng.lognormal(0, 2, 3000), 3, 1e-4)
+    drawn = redrawn(fitted(values, decimals=4, significant=3), values)
+    assert np.allclose(drawn, round_significant(drawn, 3, 1e-4))
+
+
+@pytest.mark.parametrize("values", [[5.0], [5.0, 5.0, 5.0], [1.0, 2.0], list(range(9))])
+def test_tiny_columns(values: list[float]) -> None:
+    codec = fitted(values, decimals=0)
+    assert len(set(redrawn(codec, np.array(values)))) == 1 or len(values) >= 9
+    assert codec.encode(np.array([-1e9, 1e9])).max() < codec.n_tokens
+
+
+def test_an_all_missing_column_has_missing_tokens_only() -> None:
+    codec = fitted([np.nan, np.nan], decimals=0, missing=(EMPTY, MissingCode("-1")))
+    assert codec.n_tokens == 2
+
+
+def test_dates_lie_on_days_and_times_on_minutes() -> None:
+    rng = np.random.default_rng(5)
+    days = pd.Series(np.datetime64("2019-01-01", "us") + rng.integers(0, 900, 500) * np.timedelta64(86_400_000_000, "us"))
+    minutes = pd.Series(np.datetime64("2019-01-01", "us") + rng.integers(0, 900_000, 500) * np.timedelta64(60_000_000, "us"))
+    for series, kind, unit in ((days, Kind.DATE, 86_400_000_000), (minutes, Kind.DATETIME, 60_000_000)):
+        column = Column("t", kind, Storage.TIMESTAMP)
+        codec = fit_numbers(series, series.notna().to_numpy(), np.arange(500), column, min_patients=K)
+        assert codec.unit == unit
+        drawn = codec.decode(codec.encode(to_units(series, unit)), np.random.default_rng(0))
+        assert np.allclose(drawn, np.round(drawn))
+
+
+def test_state_round_trip() -> None:
+    rng = np.random.default_rng(6)
+    values = np.round(rng.normal(0, 1, 500), 2)
+    codec = fitted(values, decimals=2)
+    again = NumberCodec.from_state(*codec.state())
+    assert (redrawn(codec, values) == redrawn(again, values)).all()
