@@ -164,7 +164,14 @@ class Fold:
     blocks: tuple[Block, ...] = field(default_factory=tuple)
 
 
-Block = Heading | Text | Banner | Bullets | Facts | Table | Figure | Grid | Dial | Dials | Verdict | Verdicts | Fold
+@dataclass(frozen=True)
+class Beside:
+    """Blocks that stand side by side where the page is wide enough."""
+
+    blocks: tuple[Block, ...]
+
+
+Block = Heading | Text | Banner | Bullets | Facts | Table | Figure | Grid | Dial | Dials | Verdict | Verdicts | Fold | Beside
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def walk(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     found: list[Block] = []
     for block in blocks:
         found.append(block)
-        if isinstance(block, Fold):
+        if isinstance(block, Fold | Beside):
             found.extend(walk(block.blocks))
         elif isinstance(block, Grid):
             found.extend(block.figures)

@@ -10,12 +10,19 @@ from typing import Any
 
 from manikin.evaluation.base import MetricResult, Results, Section
 from manikin.report import figures
-from manikin.report.blocks import Block, Dials, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text, Tone
 from manikin.report.dials import dial, dials, found
 from manikin.report.wording import Style, number, span, whole
 
 RARE = ("rare_levels", "rare_values")
 N_OPEN_ROWS = 12
+_HEADS = {
+    "n_levels": "Levels",
+    "n_kept": "Found in synthetic rows",
+    "n_rare_lost": "Rare ones missing",
+    "n_rows": "Synthetic rows",
+    "beyond_extremes": "Rows beyond the protected range",
+}
 _RARE = (
     ("rare_levels", "Rare levels by column", "Levels of each column, and how many of the rare ones the synthetic rows lack"),
     (
@@ -47,7 +54,7 @@ def utility(results: Results) -> tuple[Block, ...]:
             f"{axis} of each learner: {told}.",
             "Learning from synthetic against learning from real rows",
         )
-        blocks.append(Grid((figure,)))
+        blocks = [Beside((*blocks, figure))]
     return (text, *blocks)
 
 
@@ -118,7 +125,10 @@ def _share(part: Mapping[str, Any], key: str) -> str:
 
 def validity(results: Results) -> tuple[Block, ...]:
     """Rules, and the fate of rare values."""
-    blocks: list[Block] = [*dials(results, Section.VALIDITY)]
+    chosen = sorted(
+        (m for m in results.metrics if m.section is Section.VALIDITY or m.name in RARE), key=lambda m: m.value is None
+    )
+    blocks: list[Block] = [Dials(tuple(dial(m) for m in chosen))] if chosen else []
     if "rule_violations" in results:
         rows = _rows(results["rule_violations"], "rules")
         if rows:
@@ -133,8 +143,6 @@ def validity(results: Results) -> tuple[Block, ...]:
             ]
     for name, title, caption in _RARE:
         metric = found(results, name)
-        if metric is not None and metric.section is not Section.VALIDITY:
-            blocks.append(Dials((dial(metric),)))
         rows = _rows(metric, "columns") if metric is not None else ()
         if rows:
             table = _generic(rows, caption)
@@ -155,7 +163,7 @@ def _generic(rows: Sequence[Mapping[str, Any]], caption: str) -> Table:
     keys = list(rows[0])
     numeric = tuple(i for i, key in enumerate(keys) if isinstance(rows[0][key], int | float))
     cells = tuple(tuple(_cell(row.get(key)) for key in keys) for row in rows)
-    return Table(tuple(key.replace("_", " ").capitalize() for key in keys), cells, caption, numeric)
+    return Table(tuple(_HEADS.get(key, key.replace("_", " ").capitalize()) for key in keys), cells, caption, numeric)
 
 
 def _cell(value: Any) -> str:

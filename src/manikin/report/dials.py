@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from manikin.evaluation.base import MetricResult, Results, Section
@@ -46,8 +47,8 @@ def dial(metric: MetricResult) -> Dial:
         n=f"{whole(metric.n)} {metric.unit}",
         direction=direction,
         arrow=arrow,
-        low=plain.low_text if plain.low_text and low <= (plain.low or 0.0) else number(low, plain.style),
-        high=plain.high_text or number(high, plain.style),
+        low=plain.low_text if plain.low_text and low <= (plain.low or 0.0) else _end(low, plain),
+        high=plain.high_text or _end(high, plain),
         at=None if metric.value is None else _place(metric.value, low, high),
         span=None
         if metric.interval is None
@@ -66,10 +67,20 @@ def _scale(metric: MetricResult, plain: Plain) -> tuple[float, float]:
     low = min(0.0 if plain.low is None else plain.low, least)
     if plain.high is None:
         smallest = 0.02 if plain.style == "percent" else 1.0
-        return low, max(most * 1.25, low + smallest)
+        return low, _round_up(max(most, low + smallest))
     if plain.zooms:
         low = max([low, *(end for end in _ZOOMS if end <= least - 0.02)])
     return low, max(plain.high, most)
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten above, so that a scale ends at a round number."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
+
+
+def _end(value: float, plain: Plain) -> str:
+    return f"{100 * value:.3g} %" if plain.style == "percent" else f"{value:.3g}"
 
 
 def _place(value: float, low: float, high: float) -> float:

@@ -183,6 +183,8 @@ def cloud(real: npt.ArrayLike, synthetic: npt.ArrayLike, *, names: tuple[str, st
         axes.set_xticks([])
         axes.set_yticks([])
         _quiet(axes, grid=False)
+        if not any(names):
+            axes.axis("off")
         return done()
 
 

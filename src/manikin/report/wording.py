@@ -153,7 +153,7 @@ ATTACKS: Mapping[str, str] = {
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     Direction.HIGHER: ("↑", "higher is better"),
     Direction.LOWER: ("↓", "lower is better"),
-    Direction.REFERENCE: ("→", "the nearer to the reference, the better"),
+    Direction.REFERENCE: ("→|", "near the reference"),
 }
 
 GLOSSARY: tuple[tuple[str, str], ...] = (
