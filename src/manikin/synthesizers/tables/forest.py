@@ -82,12 +82,12 @@ class Forest:
         self.codec_ = TableCodec().fit(data)
         tokens, records = self.codec_.encode(data), data.records
         self.leaf_size_, self.n_rounds_ = self.leaf_size or DEFAULT_LEAF_SIZE, 1
-        sharpness = np.full(tokens.shape[1], self.sharpness or 1.0)
+        pooling = np.zeros(tokens.shape[1], dtype=bool), np.full(tokens.shape[1], self.sharpness or 1.0)
         if data.n_records >= FEWEST_ROWS_TO_TUNE and tokens.shape[1] > 1:
-            sharpness = self._tune(tokens, records, seed)
+            pooling = self._tune(tokens, records, seed)
         growth = self._grow(tokens, records, self.leaf_size_, seed, "final")
         *_, mixture = islice(growth, self.n_rounds_)
-        self.mixture_ = replace(mixture, sharpness=sharpness)
+        self.mixture_ = replace(mixture, is_geometric=pooling[0], sharpness=pooling[1])
         return self
 
     def _check(self) -> None:
@@ -100,28 +100,27 @@ class Forest:
         if self.sharpness is not None and not self.sharpness > 0:
             raise parameter_error("sharpness", "Forest", "a number in (0, inf), or None", self.sharpness)
 
-    def _tune(self, tokens: Tokens, records: Ints, seed: int) -> npt.NDArray[np.float64]:
-        """Sets the leaf size and the rounds, and returns the sharpness per column, all by patients held out of a first growth."""
+    def _tune(self, tokens: Tokens, records: Ints, seed: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """Sets leaf size and rounds by patients held out of a first growth; returns how each column is pooled, and its sharpness."""
         rng = generator(seed, "forest", "holdout")
         n_records = int(records.max()) + 1
         held = np.zeros(n_records, dtype=bool)
         held[rng.permutation(n_records)[: n_records // 5]] = True
         grown, judged = np.flatnonzero(~held[records]), np.flatnonzero(held[records])
         judged = judged[rng.permutation(len(judged))[:MOST_JUDGED_ROWS]]
-        grid = SHARPNESS if self.sharpness is None else (self.sharpness,)
-        best, sharpness = -np.inf, np.full(tokens.shape[1], grid[0])
+        grid = np.array(SHARPNESS if self.sharpness is None else (self.sharpness,))
+        best, chosen = -np.inf, np.zeros(tokens.shape[1], dtype=np.int64)
         for leaf_size in (self.leaf_size,) if self.leaf_size else LEAF_SIZES:
             last = -np.inf
             for n_rounds, mixture in enumerate(self._grow(tokens[grown], records[grown], leaf_size, seed, "tune"), start=1):
-                scores = mixture.log_likelihoods(tokens[judged], grid)
+                scores = mixture.log_likelihoods(tokens[judged], grid.tolist()).reshape(2 * len(grid), -1)
                 score = scores.max(axis=0).sum()
                 if score > best:
-                    best, self.leaf_size_, self.n_rounds_ = score, leaf_size, n_rounds
-                    sharpness = np.array(grid)[scores.argmax(axis=0)]
+                    best, self.leaf_size_, self.n_rounds_, chosen = score, leaf_size, n_rounds, scores.argmax(axis=0)
                 if score <= last:
                     break
                 last = score
-        return sharpness
+        return chosen >= len(grid), grid[chosen % len(grid)]
 
     def _grow(self, tokens: Tokens, records: Ints, leaf_size: int, seed: int, purpose: str) -> Iterator[LeafMixture]:
         """The mixture of each adversarial round, as long as the last forest could tell patients from its adversary."""
@@ -340,4 +339,5 @@ def _mixture(trees: list[_Tree], tokens: Tokens, fields: tuple[Field, ...], smoo
         frequencies=tuple(np.bincount(tokens[:, j], minlength=f.n_tokens) for j, f in enumerate(fields)),
         smoothing=smoothing,
         sharpness=np.ones(len(fields)),
+        is_geometric=np.zeros(len(fields), dtype=bool),
     )

@@ -6,6 +6,8 @@ Columns are drawn one after the other, each from the mean over the trees of such
 column, where plain sampling lets one tree decide the whole row. The mean of many weak opinions is too faint, so it is sharpened:
 
     q_j(v | x_S)  ∝  r_j(v) (p_j(v | x_S) / r_j(v)) ** g_j        r_j: the column's frequencies, g_j >= 1: its sharpness
+
+The mean is arithmetic, or geometric for columns that a strict relation binds: there one tree that rules a value out must be heard.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ Tokens = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 FLOOR = np.float32(1e-30)
-SHARPNESS = (1.0, 1.125, 1.25, 1.375, 1.5, 1.75, 2.0)
+SHARPNESS = (1.0, 1.125, 1.25, 1.375, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class LeafMixture:
     frequencies : per column, int64 (n_tokens,), rows per token in the whole table.
     smoothing : how many pseudo-rows of the column's overall frequencies each leaf gets.
     sharpness : float64 (n_columns,), g_j.
+    is_geometric : bool (n_columns,), which columns take the geometric mean over the trees.
     """
 
     offsets: Ints
@@ -52,6 +56,7 @@ class LeafMixture:
     frequencies: tuple[Ints, ...]
     smoothing: float
     sharpness: npt.NDArray[np.float64]
+    is_geometric: Bools
 
     @property
     def n_trees(self) -> int:
@@ -87,28 +92,43 @@ class LeafMixture:
         np.maximum(sums, FLOOR, out=sums)
         weights *= np.repeat(1 / sums, np.diff(self.offsets), axis=1)
 
-    def predict(self, weights: Floats, column: int) -> Floats:
+    def predict(self, weights: Floats, column: int, *, is_geometric: bool) -> Floats:
         """Mean over the trees of p_j(v | what is known), float32 (n, n_tokens), not sharpened."""
-        return (weights @ self.histograms[column].T) / np.float32(self.n_trees)
+        histograms = self.histograms[column]
+        if not is_geometric:
+            return (weights @ histograms.T) / np.float32(self.n_trees)
+        total = np.zeros((len(weights), len(histograms)), dtype=np.float32)
+        for first, last in pairwise(self.offsets):
+            own = weights[:, first:last] @ histograms[:, first:last].T
+            total += np.log(np.maximum(own, FLOOR, out=own), out=own)
+        return np.asarray(np.exp(total / np.float32(self.n_trees)))
 
-    def sharpen(self, predicted: Floats, column: int, sharpness: float) -> npt.NDArray[np.float64]:
+    def sharpen(self, predicted: Floats, column: int) -> npt.NDArray[np.float64]:
         """q_j(v | what is known), float64 (n, n_tokens), summing to one."""
         overall = self.overall[column].astype(np.float64)
-        ratio = predicted / overall
-        sharp = overall * ratio**sharpness
+        sharp = overall * (predicted / overall) ** self.sharpness[column]
         return np.asarray(sharp / sharp.sum(axis=1, keepdims=True))
 
-    def log_likelihoods(self, tokens: Tokens, sharpness: Sequence[float] = SHARPNESS, block: int = 256) -> npt.NDArray[np.float64]:
-        """Mean log q_j(x_j | columns before j) of rows, float64 (n_sharpness, n_columns); higher is better."""
-        total = np.zeros((len(sharpness), tokens.shape[1]))
+    def log_likelihoods(self, tokens: Tokens, sharpness: Sequence[float], block: int = 256) -> npt.NDArray[np.float64]:
+        """Mean log q_j(x_j | columns before j) of rows, higher is better.
+
+        Returns
+        -------
+        float64 (2, n_sharpness, n_columns): with the arithmetic, then with the geometric mean over the trees.
+        """
+        total = np.zeros((2, len(sharpness), tokens.shape[1]))
         for start in range(0, len(tokens), block):
             part = tokens[start : start + block]
-            weights = self.prior(len(part))
+            weights, rows = self.prior(len(part)), np.arange(len(part))
             for j in range(part.shape[1]):
-                predicted = self.predict(weights, j)
-                for i, g in enumerate(sharpness):
-                    own = self.sharpen(predicted, j, g)[np.arange(len(part)), part[:, j]]
-                    total[i, j] += np.log(np.maximum(own, 1e-12)).sum()
+                log_overall = np.log(self.overall[j].astype(np.float64))
+                for i in range(2):
+                    gain = np.log(self.predict(weights, j, is_geometric=bool(i))) - log_overall
+                    for k, g in enumerate(sharpness):
+                        score = log_overall + g * gain
+                        highest = score.max(axis=1, keepdims=True)
+                        norm = highest[:, 0] + np.log(np.exp(score - highest).sum(axis=1))
+                        total[i, k, j] += (score[rows, part[:, j]] - norm).sum()
                 self.update(weights, j, part[:, j])
         return total / max(len(tokens), 1)
 
@@ -146,7 +166,8 @@ class LeafMixture:
             if not len(free):
                 continue
             known = weights if len(free) == len(tokens) else weights[free]
-            chances = self.sharpen(self.predict(known, j), j, float(self.sharpness[j])) * emitted[j]
+            predicted = self.predict(known, j, is_geometric=bool(self.is_geometric[j]))
+            chances = self.sharpen(predicted, j) * emitted[j]
             mask = allowed(j, tokens, np.all(cells, axis=0))
             tokens[free, j] = _choose(chances, None if mask is None else mask[free] & emitted[j], rng)
             self.update(known, j, tokens[free, j])
@@ -162,6 +183,7 @@ class LeafMixture:
             "rows": self.rows,
             "support": self.support,
             "sharpness": self.sharpness,
+            "is_geometric": self.is_geometric,
         }
         for j in range(len(self.frequencies)):
             arrays |= {f"leaf{j}": self.leaf[j], f"token{j}": self.token[j], f"count{j}": self.count[j]}
@@ -185,6 +207,7 @@ class LeafMixture:
             frequencies=each("frequencies"),
             smoothing=values["smoothing"],
             sharpness=arrays["sharpness"],
+            is_geometric=arrays["is_geometric"],
         )
 
 
