@@ -18,7 +18,7 @@ from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.learn import AUTO, Limits, fit
 from manikin.workflow.options import Options
 from manikin.workflow.sources import target_of
-from manikin.workflow.stages import Stages
+from manikin.workflow.stages import Stages, Watcher
 
 FEWEST_PATIENTS = 20  # below this nothing is learned: eleven patients share a value before it is shown, so less than two values fit
 HONEST_PATIENTS = 100  # below either of these two the user is warned
@@ -120,9 +120,10 @@ def _by_trial(names: list[str], train: Dataset, options: Options, stages: Stages
     limits = Limits(None if budget is None else TRIAL_SHARE * budget / len(names), options.max_steps)
     trials, failed = [], []
     for i, name in enumerate(names):
-        stages.watcher.advance(i / len(names), f"trying {name}")
+        watcher = _Part(stages.watcher, name, i / len(names), 1 / len(names))
+        watcher.advance(0.0)
         try:
-            trials.append(_trial(name, part, kept, seed, limits, stages))
+            trials.append(_trial(name, part, kept, seed, limits, watcher))
         except ManikinError as error:
             failed.append(f"{name} could not be tried ({error})")
     if not trials:
@@ -144,11 +145,11 @@ def _scores(trial: Trial) -> dict[str, float]:
     return scores if trial.tstr is None else {**scores, "tstr": trial.tstr}
 
 
-def _trial(name: str, part: Dataset, kept: Dataset, seed: int, limits: Limits, stages: Stages) -> Trial:
+def _trial(name: str, part: Dataset, kept: Dataset, seed: int, limits: Limits, watcher: Watcher) -> Trial:
     from manikin.workflow.judge import measure
 
     start = time.monotonic()
-    model = fit(name, part, seed=seed, limits=limits, watcher=_Quiet(stages))
+    model = fit(name, part, seed=seed, limits=limits, watcher=watcher)
     synthetic = model.sample(len(part), seed=seed)
     metrics = [metric for metric in _SCORES if metric in METRICS]
     results = measure(part, kept, [synthetic], target=target_of(part.columns), seed=seed, metrics=metrics)
@@ -157,17 +158,19 @@ def _trial(name: str, part: Dataset, kept: Dataset, seed: int, limits: Limits, s
     return Trial(name, 1.0 if c2st is None else c2st, tstr, round(time.monotonic() - start, 2))
 
 
-class _Quiet:
-    """Passes words of a trial on without letting its fractions move the bar of the whole choice."""
+class _Part:
+    """Shows a trial as its share of the whole choice."""
 
-    def __init__(self, stages: Stages) -> None:
-        self._watcher = stages.watcher
+    def __init__(self, watcher: Watcher, name: str, start: float, share: float) -> None:
+        self._watcher, self._name, self._start, self._share = watcher, name, start, share
 
     def stage(self, title: str) -> None:
         """A trial has no stages."""
 
     def advance(self, fraction: float | None, note: str = "") -> None:
-        """Shows what the trial says, where there is something."""
+        """Moves the bar of the choice by the trial's share."""
+        done = self._start + self._share * (fraction or 0.0)
+        self._watcher.advance(done, f"trying {self._name}{', ' if note else ''}{note}")
 
     def note(self, text: str) -> None:
         """Passes it on."""
@@ -176,6 +179,3 @@ class _Quiet:
     def warn(self, text: str) -> None:
         """Passes it on."""
         self._watcher.warn(text)
-
-
-__all__ = ["Trial", "candidates", "check_enough", "choose"]

@@ -69,13 +69,14 @@ def complete(
         rows = read(Path(data)) if known is None else read_like(Path(data), known)
     with stages.stage("complete", f"Completing {len(rows):,} rows"):
         made = completed(fitted, rows, keep=keep, seed=seed, watcher=stages.watcher)
-    n_before, n_after = _count_holes(rows), _count_holes(made)
+    learned = _learned_names(fitted, rows.columns)
+    n_before, n_after = _count_holes(rows, learned), _count_holes(made, learned)
     if keep is None:
         stages.warn("The completed table holds real patients' cells: treat it like the data it was made from.")
         if n_after:
             stages.warn(f"{n_after:,} cells stayed empty: the model knows no value for them.")
     else:
-        stages.warn(f"The column {', '.join(keep)} is real: this is a partially synthetic table, not a fully synthetic one.")
+        stages.warn(f"Real cells are kept in {', '.join(keep)}: this is a partially synthetic table, not a fully synthetic one.")
     with whole_file(path, force=force) as beside:
         tabular.write(made, beside)
     return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))
@@ -94,8 +95,7 @@ def completed(
         holes = holes_of(data.table, list(data.columns))
         only_holes = int(holes.sum()) == sum(int((data.table.mark(name) > 0).sum()) for name in data.columns.names)
         if hasattr(model, "impute") and only_holes:
-            filled: Dataset = model.impute(data, seed=seed)
-            return filled
+            return _put_back(data, model.impute(data, seed=seed), _learned_names(model, data.columns))
         return _impute(model, data, seed, watcher or Silent())
     names = check_columns(dict.fromkeys(keep), data.columns, "--keep")
     _check_learned(names, model, data.columns)
@@ -104,17 +104,29 @@ def completed(
 
 
 def _check_learned(names: Sequence[str], model: Any, table: TableSchema) -> None:
-    known = schema_of(model)
-    learned = {column.name for column in (known or table).learned}
     for name in names:
-        if name not in learned:
+        if name not in _learned_names(model, table):
             raise ParameterError(f"--keep names {name!r}, which the model did not learn (an identifier, a key or free text).")
+
+
+def _learned_names(model: Any, table: TableSchema) -> set[str]:
+    return {column.name for column in (schema_of(model) or table).learned}
+
+
+def _put_back(data: Dataset, filled: Dataset, names: set[str]) -> Dataset:
+    """The rows of `data` with the named columns of `filled`; what the model did not learn stays as it was."""
+    frame, marks = data.table.frame.copy(), dict(data.table.marks)
+    for name in names.intersection(data.columns.names):
+        frame[name] = filled.table.frame[name]
+        marks.pop(name, None)
+        if name in filled.table.marks:
+            marks[name] = filled.table.marks[name]
+    return data.with_table(Table(frame, marks))
 
 
 def _impute(model: Any, data: Dataset, seed: int, watcher: Watcher) -> Dataset:
     """Fills the holes pattern by pattern: rows that lack the same columns are drawn together, given what they have."""
-    known = schema_of(model)
-    learned = {column.name for column in (known or data.columns).learned}
+    learned = _learned_names(model, data.columns)
     columns = [column for column in data.columns if column.name in learned]
     for turn in range(WHOLE_ROUNDS + PART_ROUNDS):
         holes = holes_of(data.table, columns)
@@ -177,5 +189,5 @@ def _with_cells(series: pd.Series, rows: npt.NDArray[Any], cells: pd.Series) -> 
     return pd.Series(values, index=series.index)
 
 
-def _count_holes(data: Dataset) -> int:
-    return int(holes_of(data.table, list(data.columns)).sum())
+def _count_holes(data: Dataset, names: set[str]) -> int:
+    return int(holes_of(data.table, [column for column in data.columns if column.name in names]).sum())

@@ -14,6 +14,7 @@ from manikin.workflow.stages import Watcher
 from manikin.workflow.wishes import candidates
 
 AUTO = "auto"
+CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def fit(
         planned_steps=limits.planned_steps,
         stop_at=limits.stop_at,
         checkpoint=checkpoint,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         on_progress=told,
     )
     return model.fit(data, seed=seed, control=control)

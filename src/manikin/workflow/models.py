@@ -20,6 +20,7 @@ from manikin.workflow.options import Options
 from manikin.workflow.output import check_free, is_resumable, whole_file, whole_folder
 from manikin.workflow.sources import check_suffix, read, read_schema, schema_hash, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
+from manikin.workflow.wishes import check_columns
 
 BATCH_ROWS = 65_536
 CHECKPOINT = "checkpoint"
@@ -173,6 +174,9 @@ def draw(
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model)
+        known = schema_of(fitted)
+        if known is not None:
+            check_columns(conditions or (), known.only([column.name for column in known.learned]), "--where")
     n_pieces = math.ceil(n / BATCH_ROWS)
     with stages.stage("sample", f"Making {n:,} rows"), whole_file(path, force=force) as beside:
         batches = iter(fitted.sample_batches(n, seed=seed, conditions=conditions or None, batch_size=BATCH_ROWS))

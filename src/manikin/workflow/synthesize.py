@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,12 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
     _tell(patients, train, holdout, stages)
     auto.check_enough(train, stages)
     state = read_json(partial / STATE) or {}
-    choice = _choose(partial, train, options, again, state, stages)
-    model, choice = _learn(partial, train, options, again.limits if again else None, choice, state, stages)
+    choice = _choose(train, options, again, state, stages)
+    limits = again.limits if again else _limits(options, state, stages)
+    if not state:
+        state = {"choice": choice.model_dump(mode="json"), "limits": asdict(limits)}
+        write_json(partial / STATE, state)
+    model, choice = _learn(partial, train, options, limits, choice, state, stages)
     rows = options.rows or len(train)
     name = _files(options)["synthetic"]
     with stages.stage("sample", f"Making {rows:,} synthetic rows"):
@@ -153,7 +157,7 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -
     )
 
 
-def _choose(partial: Path, train: Dataset, options: Options, again: Replay | None, state: dict[str, Any], stages: Stages) -> Choice:
+def _choose(train: Dataset, options: Options, again: Replay | None, state: dict[str, Any], stages: Stages) -> Choice:
     """The generator to fit: as asked, as replayed, as decided before an interruption, or as `auto` finds."""
     if again:
         return again.choice
@@ -167,15 +171,25 @@ def _choose(partial: Path, train: Dataset, options: Options, again: Replay | Non
     with stages.stage("choose", "Choosing a generator"):
         choice = auto.choose(train, options=options, stages=stages)
     stages.note(f"auto chose {choice.name}: {' '.join(choice.reasons)}")
-    write_json(partial / STATE, {"choice": choice.model_dump(mode="json")})
     return choice
+
+
+def _limits(options: Options, state: dict[str, Any], stages: Stages) -> Limits:
+    """What bounds the fit: what is left of a time budget after the choice, at least a quarter of it."""
+    if "limits" in state:
+        return Limits(**state["limits"])
+    budget = options.time_budget_seconds
+    if budget is not None:
+        spent = sum(cost.wall_seconds for cost in stages.spent if cost.stage == "choose")
+        budget = round(max(budget - spent, budget / 4), 3)
+    return Limits(budget, options.max_steps)
 
 
 def _learn(
     partial: Path,
     train: Dataset,
     options: Options,
-    limits: Limits | None,
+    limits: Limits,
     choice: Choice,
     state: dict[str, Any],
     stages: Stages,
@@ -190,14 +204,14 @@ def _learn(
             choice.name,
             train,
             seed=options.seed,
-            limits=limits or options.limits,
+            limits=limits,
             watcher=stages.watcher,
             checkpoint=partial / "checkpoint",
             hyperparameters=choice.hyperparameters,
         )
         choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training_of(model)})
         save(model, partial / "model", force=True)
-    write_json(partial / STATE, {"choice": choice.model_dump(mode="json"), "fitted": True})
+    write_json(partial / STATE, {**state, "choice": choice.model_dump(mode="json"), "fitted": True})
     return model, choice
 
 
