@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def everything(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+def break_off(place: AbstractContextManager[Path], error: BaseException) -> None:
+    """Writes half of it, and fails."""
+    with place as beside:
+        (beside / "checkpoint" if beside.is_dir() else beside).write_text("step 5")
+        raise error
+
+
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     with whole_file(tmp_path / "deep" / "a.csv", force=False) as beside:
         assert beside.suffix == ".csv"
@@ -28,9 +36,8 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_no_file_and_the_old_one_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(target, force=True) as beside:
-        beside.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        break_off(whole_file(target, force=True), RuntimeError())
     assert target.read_text() == "old"
     assert everything(tmp_path) == ["a.csv"]
 
@@ -38,12 +45,12 @@ def test_a_failure_leaves_no_file_and_the_old_one_as_it_was(tmp_path: Path) -> N
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     target.write_text("old")
-    with pytest.raises(ParameterError, match="exists already.*--force"), whole_file(target, force=False):
+    with pytest.raises(ParameterError, match=r"exists already.*--force"), whole_file(target, force=False):
         pytest.fail("the body must not run")
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "manifest.json").write_text("{}")
-    with pytest.raises(ParameterError, match="exists already.*--force"), whole_folder(folder, force=False):
+    with pytest.raises(ParameterError, match=r"exists already.*--force"), whole_folder(folder, force=False):
         pytest.fail("the body must not run")
     assert target.read_text() == "old"
     assert everything(tmp_path) == ["a.csv", "run", "run/manifest.json"]
@@ -71,12 +78,11 @@ def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
 
 def test_a_failed_folder_goes_and_an_interrupted_one_stays_for_the_same_job(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(ValueError), whole_folder(run, force=False, job=JOB):
-        raise ValueError
+    with pytest.raises(ValueError):
+        break_off(whole_folder(run, force=False, job=JOB), ValueError())
     assert everything(tmp_path) == []
-    with pytest.raises(KeyboardInterrupt), whole_folder(run, force=False, job=JOB) as partial:
-        (partial / "checkpoint").write_text("step 5")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(whole_folder(run, force=False, job=JOB), KeyboardInterrupt())
     assert not run.exists()
     assert is_resumable(run, JOB)
     assert not is_resumable(run, {**JOB, "seed": 1})
@@ -87,9 +93,8 @@ def test_a_failed_folder_goes_and_an_interrupted_one_stays_for_the_same_job(tmp_
 
 def test_an_interrupted_run_of_another_job_is_not_reused(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt), whole_folder(run, force=False, job=JOB) as partial:
-        (partial / "checkpoint").write_text("step 5")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(whole_folder(run, force=False, job=JOB), KeyboardInterrupt())
     with whole_folder(run, force=False, job={**JOB, "seed": 1}) as partial:
         assert not (partial / "checkpoint").exists()
 
@@ -106,8 +111,7 @@ def test_a_strange_partial_folder_is_left_alone(tmp_path: Path) -> None:
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with whole_folder(run, force=False, job=JOB), pytest.raises(InputError, match="Another run"):
-        with whole_folder(run, force=False, job=JOB):
-            pytest.fail("the body must not run")
+        break_off(whole_folder(run, force=False, job=JOB), AssertionError("the body must not run"))
     assert run.is_dir()
 
 

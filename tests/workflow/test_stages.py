@@ -26,13 +26,17 @@ class Listener:
         self.heard.append(f"! {text}")
 
 
+def work_and_fail() -> None:
+    start = cpu_seconds()
+    while cpu_seconds() - start < 0.05:
+        pass
+    raise ValueError
+
+
 def test_a_stage_costs_cpu_and_time_even_when_it_fails() -> None:
     stages = Stages()
     with pytest.raises(ValueError), stages.stage("work", "Working"):
-        start = cpu_seconds()
-        while cpu_seconds() - start < 0.05:
-            pass
-        raise ValueError
+        work_and_fail()
     with stages.stage("wait", "Waiting"):
         time.sleep(0.05)
     work, wait = stages.spent

@@ -60,6 +60,8 @@ def _run(arguments: list[str]) -> int:
         command = context.command_path if context else "manikin"
         message = str(getattr(error, "format_message", lambda: "The command line is wrong")()).rstrip(".")
         return _fail(f"{message}. See {command} --help.", WRONG_INPUT, "--json" in arguments)
+    if code == INTERRUPTED:  # typer catches Ctrl-C itself
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else DONE
 
 

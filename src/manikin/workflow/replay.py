@@ -26,15 +26,23 @@ class Replay:
     schema: Schema | None
     path: Path
 
-    def check(self, data_hash: str, data_schema_hash: str, stages: Stages) -> None:
-        """Refuses other data or another schema; warns where versions or threads differ, since bytes may differ then.
+    def check_data(self, data_hash: str) -> None:
+        """Refuses other data.
 
         Raises
         ------
-        ParameterError : the data or the schema are not those of the manifest.
+        ParameterError : the data are not those of the manifest.
         """
         if data_hash != self.manifest.data_sha256:
             raise ParameterError(f"The data are not those of {self.path}: their SHA-256 differs. Bring the file that run was made from.")
+
+    def check_schema(self, data_schema_hash: str, stages: Stages) -> None:
+        """Refuses another schema; warns where versions or threads differ, since bytes may differ then.
+
+        Raises
+        ------
+        ParameterError : the schema is not that of the manifest.
+        """
         if data_schema_hash != self.manifest.schema_sha256:
             raise ParameterError(f"The schema is not that of {self.path}: its hash differs. Pass that run's schema.toml with --schema.")
         changes = version_changes(self.manifest.versions)

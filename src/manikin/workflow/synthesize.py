@@ -79,10 +79,13 @@ def synthesize(
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     known = known or (again.schema if again else None)
     with stages.stage("read", f"Reading {source.name}"):
+        hashed = hash_file(source) if again else None
+        if again and hashed:
+            again.check_data(hashed.sha256)
         patients = with_target(read(source, schema=known), wishes.target)
-        hashed = hash_file(source)
+        hashed = hashed or hash_file(source)
     if again:
-        again.check(hashed.sha256, schema_hash(patients.schema), stages)
+        again.check_schema(schema_hash(patients.schema), stages)
     job = _job(hashed.sha256, patients, wishes, again)
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from manikin.data.errors import ParameterError
 from manikin.data.schema import TableSchema
 
+NEARLY_AS_LIKE = 0.1
 _PARTS = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -67,8 +68,9 @@ def candidates(name: str, known: Sequence[str]) -> str:
     >>> candidates("aeg", ["age", "sex"])
     "Did you mean 'age'?"
     """
-    lower = {item.lower(): item for item in reversed(known)}
-    near = [lower[match] for match in difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)]
+    likeness = {item: difflib.SequenceMatcher(None, name.lower(), item.lower()).ratio() for item in known}
+    enough = max(0.5, max(likeness.values(), default=0.0) - NEARLY_AS_LIKE)
+    near = sorted((item for item in known if likeness[item] >= enough), key=lambda item: -likeness[item])[:3]
     if near:
         return f"Did you mean {' or '.join(map(repr, near))}?"
     shown = ", ".join(map(repr, known[:12]))
