@@ -21,11 +21,12 @@ Allowed = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Field:
-    """One encoded column.
+    """One field of an encoded column.
 
     Attributes
     ----------
-    name : the column's name.
+    name : the field's name: the column's, or "column: part" where a column takes several fields.
+    column : the column's name.
     kind : the column's kind.
     n_tokens : size of its vocabulary: missing codes, then levels or bins.
     n_missing : how many of these, from 0 up, are missing codes.
@@ -36,6 +37,7 @@ class Field:
     """
 
     name: str
+    column: str
     kind: Kind
     n_tokens: int
     n_missing: int
@@ -46,7 +48,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Layout:
-    """The encoded columns in order."""
+    """The encoded fields in order."""
 
     fields: tuple[Field, ...]
 

@@ -134,7 +134,10 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
     if ordered and frequent:
         return _ordinal(column, names, rows, frequent, rare)
     names_frequent = [names[i] for i in frequent]
-    groups, joined = _groups({names[i]: int(holders[i]) for i in rare}, names_frequent, column, k)
+    groups, joined = code_groups({names[i]: int(holders[i]) for i in rare}, names_frequent, column, k)
+    alone = [names[i] for i in rare if not any(names[i] in members for members in (*groups.values(), *joined.values()))]
+    if alone:
+        groups[RARE] = alone
     row_of = dict(zip(names, rows.tolist(), strict=True))
     counts = [row_of[name] + sum(row_of[member] for member in joined.get(name, ())) for name in names_frequent]
     counts += [sum(row_of[member] for member in members) for members in groups.values()]
@@ -173,21 +176,22 @@ def _nearest_level(rank: int, frequent: list[int]) -> int:
     return min(range(len(frequent)), key=lambda f: (abs(frequent[f] - rank), f))
 
 
-def _groups(
+def code_groups(
     rare: dict[str, int], frequent: list[str], column: Column, k: int
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Group name -> rare levels in it, and frequent level -> rare codes below it.
 
-    Codes climb their hierarchy, the deepest ancestors first, until they meet a frequent code or stand k patients together; what is left
-    shares one group.
+    Codes climb their hierarchy, the deepest ancestors first, until they meet a frequent code or stand k patients together; what is in
+    neither stays alone. Groups whose name is no code of the system are left out for code sets, where nothing could be released for them.
     """
     groups: dict[str, list[str]] = {}
     joined: dict[str, list[str]] = {}
     left = dict(rare)
-    if column.kind is Kind.CODE and column.code_system:
+    if column.kind in (Kind.CODE, Kind.CODE_SET) and column.code_system:
         from manikin.clinical.codes import code_system
 
-        above = {name: code_system(column.code_system).ancestors(name)[::-1] for name in left}  # the root first
+        system = code_system(column.code_system)
+        above = {name: system.ancestors(name)[::-1] for name in left}  # the root first
         for depth in range(max(map(len, above.values()), default=0) - 1, -1, -1):
             meeting: dict[str, list[str]] = {}
             for name in left:
@@ -196,14 +200,12 @@ def _groups(
             for parent, members in meeting.items():
                 if parent in frequent:
                     joined.setdefault(parent, []).extend(members)
-                elif sum(left[name] for name in members) >= k:
+                elif sum(left[name] for name in members) >= k and (column.kind is Kind.CODE or system.is_code(parent)):
                     groups[parent] = members
                 else:
                     continue
                 for name in members:
                     del left[name]
-    if left:
-        groups[RARE] = list(left)
     return groups, joined
 
 

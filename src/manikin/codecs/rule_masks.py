@@ -18,7 +18,7 @@ from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import Floats, NumberCodec
 from manikin.data.errors import ParameterError, SchemaError
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, RangeRule, Rule, SumRule, UniqueRule
-from manikin.data.schema import Column, TableSchema
+from manikin.data.schema import Column, Kind, TableSchema
 
 ColumnCodec = NumberCodec | LevelCodec
 Bools = npt.NDArray[np.bool_]
@@ -206,18 +206,27 @@ class RuleMasks:
 
     @classmethod
     def from_state(
-        cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], schema: TableSchema, codecs: Sequence[ColumnCodec]
+        cls,
+        values: dict[str, Any],
+        arrays: dict[str, npt.NDArray[Any]],
+        schema: TableSchema,
+        codecs: Sequence[ColumnCodec],
+        spans: Sequence[slice],
     ) -> RuleMasks:
         """The masks as saved; everything but the combinations is made again from the schema."""
         combinations = tuple(
             CombinationMask(tuple(columns), arrays[f"combination{i}"].astype(np.int32))
             for i, columns in enumerate(values["combinations"])
         )
-        return _build(schema, tuple(codecs), combinations)
+        return _build(schema, tuple(codecs), spans, combinations)
 
 
 def fit_rule_masks(
-    schema: TableSchema, codecs: Sequence[ColumnCodec], tokens: Tokens, records: npt.NDArray[np.int64]
+    schema: TableSchema,
+    codecs: Sequence[ColumnCodec],
+    spans: Sequence[slice],
+    tokens: Tokens,
+    records: npt.NDArray[np.int64],
 ) -> RuleMasks:
     """Turns the schema's confirmed rules into masks.
 
@@ -230,22 +239,24 @@ def fit_rule_masks(
     ------
     SchemaError : a confirmed rule speaks of a column that is not learned, or cannot be kept.
     """
-    place = {column.name: j for j, column in enumerate(schema.learned)}
+    place = _places(schema, spans)
     combinations = []
     for rule in schema.confirmed_rules:
         if isinstance(rule, CombinationRule):
             columns = tuple(_place(place, rule, name) for name in rule.columns)
             if rule.allowed is not None:
-                rows = [_texts_to_tokens(rule, combo, columns, schema, codecs) for combo in rule.allowed]
+                rows = [_texts_to_tokens(rule, combo, columns, _owners(schema, spans), codecs) for combo in rule.allowed]
                 combinations.append(CombinationMask(columns, np.array(rows, dtype=np.int32).reshape(-1, len(columns))))
             else:
                 combinations.append(CombinationMask(columns, _seen(tokens[:, columns], records, schema.min_patients)))
-    return _build(schema, tuple(codecs), tuple(combinations))
+    return _build(schema, tuple(codecs), spans, tuple(combinations))
 
 
-def _build(schema: TableSchema, codecs: tuple[ColumnCodec, ...], combinations: tuple[CombinationMask, ...]) -> RuleMasks:
-    learned = schema.learned
-    place = {column.name: j for j, column in enumerate(learned)}
+def _build(
+    schema: TableSchema, codecs: tuple[ColumnCodec, ...], spans: Sequence[slice], combinations: tuple[CombinationMask, ...]
+) -> RuleMasks:
+    learned = _owners(schema, spans)
+    place = _places(schema, spans)
     static = tuple(np.ones(codec.n_tokens, dtype=bool) for codec in codecs)
     pairs: list[PairMask] = []
     orders: list[Order] = []
@@ -276,10 +287,20 @@ def _build(schema: TableSchema, codecs: tuple[ColumnCodec, ...], combinations: t
     return RuleMasks(names, codecs, static, tuple(pairs), combinations, tuple(closed), tuple(sums), tuple(ranges), decimals)
 
 
+def _owners(schema: TableSchema, spans: Sequence[slice]) -> list[Column]:
+    """The column that each field belongs to."""
+    return [column for column, span in zip(schema.learned, spans, strict=True) for _ in range(span.stop - span.start)]
+
+
+def _places(schema: TableSchema, spans: Sequence[slice]) -> dict[str, int]:
+    """The field of each column that rules may speak of; a code set has none."""
+    return {c.name: span.start for c, span in zip(schema.learned, spans, strict=True) if c.kind is not Kind.CODE_SET}
+
+
 def _place(place: dict[str, int], rule: Rule, name: str) -> int:
     if name not in place:
         raise SchemaError(
-            f"The confirmed rule '{rule.text}' names {name!r}, which is left out of the release. Do not confirm it."
+            f"The confirmed rule '{rule.text}' names {name!r}, which is no column that rules can bind. Do not confirm it."
         )
     return place[name]
 
@@ -367,9 +388,9 @@ def _token_of(text: str, column: Column, codec: ColumnCodec) -> int | None:
 
 
 def _texts_to_tokens(
-    rule: Rule, texts: Sequence[str], columns: Sequence[int], schema: TableSchema, codecs: Sequence[ColumnCodec]
+    rule: Rule, texts: Sequence[str], columns: Sequence[int], owners: Sequence[Column], codecs: Sequence[ColumnCodec]
 ) -> list[int]:
-    found = [_token_of(text, schema.learned[c], codecs[c]) for text, c in zip(texts, columns, strict=True)]
+    found = [_token_of(text, owners[c], codecs[c]) for text, c in zip(texts, columns, strict=True)]
     if any(token is None for token in found):
         raise SchemaError(
             f"The rule '{rule.text}' allows a combination of which a part is not among the values that may be released."

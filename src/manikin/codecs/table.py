@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
+from manikin.codecs.code_sets import CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
 from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
@@ -24,7 +25,8 @@ from manikin.data.errors import BudgetError, FitError, ParameterError
 from manikin.data.schema import Column, Kind, Role, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 
-ColumnCodec = NumberCodec | LevelCodec
+ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
+FieldCodec = NumberCodec | LevelCodec
 
 
 @dataclass(kw_only=True)
@@ -39,6 +41,8 @@ class TableCodec:
     max_tokens: int = MAX_TOKENS
     schema_: TableSchema = field(init=False, repr=False)
     columns_: tuple[ColumnCodec, ...] = field(init=False, repr=False)
+    fields_: tuple[FieldCodec, ...] = field(init=False, repr=False)
+    spans_: tuple[slice, ...] = field(init=False, repr=False)
     counts_: tuple[npt.NDArray[np.int64], ...] = field(init=False, repr=False)
     rules_: RuleMasks = field(init=False, repr=False)
     native_: str = field(init=False, repr=False, default="pandas")
@@ -61,29 +65,41 @@ class TableCodec:
                 f"Table {schema.name!r} has no column to learn: all are identifiers or free text. Correct the schema."
             )
         self.schema_, self.native_ = schema, data.native
-        self.columns_ = tuple(self._fit_column(data, column) for column in schema.learned)
+        self._lay_out(tuple(self._fit_column(data, column) for column in schema.learned))
         tokens = self.encode(data)
-        self.counts_ = tuple(np.bincount(tokens[:, j], minlength=c.n_tokens) for j, c in enumerate(self.columns_))
-        self.rules_ = fit_rule_masks(schema, self.columns_, tokens, data.records)
+        self.counts_ = tuple(np.bincount(tokens[:, j], minlength=c.n_tokens) for j, c in enumerate(self.fields_))
+        self.rules_ = fit_rule_masks(schema, self.fields_, self.spans_, tokens, data.records)
         return self
+
+    def _lay_out(self, columns: tuple[ColumnCodec, ...]) -> None:
+        """One field a column, several for a code set."""
+        parts = [codec.fields() if isinstance(codec, CodeSetCodec) else [codec] for codec in columns]
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        self.columns_ = columns
+        self.fields_ = tuple(one for part in parts for one in part)
+        self.spans_ = tuple(slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
 
     def _fit_column(self, data: Dataset, column: Column) -> ColumnCodec:
         series, mark = data.table.frame[column.name], data.table.mark(column.name)
         k = self.schema_.threshold(column)
         if column.kind.is_number or column.kind.is_time:
             return fit_numbers(series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens)
+        if column.kind is Kind.CODE_SET:
+            return fit_code_set(series, mark == 0, data.records, column, min_patients=k)
         return fit_levels(_as_category(series), data.records, column, min_patients=k)
 
     @property
     def layout(self) -> Layout:
-        """The encoded columns."""
-        fields = []
-        for column, codec in zip(self.schema_.learned, self.columns_, strict=True):
-            ordered = not isinstance(codec, LevelCodec) or codec.is_ordered
-            positions = codec.positions()
-            values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
-            fields.append(Field(column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values))
-        return Layout(tuple(fields))
+        """The encoded columns; a code set takes several fields, named "column" and "column: code"."""
+        made: list[Field] = []
+        for column, span in zip(self.schema_.learned, self.spans_, strict=True):
+            for codec in self.fields_[span]:
+                name = column.name if not made or made[-1].column != column.name else f"{column.name}: {_last_level(codec)}"
+                ordered = isinstance(codec, NumberCodec) or codec.is_ordered
+                positions = codec.positions()
+                values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
+                made.append(Field(name, column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values))
+        return Layout(tuple(made))
 
     @property
     def release_schema(self) -> TableSchema:
@@ -93,7 +109,7 @@ class TableCodec:
 
     def emitted(self, column: int) -> Allowed:
         """Which tokens of a column may be generated, bool (n_tokens,): those seen in training that have a text to be released as."""
-        codec = self.columns_[column]
+        codec = self.fields_[column]
         possible = (self.counts_[column] > 0) & self.rules_.static[column]
         with_text = possible & codec.emitted() if isinstance(codec, LevelCodec) else possible
         if with_text.any():
@@ -116,35 +132,20 @@ class TableCodec:
         return self.rules_.allowed(column, tokens, given)
 
     def encode(self, data: Dataset) -> Tokens:
-        """Tokens int32 (n_rows, n_columns); a value without a token of its own goes where the column's codec says."""
-        out = np.empty((len(data), len(self.columns_)), dtype=np.int32)
-        for j, column in enumerate(self.schema_.learned):
-            out[:, j] = self._encode_column(data.table, j, column)
+        """Tokens int32 (n_rows, n_fields); a value without a token of its own goes where the column's codec says."""
+        out = np.empty((len(data), len(self.fields_)), dtype=np.int32)
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            out[:, span] = _encode_column(data.table, codec, column)
         return out
-
-    def _encode_column(self, table: Table, j: int, column: Column) -> npt.NDArray[np.int64]:
-        codec, mark = self.columns_[j], table.mark(column.name)
-        tokens = mark.astype(np.int64) - 1
-        present = mark == 0
-        if not present.any():
-            return tokens
-        if codec.n_tokens == codec.n_missing:
-            tokens[present] = 0
-            return tokens
-        series = table.frame[column.name]
-        if isinstance(codec, NumberCodec):
-            tokens[present] = codec.encode(to_units(series, codec.unit)[present])
-        else:
-            tokens[present] = codec.encode(_as_category(series)[present], column)[0]
-        return tokens
 
     def encode_partial(self, data: Dataset) -> tuple[Tokens, npt.NDArray[np.bool_]]:
         """Tokens int32 (n_rows, n_columns) of a data set with some of the columns, and which those are, bool (n_columns,)."""
-        there = np.array([column.name in data.columns for column in self.schema_.learned], dtype=bool)
-        tokens = np.zeros((len(data), len(self.columns_)), dtype=np.int32)
-        for j, column in enumerate(self.schema_.learned):
-            if there[j]:
-                tokens[:, j] = self._encode_column(data.table, j, column)
+        there = np.zeros(len(self.fields_), dtype=bool)
+        tokens = np.zeros((len(data), len(self.fields_)), dtype=np.int32)
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            if column.name in data.columns:
+                there[span] = True
+                tokens[:, span] = _encode_column(data.table, codec, column)
         return tokens, there
 
     def encode_conditions(self, conditions: Mapping[str, Any] | Dataset | None, n: int) -> tuple[Tokens, npt.NDArray[np.bool_]]:
@@ -155,7 +156,7 @@ class TableCodec:
         ParameterError : a column that the model does not know, or a value that it never learned, named by column only.
         """
         if conditions is None:
-            return np.zeros((n, len(self.columns_)), dtype=np.int32), np.zeros(len(self.columns_), dtype=bool)
+            return np.zeros((n, len(self.fields_)), dtype=np.int32), np.zeros(len(self.fields_), dtype=bool)
         if isinstance(conditions, Dataset):
             if len(conditions) != n:
                 raise ParameterError(
@@ -179,8 +180,7 @@ class TableCodec:
         schema = self.schema_.only(conditions)
         texts = pd.DataFrame({name: [_condition_text(conditions[name])] for name in schema.names}, dtype=object)
         table = parse_table(texts, schema, where="The condition")
-        for j, column in enumerate(self.schema_.learned):
-            codec = self.columns_[j]
+        for codec, column in zip(self.columns_, self.schema_.learned, strict=True):
             if column.name not in schema or not isinstance(codec, LevelCodec) or table.mark(column.name)[0]:
                 continue
             if not len(codec.levels) or codec.encode(_as_category(table.frame[column.name]), column)[1][0]:
@@ -207,30 +207,26 @@ class TableCodec:
         conditions : cells that were given; they are kept to the last digit, and confirmed rules hold around them.
         """
         schema, marks = self.release_schema, {}
-        levels: dict[str, Any] = {}
+        cells: dict[str, Any] = {}
         numbers: dict[int, npt.NDArray[np.float64]] = {}
-        for j, column in enumerate(self.schema_.learned):
-            codec, drawn = self.columns_[j], tokens[:, j]
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            drawn = tokens[:, span.start]
             present = drawn >= codec.n_missing
             if not present.all():
                 marks[column.name] = np.where(present, 0, drawn + 1).astype(np.int8)
             if isinstance(codec, NumberCodec):
-                numbers[j] = np.full(len(tokens), np.nan)
-                numbers[j][present] = codec.decode(drawn[present], rng)
+                numbers[span.start] = np.full(len(tokens), np.nan)
+                numbers[span.start][present] = codec.decode(drawn[present], rng)
+            elif isinstance(codec, CodeSetCodec):
+                cells[column.name] = pd.Series(codec.decode(tokens[:, span]), dtype=object)
             else:
-                levels[column.name] = _decode_levels(codec, drawn, present, rng)
+                cells[column.name] = _decode_levels(codec, drawn, present, rng)
         fixed = self._fix(numbers, conditions)
         self.rules_.settle(tokens, numbers, fixed, rng)
-        columns: dict[str, Any] = {}
-        place = {column.name: j for j, column in enumerate(self.schema_.learned)}
-        for column in schema:
-            if _is_key(column):
-                columns[column.name] = _keys(column, first_key, len(tokens))
-            elif column.name in levels:
-                columns[column.name] = levels[column.name]
-            else:
-                j = place[column.name]
-                columns[column.name] = _from_numbers(numbers[j], self.columns_[j], column)
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            if isinstance(codec, NumberCodec):
+                cells[column.name] = _from_numbers(numbers[span.start], codec, column)
+        columns = {c.name: _keys(c, first_key, len(tokens)) if _is_key(c) else cells[c.name] for c in schema}
         frame = pd.DataFrame(columns, index=pd.RangeIndex(len(tokens)))
         return self.keep(flat(Table(frame, marks), schema, self.native_), conditions)
 
@@ -238,18 +234,18 @@ class TableCodec:
         self, numbers: dict[int, npt.NDArray[np.float64]], conditions: Mapping[str, Any] | Dataset | None
     ) -> npt.NDArray[np.bool_]:
         """Puts given numbers in place of drawn ones before rules are settled, and says which columns are given, bool (n_columns,)."""
-        fixed = np.zeros(len(self.columns_), dtype=bool)
+        fixed = np.zeros(len(self.fields_), dtype=bool)
         if not conditions:
             return fixed
         row = conditions if isinstance(conditions, Dataset) else self._condition_row(conditions)
-        for j, column in enumerate(self.schema_.learned):
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
             if column.name not in row.columns:
                 continue
-            fixed[j] = True
-            codec = self.columns_[j]
+            fixed[span] = True
             if isinstance(codec, NumberCodec):
                 given = to_units(row.table.frame[column.name], codec.unit)
-                numbers[j] = given.copy() if isinstance(conditions, Dataset) else np.full(len(numbers[j]), given[0])
+                drawn = numbers[span.start]
+                numbers[span.start] = given.copy() if isinstance(conditions, Dataset) else np.full(len(drawn), given[0])
         return fixed
 
     def keep(self, data: Dataset, conditions: Mapping[str, Any] | Dataset | None) -> Dataset:
@@ -278,7 +274,7 @@ class TableCodec:
             values["columns"].append({"codec": type(codec).__name__, **own})
             arrays |= {f"column{j}.{name}": array for name, array in own_arrays.items()}
         values["schema"] = _public_schema(self.schema_, self.columns_)
-        arrays |= {f"column{j}.rows": counts for j, counts in enumerate(self.counts_)}
+        arrays |= {f"field{j}.rows": counts for j, counts in enumerate(self.counts_)}
         rule_values, rule_arrays = self.rules_.state()
         values["rules"] = rule_values
         return values, arrays | {f"rules.{name}": array for name, array in rule_arrays.items()}
@@ -289,16 +285,38 @@ class TableCodec:
         codec = cls(max_tokens=values["max_tokens"])
         codec.schema_, codec.native_ = table_from_json(values["schema"]), values["native"]
         made: list[ColumnCodec] = []
-        rows: list[npt.NDArray[np.int64]] = []
         for j, own in enumerate(values["columns"]):
             mine = {name.split(".", 1)[1]: array for name, array in arrays.items() if name.startswith(f"column{j}.")}
-            kind: type[NumberCodec] | type[LevelCodec] = NumberCodec if own["codec"] == "NumberCodec" else LevelCodec
-            rows.append(mine.pop("rows"))
+            kind = _CODECS[own["codec"]]
             made.append(kind.from_state({key: value for key, value in own.items() if key != "codec"}, mine))
-        codec.columns_, codec.counts_ = tuple(made), tuple(rows)
+        codec._lay_out(tuple(made))
+        codec.counts_ = tuple(arrays[f"field{j}.rows"] for j in range(len(codec.fields_)))
         rule_arrays = {name.removeprefix("rules."): array for name, array in arrays.items() if name.startswith("rules.")}
-        codec.rules_ = RuleMasks.from_state(values["rules"], rule_arrays, codec.schema_, codec.columns_)
+        codec.rules_ = RuleMasks.from_state(values["rules"], rule_arrays, codec.schema_, codec.fields_, codec.spans_)
         return codec
+
+
+_CODECS: dict[str, Any] = {kind.__name__: kind for kind in (NumberCodec, LevelCodec, CodeSetCodec)}
+
+
+def _encode_column(table: Table, codec: ColumnCodec, column: Column) -> npt.NDArray[Any]:
+    """Tokens of one column, (n_rows, n_fields of it)."""
+    series, mark = table.frame[column.name], table.mark(column.name)
+    if isinstance(codec, CodeSetCodec):
+        return codec.encode(series, mark, column)
+    tokens = mark.astype(np.int64) - 1
+    present = mark == 0
+    if present.any() and codec.n_tokens == codec.n_missing:
+        tokens[present] = 0  # a column that had no value in training
+    elif present.any() and isinstance(codec, NumberCodec):
+        tokens[present] = codec.encode(to_units(series, codec.unit)[present])
+    elif present.any() and isinstance(codec, LevelCodec):
+        tokens[present] = codec.encode(_as_category(series)[present], column)[0]
+    return tokens[:, None]
+
+
+def _last_level(codec: FieldCodec) -> str:
+    return codec.levels[-1] if isinstance(codec, LevelCodec) else ""
 
 
 def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> dict[str, Any]:
@@ -338,8 +356,8 @@ def _decode_levels(
     return pd.Categorical.from_codes(cast(Any, codes), categories=pd.Index(codec.levels)).remove_unused_categories()
 
 
-def _from_numbers(values: npt.NDArray[np.float64], codec: ColumnCodec, column: Column) -> Any:
-    if not isinstance(codec, NumberCodec) or not codec.unit:
+def _from_numbers(values: npt.NDArray[np.float64], codec: NumberCodec, column: Column) -> Any:
+    if not codec.unit:
         return np.round(values, column.decimals) if column.decimals is not None else values
     times = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
     there = ~np.isnan(values)

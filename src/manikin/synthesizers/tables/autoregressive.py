@@ -184,7 +184,7 @@ class Autoregressive:
             ]
         )
         made = self.codec_.decode(drawn, generator(seed, "impute"))
-        return _filled(data, made, given, self.codec_.layout.names)
+        return _filled(data, made, given, [f.column for f in self.codec_.layout.fields])
 
     def log_likelihood(self, data: Dataset) -> npt.NDArray[np.float64]:
         """Nats per row of the encoded table in its own order, float64 (n_rows,); higher is more likely under the model."""
@@ -253,7 +253,7 @@ def _filled(data: Dataset, made: Dataset, given: npt.NDArray[np.bool_], names: l
     """`data` with the cells that were not given taken from `made`; columns that `data` lacks are added."""
     frame, marks = made.table.frame.copy(), dict(made.table.marks)
     for j, name in enumerate(names):
-        if name not in data.columns:
+        if name not in data.columns or name in names[:j]:  # a code set's first field says whether there is one
             continue
         keep = given[:, j]
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
