@@ -8,6 +8,7 @@ that is a code of the system, else as one of the frequent codes of the same grou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -73,19 +74,28 @@ class LevelCodec:
         return table[codes] + self.n_missing, foreign
 
     def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> pd.Categorical[Any]:
-        """Levels of tokens that are no missing codes; a group without a code of its own is released as a frequent sibling."""
-        codes = np.asarray(tokens, dtype=np.int64) - self.n_missing
-        uniform = rng.random(len(codes))
+        """Levels of tokens, missing where the token is a missing code; a group without a code of its own becomes a frequent sibling."""
+        codes = np.maximum(np.asarray(tokens, dtype=np.int64) - self.n_missing, -1)
         everything = tuple(range(self.n_frequent))
-        unnamed = [g for g in range(self.n_frequent, len(self.levels)) if g not in self.released]
-        for group in unnamed if everything else ():
-            options = self.siblings.get(group, everything)
+        for group in range(self.n_frequent, len(self.levels)) if everything else ():
+            if group in self.released:
+                continue
             rows = np.flatnonzero(codes == group)
             if len(rows):
+                options = self.siblings.get(group, everything)
                 ends = np.cumsum(self.counts[list(options)])
-                drawn = np.searchsorted(ends, uniform[rows] * ends[-1], side="right")
+                drawn = np.searchsorted(ends, rng.random(len(rows)) * ends[-1], side="right")
                 codes[rows] = np.array(options)[np.minimum(drawn, len(options) - 1)]
-        return pd.Categorical.from_codes(cast(Any, codes), categories=pd.Index(self.levels))
+        places, dtype = self._release
+        return pd.Categorical.from_codes(cast(Any, places[codes]), dtype=dtype, validate=False)
+
+    @cached_property
+    def _release(self) -> tuple[Ints, pd.CategoricalDtype]:
+        """For each level its place among those that a release may hold (the last entry stands for missing), and these as a category."""
+        named = [i for i in range(len(self.levels)) if i < self.n_frequent or i in self.released or not self.n_frequent]
+        places = np.full(len(self.levels) + 1, -1, dtype=np.int64)
+        places[named] = np.arange(len(named))
+        return places, pd.CategoricalDtype([self.levels[i] for i in named])
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Everything fitted. Rare levels themselves are not kept: they would name patients' rare values in the model folder."""
@@ -227,7 +237,7 @@ class _Place:
                 if ancestor in self.index:
                     return self.index[ancestor]
         order = self.column.levels or ()
-        if self.column.kind is Kind.ORDINAL and level in order:
+        if self.column.kind is Kind.ORDINAL and level in order and self.n_frequent:
             ranks = [order.index(text) if text in order else 0 for text in list(self.index)[: self.n_frequent]]
             return _nearest_level(order.index(level), ranks)
         return self.index.get(RARE, int(np.argmax(self.counts)) if len(self.counts) else 0)

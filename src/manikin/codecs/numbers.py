@@ -106,6 +106,8 @@ class NumberCodec:
 
     def decode(self, tokens: npt.NDArray[Any], rng: np.random.Generator) -> Floats:
         """Values drawn for tokens that are no missing codes, float64 (n,)."""
+        if not len(tokens):
+            return np.empty(0)  # a column without any value has no cells either
         cell = self._draw_cells(np.asarray(tokens, dtype=np.int64) - self.n_missing, rng.random(len(tokens)))
         return self.draw_within(self.low[cell], self.high[cell], rng)
 
