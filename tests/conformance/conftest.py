@@ -1,0 +1,22 @@
+"""Every test of this folder runs over every registered synthesizer; a new one is picked up by its registry line."""
+
+from __future__ import annotations
+
+import pytest
+
+from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry
+
+
+@pytest.fixture(params=sorted(SYNTHESIZERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def entry(name: str) -> SynthesizerEntry:
+    return SYNTHESIZERS[name]
+
+
+@pytest.fixture(params=["gbsg2", "mixed", "nasty"])
+def table_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
