@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -220,7 +220,7 @@ class TableCodec:
             elif isinstance(codec, CodeSetCodec):
                 cells[column.name] = pd.Series(codec.decode(tokens[:, span]), dtype=object)
             else:
-                cells[column.name] = _decode_levels(codec, drawn, present, rng)
+                cells[column.name] = codec.decode(drawn, rng)
         fixed = self._fix(numbers, conditions)
         self.rules_.settle(tokens, numbers, fixed, rng)
         for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
@@ -345,15 +345,6 @@ def _keys(column: Column, first: int, n: int) -> Any:
 
 def _as_category(series: pd.Series) -> pd.Series:
     return series if isinstance(series.dtype, pd.CategoricalDtype) else series.astype("category")
-
-
-def _decode_levels(
-    codec: LevelCodec, drawn: Tokens, present: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> pd.Categorical[Any]:
-    codes = np.full(len(drawn), -1, dtype=np.int32)
-    if present.any():
-        codes[present] = codec.decode(drawn[present], rng).codes
-    return pd.Categorical.from_codes(cast(Any, codes), categories=pd.Index(codec.levels)).remove_unused_categories()
 
 
 def _from_numbers(values: npt.NDArray[np.float64], codec: NumberCodec, column: Column) -> Any:
