@@ -253,7 +253,7 @@ def recognise(texts: Sequence[str], *, hint: str = "") -> str | None:
             continue
         if system.name == "ICD-9-CM" and (digits < 0.3 * len(texts) or not _is_full_icd9(texts)):
             continue
-        if system.matches(texts) >= MIN_SHARE:
+        if system.matches(texts[:100]) >= 0.8 and system.matches(texts) >= MIN_SHARE:
             return system.name
     return None
 

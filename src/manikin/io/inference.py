@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from manikin.data.dataset import Table
 from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
 from manikin.io.frames import profiles_of_frame
 from manikin.io.identifiers import direct_identifier, is_identifier, patient_key
@@ -16,6 +17,7 @@ from manikin.io.kinds import describe
 from manikin.io.profiles import Profile
 from manikin.io.roles import roles_of
 from manikin.io.rule_discovery import discover
+from manikin.io.typed import table_of
 
 MANY_LEVELS = 1000
 
@@ -32,11 +34,11 @@ def infer_schema(frame: pd.DataFrame, name: str = "table") -> Schema:
     ------
     DataError : no rows, no columns, or double names.
     """
-    return infer_from_profiles(profiles_of_frame(frame, f"The table {name!r}"), name)
+    return infer_from_profiles(profiles_of_frame(frame, f"The table {name!r}"), name)[0]
 
 
-def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ...] = ()) -> Schema:
-    """The schema of profiled columns."""
+def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ...] = ()) -> tuple[Schema, Table]:
+    """The schema of profiled columns, and their typed cells."""
     columns = {profile.name: describe(profile) for profile in profiles}
     key = patient_key(profiles, columns)
     for profile in profiles:
@@ -44,8 +46,9 @@ def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ..
     roles = roles_of(list(columns.values()))
     described = [_with_roles(column, roles[column.name]) for column in columns.values()]
     described = [_with_notes(profile, column) for profile, column in zip(profiles, described, strict=True)]
-    table = TableSchema(name, tuple(described), notes=notes + _table_notes(profiles, described))
-    return Schema((replace(table, rules=discover(profiles, table)),))
+    schema = TableSchema(name, tuple(described), notes=notes + _table_notes(profiles, described))
+    table = table_of(profiles, schema, f"The table {name!r}")
+    return Schema((replace(schema, rules=discover(table, schema)),)), table
 
 
 def _identified(profile: Profile, column: Column, key: str | None) -> Column:

@@ -133,9 +133,8 @@ def _quantity(
         kind = Kind.DURATION
     elif decimals == 0 and values[0] >= 0 and not parts & MEASURES and "age" not in parts:
         kind = Kind.COUNT
-    spelled = {
-        float(value): cells_number(float(value), base.storage, decimals) for value in values if value in _candidates(values)
-    }
+    edges = {0.0, *map(float, values[:8]), *map(float, values[-8:])}  # where sentinel numbers stand
+    spelled = {value: cells_number(value, base.storage, decimals) for value in edges}
     return replace(
         base,
         kind=kind,
@@ -146,11 +145,6 @@ def _quantity(
         unit=unit,
         suggested_missing=missing_codes.suggested_sentinels(profile, spelled=spelled),
     )
-
-
-def _candidates(values: resolution.Numbers) -> set[float]:
-    edges = {float(value) for value in (*values[:8], *values[-8:])}
-    return edges | {0.0}
 
 
 def cells_number(value: float, storage: Storage, decimals: int) -> str:

@@ -15,7 +15,9 @@ Numbers = npt.NDArray[np.float64]
 MAX_DECIMALS = 15
 MAX_SIGNIFICANT = 6
 MIN_WITNESSES = 8  # distinct numbers that a decade (1 to 10, 10 to 100, …) must hold to bear witness
-MIN_FULL = 0.3  # share of a decade's cells that need all significant digits: 0.9 is expected, fixed decimals give 0 in one of two
+MIN_FULL = (
+    0.3  # share of a decade's cells that need all significant digits: 0.9 is expected, fixed decimals give 0 in one of two
+)
 MAX_EXCEPTIONS = 0.005  # share of cells that may carry more digits than the rest
 
 

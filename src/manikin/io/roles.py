@@ -13,9 +13,7 @@ QUASI_WORDS = word_set(
     "nationality marital occupation education religion language insurance dob dod admittime dischtime "
     "deathtime born"
 )
-QUASI_NAMES = word_set(
-    "edu race1 race3 maritalstatus yearofbirth birthyear zipcode postcode agemonths site hospital horigin"
-)
+QUASI_NAMES = word_set("edu race1 race3 maritalstatus yearofbirth birthyear zipcode postcode agemonths site hospital horigin")
 SENSITIVE_WORDS = word_set(
     "hiv aids std sti hepatitis psychiatric depression depressed suicide abortion drug drugs alcohol alco smoke "
     "smoking marijuana sex sexual orientation pregnant genetic religion income dementia substance abuse violence"
@@ -32,7 +30,8 @@ PAIRS = (
     ("futime", "fustat"), ("dtime", "death"), ("survivaltime", "status"), ("survivaltime", "event"), ("survtime", "death"),
     ("survivalmonths", "status"), ("osmonths", "osstatus"), ("ostime", "osstatus"), ("ostime", "os"), ("duration", "event"),
     ("durationdays", "event"), ("timetoevent", "event"), ("tstop", "status"), ("stop", "status"), ("stop", "event"), ("time", "deathevent"),
-    ("followup", "death"), ("followuptime", "event"), ("ptime", "pstat"), ("time", "dead"), ("t", "e"), ("days", "status"), ("dtime", "dead"),
+    ("followup", "death"), ("followuptime", "event"), ("ptime", "pstat"), ("time", "dead"), ("t", "e"), ("days", "status"),
+    ("dtime", "dead"),
 )  # fmt: skip
 MAX_TARGET_LEVELS = 20
 

@@ -249,7 +249,7 @@ def _count_carefully(data: bytes, separator: str, width: int, path: Path) -> int
         for row, record in enumerate(
             csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator, strict=True), start=1
         ):
-            if len(record) != width:
+            if max(len(record), 1) != width:  # a blank line is an empty cell of a table of one column
                 raise _ragged(path, row, len(record), width, 0)
     except csv.Error as error:
         if "unexpected end" in str(error) or "field larger" in str(error):

@@ -47,8 +47,9 @@ def read(source: Any, *, schema: Schema | None = None, name: str | None = None) 
     """
     profiles, where, native, notes = _profiles(source)
     if schema is None:
-        schema = infer_from_profiles(profiles, name or _name_of(source), notes)
-    elif name is not None and name != schema.only.name:
+        schema, table = infer_from_profiles(profiles, name or _name_of(source), notes)
+        return Dataset({schema.only.name: table}, schema, native)
+    if name is not None and name != schema.only.name:
         schema = Schema((replace(schema.only, name=name),))
     _refuse_strangers([profile.name for profile in profiles], schema, where)
     table = table_of(profiles, schema.only, where)
