@@ -22,6 +22,7 @@ from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import BudgetError, FitError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
+from manikin.synthesizers.blocks import require_fitted
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn
@@ -143,6 +144,7 @@ class Autoregressive:
         self, n: int, *, seed: int, conditions: Conditions | None = None, batch_size: int = 65_536
     ) -> Iterator[Dataset]:
         """The rows of `sample` in pieces of about `batch_size`, in memory that does not grow with n."""
+        require_fitted(self, "codec_")
         if not isinstance(n, int) or n < 0:
             raise parameter_error("n", "Autoregressive.sample", "an int in [0, inf)", n)
         if isinstance(conditions, Dataset) and len(conditions) != n:
