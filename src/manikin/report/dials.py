@@ -67,7 +67,7 @@ def _scale(metric: MetricResult, plain: Plain) -> tuple[float, float]:
     low = min(0.0 if plain.low is None else plain.low, least)
     if plain.high is None:
         smallest = 0.02 if plain.style == "percent" else 1.0
-        return low, _round_up(max(most, low + smallest))
+        return low, _round_up(max(most, smallest))
     if plain.zooms:
         low = max([low, *(end for end in _ZOOMS if end <= least - 0.02)])
     return low, max(plain.high, most)

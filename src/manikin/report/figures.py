@@ -177,7 +177,7 @@ def cloud(real: npt.ArrayLike, synthetic: npt.ArrayLike, *, names: tuple[str, st
     order = generator(0, "cloud").permutation(len(points))
     with _drawing(WIDTH, 330, left=26, bottom=26) as (axes, done):
         size = float(np.clip(9000 / max(1, len(points)), 4, 22))
-        axes.scatter(points[order, 0], points[order, 1], c=colours[order], s=size, alpha=0.55, linewidths=0, rasterized=True)
+        axes.scatter(points[order, 0], points[order, 1], c=colours[order], s=size, alpha=0.65, linewidths=0, rasterized=True)
         axes.set_xlabel(names[0], color=MUTED, parse_math=False)
         axes.set_ylabel(names[1], color=MUTED, parse_math=False, rotation_mode="anchor")
         axes.set_xticks([])

@@ -12,7 +12,7 @@ import numpy as np
 
 from manikin.evaluation.base import Results, Section
 from manikin.report import figures
-from manikin.report.blocks import Block, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.blocks import Beside, Block, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.dials import dials
 from manikin.report.wording import number, whole
 
@@ -161,7 +161,9 @@ def missing(results: Results) -> tuple[Block, ...]:
     text = Text(
         "A value that is not there tells something too: a test that was not ordered, a question not asked. So it is learned as well."
     )
-    return text, Grid((figure,)), Fold("All columns with missing cells", (table,))
+    if len(rows) <= N_MISSING:
+        return text, Beside((Grid((figure,)), table))
+    return text, Grid((figure,)), Fold(f"All {len(rows)} columns with missing cells", (table,))
 
 
 def relations(results: Results) -> tuple[Block, ...]:

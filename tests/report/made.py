@@ -1,0 +1,144 @@
+"""Results as evaluation writes them, made up: no data and no metric is needed to test a report."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from manikin.data.seeds import generator
+from manikin.evaluation.base import Direction, MetricResult, Results, Section
+
+HIGHER, LOWER, REFERENCE = Direction.HIGHER, Direction.LOWER, Direction.REFERENCE
+
+
+def metric(name: str, section: Section, direction: Direction, value: float | None, **more: Any) -> MetricResult:
+    return MetricResult(name, more.pop("title", name.replace("_", " ").capitalize()), section, direction, value, **more)
+
+
+def column_names(n: int) -> list[str]:
+    return [f"column_{i:02d}" for i in range(n)]
+
+
+def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
+    rng = generator(1, "report", "metrics")
+    scores = rng.uniform(0.8, 0.99, len(names)).round(4)
+    shapes = [
+        {"column": name, "kind": "continuous", "measure": "1-KS", "score": float(score), "reference": 0.985}
+        for name, score in zip(names, scores, strict=True)
+    ]
+    pairs = [
+        {"columns": [a, b], "score": 0.8 + 0.01 * i, "reference": 0.95, "association_train": 0.5, "association_synthetic": 0.3}
+        for i, (a, b) in enumerate(pairwise(names))
+    ]
+    rates = [
+        {
+            "column": name,
+            "train": 0.12,
+            "holdout": 0.11,
+            "synthetic": 0.12 + 0.1 / (i + 1),
+            "gap": 0.1 / (i + 1),
+            "reference_gap": 0.01,
+        }
+        for i, name in enumerate(names[:4])
+    ]
+    learned = {
+        name: {
+            "tstr": real - 0.03,
+            "tstr_interval": [real - 0.09, real + 0.03],
+            "trtr": real,
+            "trtr_interval": [real - 0.05, real + 0.05],
+            "gap": -0.03,
+            "gap_interval": [-0.07, 0.01],
+            "excess": 0.88,
+            "excess_interval": [0.7, 1.04],
+        }
+        for name, real in (("booster", 0.74), ("linear", 0.71))
+    }
+    told = {"target": names[-1], "measure": "AUROC", "headline": "booster", "learners": learned}
+    attack = {"tpr": 0.012, "tpr_interval": [0.004, 0.03], "fpr_control": 0.01, "auc": 0.51, "auc_interval": [0.47, 0.55]}
+    attacks = {"attacks": {"nearest": attack}, "attacker": "holds the release"}
+    rule = {"rule": "column_00 <= column_01", "kind": "order", "confirmed": True, "train": 0, "holdout": 0, "synthetic": 0}
+    fidelity, privacy = Section.FIDELITY, Section.PRIVACY
+    return (
+        metric(
+            "column_shapes",
+            fidelity,
+            HIGHER,
+            0.951,
+            interval=(0.941, 0.96),
+            n=550,
+            reference=0.968,
+            details={"columns": shapes},
+        ),
+        metric("pair_trends", fidelity, HIGHER, 0.9, interval=(0.88, 0.91), n=550, reference=0.93, details={"pairs": pairs}),
+        metric("dependence", fidelity, HIGHER, 0.91, interval=(0.85, 0.97), n=550, reference=1.0),
+        metric("missingness", fidelity, HIGHER, 0.93, interval=(0.9, 0.95), n=550, reference=0.96, details={"columns": rates}),
+        metric("c2st", fidelity, LOWER, 0.58, interval=(0.54, 0.62), n=1100, reference=0.51, reference_interval=(0.46, 0.55)),
+        metric("tstr", Section.UTILITY, HIGHER, 0.71, interval=(0.65, 0.77), n=137, reference=0.74, details=told),
+        metric("coverage", Section.DIVERSITY, HIGHER, 0.92, interval=(0.9, 0.94), n=550, reference=0.95),
+        metric("copies", privacy, LOWER, 0.0, interval=(0.0, 0.006), n=550, reference=0.0),
+        metric("membership", privacy, REFERENCE, 0.012, interval=(0.004, 0.03), n=550, reference=0.01, details=attacks),
+        metric("rule_violations", Section.VALIDITY, LOWER, 0.0, interval=(0.0, 0.006), n=550, details={"rules": [rule]}),
+        metric("rare_values", privacy, LOWER, 0.0, n=33, unit="levels", reference=0.0, details={"threshold": 11}),
+    )
+
+
+def made_views(names: list[str]) -> dict[str, Any]:
+    rng = generator(2, "report", "views")
+    n = len(names)
+    columns: list[dict[str, Any]] = []
+    for i, name in enumerate(names):
+        if i % 3 == 2:
+            shares = rng.dirichlet(np.ones(12), size=2).round(6)
+            shape = {"levels": [f"level {k}" for k in range(12)]}
+            columns.append({"column": name, **shape, "train": shares[0].tolist(), "synthetic": shares[1].tolist()})
+        else:
+            shares = rng.dirichlet(np.full(20, 8.0), size=2).round(6)
+            columns.append(
+                {"column": name, "edges": list(range(21)), "train": shares[0].tolist(), "synthetic": shares[1].tolist()}
+            )
+    matrices = []
+    for _ in range(2):
+        matrix = rng.uniform(0, 1, (n, n)).round(4)
+        matrices.append(np.where(np.eye(n, dtype=bool), 1.0, (matrix + matrix.T) / 2).tolist())
+    clouds = {key: rng.normal(size=(1500, 2)).round(3).tolist() for key in ("a", "b", "c", "d")}
+    return {
+        "columns": columns,
+        "associations": {"columns": names, "train": matrices[0], "synthetic": matrices[1]},
+        "pca": {"train": clouds["a"], "synthetic": clouds["b"], "explained": [0.31, 0.17]},
+        "tsne": {"train": clouds["c"], "synthetic": clouds["d"]},
+    }
+
+
+def made_run(names: list[str]) -> dict[str, Any]:
+    return {
+        "title": "trial.csv",
+        "rows": {"train": 550, "holdout": 136, "synthetic": 550},
+        "columns": len(names),
+        "left_out": [{"column": "surname", "reason": "a direct identifier, by name"}],
+        "notices": ["17 empty cells of “estrec” are kept as missing."],
+        "synthesizer": "autoregressive",
+        "asked": "auto",
+        "reasons": ["It had the lowest held-out loss."],
+        "auto": [{"synthesizer": "forest", "score": 0.61}],
+        "hyperparameters": {"width": 256, "learning_rate": 0.002},
+        "training": {
+            "steps": 400,
+            "stopped_because": "no better on held-out rows",
+            "curve": [[0, None, 3.1], [200, 2.0, 2.2], [400, 1.8, None]],
+            "warnings": [],
+        },
+        "seed": 0,
+        "versions": {"manikin": "0.1.0", "torch": "2.13.0"},
+        "cpu_seconds": {"fit": 12.25, "sample": 0.5, "evaluate": 21.0},
+        "energy_watt_hours": 0.4,
+        "energy_assumption": "20 W for each busy core.",
+        "files": ["results.json", "synthetic.csv"],
+    }
+
+
+def made_results(n_columns: int = 6) -> Results:
+    names = column_names(n_columns)
+    return Results(made_metrics(names), made_views(names), made_run(names))

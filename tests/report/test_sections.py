@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from manikin.evaluation.base import Results
+from manikin.report.blocks import Dial, Heading, walk
+from manikin.report.sections import SECTIONS, chapters
+
+from .made import column_names, made_metrics
+
+
+def test_every_registered_section_can_be_imported_and_called() -> None:
+    for name in SECTIONS:
+        assert isinstance(SECTIONS.load(name)(Results(())), tuple)
+        assert SECTIONS[name].title
+
+
+def test_all_chapters_are_there_in_order(results: Results) -> None:
+    assert [chapter.anchor for chapter in chapters(results)] == list(SECTIONS)
+
+
+def test_every_metric_is_shown_once(results: Results) -> None:
+    shown = [block.name for chapter in chapters(results) for block in walk(chapter.blocks) if isinstance(block, Dial)]
+    assert sorted(shown) == sorted(metric.name for metric in results.metrics)
+
+
+def test_a_release_of_which_nothing_could_be_measured_still_has_a_report() -> None:
+    bare = tuple(
+        replace(m, value=None, interval=None, reference=None, details={}, note="Not computed: one row.")
+        for m in made_metrics(column_names(2))
+    )
+    dials = [block for chapter in chapters(Results(bare)) for block in walk(chapter.blocks) if isinstance(block, Dial)]
+    assert len(dials) == len(bare)
+    assert {dial.note for dial in dials} == {"Not computed: one row."}
+
+
+def test_headings_go_down_one_step_at_a_time(results: Results) -> None:
+    for chapter in chapters(results):
+        levels = [2, *(block.level for block in walk(chapter.blocks) if isinstance(block, Heading))]
+        assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
