@@ -13,6 +13,7 @@ from manikin.evaluation.intervals import mean_interval
 from manikin.evaluation.neighbours import nearest
 from manikin.evaluation.prepared import Prepared, Sample
 
+Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 MAX_QUERIES = 5_000
 MAX_POINTS = 20_000
@@ -33,7 +34,9 @@ def copies(data: Prepared, *, seed: int) -> MetricResult:
     known = np.unique(data.real.hashes)
     is_copy, is_twin = (np.isin(side.hashes, known) for side in (data.fake, data.held))
     rate, reference = float(is_copy.mean()), float(is_twin.mean())
-    interval, reference_interval = _interval(is_copy, data.fake), _interval(is_twin, data.held)
+    interval, reference_interval = (
+        mean_interval(flags, *_patients(side)) for flags, side in ((is_copy, data.fake), (is_twin, data.held))
+    )
     low = rate - reference - float(np.hypot(rate - interval[0], reference_interval[1] - reference))
     high = rate - reference + float(np.hypot(interval[1] - rate, reference - reference_interval[0]))
     counts = np.unique(data.real.hashes, return_counts=True)[1]
@@ -67,23 +70,23 @@ def authenticity(data: Prepared, *, seed: int) -> MetricResult:
     fake, held = data.fake.draw(n, seed, "authenticity", "synthetic"), data.held.draw(n, seed, "authenticity", "holdout")
     points = embedding(data).points(real)
     with one_thread():
-        is_authentic, is_reference = (_farther(embedding(data).points(side), points) for side in (fake, held))
+        made, reference = (_farther(embedding(data).points(side), points) for side in (fake, held))
     return AUTHENTICITY.result(
-        float(is_authentic.mean()),
-        interval=_interval(is_authentic, fake),
+        float(made[0].mean()),
+        interval=mean_interval(made[0], made[1], *_patients(fake)),
         n=n,
-        reference=float(is_reference.mean()),
-        reference_interval=_interval(is_reference, held),
+        reference=float(reference[0].mean()),
+        reference_interval=mean_interval(reference[0], reference[1], *_patients(held)),
         details={"n_train": len(real)},
     )
 
 
-def _farther(queries: Points, real: Points) -> Flags:
-    """Which queries are farther from their nearest real row than that row is from its nearest other real row."""
+def _farther(queries: Points, real: Points) -> tuple[Flags, Rows]:
+    """Which queries are farther from their nearest real row than it is from its nearest other real row; and which row that is."""
     distances, positions = nearest(queries, real, 1)
     hit, back = np.unique(positions[:, 0], return_inverse=True)
     own = nearest(real[hit], real, 1, itself=hit)[0][:, 0]
-    return np.asarray(distances[:, 0] > own[back])
+    return np.asarray(distances[:, 0] > own[back]), positions[:, 0]
 
 
 @measured(DCR)
@@ -98,11 +101,14 @@ def dcr_share(data: Prepared, *, seed: int) -> MetricResult:
     fake = data.fake.draw(MAX_QUERIES, seed, "dcr", "synthetic")
     queries = embedding(data).points(fake)
     with one_thread():
-        to_real, to_held = (nearest(queries, embedding(data).points(side), 1)[0][:, 0] for side in (real, held))
+        to_real, real_row = (part[:, 0] for part in nearest(queries, embedding(data).points(real), 1))
+        to_held, held_row = (part[:, 0] for part in nearest(queries, embedding(data).points(held), 1))
     closer = (to_real < to_held) + 0.5 * (to_real == to_held)
+    # Whoever is nearest draws all the rows around to one side: these rows are one draw.
+    winner = np.where(to_real <= to_held, real_row, n + held_row)
     return DCR.result(
         float(closer.mean()),
-        interval=mean_interval(closer, fake.records if fake.has_patients else None),
+        interval=mean_interval(closer, winner, *_patients(fake)),
         n=len(fake),
         reference=0.5,
         details={"n_train": n, "n_holdout": n},
@@ -110,5 +116,6 @@ def dcr_share(data: Prepared, *, seed: int) -> MetricResult:
     )
 
 
-def _interval(values: Flags, sample: Sample) -> tuple[float, float]:
-    return mean_interval(values, sample.records if sample.has_patients else None)
+def _patients(sample: Sample) -> list[Rows]:
+    """The patients as clusters, where some have several rows."""
+    return [sample.records] if sample.has_patients else []

@@ -6,7 +6,7 @@ import numpy as np
 
 from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured, rounded
-from manikin.evaluation.intervals import jackknife
+from manikin.evaluation.intervals import replicate_interval
 from manikin.evaluation.pairs import (
     Binned,
     Floats,
@@ -61,10 +61,10 @@ def pair_trends(data: Prepared, *, seed: int) -> MetricResult:
     score, reference = 1 - distances.mean(axis=0), 1 - references.mean(axis=0)
     return PAIR_TRENDS.result(
         float(score[0]),
-        interval=jackknife(score, low=0.0, high=1.0),
+        interval=replicate_interval(score, low=0.0, high=1.0),
         n=len(fake),
         reference=float(reference[0]),
-        reference_interval=jackknife(reference, low=0.0, high=1.0),
+        reference_interval=replicate_interval(reference, low=0.0, high=1.0),
         details={
             "n_pairs": len(pairs),
             "association_difference": difference["synthetic"],
@@ -94,14 +94,16 @@ def dependence(data: Prepared, *, seed: int) -> MetricResult:
     }
     means = {side: table.mean(axis=0) for side, table in distances.items()}
     room = means["independent"] - means["holdout"]
-    if room.min() <= 0.005:
+    if room[0] <= 0.005:
         raise UndefinedMetricError(
             "fresh real rows are no nearer to train than independent columns are; nothing depends on anything"
         )
-    score = (means["independent"] - means["synthetic"]) / room
+    score = float((means["independent"][0] - means["synthetic"][0]) / room[0])
+    # A ratio on a quarter of the rows can divide by nearly nothing: its error is taken to first order instead.
+    error = (means["independent"] - means["synthetic"] - score * room) / room[0]
     return DEPENDENCE.result(
-        float(score[0]),
-        interval=jackknife(score),
+        score,
+        interval=replicate_interval(error + score - error[0]),
         n=len(fake),
         reference=1.0,
         details={

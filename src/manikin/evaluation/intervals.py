@@ -1,50 +1,68 @@
-"""Where the 95 % intervals come from: leave-group-out jackknife, DeLong, Clopper-Pearson, bootstrap. Knows no table."""
+"""Where the 95 % intervals come from: quarter replicates, DeLong, Clopper-Pearson, bootstrap. Knows no table."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from manikin.data.seeds import generator
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 N_GROUPS = 20
+N_KEPT = 5
+N_REPLICATES = 60
 
 
-def with_leave_outs(counts: Array) -> Floats:
-    """Totals and leave-one-group-out totals of grouped counts.
+def subsets() -> npt.NDArray[np.bool_]:
+    """Which groups each replicate keeps, bool (N_REPLICATES, N_GROUPS): a fixed design, 5 of 20 groups each."""
+    rng = generator(0, "replicates")
+    chosen = np.zeros((N_REPLICATES, N_GROUPS), dtype=bool)
+    for row in chosen:
+        row[rng.permutation(N_GROUPS)[:N_KEPT]] = True
+    return chosen
+
+
+def with_replicates(counts: Array) -> Floats:
+    """Totals of grouped counts, and totals over the groups that each replicate keeps.
 
     Parameters
     ----------
-    counts : (n_groups, …), what each group holds.
+    counts : (N_GROUPS, n_cells), what each group holds.
 
     Returns
     -------
-    (n_groups + 1, …) : the total first, then the total without group 0, 1, …
+    (N_REPLICATES + 1, n_cells) : the total of all groups first.
     """
-    total = counts.sum(axis=0, keepdims=True)
-    return np.concatenate([total, total - counts]).astype(float)
+    return np.asarray(_design() @ counts.astype(float))
 
 
-def jackknife(values: Array, *, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
-    """95 % interval from a figure and its leave-one-group-out versions.
+def replicate_interval(values: Array, *, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
+    """95 % interval from a figure on all groups and on a quarter of them, again and again.
 
-    With G groups the variance is (G - 1)/G Σ (θ₋g - mean θ₋)², the interval θ ± t(G - 1) s (the grouped jackknife; Efron 1982,
-    doi:10.1137/1.9781611970319). Leaving a group of patients out on every side at once carries the noise of all sides.
+    The delete-d jackknife (Shao & Wu 1989, doi:10.1214/aos/1176347263) with d = 15 of 20 groups: the variance is 5/15 of the variance of
+    the replicates. Keeping a quarter rather than all but one group matters: distances like TV and KS have a kink at zero, where the
+    ordinary jackknife is too wide by two thirds. Groups hold whole patients, of train and of the other side at once, so that the
+    interval carries the noise of both.
 
     Parameters
     ----------
-    values : (n_groups + 1,), the figure itself first.
+    values : (N_REPLICATES + 1,), the figure itself first.
     low, high : the range of the figure, which the interval is cut to.
     """
     from scipy.special import stdtrit
 
-    left_out = np.asarray(values[1:], dtype=float)
-    n_groups = len(left_out)
-    variance = (n_groups - 1) / n_groups * float(((left_out - left_out.mean()) ** 2).sum())
-    half = float(stdtrit(n_groups - 1, 0.975)) * variance**0.5
+    variance = N_KEPT / (N_GROUPS - N_KEPT) * float(np.var(np.asarray(values[1:], dtype=float), ddof=1))
+    half = float(stdtrit(N_GROUPS - 1, 0.975)) * variance**0.5
     return max(low, float(values[0]) - half), min(high, float(values[0]) + half)
+
+
+@cache
+def _design() -> Floats:
+    return np.concatenate([np.ones((1, N_GROUPS)), subsets()]).astype(float)
 
 
 def clopper_pearson(hits: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
@@ -58,20 +76,25 @@ def clopper_pearson(hits: int, n: int, *, alpha: float = 0.05) -> tuple[float, f
     return low, high
 
 
-def mean_interval(values: Array, clusters: Array | None = None) -> tuple[float, float]:
-    """95 % normal interval of a mean of values in [0, 1]; rows of one cluster (patient) count as one draw.
+def mean_interval(values: Array, *clusters: Array) -> tuple[float, float]:
+    """95 % normal interval of a mean of values in [0, 1]; Clopper-Pearson for unclustered rates, and where hits or misses are under five.
 
-    Falls back to Clopper-Pearson when the values are 0 or 1, unclustered, and so few on one side that the normal law does not hold.
+    Parameters
+    ----------
+    clusters : any number of groupings of the values (patients, the real row that several values hang on). With one the variance is the
+        sum of squares of each cluster's sum; with two it is that of both, less that of the single values (Cameron, Gelbach & Miller
+        2011, doi:10.1198/jbes.2010.07136).
     """
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
-    hits = values.sum()
     is_binary = bool(np.isin(values, (0.0, 1.0)).all())
-    n_clusters = n if clusters is None else int(clusters.max()) + 1
-    if is_binary and (n_clusters == n or min(hits, n - hits) < 5):
-        return clopper_pearson(int(hits), n)
-    residual = _by_cluster(values - mean, clusters)
-    half = 1.96 * float(np.sqrt((residual**2).sum())) / n
+    if is_binary and (not clusters or min(values.sum(), n - values.sum()) < 5):
+        return clopper_pearson(int(values.sum()), n)
+    residual = values - mean
+    alone = float((residual**2).sum())
+    shared = [float((_by_cluster(residual, cluster) ** 2).sum()) for cluster in clusters]
+    variance = max([alone, *shared, sum(shared) - (len(shared) - 1) * alone])
+    half = 1.96 * variance**0.5 / n
     return max(0.0, mean - half), min(1.0, mean + half)
 
 

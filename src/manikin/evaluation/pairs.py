@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.seeds import generator
-from manikin.evaluation.intervals import N_GROUPS, with_leave_outs
+from manikin.evaluation.intervals import N_GROUPS, with_replicates
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
 Codes = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Binned:
     ----------
     codes : per column, int64 (n_rows,) in 0 … sizes[column] - 1; every missing code has a number of its own.
     sizes : per column, how many codes there are.
-    groups : jackknife group of each row, int64 (n_rows,).
+    groups : group of each row, int64 (n_rows,).
     """
 
     codes: Mapping[str, Codes]
@@ -99,12 +99,12 @@ def width_note(data: Prepared) -> str:
 
 
 def pair_distance(real: Binned, other: Binned, pair: Pair) -> Floats:
-    """Total variation distance ½ Σ |p - q| of two pair tables, float (N_GROUPS + 1,): on all rows, then without each group."""
+    """Total variation distance ½ Σ |p - q| of two pair tables, float (N_REPLICATES + 1,): on all rows, then on each replicate."""
     shares = []
     joint, n_cells = _joint((real, other), pair)
     for side, cells in zip((real, other), joint, strict=True):
         counts = np.bincount(side.groups * n_cells + cells, minlength=N_GROUPS * n_cells).reshape(N_GROUPS, n_cells)
-        totals = with_leave_outs(counts)
+        totals = with_replicates(counts)
         shares.append(totals / np.maximum(totals.sum(axis=1, keepdims=True), 1))
     return np.asarray(np.abs(shares[0] - shares[1]).sum(axis=1) / 2)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured, rounded
-from manikin.evaluation.intervals import N_GROUPS, jackknife, with_leave_outs
+from manikin.evaluation.intervals import N_GROUPS, replicate_interval, with_replicates
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
 Floats = npt.NDArray[np.float64]
@@ -21,7 +21,7 @@ MISSINGNESS = Definition("missingness", "Missing cells", Section.FIDELITY, Direc
 
 @dataclass(frozen=True)
 class Grouped:
-    """Rows of one side with their jackknife groups, int64 (n_rows,)."""
+    """Rows of one side with their groups, int64 (n_rows,)."""
 
     sample: Sample
     groups: npt.NDArray[np.int64]
@@ -68,16 +68,16 @@ def column_shapes(data: Prepared, *, seed: int) -> MetricResult:
     rows.sort(key=lambda row: (row["score"], row["column"]))
     return SHAPES.result(
         float(mean[0]),
-        interval=jackknife(mean, low=0.0, high=1.0),
+        interval=replicate_interval(mean, low=0.0, high=1.0),
         n=len(fake.sample),
         reference=float(reference_mean[0]),
-        reference_interval=jackknife(reference_mean, low=0.0, high=1.0),
+        reference_interval=replicate_interval(reference_mean, low=0.0, high=1.0),
         details={"worst": rows[0]["score"], "worst_column": rows[0]["column"], "columns": rows},
     )
 
 
 def _likeness(real: Grouped, other: Grouped, feature: Feature) -> Floats | None:
-    """1 - KS or 1 - TV, float (N_GROUPS + 1,): on all rows, then without each group. None where a side holds no value."""
+    """1 - KS or 1 - TV, float (N_REPLICATES + 1,): on all rows, then on each replicate. None where a side holds no value."""
     counts = [_level_counts(side, feature) for side in (real, other)]
     if feature.is_number:
         levels = np.unique(np.concatenate([values for values, _ in counts]))
@@ -101,9 +101,9 @@ def _level_counts(side: Grouped, feature: Feature) -> tuple[npt.NDArray[Any], np
 
 
 def _shares(codes: npt.NDArray[Any], groups: npt.NDArray[np.int64], n_levels: int) -> Floats:
-    """Share of each level, (N_GROUPS + 1, n_levels): on all rows, then without each group."""
+    """Share of each level, (N_REPLICATES + 1, n_levels): on all rows, then on each replicate."""
     counts = np.bincount(groups * n_levels + codes, minlength=N_GROUPS * n_levels).reshape(N_GROUPS, n_levels)
-    totals = with_leave_outs(counts)
+    totals = with_replicates(counts)
     sums = totals.sum(axis=1, keepdims=True)
     return np.asarray(totals / np.maximum(sums, 1))
 
@@ -134,10 +134,10 @@ def missingness(data: Prepared, *, seed: int) -> MetricResult:
     rows.sort(key=lambda row: (-row["gap"], row["column"]))
     return MISSINGNESS.result(
         float(scores["synthetic"][0]),
-        interval=jackknife(scores["synthetic"], low=0.0, high=1.0),
+        interval=replicate_interval(scores["synthetic"], low=0.0, high=1.0),
         n=len(fake.sample),
         reference=float(scores["holdout"][0]),
-        reference_interval=jackknife(scores["holdout"], low=0.0, high=1.0),
+        reference_interval=replicate_interval(scores["holdout"], low=0.0, high=1.0),
         details={
             "mean_rate_gap": float(np.mean([row["gap"] for row in rows])),
             "worst_rate_gap": rows[0]["gap"],

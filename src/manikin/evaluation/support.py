@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,19 @@ import numpy.typing as npt
 from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.boosters import one_thread
 from manikin.evaluation.definition import Definition, measured
-from manikin.evaluation.features import embedding
-from manikin.evaluation.intervals import N_GROUPS, jackknife
+from manikin.evaluation.features import Points, embedding
+from manikin.evaluation.intervals import N_GROUPS, replicate_interval, subsets
 from manikin.evaluation.neighbours import counts_within, nearest
 from manikin.evaluation.prepared import Prepared
 
 Floats = npt.NDArray[np.float64]
+Distances = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 MAX_POINTS = 5_000
 MIN_ROWS = 12
 K = 5  # neighbours that make a real point's ball, as Naeem et al. use
-SPARE = 8  # further neighbours kept, so that leaving a group out still leaves K
+N_WITHIN = 48  # neighbours kept, so that a quarter of the rows still holds K of them
+N_ACROSS = 24
 LEVELS = np.linspace(0, 1, 31)[1:-1]
 PRECISION = Definition("alpha_precision", "Alpha-precision", Section.FIDELITY, Direction.REFERENCE)
 RECALL = Definition("beta_recall", "Beta-recall", Section.DIVERSITY, Direction.REFERENCE)
@@ -29,46 +34,62 @@ COVERAGE = Definition("coverage", "Coverage", Section.DIVERSITY, Direction.REFER
 
 @dataclass(frozen=True)
 class Geometry:
-    """Distances between n train rows and n other rows, with the jackknife group of every row.
+    """Distances between n train rows and n other rows, with the group of every row.
 
     Attributes
     ----------
-    real_centre, other_centre : distance of each row to the mean of its own side's rows (of the train rows, for `real_to`), (n,).
-    other_to_real_centre : distance of each other row to the mean of the train rows, (n,).
-    within : distances from a train row to other train rows, nearest first, (n, K + SPARE); `within_groups` their groups.
-    across : distances from a train row to the other side, nearest first, (n, SPARE); `across_at` their positions.
+    real_centre : distance of each train row to the mean of the train rows, (n,).
+    other_centre, other_to_real_centre : distance of each other row to the mean of its own side and of the train rows, (n,).
+    within, within_at : distance and position of the train rows nearest to each train row, nearest first, (n, N_WITHIN).
+    across, across_at : distance and position of the other side's rows nearest to each train row, (n, N_ACROSS).
+    density : mean number of K-neighbour balls of train rows that an other row lies in, over K.
     """
 
-    real_groups: npt.NDArray[np.int64]
-    other_groups: npt.NDArray[np.int64]
+    real_groups: Rows
+    other_groups: Rows
     real_centre: Floats
     other_centre: Floats
     other_to_real_centre: Floats
-    within: npt.NDArray[np.float32]
-    within_groups: npt.NDArray[np.int64]
-    across: npt.NDArray[np.float32]
-    across_at: npt.NDArray[np.int64]
+    within: Distances
+    within_at: Rows
+    across: Distances
+    across_at: Rows
     density: float
 
     def __len__(self) -> int:
         return len(self.real_groups)
 
-    def radii(self, group: int) -> npt.NDArray[np.float32]:
-        """Distance of each train row to its K-th nearest one outside the group (group -1: all count), (n,)."""
-        return _kth_outside(self.within, self.within_groups, group, K)[0]
 
-    def closest(self, group: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Distance and position of each train row's nearest row of the other side outside the group, (n,) each."""
-        distance, column = _kth_outside(self.across, self.other_groups[self.across_at], group, 1)
-        return distance, self.across_at[np.arange(len(self)), column]
+@dataclass(frozen=True)
+class Part:
+    """All rows of a geometry, or those of some groups: neighbours are looked for among these alone."""
+
+    of: Geometry
+    is_real: npt.NDArray[np.bool_]
+    is_other: npt.NDArray[np.bool_]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The train rows of the part."""
+        return np.flatnonzero(self.is_real)
+
+    @property
+    def radii(self) -> Distances:
+        """Distance of each train row to its K-th nearest one, (n_rows,)."""
+        return _kth(self.of.within[self.rows], self.is_real[self.of.within_at[self.rows]], K)[0]
+
+    @property
+    def closest(self) -> tuple[Distances, Rows]:
+        """Distance and position of each train row's nearest row of the other side, (n_rows,) each."""
+        near = self.of.across_at[self.rows]
+        distance, column = _kth(self.of.across[self.rows], self.is_other[near], 1)
+        return distance, near[np.arange(len(near)), column]
 
 
-def _kth_outside(
-    distances: npt.NDArray[np.float32], groups: npt.NDArray[np.int64], group: int, k: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The k-th neighbour that is not in the group; the last one known where there are fewer."""
-    enough = np.cumsum(groups != group, axis=1) >= k
-    column = np.where(enough[:, -1], enough.argmax(axis=1), distances.shape[1] - 1)
+def _kth(distances: Distances, counts: npt.NDArray[np.bool_], k: int) -> tuple[Distances, Rows]:
+    """The k-th neighbour that counts, and its column; the last one known where there are fewer."""
+    so_far = np.cumsum(counts, axis=1, dtype=np.int16)
+    column = np.where(so_far[:, -1] >= k, (so_far >= k).argmax(axis=1), distances.shape[1] - 1)
     return distances[np.arange(len(distances)), column], column
 
 
@@ -77,28 +98,32 @@ def geometries(data: Prepared, *, seed: int) -> dict[str, Geometry]:
     key = ("geometries", seed)
     if key not in data.memory:
         n = min(data.equal_n(MAX_POINTS), len(data.real))
+        real = data.real.draw(n, seed, "support", "train")
+        X = embedding(data).points(real)
+        groups = real.groups(N_GROUPS, seed, "support", "train", "groups")
+        made = {}
         with one_thread():
-            data.memory[key] = {side: _geometry(data, side, n, seed) for side in ("synthetic", "holdout")}
-    made: dict[str, Geometry] = data.memory[key]
-    return made
+            within = nearest(X, X, N_WITHIN, itself=np.arange(n))
+            for side, sample in (("synthetic", data.fake), ("holdout", data.held)):
+                other = sample.draw(n, seed, "support", side)
+                own = other.groups(N_GROUPS, seed, "support", side, "groups")
+                made[side] = _geometry(X, embedding(data).points(other), within, groups, own)
+        data.memory[key] = made
+    found: dict[str, Geometry] = data.memory[key]
+    return found
 
 
-def _geometry(data: Prepared, side: str, n: int, seed: int) -> Geometry:
-    real = data.real.draw(n, seed, "support", "train")
-    other = (data.fake if side == "synthetic" else data.held).draw(n, seed, "support", side)
-    X, Y = embedding(data).points(real), embedding(data).points(other)
-    real_groups = real.groups(N_GROUPS, seed, "support", "train", "groups")
-    within, within_at = nearest(X, X, K + SPARE, itself=np.arange(n))
-    across, across_at = nearest(X, Y, SPARE)
-    inside = counts_within(Y, X, within[:, min(K, within.shape[1]) - 1])
+def _geometry(X: Points, Y: Points, within: tuple[Distances, Rows], real_groups: Rows, other_groups: Rows) -> Geometry:
+    across, across_at = nearest(X, Y, N_ACROSS)
+    inside = counts_within(Y, X, within[0][:, min(K, within[0].shape[1]) - 1])
     return Geometry(
         real_groups=real_groups,
-        other_groups=other.groups(N_GROUPS, seed, "support", side, "groups"),
+        other_groups=other_groups,
         real_centre=_to_centre(X, X),
         other_centre=_to_centre(Y, Y),
         other_to_real_centre=_to_centre(Y, X),
-        within=within,
-        within_groups=real_groups[within_at],
+        within=within[0],
+        within_at=within[1],
         across=across,
         across_at=across_at,
         density=float(inside.mean() / K),
@@ -109,20 +134,28 @@ def _to_centre(points: npt.NDArray[np.float32], around: npt.NDArray[np.float32])
     return np.asarray(np.sqrt(((points - around.mean(axis=0)) ** 2).sum(axis=1)), dtype=float)
 
 
-def _over_groups(geometry: Geometry, figure: Any) -> Floats:
-    """A figure on all rows, then without each group, (N_GROUPS + 1,)."""
-    return np.array([figure(geometry, group) for group in range(-1, N_GROUPS)])
+Figure = Callable[[Part], float]
 
 
-def _score(definition: Definition, data: Prepared, seed: int, figure: Any, **details: Any) -> MetricResult:
+def _replicates(geometry: Geometry, figure: Figure) -> Floats:
+    """A figure on all rows, then on the rows of each replicate, (N_REPLICATES + 1,)."""
+    everything = Part(geometry, np.ones(len(geometry), dtype=bool), np.ones(len(geometry), dtype=bool))
+    values = [figure(everything)]
+    for kept in subsets():
+        part = Part(geometry, kept[geometry.real_groups], kept[geometry.other_groups])
+        values.append(figure(part) if part.is_real.any() and part.is_other.any() else values[0])
+    return np.array(values)
+
+
+def _score(definition: Definition, data: Prepared, seed: int, figure: Figure, **details: Any) -> MetricResult:
     made = geometries(data, seed=seed)
-    value, reference = _over_groups(made["synthetic"], figure), _over_groups(made["holdout"], figure)
+    value, reference = _replicates(made["synthetic"], figure), _replicates(made["holdout"], figure)
     return definition.result(
         float(value[0]),
-        interval=jackknife(value, low=0.0, high=1.0),
+        interval=replicate_interval(value, low=0.0, high=1.0),
         n=len(made["synthetic"]),
         reference=float(reference[0]),
-        reference_interval=jackknife(reference, low=0.0, high=1.0),
+        reference_interval=replicate_interval(reference, low=0.0, high=1.0),
         details=details,
     )
 
@@ -137,9 +170,9 @@ def alpha_precision(data: Prepared, *, seed: int) -> MetricResult:
     return _score(PRECISION, data, seed, _alpha_precision)
 
 
-def _alpha_precision(geometry: Geometry, group: int) -> float:
-    radii = np.quantile(geometry.real_centre[geometry.real_groups != group], LEVELS)
-    distances = np.sort(geometry.other_to_real_centre[geometry.other_groups != group])
+def _alpha_precision(part: Part) -> float:
+    radii = np.quantile(part.of.real_centre[part.is_real], LEVELS)
+    distances = np.sort(part.of.other_to_real_centre[part.is_other])
     share = np.searchsorted(distances, radii, side="right") / len(distances)
     return float(1 - np.abs(share - LEVELS).sum() / LEVELS.sum())
 
@@ -154,12 +187,10 @@ def beta_recall(data: Prepared, *, seed: int) -> MetricResult:
     return _score(RECALL, data, seed, _beta_recall)
 
 
-def _beta_recall(geometry: Geometry, group: int) -> float:
-    kept = geometry.real_groups != group
-    distance, position = geometry.closest(group)
-    is_near = (distance <= geometry.radii(group))[kept]
-    depth = geometry.other_centre[position[kept]]
-    radii = np.quantile(geometry.other_centre[geometry.other_groups != group], LEVELS)
+def _beta_recall(part: Part) -> float:
+    distance, position = part.closest
+    is_near, depth = distance <= part.radii, part.of.other_centre[position]
+    radii = np.quantile(part.of.other_centre[part.is_other], LEVELS)
     share = (is_near & (depth <= radii[:, None])).mean(axis=1)
     return float(1 - np.abs(share - LEVELS).sum() / LEVELS.sum())
 
@@ -177,6 +208,5 @@ def coverage(data: Prepared, *, seed: int) -> MetricResult:
     )
 
 
-def _coverage(geometry: Geometry, group: int) -> float:
-    kept = geometry.real_groups != group
-    return float((geometry.closest(group)[0] <= geometry.radii(group))[kept].mean())
+def _coverage(part: Part) -> float:
+    return float((part.closest[0] <= part.radii).mean())

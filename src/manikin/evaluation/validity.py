@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.dataset import Dataset
-from manikin.data.rule_checks import violations
-from manikin.data.rules import Rule
+from manikin.data.rule_checks import combinations, violations
+from manikin.data.rules import CombinationRule, Rule
 from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured
 from manikin.evaluation.intervals import clopper_pearson
 from manikin.evaluation.prepared import Prepared
 
+Flags = npt.NDArray[np.bool_]
 RULES = Definition("rule_violations", "Rows that break a rule", Section.VALIDITY, Direction.LOWER)
 
 
@@ -32,7 +33,7 @@ def rule_violations(data: Prepared, *, seed: int) -> MetricResult:
     confirmed = [rule for rule in rules if rule.confirmed]
     judged = confirmed or rules
     fake, held, real = data.synthetic[data.release], data.holdout, data.train
-    broken = {rule: (_broken(rule, real), _broken(rule, held), _broken(rule, fake)) for rule in rules}
+    broken = {rule: tuple(_broken(rule, side, real) for side in (real, held, fake)) for rule in rules}
     n_fake = int(np.any([broken[rule][2] for rule in judged], axis=0).sum())
     n_held = int(np.any([broken[rule][1] for rule in judged], axis=0).sum())
     rows: list[dict[str, Any]] = [
@@ -64,5 +65,7 @@ def _holds_everywhere(rule: Rule, data: Prepared) -> bool:
     return all(name in side.table.frame.columns for side in sides for name in rule.columns)
 
 
-def _broken(rule: Rule, side: Dataset) -> npt.NDArray[np.bool_]:
-    return np.asarray(violations(rule, side.table, side.columns), dtype=bool)
+def _broken(rule: Rule, side: Dataset, train: Dataset) -> Flags:
+    """Which rows of a side break a rule; combinations that the rule does not list are those of train."""
+    allowed = combinations(rule, train.table, train.columns) if isinstance(rule, CombinationRule) else None
+    return np.asarray(violations(rule, side.table, side.columns, allowed=allowed), dtype=bool)
