@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -17,13 +16,12 @@ from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto
 from manikin.workflow.learn import AUTO, check_releasable, fit, hyperparameters_of, training_of
 from manikin.workflow.options import Options
-from manikin.workflow.output import check_free, is_resumable, whole_file, whole_folder
+from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
 from manikin.workflow.sources import check_suffix, read, read_schema, schema_hash, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
 BATCH_ROWS = 65_536
-CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,7 @@ def fit_model(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
+        clear(partial, keep=(CHECKPOINT,))
         choice = chosen(patients, wishes, stages)
         with stages.stage("fit", f"Learning with {choice.name}"):
             model = fit(
@@ -115,10 +114,7 @@ def save_into(model: Any, partial: Path) -> None:
     for path in inner.iterdir():
         path.replace(partial / path.name)
     inner.rmdir()
-    checkpoint = partial / CHECKPOINT
-    if checkpoint.is_dir():
-        shutil.rmtree(checkpoint)
-    checkpoint.unlink(missing_ok=True)
+    clear(partial, keep=("config.json", "weights.safetensors"))
 
 
 def open_model(folder: str | Path) -> Any:

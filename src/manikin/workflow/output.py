@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import InputError, ParameterError
 
+CHECKPOINT = "checkpoint"  # in a .partial folder: what a model needs to go on learning
 JOB = "job.json"  # in a .partial folder: which job it belongs to
 MARKS = ("manifest.json", "config.json", "results.json")  # one of these tells that Manikin wrote the folder
 
@@ -91,6 +92,17 @@ def is_resumable(path: Path, job: Mapping[str, Any]) -> bool:
     """Whether an interrupted run of this very job waits beside `path`."""
     partial = path.absolute().with_name(path.absolute().name + ".partial")
     return bool(_job_of(partial) == json.loads(json.dumps(job)))
+
+
+def clear(partial: Path, *, keep: Collection[str]) -> None:
+    """Removes from a folder under construction what an interruption left half done: everything but its job and the named entries."""
+    for path in partial.iterdir():
+        if path.name == JOB or path.name in keep:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

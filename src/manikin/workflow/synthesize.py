@@ -6,7 +6,6 @@ The model sees the train part only; the holdout is kept for judging. What is wri
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
 from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
 from manikin.workflow.options import Options
-from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder, write_json
+from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_folder, write_json
 from manikin.workflow.record import Made, write_record
 from manikin.workflow.replay import Replay, read_replay
 from manikin.workflow.sources import SUFFIX, read, read_schema, schema_hash, target_of, with_target
@@ -92,8 +91,7 @@ def synthesize(
     with whole_folder(folder, force=force, job=job) as partial:
         made = _make(partial, patients, wishes, again, stages)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
-        for leftover in (STATE, "checkpoint"):
-            _remove(partial / leftover)
+        clear(partial, keep=("model", _files(wishes)["synthetic"]))
         write_record(partial, made, stages)
     files = {key: folder / name for key, name in _files(wishes).items()}
     return Outcome(folder, files, made.choice, made.rows, made.results, tuple(stages.notices))
@@ -129,6 +127,7 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
     _tell(patients, train, holdout, stages)
     auto.check_enough(train, stages)
     state = read_json(partial / STATE) or {}
+    clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if state.get("fitted") else [])))
     choice = _choose(train, options, again, state, stages)
     limits = again.limits if again else _limits(options, state, stages)
     if not state:
@@ -209,7 +208,7 @@ def _learn(
             seed=options.seed,
             limits=limits,
             watcher=stages.watcher,
-            checkpoint=partial / "checkpoint",
+            checkpoint=partial / CHECKPOINT,
             hyperparameters=choice.hyperparameters,
         )
         choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training_of(model)})
@@ -228,10 +227,3 @@ def _sample(model: Any, rows: int, seed: int, stages: Stages) -> Dataset:
         parts.append(part)
         stages.watcher.advance(min(len(parts) / n_pieces, 1.0))
     return concat(parts)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
