@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
+from manikin.clinical.plausibility import plausible_range
 from manikin.data.dataset import Table
 from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
 from manikin.io.frames import profiles_of_frame
@@ -88,7 +90,30 @@ def _with_notes(profile: Profile, column: Column) -> Column:
         notes += (
             f"{profile.n_distinct:,} levels: most are too rare to be released; they fall back to a parent or to a merged group.",
         )
+    notes += _implausible(profile, column)
     return replace(column, notes=notes)
+
+
+def _implausible(profile: Profile, column: Column) -> tuple[str, ...]:
+    """How many cells lie where no living person's value does, for vitals whose name is plain; sentinels that were suggested apart."""
+    if not column.kind.is_number:
+        return ()
+    suggested = {code.value for code in column.suggested_missing}
+    is_value = ~np.isnan(profile.numbers) & np.array([text not in suggested for text in profile.texts], dtype=bool)
+    numbers, counts = profile.numbers[is_value], profile.counts[is_value]
+    order = np.argsort(numbers)
+    if not len(order):
+        return ()
+    median = float(numbers[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 2)])
+    known = plausible_range(profile.name, median=median)
+    n_outside = int(counts[(numbers < known.minimum) | (numbers > known.maximum)].sum()) if known else 0
+    if known is None or n_outside == 0:
+        return ()
+    source = f"{known.citation.authors} {known.citation.year}" if known.citation.year else known.citation.authors
+    return (
+        f"Cells outside {known.minimum:g} to {known.maximum:g} {known.unit}, which a {known.quantity} cannot be ({source}): {n_outside:,}. "
+        "They are kept as they are.",
+    )
 
 
 def _table_notes(profiles: list[Profile], columns: list[Column]) -> tuple[str, ...]:
