@@ -32,12 +32,14 @@ class TokenColumn:
     positions : float32 (n_tokens,), rank in [-1, 1] of ordered tokens, NaN for others.
     values : float32 (n_tokens,), standardised number of ordered tokens, NaN for others.
     log_marginals : float32 (n_tokens,), log of the smoothed training frequencies: where the output layer starts from.
+    width : hidden units of the column as a target.
     """
 
     n_tokens: int
     positions: npt.NDArray[np.float32]
     values: npt.NDArray[np.float32]
     log_marginals: npt.NDArray[np.float32]
+    width: int
 
     @property
     def is_ordered(self) -> bool:
@@ -47,23 +49,30 @@ class TokenColumn:
 
 @dataclass(frozen=True)
 class Shape:
-    """The network's size.
+    """The network's size, widths apart.
 
     Attributes
     ----------
-    widths : hidden units per target by size class of its vocabulary: up to 4, 16, 48, 150 tokens, and more.
-    embed_scale : embedding width is embed_scale * n_tokens ** 0.35, between 2 and n_tokens.
+    embed_scale : embedding width is embed_scale * n_tokens ** 0.35, between 2 and n_tokens, at most 16 for ordered and 64 for others.
     blocks : residual layers per target.
     basis_in, basis_out : cosine features of the rank of ordered tokens, towards and from the hidden units.
-    dropout : rate on hidden units while training.
+    dropout : rate on hidden units while training; targets with up to 16 tokens have `dropout_small` times this.
     """
 
-    widths: tuple[int, int, int, int, int] = (32, 64, 64, 128, 128)
     embed_scale: float = 4.0
     blocks: int = 1
     basis_in: int = 4
     basis_out: int = 6
-    dropout: float = 0.3
+    dropout: float = 0.25
+    dropout_small: float = 0.4
+
+
+def hidden_width(log_marginals: npt.NDArray[np.float32], *, scale: int = 32) -> int:
+    """Hidden units for a target by the entropy of its marginal: nearly constant columns need few, codes and numbers many."""
+    frequencies = np.exp(log_marginals.astype(np.float64))
+    entropy = float(-(frequencies * log_marginals).sum())
+    steps = (0.1, 0.4, 2.5)
+    return (scale // 2, scale, 2 * scale, 4 * scale)[sum(entropy >= step for step in steps)]
 
 
 class AnyOrderNet(nn.Module):
@@ -72,9 +81,8 @@ class AnyOrderNet(nn.Module):
     def __init__(self, columns: Sequence[TokenColumn], shape: Shape, *, generator: torch.Generator) -> None:
         super().__init__()
         self.columns, self.shape, self.n_columns = tuple(columns), shape, len(columns)
-        self.embedding_widths = [
-            min(max(2, c.n_tokens), max(2, math.ceil(shape.embed_scale * c.n_tokens**0.35))) for c in self.columns
-        ]
+        self.embedding_widths = [_embedding_width(column, shape.embed_scale) for column in self.columns]
+        self.dropout_scale = 1.0  # training lets it fall to 0 at the end
         self.starts: list[int] = [0, *np.cumsum(self.embedding_widths).tolist()]
         self._make_inputs(generator)
         self._make_targets(generator)
@@ -89,7 +97,8 @@ class AnyOrderNet(nn.Module):
             self.project.append(_normal(generator, rows, width, std=1 / math.sqrt(3)))
 
     def _make_targets(self, generator: torch.Generator) -> None:
-        self.groups, self.widths = _size_groups(self.columns, self.shape.widths)
+        self.groups = _size_groups(self.columns)
+        self.widths = [self.columns[group[0]].width for group in self.groups]
         n_hidden = sum(len(group) * width for group, width in zip(self.groups, self.widths, strict=True))
         owner_in = np.repeat(np.arange(self.n_columns), self.embedding_widths)
         owner_out = np.concatenate([np.repeat(g, w) for g, w in zip(self.groups, self.widths, strict=True)])
@@ -166,10 +175,12 @@ class AnyOrderNet(nn.Module):
             z = hidden[:, at : at + n * width].reshape(-1, n, width).transpose(0, 1)
             at += n * width
             z = F.silu(z)
+            is_small = self.columns[group[0]].n_tokens <= SIZE_CLASSES[1]
+            rate = self.shape.dropout * self.dropout_scale * (self.shape.dropout_small if is_small else 1.0)
             for b in range(g * self.shape.blocks, (g + 1) * self.shape.blocks):
-                z = F.dropout(z, self.shape.dropout, self.training)
+                z = F.dropout(z, rate, self.training)
                 z = z + torch.baddbmm(self.b2[b], F.silu(torch.baddbmm(self.b1[b], z, self.w1[b])), self.w2[b])
-            z = F.dropout(z, self.shape.dropout, self.training)
+            z = F.dropout(z, rate, self.training)
             out.append(torch.baddbmm(self.head_bias[g] + self.get_buffer(f"padding{g}"), z, self.head_weight(g)))
         return out
 
@@ -222,13 +233,14 @@ def _basis(column: TokenColumn, n_cosines: int) -> npt.NDArray[np.float32]:
     return out
 
 
-def _size_groups(columns: Sequence[TokenColumn], widths: Sequence[int]) -> tuple[list[list[int]], list[int]]:
-    """Columns of like vocabulary size, and the hidden units each target of the group has."""
-    edges = (0, *SIZE_CLASSES, 2**62)
-    groups, kept = [], []
-    for low, high, width in zip(edges[:-1], edges[1:], widths, strict=True):
-        group = [j for j, column in enumerate(columns) if low < column.n_tokens <= high]
-        if group:
-            groups.append(group)
-            kept.append(width)
-    return groups, kept
+def _embedding_width(column: TokenColumn, scale: float) -> int:
+    wanted = max(2, math.ceil(scale * column.n_tokens**0.35))
+    return min(max(2, column.n_tokens), wanted, 16 if column.is_ordered else 64)
+
+
+def _size_groups(columns: Sequence[TokenColumn]) -> list[list[int]]:
+    """Columns of like vocabulary size and equal width, which are computed together; heads are padded within a group."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for j, column in enumerate(columns):
+        groups.setdefault((sum(column.n_tokens > edge for edge in SIZE_CLASSES), column.width), []).append(j)
+    return [groups[key] for key in sorted(groups)]

@@ -106,11 +106,10 @@ class AnyOrderSampler:
 
 def _draw(probability: Tensor, uniform: Tensor) -> npt.NDArray[np.int32]:
     ends = probability.cumsum(-1)
-    drawn = torch.searchsorted(ends, uniform[:, None] * ends[:, -1:], right=True)
-    drawn = drawn.clamp_(max=probability.shape[1] - 1).squeeze(1)
-    # rounding may land on a token of probability zero at the very end: step back to the last possible one
-    last = (probability > 0).long().mul_(torch.arange(probability.shape[1], device=probability.device)).amax(-1)
-    return torch.minimum(drawn, last).cpu().numpy().astype(np.int32)
+    target = (
+        uniform[:, None] * ends[:, -1:] * (1 - 2**-20)
+    )  # below the end even when rounded, so no token of probability 0 is hit
+    return torch.searchsorted(ends, target, right=True).squeeze(1).cpu().numpy().astype(np.int32)
 
 
 def _masked(probability: Tensor, allowed: Tensor) -> Tensor:

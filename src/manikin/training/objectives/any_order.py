@@ -26,22 +26,26 @@ class Recipe:
     epochs : passes over the rows that the plan is made of.
     learning_rate : the peak, after a warm-up of 5 % of the plan; then a cosine to 1 % of it.
     weight_decay : decoupled, on weights and embeddings, not on biases.
-    causal_share : share of orders that are the table's own.
+    causal_share, causal_share_end : share of orders that are the table's own, until the last phase and at its end.
+    last_phase : share of the plan over which that share rises, and dropout falls to zero.
     hide : mean share of cells hidden from every target; the rate differs by row, many rows hide nothing.
     average_epochs : memory of the averaged weights, in epochs.
+    epochs_per_validation : passes between two looks at the held-out rows.
     patience : validations without a better one before the run stops; None goes through with the plan.
     """
 
-    batch_size: int = 512
-    n_masks: int = 2
-    epochs: int = 12
+    batch_size: int = 256
+    n_masks: int = 4
+    epochs: int = 9
     learning_rate: float = 4e-3
-    weight_decay: float = 1.0
+    weight_decay: float = 0.3
     causal_share: float = 0.4
-    hide: float = 0.1
+    causal_share_end: float = 0.8
+    last_phase: float = 0.4
+    hide: float = 0.0
     average_epochs: float = 1.0
-    n_validations: int = 25
-    patience: int | None = None
+    epochs_per_validation: int = 1
+    patience: int | None = 3
 
 
 class AnyOrderObjective:
@@ -63,12 +67,12 @@ class AnyOrderObjective:
         self.batch_size = _batch_size(len(tokens), recipe)
         self.steps_per_epoch = max(1, len(tokens) // self.batch_size)
         self.planned_steps = self.steps_per_epoch * recipe.epochs
-        self.validate_every = max(1, math.ceil(self.planned_steps / recipe.n_validations))
+        self.validate_every = self.steps_per_epoch * recipe.epochs_per_validation
         self.patience = recipe.patience
-        self._step = torch.zeros(1)
+        self._done = torch.zeros(2)  # steps, and the share of the plan that they are
         with torch.random.fork_rng():
             torch.manual_seed(1)  # the orders that validation scores, the same in every run
-            orders = draw_masks(self.n_columns, 3, 0.0)
+            orders = draw_masks(self.n_columns, 2, 0.0)
         self._orders = torch.cat([causal_mask(self.n_columns)[None], orders]).to(tokens.device)
 
     def stages(self) -> Sequence[Stage]:
@@ -84,7 +88,14 @@ class AnyOrderObjective:
             betas=(0.9, 0.98),
             fused=True,
         )
-        phase = Phase("likelihood", self.networks, optimiser, self._loss, clip_norm=5.0, schedule=_warm_cosine)
+        phase = Phase(
+            "likelihood",
+            self.networks,
+            optimiser,
+            self._loss,
+            clip_norm=5.0 * math.sqrt(len(self.networks)),
+            schedule=_warm_cosine,
+        )
         return [Stage([phase])]
 
     def batches(self, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -96,23 +107,30 @@ class AnyOrderObjective:
     def _loss(self, batch: Tensor) -> Tensor:
         """Nats per row, summed over members, (n_rows,)."""
         n_masks = self.recipe.n_masks if len(batch) % self.recipe.n_masks == 0 else 1
+        late = max(0.0, (float(self._done[1]) - 1 + self.recipe.last_phase) / self.recipe.last_phase)
+        causal_share = self.recipe.causal_share + late * (self.recipe.causal_share_end - self.recipe.causal_share)
         total: Tensor | None = None
         for network in self.networks:
             assert isinstance(network, AnyOrderNet)
-            masks = draw_masks(self.n_columns, n_masks, self.recipe.causal_share).to(batch.device)
-            rate = torch.rand(len(batch), 1) * 2 * self.recipe.hide
-            keep = (torch.rand(batch.shape) >= rate).float().to(batch.device)
-            loss = network.nll(batch, masks, keep).sum(0)
+            network.dropout_scale = 1.0 - late
+            masks = draw_masks(self.n_columns, n_masks, causal_share).to(batch.device)
+            loss = network.nll(batch, masks, self._keep(batch)).sum(0)
             total = loss if total is None else total + loss
         assert total is not None
         return total
 
+    def _keep(self, batch: Tensor) -> Tensor | None:
+        if not self.recipe.hide:
+            return None
+        rate = torch.rand(len(batch), 1) * 2 * self.recipe.hide
+        return (torch.rand(batch.shape) >= rate).float().to(batch.device)
+
     @torch.no_grad()
     def after_step(self, fraction: float) -> None:
         """Averages the weights; the memory grows from nothing so that early weights are forgotten."""
-        del fraction
-        self._step += 1
-        memory = min(self.recipe.average_epochs * self.steps_per_epoch + 1, 1 + 0.2 * float(self._step))
+        self._done += 1
+        self._done[1] = fraction
+        memory = min(self.recipe.average_epochs * self.steps_per_epoch + 1, 1 + 0.2 * float(self._done[0]))
         ours: list[Tensor] = list(self.networks.parameters())
         averaged: list[Tensor] = list(self.averages.parameters())
         torch._foreach_lerp_(averaged, ours, 1 / memory)
@@ -131,12 +149,12 @@ class AnyOrderObjective:
         return {"networks": self.networks, "averages": self.averages}
 
     def state(self) -> Tensors:
-        """How many steps the average has seen."""
-        return {"step": self._step}
+        """How many steps the average has seen, and how much of the plan is done."""
+        return {"done": self._done}
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes that back."""
-        self._step = tensors["step"].clone()
+        self._done = tensors["done"].clone()
 
 
 def _mean_nll(network: nn.Module, tokens: Tensor, order: Tensor, chunk: int = 2048) -> float:
