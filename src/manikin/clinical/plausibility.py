@@ -42,6 +42,7 @@ class PlausibleRange:
     quantity : in words.
     names : column names that mean it, letters and digits only, lower case.
     minimum, maximum : in `unit`. For APACHE II the ends are half its lowest and one and a half times its highest scoring bound.
+    citation, citation_maximum : the source of both ends, or of the lower and of the upper one.
     """
 
     quantity: str
@@ -50,6 +51,7 @@ class PlausibleRange:
     maximum: float
     unit: str
     citation: Citation
+    citation_maximum: Citation | None = None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -79,9 +81,9 @@ RANGES: tuple[PlausibleRange, ...] = (
     PlausibleRange("oxygen saturation", _names("spo2 sao2 o2sat oxygensaturation"), 0, 100, "%", DEFINITION),
 )
 CELSIUS = PlausibleRange(
-    "body temperature", _names("bodytemp bodytemperature temperature temp tempc"), 13.7, 46.5, "Cel", COLDEST
+    "body temperature", _names("bodytemp bodytemperature temperature temp tempc"), 13.7, 46.5, "Cel", COLDEST, HOTTEST
 )
-FAHRENHEIT = PlausibleRange("body temperature", CELSIUS.names, 56.7, 115.7, "[degF]", COLDEST)
+FAHRENHEIT = PlausibleRange("body temperature", CELSIUS.names, 56.7, 115.7, "[degF]", COLDEST, HOTTEST)
 HEIGHT_CM = PlausibleRange("height", _names("height heightcm bodyheight"), 54.6, 272, "cm", RECORDS)
 WEIGHT_KG = PlausibleRange("weight", _names("weight weightkg bodyweight"), 0.2, 635, "kg", RECORDS)
 

@@ -39,8 +39,8 @@ UNITS = {
     "years": "a", "yrs": "a", "months": "mo", "weeks": "wk", "days": "d", "hours": "h", "hrs": "h", "minutes": "min",
     "mins": "min", "seconds": "s", "secs": "s", "ms": "ms", "mg": "mg", "ug": "ug", "mcg": "ug", "kg": "kg", "lb": "[lb_av]",
     "lbs": "[lb_av]", "pounds": "[lb_av]", "cm": "cm", "mm": "mm", "ml": "mL", "mmhg": "mm[Hg]", "bpm": "/min",
-    "celsius": "Cel",
-    "degc": "Cel", "fahrenheit": "[degF]", "mmol": "mmol", "umol": "umol", "percent": "%", "pct": "%", "hz": "Hz", "mv": "mV", "kcal": "kcal",
+    "celsius": "Cel", "degc": "Cel", "fahrenheit": "[degF]", "mmol": "mmol", "umol": "umol", "percent": "%", "pct": "%", "hz": "Hz",
+    "mv": "mV", "kcal": "kcal",
 }  # fmt: skip
 _PER = {"l": "L", "dl": "dL", "ml": "mL", "kg": "kg", "m2": "m2", "min": "min", "h": "h", "day": "d"}
 SINGLE = frozenset({"g"})  # too short to be read as a unit unless it stands last after another word

@@ -166,7 +166,8 @@ def _is_row_number(profile: Profile, numbers: np.ndarray[tuple[int], np.dtype[np
     is_complete = profile.n_distinct == profile.n_rows >= MIN_ROWS
     if not is_complete:
         return False
-    return bool(np.all(np.diff(numbers) == 1)) or squeezed(profile.name) in ROW_NAMES
+    is_counted = bool(np.all(np.diff(numbers) == 1)) and numbers[0] in (0, 1)
+    return is_counted or squeezed(profile.name) in ROW_NAMES
 
 
 def says_identifier(name: str) -> bool:

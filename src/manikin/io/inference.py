@@ -110,10 +110,8 @@ def _implausible(profile: Profile, column: Column) -> tuple[str, ...]:
     if known is None or n_outside == 0:
         return ()
     source = f"{known.citation.authors} {known.citation.year}" if known.citation.year else known.citation.authors
-    return (
-        f"Cells outside {known.minimum:g} to {known.maximum:g} {known.unit}, which a {known.quantity} cannot be ({source}): {n_outside:,}. "
-        "They are kept as they are.",
-    )
+    what = f"Cells outside {known.minimum:g} to {known.maximum:g} {known.unit}, which a {known.quantity} cannot be ({source})"
+    return (f"{what}: {n_outside:,}. They are kept as they are.",)
 
 
 def _table_notes(profiles: list[Profile], columns: list[Column]) -> tuple[str, ...]:
