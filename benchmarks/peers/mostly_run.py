@@ -3,9 +3,8 @@
     python mostly_run.py --train train.csv --out synthetic.csv --rows N --seed S --cost cost.json [--budget-minutes M]
 
 Model `argn` writes the text _RARE_ where the peer does by default (levels it protects); `argn-rare-sampled` asks it
-to draw another level instead, which is its documented alternative
-(--also FOLDER writes that one too, from the same fit). --budget-minutes is the peer's max_training_time,
-in wall minutes.
+to draw another level instead, which is its documented alternative (--also FOLDER writes that one too, from the same
+fit). --budget-minutes is the peer's max_training_time, in wall minutes.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ import adapter  # first: it holds the thread pools
 import pandas as pd
 import torch
 from mostlyai.engine import TabularARGN
+from mostlyai.engine.domain import RareCategoryReplacementMethod
 
 torch.set_num_threads(1)
-RARE = {"argn": "constant", "argn-rare-sampled": "sample"}
+# the enum, not its text: the engine takes any text and does nothing when it does not know it
+RARE = {"argn": RareCategoryReplacementMethod.constant, "argn-rare-sampled": RareCategoryReplacementMethod.sample}
 
 
 def main() -> None:
@@ -33,9 +34,9 @@ def main() -> None:
         return drawn(model, cost, RARE[job.model])
 
     def second(model: TabularARGN, cost: adapter.Cost) -> pd.DataFrame:
-        return drawn(model, cost, "sample")
+        return drawn(model, cost, RareCategoryReplacementMethod.sample)
 
-    def drawn(model: TabularARGN, cost: adapter.Cost, rare: str) -> pd.DataFrame:
+    def drawn(model: TabularARGN, cost: adapter.Cost, rare: RareCategoryReplacementMethod) -> pd.DataFrame:
         synthetic = model.sample(job.rows, rare_category_replacement_method=rare)
         marked = int((synthetic.astype(str) == "_RARE_").to_numpy().sum())
         if marked:
