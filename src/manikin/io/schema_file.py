@@ -114,15 +114,15 @@ def _column_item(column: Column) -> Table:
 
 
 def _comments(column: Column, kept: Column) -> list[str]:
-    lines = [_one_line(note) for note in column.notes]
+    lines = list(column.notes)
     if kept is not column:
         lines.append(f"{len(column.levels or ()):,} levels, too many to list here.")
     if is_left_out(column) and not column.has_role(Role.PATIENT_KEY):
         lines.append("Left out of a release.")
     if column.suggested_missing:
-        quoted = ", ".join(f'"{_one_line(code.value)}" ({code.meaning})' for code in column.suggested_missing)
+        quoted = ", ".join(f'"{code.value}" ({code.meaning})' for code in column.suggested_missing)
         lines.append(f"Looks like no value: {quoted}. Move to `missing` if right.")
-    return lines
+    return [_one_line(line) for line in lines]
 
 
 def _one_line(text: str) -> str:
