@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from manikin.evaluation.base import Results
+from manikin.report.answers import CONVENTIONS
 from manikin.report.blocks import Bullets, Facts, Figure, Table, Text, walk
 from manikin.report.making import glossary, making
 from manikin.report.record import read_record
-from manikin.report.summary import CONVENTIONS
 
 
 def facts(results: Results) -> dict[str, str]:

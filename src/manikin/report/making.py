@@ -10,9 +10,9 @@ from typing import Any
 
 from manikin.evaluation.base import Results
 from manikin.report import figures
+from manikin.report.answers import CONVENTIONS
 from manikin.report.blocks import Block, Bullets, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.record import Record, read_record
-from manikin.report.summary import CONVENTIONS
 from manikin.report.wording import GLOSSARY, whole
 
 N_NOTICES = 8  # more are folded
