@@ -186,7 +186,10 @@ def test_patient_keys(shared: Path, path: str, key: str | None) -> None:
 
 def test_more_traps(shared: Path) -> None:
     admissions = read(shared / "mimic_iii_demo" / "ADMISSIONS.csv.gz").columns
-    assert {name: admissions[name].kind for name in ("row_id", "hadm_id")} == {"row_id": Kind.IDENTIFIER, "hadm_id": Kind.IDENTIFIER}
+    assert {name: admissions[name].kind for name in ("row_id", "hadm_id")} == {
+        "row_id": Kind.IDENTIFIER,
+        "hadm_id": Kind.IDENTIFIER,
+    }
     assert admissions["admittime"].kind is Kind.DATETIME
     assert admissions["admittime"].time_format == "%Y-%m-%d %H:%M:%S"
     assert set(suggested(admissions, "religion")) == {"NOT SPECIFIED", "UNOBTAINABLE"}

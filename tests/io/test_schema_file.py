@@ -97,7 +97,7 @@ def test_a_real_schema_is_written_with_comments_and_read_back(tmp_path: Path) ->
     path = write_schema(schema, tmp_path / "schema.toml")
     text = path.read_text()
     assert text.startswith("# What Manikin found in the table.")
-    assert '[columns.age]' in text or '[columns."age"]' in text
+    assert "[columns.age]" in text or '[columns."age"]' in text
     assert read_schema(path) == schema
     with pytest.raises(SchemaError, match="exists already"):
         write_schema(schema, path)
@@ -108,7 +108,9 @@ def test_a_correction_by_hand_takes_effect(tmp_path: Path) -> None:
     path = write_schema(Schema((TableSchema("t", (column,)),)), tmp_path / "schema.toml")
     text = path.read_text()
     assert 'Looks like no value: "?" (missing). Move to `missing` if right.' in text
-    text = text.replace("suggested_missing = [\"?\"]\n", "").replace("missing = []", 'missing = ["", {value = "?", meaning = "unknown"}]')
+    text = text.replace('suggested_missing = ["?"]\n', "").replace(
+        "missing = []", 'missing = ["", {value = "?", meaning = "unknown"}]'
+    )
     path.write_text(text.replace('source = "data"', 'source = "declared"'))
     corrected = read_schema(path).only["ward"]
     assert corrected.missing == (MissingCode(""), MissingCode("?", "unknown"))
