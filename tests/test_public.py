@@ -54,6 +54,22 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = manikin.synthesise
 
 
+@pytest.mark.parametrize("first", ["", "import manikin.report.render", "import manikin.report as pages; pages.__path__"])
+def test_report_is_a_function_and_a_package_whatever_came_first(first: str) -> None:
+    code = f"""
+{first}
+import manikin as mk, tempfile, pathlib
+with tempfile.TemporaryDirectory() as folder:
+    mk.report(mk.Results(metrics=()), folder + "/a.html")
+    assert pathlib.Path(folder, "a.html").stat().st_size
+    import manikin.report.render
+    assert manikin.report.render.render
+    mk.report(mk.Results(metrics=()), folder + "/b.html")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_importing_manikin_is_quick_and_light() -> None:
     code = """
 import sys, time

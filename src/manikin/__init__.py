@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _HOMES = {
     "manikin.data.schema": ("Column", "Kind", "Role", "Schema", "TableSchema"),
     "manikin.evaluation.base": ("Results",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
-    "manikin.workflow.face": ("complete", "evaluate", "load", "report", "save"),
+    "manikin.workflow.face": ("complete", "evaluate", "load", "save"),
     "manikin.workflow.sources": ("infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
@@ -64,8 +66,31 @@ __all__ = [
 ]
 
 
+class _Report(ModuleType):
+    """The package `manikin.report`, which is also the function `mk.report(results, path)`."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        from manikin.workflow.face import report as write_report
+
+        write_report(*arguments, **named)
+
+
+class _Manikin(ModuleType):
+    """This module. Importing a subpackage binds its name here, so that `report` would hide the function: it becomes both instead."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "report" and isinstance(value, ModuleType):
+            value.__class__ = _Report
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Manikin
+
+
 def __getattr__(name: str) -> Any:
     """Imports a public name's module on first use (PEP 562)."""
+    if name == "report":
+        return import_module("manikin.report")
     if name not in _HOME:
         raise AttributeError(f"module 'manikin' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

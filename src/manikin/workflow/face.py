@@ -10,8 +10,8 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
-from manikin.workflow.output import whole_file, whole_folder
-from manikin.workflow.sources import read, read_like, target_of
+from manikin.workflow.output import whole_file
+from manikin.workflow.sources import read, read_alike, target_of
 from manikin.workflow.stages import Watcher
 
 
@@ -39,18 +39,11 @@ def evaluate(
     ParameterError : the target is no column, or a metric's name is unknown.
     DataError : a table is empty, or they share no column.
     """
-    real = read(train)
-    held = _like(holdout, real)
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
-    made = [_like(part, real) for part in parts]
+    real, (held, *made) = read_alike(train, [holdout, *parts])
     if target is not None and target not in real.columns:
         raise ParameterError(f"The target {target!r} is no column of the train table.")
     return measure(real, held, made, target=target or target_of(real.columns), seed=seed, metrics=metrics, watcher=watcher)
-
-
-def _like(source: Any, real: Dataset) -> Dataset:
-    """A table read by the schema of the real one, in the columns that it has."""
-    return read_like(source, real.columns)
 
 
 def report(results: Results, path: str | Path, *, force: bool = False) -> None:
@@ -65,9 +58,7 @@ def save(model: Any, folder: str | Path, *, force: bool = False) -> None:
     """Saves a fitted synthesizer as config.json and weights.safetensors; nothing is pickled."""
     from manikin.synthesizers.storage import save as store
 
-    with whole_folder(Path(folder), force=force) as partial:
-        store(model, partial, force=True)
-        (partial / "job.json").unlink(missing_ok=True)
+    store(model, Path(folder), force=force)
 
 
 def load(folder: str | Path) -> Any:

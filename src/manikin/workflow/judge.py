@@ -15,7 +15,7 @@ from manikin.io import tabular
 from manikin.release.manifest import Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow.output import check_free, whole_folder
 from manikin.workflow.record import INTERNAL, cost_of
-from manikin.workflow.sources import read, read_like, read_schema, schema_hash, target_of, with_target
+from manikin.workflow.sources import read_alike, schema_hash, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 
@@ -95,8 +95,10 @@ def judge(
     stages = Stages(watcher or Silent())
     paths = [Path(train), Path(holdout), Path(synthetic)]
     with stages.stage("read", "Reading the three tables"):
-        real = with_target(read(paths[0], schema=read_schema(schema) if schema else None), target)
-        others = [_read_like(path, real.columns, stages) for path in paths[1:]]
+        real, others = read_alike(paths[0], paths[1:], schema=schema)
+        real = with_target(real, target)
+        for path, other in zip(paths[1:], others, strict=True):
+            _tell_absent(path, other, real.columns, stages)
         hashes = tuple(hash_file(path, name=f"{part}: {path.name}") for part, path in zip(_PARTS, paths, strict=True))
     aim = target or target_of(real.columns)
     with whole_folder(folder, force=force) as partial:
@@ -135,13 +137,10 @@ _PARTS = ("train", "holdout", "synthetic")
 _FILES = {"report": "report.html", "results": "results.json", "schema": "schema.toml", "manifest": "manifest.json"}
 
 
-def _read_like(path: Path, like: TableSchema, stages: Stages) -> Dataset:
-    """A table read by the train table's schema, without the columns that it lacks."""
-    data = read_like(path, like)
+def _tell_absent(path: Path, data: Dataset, like: TableSchema, stages: Stages) -> None:
     absent = [column.name for column in like if column.name not in data.columns and not is_left_out(column)]
     if absent:
         stages.warn(f"{path.name} has no column {', '.join(map(repr, absent))}; left out of the comparison.")
-    return data
 
 
 def write_table(data: Dataset, path: Path) -> None:

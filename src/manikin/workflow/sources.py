@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.schema import Role, Schema, TableSchema
+from manikin.data.schema import EMPTY, Role, Schema, TableSchema
 from manikin.data.schema_text import table_to_json
 from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
@@ -62,6 +63,35 @@ def read_like(source: Any, like: TableSchema) -> Dataset:
         raise DataError(f"{where} shares no column with the table it belongs to. Check that both come from one table.")
     schema = like.only([profile.name for profile in shared])
     return Dataset({schema.name: table_of(shared, schema, where)}, Schema((schema,)), native)
+
+
+def read_alike(first: Any, others: Sequence[Any], *, schema: Schema | str | Path | None = None) -> tuple[Dataset, list[Dataset]]:
+    """Tables of one kind, read by one schema: that of the first, or the given one.
+
+    A column of which only another table has empty cells gets the empty cell as a missing code in all of them, so that missingness
+    can be compared; everything else must fit.
+
+    Raises
+    ------
+    DataError : a source cannot be read, or a cell does not fit the schema; the message names file, column and row.
+    """
+    real = read(first, schema=schema)
+    empty = {name for other in others for name in _with_empty_cells(other)}
+    columns = tuple(
+        replace(column, missing=(*column.missing, EMPTY))
+        if column.name in empty and all(code.value != "" for code in column.missing)
+        else column
+        for column in real.columns
+    )
+    table = replace(real.columns, columns=columns)
+    real = Dataset({table.name: real.table}, Schema((table,)), real.native)
+    return real, [read_like(other, table) for other in others]
+
+
+def _with_empty_cells(source: Any) -> list[str]:
+    if isinstance(source, Dataset):
+        return []
+    return [profile.name for profile in _profiles(source)[0] if not profile.is_present.all()]
 
 
 def _profiles(source: Any) -> tuple[list[Profile], str, str]:
