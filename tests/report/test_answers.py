@@ -122,8 +122,17 @@ def test_broken_rules_beyond_chance_are_told_and_count(results: Results) -> None
     assert told == ["20.0 % of the synthetic rows break a rule; unseen real rows 0 %."]
     assert resembles(broken).level is Level.FAIR
     assert not [reason for reason in resembles(results).reasons if "rule" in reason]
+    offered = with_metric(broken, "rule_violations", details={"rules": [{"confirmed": False}]})
+    assert "found and not confirmed" in " ".join(resembles(offered).reasons)
 
 
 def test_relations_that_are_lost_are_told_even_if_columns_agree(results: Results) -> None:
     lost = with_metric(results, "dependence", value=0.1, interval=(0.05, 0.15))
     assert resembles(lost).level is Level.POOR
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1.0, "1 value appears that fewer than 11"), (2.0, "2 values appear that fewer than 11")]
+)
+def test_disclosed_values_are_counted(results: Results, count: float, told: str) -> None:
+    assert told in " ".join(is_safe(with_metric(results, "rare_values", value=count)).reasons)

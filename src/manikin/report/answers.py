@@ -49,7 +49,7 @@ def resembles(results: Results) -> Verdict:
         reasons.append(f"The weakest {'columns are' if len(weakest) > 1 else 'column is'} {' and '.join(weakest)}.")
     named = (("c2st", "telling rows apart by a classifier"), ("dependence", "how far relations are kept"))
     absent = tuple(text for name, text in named if _measured(results, name) is None)
-    answers = ("Yes, closely", "Largely, with differences", "Only in part", "Probably; the rows are too few to be sure")
+    answers = ("Yes, closely", "Largely, with differences", "Only in part", "Perhaps; too few rows to be sure")
     return Verdict("Does it resemble the real patients?", *_answer(findings, answers), tuple(reasons), absent)
 
 
@@ -73,7 +73,7 @@ def is_useful(results: Results) -> Verdict:
         "Yes, nearly as the real rows",
         "With care",
         "Less than the real rows",
-        "Probably; the rows are too few to be sure",
+        "Perhaps; too few rows to be sure",
     )
     return Verdict(question, *_answer(findings, answers), tuple(reasons), other)
 
@@ -121,11 +121,15 @@ def _relations_kept(dependence: MetricResult) -> Finding:
 
 def _rules(rules: MetricResult) -> Finding:
     beyond = rules.reference_interval[1] if rules.reference_interval else rules.reference or 0.0
-    grade = Grade(Level.GOOD if _ends(rules)[0] <= beyond else Level.FAIR)
+    is_confirmed = any(row.get("confirmed") for row in rules.details.get("rules") or ())
+    grade = Grade(Level.FAIR if is_confirmed and _ends(rules)[0] > beyond else Level.GOOD)
     if not rules.value:
         return Finding("", grade)
     share, fresh = number(rules.value, "percent"), _reference(rules, "; unseen real rows {}", "percent")
-    return Finding(f"{share} of the synthetic rows break a rule{fresh}.", grade)
+    return Finding(
+        f"{share} of the synthetic rows break a rule{'' if is_confirmed else ' that was found and not confirmed'}{fresh}.",
+        grade,
+    )
 
 
 def _prediction(tstr: MetricResult) -> Finding:
@@ -167,9 +171,10 @@ def _copied(copies: MetricResult) -> Finding:
 def _disclosed(rare: MetricResult) -> Finding:
     least = rare.details.get("threshold")
     few = f"fewer than {least} patients hold" if least else "too few patients hold"
+    verb = "value appears" if rare.value == 1 else "values appear"
     if not rare.value:
         return Finding(f"No value appears that {few}.", Grade(Level.GOOD))
-    return Finding(f"{number(rare.value, 'count')} values appear that {few}.", Grade(Level.POOR))
+    return Finding(f"{number(rare.value, 'count')} {verb} that {few}.", Grade(Level.POOR))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def dial(metric: MetricResult) -> Dial:
         reference = f"{reference} ({span(metric.reference_interval, plain.style)})"
     return Dial(
         name=metric.name,
-        title=metric.title,
+        title=metric.title if metric.title != metric.name else metric.name.replace("_", " ").capitalize(),
         value="Not measured" if metric.value is None else number(metric.value, plain.style),
         interval=NOT_GIVEN if metric.interval is None else span(metric.interval, plain.style),
         reference=reference,

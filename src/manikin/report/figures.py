@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from manikin.data.seeds import generator
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -41,6 +39,7 @@ _SETTINGS = {
     "path.simplify": False,
 }
 _LABEL_LENGTH = 22
+_N_LAYERS = 8
 
 
 @dataclass(frozen=True)
@@ -170,14 +169,25 @@ def heatmap(matrix: npt.ArrayLike, labels: Sequence[str], *, is_difference: bool
 
 
 def cloud(real: npt.ArrayLike, synthetic: npt.ArrayLike, *, names: tuple[str, str]) -> str:
-    """Rows as points in a plane, (n_real, 2) and (n_synthetic, 2), drawn in mixed order so that neither hides the other."""
-    a, b = np.asarray(real, dtype=float).reshape(-1, 2), np.asarray(synthetic, dtype=float).reshape(-1, 2)
-    points = np.vstack([a, b])
-    colours = np.array([REAL] * len(a) + [SYNTHETIC] * len(b))
-    order = generator(0, "cloud").permutation(len(points))
+    """Rows as points in a plane, (n_real, 2) and (n_synthetic, 2): real ones as dots, synthetic ones as crosses, in mixed layers."""
+    sides = [np.asarray(points, dtype=float).reshape(-1, 2) for points in (real, synthetic)]
+    size = float(np.clip(9000 / max(1, sum(map(len, sides))), 5, 22))
+    looks = (("o", REAL, 0.0), ("x", SYNTHETIC, 1.0))
     with _drawing(WIDTH, 330, left=26, bottom=26) as (axes, done):
-        size = float(np.clip(9000 / max(1, len(points)), 4, 22))
-        axes.scatter(points[order, 0], points[order, 1], c=colours[order], s=size, alpha=0.65, linewidths=0, rasterized=True)
+        for layer in range(_N_LAYERS):  # a side that is drawn last hides the other, so both are drawn in turns
+            for points, (marker, colour, width) in zip(sides, looks, strict=True):
+                part = points[layer::_N_LAYERS]
+                axes.scatter(
+                    part[:, 0],
+                    part[:, 1],
+                    s=size,
+                    marker=marker,
+                    c=colour,
+                    linewidths=width,
+                    alpha=0.65,
+                    rasterized=True,
+                    zorder=2 + layer,
+                )
         axes.set_xlabel(names[0], color=MUTED, parse_math=False)
         axes.set_ylabel(names[1], color=MUTED, parse_math=False, rotation_mode="anchor")
         axes.set_xticks([])

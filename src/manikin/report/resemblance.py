@@ -230,7 +230,7 @@ def maps(results: Results) -> tuple[Block, ...]:
         drawn.append(
             Figure(
                 figures.cloud(real, made, names=names),
-                f"{caption} {whole(len(real))} real and {whole(len(made))} synthetic rows.",
+                f"{caption} {whole(len(real))} real rows as dots, {whole(len(made))} synthetic ones as crosses.",
                 f"{title} map of {len(real)} real and {len(made)} synthetic rows as points.",
                 title,
             )
