@@ -263,3 +263,39 @@ def test_real_tables_come_out_as_they_went_in(shared: Path, tmp_path: Path) -> N
         assert write(read(source), tmp_path / "out.csv", force=True).read_text() == source.read_text().replace("\r\n", "\n"), (
             name
         )
+
+
+def test_dates_of_a_csv_are_times_in_parquet_and_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    days = pd.date_range("1999-12-20", periods=40)
+    path.write_text(
+        "seen,left\n"
+        + "".join(f"{day:%d.%m.%Y},{'' if i % 7 == 0 else f'{day:%Y-%m-%d %H:%M}'}\n" for i, day in enumerate(days))
+    )
+    data = read(path)
+    assert [column.kind for column in data.columns] == [Kind.DATE, Kind.DATE]
+    out = write(data, tmp_path / "t.parquet")
+    assert {str(field.type) for field in pq.read_schema(out)} == {"timestamp[us]"}
+    assert texts(read(out, schema=data.schema)) == texts(data)
+
+
+def test_long_numbers_that_name_rows_keep_every_digit(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("record_id,age\n" + "".join(f"{900000000000000001 + 3 * i},{20 + i % 50}\n" for i in range(60)))
+    data = read(path)
+    assert data.columns["record_id"].kind is Kind.IDENTIFIER
+    assert data.to_pandas()["record_id"][1] == "900000000000000004"
+    assert write(data, tmp_path / "out.csv").read_text() == path.read_text()
+
+
+def test_a_level_with_a_point_is_the_same_level(tmp_path: Path) -> None:
+    data = read(pd.DataFrame({"stage": [1, 2, 3, 4] * 20}))
+    again = read(pd.DataFrame({"stage": [1.0, 4.0]}), schema=data.schema)
+    assert again.table.frame["stage"].tolist() == ["1", "4"]
+    assert list(again.table.frame["stage"].cat.categories) == ["1", "2", "3", "4"]
+
+
+def test_decimal_commas_are_pointed_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("weight;age\n" + "".join(f"{60 + i},{i % 10};{20 + i}\n" for i in range(40)))
+    assert "decimal commas" in " ".join(read(path).columns["weight"].notes)

@@ -30,7 +30,9 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return _parse(text, names, path), notes
 
 
-def check_names(names: tuple[str, ...], path: Path | str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def check_names(
+    names: tuple[str, ...], path: Path | str, *, may_be_numbers: bool = False
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The column names, refused when empty or double. A nameless first column is row names, as R and pandas write them."""
     notes: tuple[str, ...] = ()
     if len(names) > 1 and names[0].strip() == "":
@@ -47,7 +49,7 @@ def check_names(names: tuple[str, ...], path: Path | str) -> tuple[tuple[str, ..
             "Rename all but one."
         )
     numbers = [name for name in names if re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*", name)]
-    if len(numbers) == len(names) > 1 and list(names) != [str(i) for i in range(len(names))]:
+    if not may_be_numbers and len(numbers) == len(names) > 1 and list(names) != [str(i) for i in range(len(names))]:
         raise DataError(
             f"{path}, row 1: every column name is a number, so the header seems to be absent. Add a row of names on top."
         )

@@ -65,7 +65,7 @@ def arrow_to_pandas(table: Any, where: str) -> pd.DataFrame:
     """An Arrow table as pandas: integers and booleans nullable, dates as times, dictionaries as plain texts."""
     import pyarrow as pa
 
-    check_names(tuple(table.column_names), where)
+    check_names(tuple(table.column_names), where, may_be_numbers=True)
     nullable = {
         pa.int8(): pd.Int8Dtype(),
         pa.int16(): pd.Int16Dtype(),
@@ -96,7 +96,7 @@ def profiles_of_frame(frame: pd.DataFrame, where: str = "The frame") -> list[Pro
     names = tuple(str(name) for name in frame.columns)
     if not names:
         raise DataError(f"{where} has no columns. Give a table of patients.")
-    check_names(names, where)
+    check_names(names, where, may_be_numbers=True)
     if len(frame) == 0:
         raise DataError(f"{where} has {len(names)} columns and no rows. Give a table with at least one row.")
     return [_profile(name, frame.iloc[:, i], where) for i, name in enumerate(names)]

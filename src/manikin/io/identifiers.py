@@ -158,7 +158,7 @@ def is_identifier(profile: Profile, column: Column) -> bool:
         return share >= 0.5 or (is_large and profile.n_distinct > 50)
     if is_whole:
         return _is_row_number(profile, numbers)
-    is_text = column.kind is Kind.CATEGORICAL
+    is_text = column.kind is Kind.CATEGORICAL and not profile.has_decimal_commas
     return is_text and profile.n_present >= MIN_ROWS and share >= MIN_UNIQUE_SHARE
 
 

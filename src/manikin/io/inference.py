@@ -13,7 +13,7 @@ import pandas as pd
 from manikin.clinical.plausibility import plausible_range
 from manikin.data.dataset import Table
 from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
-from manikin.io.frames import profiles_of_frame
+from manikin.io.frames import EXACT, profiles_of_frame
 from manikin.io.identifiers import direct_identifier, is_identifier, patient_key
 from manikin.io.kinds import describe
 from manikin.io.profiles import Profile
@@ -56,21 +56,26 @@ def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ..
 def _identified(profile: Profile, column: Column, key: str | None) -> Column:
     finding = direct_identifier(profile, column)
     if profile.name == key:
-        return _as_identifier(column, (Role.PATIENT_KEY,), "Says which rows are the same patient's; made anew in a release.")
+        return _as_identifier(
+            profile, column, (Role.PATIENT_KEY,), "Says which rows are the same patient's; made anew in a release."
+        )
     if finding is not None:
-        kept = column if column.kind.is_time else _as_identifier(column, (), "")
+        kept = column if column.kind.is_time else _as_identifier(profile, column, (), "")
         return replace(kept, roles=(*kept.roles, Role.DIRECT_IDENTIFIER), notes=(*column.notes, finding.note))
     if is_identifier(profile, column):
-        return _as_identifier(column, (), "Numbers or names rows: nothing to learn from; not learned.")
+        return _as_identifier(profile, column, (), "Numbers or names rows: nothing to learn from; not learned.")
     return column
 
 
-def _as_identifier(column: Column, roles: tuple[Role, ...], note: str) -> Column:
-    """An identifier's cells are texts, whatever they look like."""
+def _as_identifier(profile: Profile, column: Column, roles: tuple[Role, ...], note: str) -> Column:
+    """An identifier's cells are texts, whatever they look like; numbers too long for a float64 are also stored as texts."""
+    is_long = column.storage in (Storage.INTEGER, Storage.REAL) and bool(
+        np.nanmax(np.abs(profile.numbers), initial=0.0) >= EXACT
+    )
     return Column(
         column.name,
         Kind.IDENTIFIER,
-        column.storage if column.storage in (Storage.INTEGER, Storage.TEXT) else Storage.TEXT,
+        Storage.TEXT if is_long else column.storage,
         roles=roles,
         missing=column.missing,
         notes=(note,) if note else (),

@@ -231,7 +231,12 @@ def _texts(profile: Profile) -> Column:
         return replace(
             base, kind=Kind.TEXT, suggested_missing=(), notes=("Free text: left out of what is learned and released.",)
         )
-    return replace(base, levels=_listed(tuple(sorted(texts))))
+    column = replace(base, levels=_listed(tuple(sorted(texts))))
+    if profile.has_decimal_commas:
+        column = replace(
+            column, notes=("Looks like numbers with decimal commas: write decimal points to have them read as numbers.",)
+        )
+    return column
 
 
 def _is_prose(profile: Profile, texts: list[str]) -> bool:

@@ -20,6 +20,7 @@ Objects = npt.NDArray[np.object_]
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*$")
 _LEADING_ZERO = re.compile(r"\s*[-+]?0\d")
 
 
@@ -84,6 +85,12 @@ class Profile:
     def n_distinct(self) -> int:
         """Distinct cells that are not empty."""
         return int(self.is_present.sum())
+
+    @cached_property
+    def has_decimal_commas(self) -> bool:
+        """Whether the cells look like numbers with decimal commas (62,5)."""
+        texts = self.texts[self.is_present] if self.storage is Storage.TEXT else ()
+        return len(texts) > 4 and sum(_DECIMAL_COMMA.match(text) is not None for text in texts) >= 0.8 * len(texts)
 
     def rows_where(self, mask: Mask) -> int:
         """Rows whose distinct cell is in the mask."""

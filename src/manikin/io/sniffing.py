@@ -89,12 +89,13 @@ def open_text(path: Path) -> Text:
     return Text(data, encoding, separator, names, n_rows)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file that must be there."""
+def read_bytes(path: Path, size: int = -1) -> bytes:
+    """The bytes of a file that must be there, or the first `size` of them."""
     if path.is_dir():
         raise DataError(f"{path} is a folder. Name the table's file in it.")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(size)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Check the path.") from None
     except OSError as error:

@@ -62,7 +62,7 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str, tuple[str, ...]]:
         return profiles_of_frame(frame), f"The {native} frame", native, ()
     path = Path(source)
     if path.suffix.lower() in (".parquet", ".pq"):
-        if not read_bytes(path).startswith(b"PAR1"):
+        if not read_bytes(path, 4).startswith(b"PAR1"):
             raise DataError(f"{path} is not a Parquet file. Give it the suffix of its format, or write it again.")
         return profiles_of_frame(read_parquet(path), str(path)), str(path), "pandas", ()
     texts, notes = read_texts(path)
@@ -160,15 +160,16 @@ class TableWriter:
         self._sink.write_table(to_arrow(data))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None and self._sink is None:
-            self.append(_no_rows(self.schema))
-        if self._sink is not None:
-            self._sink.close()
-        if self._file is not None:
-            self._file.close()
-        if kind is None:
-            os.replace(self._beside, self.path)
-        else:
+        try:
+            if kind is None and self._sink is None:
+                self.append(_no_rows(self.schema))
+            if self._sink is not None:
+                self._sink.close()
+            if self._file is not None:
+                self._file.close()
+            if kind is None:
+                os.replace(self._beside, self.path)
+        finally:
             self._beside.unlink(missing_ok=True)
 
 

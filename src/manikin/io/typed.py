@@ -13,7 +13,7 @@ import pandas as pd
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Marks, Table
 from manikin.data.errors import DataError
-from manikin.data.schema import Column, TableSchema
+from manikin.data.schema import Column, Storage, TableSchema
 from manikin.io.profiles import Profile
 
 
@@ -33,14 +33,18 @@ def table_of(profiles: list[Profile], schema: TableSchema, where: str) -> Table:
     columns: dict[str, Any] = {}
     marks: dict[str, Marks] = {}
     for column in schema:
-        values, mark = _native(found[column.name], column) or _parsed(found[column.name], column, schema.name, where)
+        values, mark = (
+            _as_numbers(found[column.name], column)
+            or _as_times(found[column.name], column)
+            or _parsed(found[column.name], column, schema.name, where)
+        )
         columns[column.name] = values
         if mark.any():
             marks[column.name] = mark
     return Table(pd.DataFrame(columns, index=pd.RangeIndex(profiles[0].n_rows)), marks)
 
 
-def _native(profile: Profile, column: Column) -> tuple[Any, Marks] | None:
+def _as_numbers(profile: Profile, column: Column) -> tuple[Any, Marks] | None:
     """Numbers that came as numbers, without a detour; None where the general way must decide."""
     if profile.values is None or not column.kind.is_number:
         return None
@@ -57,6 +61,20 @@ def _native(profile: Profile, column: Column) -> tuple[Any, Marks] | None:
         return None
     values[mark > 0] = np.nan
     return values, mark
+
+
+def _as_times(profile: Profile, column: Column) -> tuple[Any, Marks] | None:
+    """Times that came as times, whatever format the schema knows from text; None where the general way must decide."""
+    if profile.storage is not Storage.TIMESTAMP or not column.kind.is_time:
+        return None
+    times = np.asarray(profile.keys, dtype="datetime64[us]")[profile.codes]
+    mark = np.zeros(len(times), dtype=np.int8)
+    is_gap = np.isnat(times)
+    places = [i for i, code in enumerate(column.missing, start=1) if code.value == ""]
+    if is_gap.any() and not places:
+        return None
+    mark[is_gap] = places[0] if places else 0
+    return pd.Series(times), mark
 
 
 def _parsed(profile: Profile, column: Column, table: str, where: str) -> tuple[Any, Marks]:
