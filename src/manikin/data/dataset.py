@@ -126,7 +126,8 @@ class Dataset:
         import narwhals as nw
 
         arrow = nw.from_native(frame, eager_only=True).to_arrow()
-        return arrow if self.native == "pyarrow" else nw.from_arrow(arrow, backend=self.native).to_native()
+        backend: Any = self.native
+        return arrow if self.native == "pyarrow" else nw.from_arrow(arrow, backend=backend).to_native()
 
     def _repr_html_(self) -> str:
         from manikin.data.display import dataset_html
