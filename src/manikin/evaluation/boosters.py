@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from manikin.evaluation.prepared import Feature, Sample
 
+Matrix = npt.NDArray[np.float64]
 MAX_LEVELS = 254  # the booster's limit is 255 categories; one is kept for all levels beyond the most frequent 254
 N_TREES = 150
 
@@ -48,7 +49,7 @@ class TreeInput:
             ranks.append(rank)
         return cls(tuple(features), tuple(ranks), tuple(coded))
 
-    def matrix(self, sample: Sample) -> npt.NDArray[np.float64]:
+    def matrix(self, sample: Sample) -> Matrix:
         """The sample as float64 (n_rows, n_features + n_coded)."""
         columns = [
             sample.values[feature.name] if rank is None else rank[sample.values[feature.name]]
@@ -63,22 +64,48 @@ class TreeInput:
         return [rank is not None for rank in self.ranks] + [False] * len(self.coded)
 
 
-def classifier(inputs: TreeInput, *, n_trees: int = N_TREES, seed: int = 0) -> Any:
-    """A gradient-boosted classifier for the matrix of `inputs`, without early stopping."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+@dataclass
+class Booster:
+    """Gradient-boosted trees for the matrix of a `TreeInput`, without early stopping; columns without any value are left out.
 
-    return HistGradientBoostingClassifier(
-        max_iter=n_trees, categorical_features=inputs.is_category, early_stopping=False, random_state=seed & 0x7FFFFFFF
-    )
+    Attributes
+    ----------
+    is_classifier : classes are predicted, otherwise a number.
+    """
 
+    inputs: TreeInput
+    is_classifier: bool = True
+    n_trees: int = N_TREES
+    seed: int = 0
 
-def regressor(inputs: TreeInput, *, n_trees: int = N_TREES, seed: int = 0) -> Any:
-    """A gradient-boosted regressor for the matrix of `inputs`, without early stopping."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    def fit(self, X: Matrix, y: npt.NDArray[Any]) -> Self:
+        """Learns; of a matrix without any value it learns nothing but the targets' shares."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(
-        max_iter=n_trees, categorical_features=inputs.is_category, early_stopping=False, random_state=seed & 0x7FFFFFFF
-    )
+        self.columns_ = np.flatnonzero(~np.isnan(X).all(axis=0))
+        make = HistGradientBoostingClassifier if self.is_classifier else HistGradientBoostingRegressor
+        self.model_ = make(
+            max_iter=self.n_trees,
+            categorical_features=[self.inputs.is_category[i] for i in self.columns_] or None,
+            early_stopping=False,
+            random_state=self.seed & 0x7FFFFFFF,
+        ).fit(self._cut(X), y)
+        return self
+
+    def scores(self, X: Matrix) -> npt.NDArray[np.float64]:
+        """Log-odds of the second class, (n_rows,)."""
+        return np.asarray(self.model_.decision_function(self._cut(X)), dtype=float)
+
+    def predict_proba(self, X: Matrix) -> npt.NDArray[np.float64]:
+        """Class probabilities, (n_rows, n_classes)."""
+        return np.asarray(self.model_.predict_proba(self._cut(X)), dtype=float)
+
+    def predict(self, X: Matrix) -> npt.NDArray[np.float64]:
+        """Predicted numbers, (n_rows,)."""
+        return np.asarray(self.model_.predict(self._cut(X)), dtype=float)
+
+    def _cut(self, X: Matrix) -> Matrix:
+        return X[:, self.columns_] if len(self.columns_) else np.zeros((len(X), 1))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.evaluation.base import Direction, MetricResult, Section
-from manikin.evaluation.boosters import TreeInput, classifier, one_thread
+from manikin.evaluation.boosters import Booster, TreeInput, one_thread
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured
 from manikin.evaluation.intervals import delong
 from manikin.evaluation.prepared import Feature, Prepared, Sample
@@ -62,7 +62,7 @@ def cross_validated_auc(
     with one_thread():
         for fold in range(N_FOLDS):
             is_test = folds == fold
-            scores = classifier(inputs, seed=seed).fit(X[~is_test], y[~is_test]).decision_function(X[is_test])
+            scores = Booster(inputs, seed=seed).fit(X[~is_test], y[~is_test]).scores(X[is_test])
             truth, groups = y[is_test] == 1, patients[is_test]
             area, variance = delong(scores[truth], scores[~truth], (groups[truth], groups[~truth]))
             areas.append(area)

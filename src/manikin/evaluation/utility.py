@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from manikin.data.seeds import generator
 from manikin.evaluation.base import Direction, MetricResult, Section
-from manikin.evaluation.boosters import TreeInput, classifier, one_thread, regressor
+from manikin.evaluation.boosters import Booster, TreeInput, one_thread
 from manikin.evaluation.definition import Definition, Interval, UndefinedMetricError, measured
 from manikin.evaluation.features import Embedding
 from manikin.evaluation.intervals import bootstrap_weights
@@ -123,10 +123,10 @@ def _refuse_flat(task: Task, real: Sample, held: Sample) -> None:
 
 def _booster(task: Task, train: Sample, test: Sample, seed: int) -> Floats:
     inputs = TreeInput.fit(task.inputs, (train,))
-    make = classifier if task.n_classes else regressor
-    return _predicted(
-        task, make(inputs, n_trees=N_TREES, seed=seed), inputs.matrix(train), task.truth(train), inputs.matrix(test)
-    )
+    # A booster of k classes grows k trees a round.
+    n_trees = max(30, 2 * N_TREES // task.n_classes) if task.n_classes > 2 else N_TREES
+    model = Booster(inputs, bool(task.n_classes), n_trees, seed)
+    return _predicted(task, model, inputs.matrix(train), task.truth(train), inputs.matrix(test))
 
 
 def _linear(task: Task, train: Sample, test: Sample, seed: int) -> Floats:
