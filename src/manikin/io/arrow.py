@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from manikin.data.cells import to_plain
-from manikin.data.dataset import Dataset
+from manikin.data.dataset import Dataset, Table
 from manikin.data.schema import Column, Storage, TableSchema
 
 _TYPES = {
@@ -39,14 +40,38 @@ def arrow_schema(schema: TableSchema) -> Any:
 
 def to_arrow(data: Dataset) -> Any:
     """The rows as an Arrow table of `arrow_schema`; missing cells are null, and texts where the column is stored as text."""
-    plain = to_plain(data.table, data.columns)
-    arrays = []
-    for column in data.columns:
-        kind = arrow_type(column)
-        series: Any = plain[column.name]
-        if column.kind.is_time and kind == pa.timestamp("us"):
-            series = data.table.frame[column.name]
-        elif kind == pa.string():
-            series = series.astype(object).where(pd.notna(series), None)
-        arrays.append(pa.array(series, type=kind, from_pandas=True))
+    arrays = [_array(data.table, column) for column in data.columns]
     return pa.table(arrays, schema=arrow_schema(data.columns))
+
+
+def _array(table: Table, column: Column) -> Any:
+    kind, series = arrow_type(column), table.frame[column.name]
+    if kind == pa.timestamp("us"):
+        return pa.array(series, type=kind, from_pandas=True)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return _levels(series, table, column, kind)
+    plain: Any = to_plain(table.only([column.name]), TableSchema("column", (column,)))[column.name]
+    if kind == pa.string():
+        plain = plain.astype(object).where(pd.notna(plain), None)
+    return pa.array(plain, type=kind, from_pandas=True)
+
+
+def _levels(series: Any, table: Table, column: Column, kind: Any) -> Any:
+    """Levels by their codes: each text is made once, however long the table is. The same cells as `to_plain` gives."""
+    mark = table.mark(column.name)
+    texts = [str(level) for level in series.cat.categories]
+    values = [_plain(text, kind) for text in texts]
+    values += [None if kind == pa.bool_() else _plain(code.value, kind) for code in column.missing]
+    places = np.where(mark > 0, len(texts) + mark.astype(np.int64) - 1, series.cat.codes.to_numpy())
+    return pa.array(values, type=kind).take(pa.array(places, mask=places < 0))
+
+
+def _plain(text: str, kind: Any) -> Any:
+    if kind == pa.string():
+        return text or None
+    if kind == pa.bool_():
+        return text in ("True", "true", "1")
+    try:
+        return int(float(text)) if kind == pa.int64() else float(text)
+    except ValueError:
+        return None
