@@ -280,7 +280,8 @@ def _gradient_step(phase: Phase, batch: Any, fraction: float) -> float:
     phase.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     if phase.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(phase.module.parameters(), phase.clip_norm)
+        stepped = [parameter for group in phase.optimiser.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(stepped, phase.clip_norm, foreach=True)
     phase.optimiser.step()
     return float(loss.detach())
 

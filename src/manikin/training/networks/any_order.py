@@ -164,7 +164,8 @@ class AnyOrderNet(nn.Module):
         owner_in, owner_out = self.get_buffer("owner_in"), self.get_buffer("owner_out")
         if keep is not None:
             x = x * keep[:, owner_in]
-        weight = self.first * masks[:, owner_in][:, :, owner_out]
+        seen = masks.index_select(2, owner_out).index_select(1, owner_in)  # columns first: then rows are copied whole
+        weight = seen.mul_(self.first) if not torch.is_grad_enabled() else self.first * seen
         hidden = torch.bmm(x.view(len(masks), -1, x.shape[1]), weight).view(len(x), -1) + self.first_bias
         return self._outputs(hidden)
 

@@ -63,6 +63,8 @@ class AnyOrderObjective:
         self.networks = nn.ModuleList(networks)
         self.averages = copy.deepcopy(self.networks).requires_grad_(requires_grad=False)
         self.n_columns = networks[0].n_columns
+        self._ours: list[Tensor] = list(self.networks.parameters())
+        self._averaged: list[Tensor] = list(self.averages.parameters())
         self.tokens, self.held_out, self.recipe = tokens, held_out, recipe
         self.batch_size = _batch_size(len(tokens), recipe)
         self.steps_per_epoch = max(1, len(tokens) // self.batch_size)
@@ -131,9 +133,7 @@ class AnyOrderObjective:
         self._done += 1
         self._done[1] = fraction
         memory = min(self.recipe.average_epochs * self.steps_per_epoch + 1, 1 + 0.2 * float(self._done[0]))
-        ours: list[Tensor] = list(self.networks.parameters())
-        averaged: list[Tensor] = list(self.averages.parameters())
-        torch._foreach_lerp_(averaged, ours, 1 / memory)
+        torch._foreach_lerp_(self._averaged, self._ours, 1 / memory)
 
     @torch.no_grad()
     def validate(self) -> float | None:
