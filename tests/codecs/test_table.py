@@ -117,6 +117,14 @@ def test_rare_codes_back_off_to_their_parent() -> None:
     assert made & {"250.1", "250"}
 
 
+def test_a_parent_that_is_itself_rare_is_not_released() -> None:
+    column = Column("diag", Kind.CODE, code_system="ICD-9-CM")
+    data = dataset([column], {"diag": ["428"] * 50 + ["250.11"] * 6 + ["250.12"] * 6 + ["250.1"] * 4})
+    codec = TableCodec().fit(data)
+    made = set(texts(codec.decode(codec.encode(data), np.random.default_rng(0)))["diag"])
+    assert made == {"428", "250"}
+
+
 def test_direct_identifiers_and_free_text_are_left_out() -> None:
     columns = [
         Column("name", Kind.CATEGORICAL, roles=(Role.DIRECT_IDENTIFIER,)),

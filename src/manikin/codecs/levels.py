@@ -210,13 +210,18 @@ def code_groups(
             for parent, members in meeting.items():
                 if parent in frequent:
                     joined.setdefault(parent, []).extend(members)
-                elif sum(left[name] for name in members) >= k and (column.kind is Kind.CODE or system.is_code(parent)):
+                elif _can_stand(parent, rare, system, column) and sum(left[name] for name in members) >= k:
                     groups[parent] = members
                 else:
                     continue
                 for name in members:
                     del left[name]
     return groups, joined
+
+
+def _can_stand(parent: str, rare: dict[str, int], system: Any, column: Column) -> bool:
+    """Whether a group may take this name: never that of a code that few patients hold; for code sets it must be a code at all."""
+    return parent not in rare and (column.kind is Kind.CODE or bool(system.is_code(parent)))
 
 
 @dataclass(frozen=True)
