@@ -52,6 +52,7 @@ class Forest:
     smoothing : pseudo-rows of a column's overall frequencies in each leaf.
     sharpness : one exponent for all columns; None chooses one per column by the likelihood of held-out patients.
     max_rows : most rows, real and adversarial together, that one tree grows on.
+    max_tokens : most groups of a number column; None takes one for each 30 rows, between 12 and 64.
 
     >>> Forest(n_trees=10).n_trees
     10
@@ -65,6 +66,7 @@ class Forest:
     smoothing: float = 2.0
     sharpness: float | None = None
     max_rows: int = 20_000
+    max_tokens: int | None = None
     codec_: TableCodec = field(init=False, repr=False)
     mixture_: LeafMixture = field(init=False, repr=False)
     leaf_size_: int = field(init=False, repr=False)
@@ -79,10 +81,11 @@ class Forest:
         """
         refuse_ledger("forest", ledger)
         self._check()
-        self.codec_ = TableCodec().fit(data)
+        self.codec_ = TableCodec(max_tokens=self.max_tokens or int(np.clip(len(data) // 30, 12, 64))).fit(data)
         tokens, records = self.codec_.encode(data), data.records
         self.leaf_size_, self.n_rounds_ = self.leaf_size or DEFAULT_LEAF_SIZE, 1
-        pooling = np.zeros(tokens.shape[1], dtype=bool), np.full(tokens.shape[1], self.sharpness or 1.0)
+        shape = (2, tokens.shape[1])
+        pooling = np.zeros(shape, dtype=bool), np.full(shape, self.sharpness or 1.0)
         if data.n_records >= FEWEST_ROWS_TO_TUNE and tokens.shape[1] > 1:
             pooling = self._tune(tokens, records, seed)
         growth = self._grow(tokens, records, self.leaf_size_, seed, "final")
@@ -91,9 +94,10 @@ class Forest:
         return self
 
     def _check(self) -> None:
-        for name, low in (("n_trees", 1), ("min_patients", 1), ("max_rounds", 1), ("max_rows", 1), ("leaf_size", 2)):
+        least = {"n_trees": 1, "min_patients": 1, "max_rounds": 1, "max_rows": 1, "leaf_size": 2, "max_tokens": 2}
+        for name, low in least.items():
             value = getattr(self, name)
-            if not ((isinstance(value, int) and value >= low) or (name == "leaf_size" and value is None)):
+            if not ((isinstance(value, int) and value >= low) or (name in ("leaf_size", "max_tokens") and value is None)):
                 raise parameter_error(name, "Forest", f"an int in [{low}, inf)", value)
         if not self.smoothing > 0:
             raise parameter_error("smoothing", "Forest", "a number in (0, inf)", self.smoothing)
@@ -109,18 +113,22 @@ class Forest:
         grown, judged = np.flatnonzero(~held[records]), np.flatnonzero(held[records])
         judged = judged[rng.permutation(len(judged))[:MOST_JUDGED_ROWS]]
         grid = np.array(SHARPNESS if self.sharpness is None else (self.sharpness,))
-        best, chosen = -np.inf, np.zeros(tokens.shape[1], dtype=np.int64)
+        best, chosen = -np.inf, None
         for leaf_size in (self.leaf_size,) if self.leaf_size else LEAF_SIZES:
             last = -np.inf
             for n_rounds, mixture in enumerate(self._grow(tokens[grown], records[grown], leaf_size, seed, "tune"), start=1):
-                scores = mixture.log_likelihoods(tokens[judged], grid.tolist()).reshape(2 * len(grid), -1)
-                score = scores.max(axis=0).sum()
-                if score > best:
-                    best, self.leaf_size_, self.n_rounds_, chosen = score, leaf_size, n_rounds, scores.argmax(axis=0)
+                scores = mixture.log_likelihoods(tokens[judged], grid.tolist())
+                score = scores.reshape(2 * len(grid), -1).max(axis=0).sum()
+                if chosen is None or score > best:
+                    best, self.leaf_size_, self.n_rounds_, chosen = score, leaf_size, n_rounds, (scores, mixture)
                 if score <= last:
                     break
                 last = score
-        return chosen >= len(grid), grid[chosen % len(grid)]
+        assert chosen is not None
+        in_order, mixture = chosen
+        any_order = mixture.log_likelihoods(tokens[judged], grid.tolist(), shuffle=rng)
+        picks = np.stack([scores.reshape(2 * len(grid), -1).argmax(axis=0) for scores in (in_order, any_order)])
+        return picks >= len(grid), grid[picks % len(grid)]
 
     def _grow(self, tokens: Tokens, records: Ints, leaf_size: int, seed: int, purpose: str) -> Iterator[LeafMixture]:
         """The mixture of each adversarial round, as long as the last forest could tell patients from its adversary."""
@@ -338,6 +346,6 @@ def _mixture(trees: list[_Tree], tokens: Tokens, fields: tuple[Field, ...], smoo
         count=tuple(count),
         frequencies=tuple(np.bincount(tokens[:, j], minlength=f.n_tokens) for j, f in enumerate(fields)),
         smoothing=smoothing,
-        sharpness=np.ones(len(fields)),
-        is_geometric=np.zeros(len(fields), dtype=bool),
+        sharpness=np.ones((2, len(fields))),
+        is_geometric=np.zeros((2, len(fields)), dtype=bool),
     )

@@ -8,6 +8,7 @@ column, where plain sampling lets one tree decide the whole row. The mean of man
     q_j(v | x_S)  ∝  r_j(v) (p_j(v | x_S) / r_j(v)) ** g_j        r_j: the column's frequencies, g_j >= 1: its sharpness
 
 The mean is arithmetic, or geometric for columns that a strict relation binds: there one tree that rules a value out must be heard.
+How a column is pooled depends on what it is drawn from: the columns before it, or also later ones (conditions); so there are two settings.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class LeafMixture:
     leaf, token, count : per column, int32 (n_entries,) each: how often a token occurs behind a leaf. Counts, no rows.
     frequencies : per column, int64 (n_tokens,), rows per token in the whole table.
     smoothing : how many pseudo-rows of the column's overall frequencies each leaf gets.
-    sharpness : float64 (n_columns,), g_j.
-    is_geometric : bool (n_columns,), which columns take the geometric mean over the trees.
+    sharpness : float64 (2, n_columns), g_j where only columns before j are known, and where later ones are known too.
+    is_geometric : bool (2, n_columns), where the geometric mean over the trees is taken; likewise.
     """
 
     offsets: Ints
@@ -103,24 +104,33 @@ class LeafMixture:
             total += np.log(np.maximum(own, FLOOR, out=own), out=own)
         return np.asarray(np.exp(total / np.float32(self.n_trees)))
 
-    def sharpen(self, predicted: Floats, column: int) -> npt.NDArray[np.float64]:
-        """q_j(v | what is known), float64 (n, n_tokens), summing to one."""
+    def chances(self, weights: Floats, column: int, *, knows_later: bool) -> npt.NDArray[np.float64]:
+        """q_j(v | what is known), float64 (n, n_tokens), summing to one; `knows_later` where columns after this one are known."""
+        predicted = self.predict(weights, column, is_geometric=bool(self.is_geometric[int(knows_later), column]))
         overall = self.overall[column].astype(np.float64)
-        sharp = overall * (predicted / overall) ** self.sharpness[column]
+        sharp = overall * (predicted / overall) ** self.sharpness[int(knows_later), column]
         return np.asarray(sharp / sharp.sum(axis=1, keepdims=True))
 
-    def log_likelihoods(self, tokens: Tokens, sharpness: Sequence[float], block: int = 256) -> npt.NDArray[np.float64]:
+    def log_likelihoods(
+        self, tokens: Tokens, sharpness: Sequence[float], *, shuffle: np.random.Generator | None = None
+    ) -> npt.NDArray[np.float64]:
         """Mean log q_j(x_j | columns before j) of rows, higher is better.
+
+        Parameters
+        ----------
+        shuffle : puts the columns in a new order every 64 rows; without it the order is the table's.
 
         Returns
         -------
         float64 (2, n_sharpness, n_columns): with the arithmetic, then with the geometric mean over the trees.
         """
         total = np.zeros((2, len(sharpness), tokens.shape[1]))
-        for start in range(0, len(tokens), block):
-            part = tokens[start : start + block]
+        size = 256 if shuffle is None else 64
+        for start in range(0, len(tokens), size):
+            part = tokens[start : start + size]
             weights, rows = self.prior(len(part)), np.arange(len(part))
-            for j in range(part.shape[1]):
+            order = np.arange(part.shape[1]) if shuffle is None else shuffle.permutation(part.shape[1])
+            for j in order.tolist():
                 log_overall = np.log(self.overall[j].astype(np.float64))
                 for i in range(2):
                     gain = np.log(self.predict(weights, j, is_geometric=bool(i))) - log_overall
@@ -166,8 +176,7 @@ class LeafMixture:
             if not len(free):
                 continue
             known = weights if len(free) == len(tokens) else weights[free]
-            predicted = self.predict(known, j, is_geometric=bool(self.is_geometric[j]))
-            chances = self.sharpen(predicted, j) * emitted[j]
+            chances = self.chances(known, j, knows_later=bool(cells[:, j + 1 :].any())) * emitted[j]
             mask = allowed(j, tokens, np.all(cells, axis=0))
             tokens[free, j] = _choose(chances, None if mask is None else mask[free] & emitted[j], rng)
             self.update(known, j, tokens[free, j])
