@@ -30,7 +30,7 @@ def nearest(
     squares = np.einsum("ij,ij->i", points, points)
     distances = np.empty((len(queries), k), dtype=np.float32)
     positions = np.empty((len(queries), k), dtype=np.int64)
-    step = max(1, CHUNK_CELLS // max(len(points), 1))
+    step = max(1, CHUNK_CELLS // max(len(points), k * points.shape[1], 1))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         block = queries[rows]
