@@ -31,7 +31,7 @@ test: lint ## everything that must hold: lint, tests, conformance, examples, sni
 	$(BIN)/pytest
 
 check: lint ## the fast part of it (under 1 minute)
-	$(BIN)/pytest -x -m "not slow" tests/data tests/codecs tests/release tests/workflow tests/test_public.py
+	$(BIN)/pytest -x -m "not slow" tests/data tests/clinical tests/codecs tests/release tests/workflow tests/test_public.py
 
 bench: $(READY) ## speed and quality beside the peers, each in an environment of its own (hours; writes benchmarks/out)
 	@echo "Runs Manikin and the peers on the benchmark tables, three seeds each: quality, CPU seconds, rows per second, peak memory."

@@ -113,6 +113,7 @@ def test_nineteen_patients_are_refused_whatever_their_rows() -> None:
         auto.check_enough(data, Stages())
 
 
+@pytest.mark.slow
 def test_the_whole_way_with_auto_on_a_real_table(women: Path, tmp_path: Path) -> None:
     from manikin.workflow.synthesize import synthesize
 

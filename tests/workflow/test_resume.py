@@ -90,6 +90,7 @@ def test_a_time_budgeted_run_is_replayed_byte_for_byte(women: Path, tmp_path: Pa
         assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_what_was_learned_before_an_interruption_is_not_learned_again(
     women: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
