@@ -20,13 +20,13 @@ from scipy.stats import t as student
 Row = Mapping[str, dict]
 
 HEAD = (
-    "synthesizer", "seeds", "C2ST", "excess TSTR booster", "excess TSTR logistic", "dependence", "shapes (worst)",
+    "synthesizer", "runs", "C2ST", "excess TSTR booster", "excess TSTR logistic", "dependence", "shapes (worst)",
     "missing", "levels", "alpha-p", "beta-r", "coverage", "MIA AUC", "TPR@1%", "copies",
     "fit CPU s", "rows/CPU s", "peak MB (+)",
 )  # fmt: skip
 
 LEGEND = """\
-* **C2ST**: AUC of boosted trees, synthetic against holdout rows; 0.5 is the best. Range over seeds in brackets.
+* **C2ST**: AUC of boosted trees, synthetic against holdout rows; 0.5 is the best. Range over runs (seeds, or splits) in brackets.
 * **excess TSTR**: (AUROC - 0.5) learned from synthetic rows over that learned from train, on real rows that neither saw; 1 is
   as good as train. The 95 % interval (of the middle seed) is over holdout rows; differences inside it are nothing.
 * **dependence**: 1 is fresh real rows, 0 independent columns, over the 50 most dependent pairs; below 0 is possible.
