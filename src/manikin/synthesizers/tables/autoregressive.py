@@ -97,8 +97,9 @@ class Autoregressive:
         inside, outside = _hold_out(data.records, seed)
         columns = self._columns(tokens[inside])
         device = choose_device(control.device)
-        shape = self._shape(len(inside))
-        members = self.members or (2 if len(inside) < 10_000 and len(columns) <= 25 else 1)
+        is_small = len(inside) < 10_000 and len(columns) <= 25
+        shape = self._shape(len(inside), n_blocks=2 if is_small else 1)
+        members = self.members or (2 if is_small else 1)
         networks = [
             AnyOrderNet(columns, shape, generator=torch.Generator().manual_seed(derive(seed, "weights", m))).to(device)
             for m in range(members)
@@ -129,9 +130,9 @@ class Autoregressive:
             columns.append(TokenColumn(f.n_tokens, f.positions, f.values, marginals, hidden_width(marginals)))
         return columns
 
-    def _shape(self, n_rows: int) -> Shape:
+    def _shape(self, n_rows: int, *, n_blocks: int) -> Shape:
         dropout = min(0.5, 0.25 + 0.15 * _smallness(n_rows)) if self.dropout is None else self.dropout
-        return Shape(dropout=dropout, blocks=2 if n_rows < 10_000 else 1)
+        return Shape(dropout=dropout, blocks=n_blocks)
 
     def _recipe(self, n_rows: int) -> Recipe:
         """More passes, smaller batches and more decay for smaller tables; set once, on the train parts of five tables."""
