@@ -239,6 +239,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_work(refused: Callable
         (ValueError(f"could not convert {SECRET}"), "(ValueError)"),
         (KeyError(SECRET), "(KeyError)"),
         (MemoryError(), "not enough memory"),
+        (OSError(28, "No space left on device", "somewhere"), "No space left on device (somewhere)"),
         (FitError("The generator could not learn. Bring more rows."), "Bring more rows"),
     ],
 )

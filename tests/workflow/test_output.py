@@ -122,6 +122,9 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> No
         check_free(tmp_path / "file" / "run", force=False)
     with pytest.raises(ParameterError, match="a link"):
         check_free(tmp_path / "link", force=True)
+    for here in (Path(), Path(".."), Path("/")):
+        with pytest.raises(ParameterError, match="the folder you are in"):
+            check_free(here, force=True)
     with pytest.raises(ParameterError, match="is a file"), whole_folder(tmp_path / "file", force=True):
         pytest.fail("the body must not run")
     if os.geteuid() != 0:  # root may write anywhere

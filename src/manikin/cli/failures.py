@@ -34,6 +34,10 @@ def guarded(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        _debug()
+        where = f" ({error.filename})" if error.filename else ""
+        return _fail(f"The system refused: {error.strerror or type(error).__name__}{where}. Nothing was written.", FAILED, as_json)
     except Exception as error:  # the edge: a message may hold a cell of a table, so only the type is said
         _debug()
         kind = type(error).__name__

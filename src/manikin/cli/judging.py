@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from manikin.cli import options as opt
 from manikin.cli.console import figures, say, say_figures, say_json, say_table, watching
 
+WIDEST = 120  # characters of a rule that are shown; the schema has all of it
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
 
 
@@ -52,7 +54,7 @@ def inspect(
     if found.schema.rules:
         say("\nRules found:")
         for rule in found.schema.rules:
-            say(f"  {rule.text}{' (confirmed)' if rule.confirmed else ''}")
+            say(f"  {shorten(rule.text, WIDEST, placeholder=' …')}{' (confirmed)' if rule.confirmed else ''}")
     if found.warnings:
         say("\nPlease look at:")
         for warning in found.warnings:

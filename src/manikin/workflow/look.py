@@ -47,9 +47,10 @@ def warnings_of(schema: TableSchema) -> list[str]:
     found = [f"{c.name}: left out of the release or made anew ({', '.join(c.roles) or c.kind})." for c in schema if is_left_out(c)]
     for column in schema:
         if column.suggested_missing:
-            n_codes = len(column.suggested_missing)
-            found.append(f"{column.name}: {n_codes} cell text{'s' if n_codes > 1 else ''} may mean missing; confirm in the schema.")
-        found.extend(f"{column.name}: {note}" for note in column.notes)
+            codes = ", ".join(f"{code.value!r} ({code.meaning})" for code in column.suggested_missing)
+            found.append(f"{column.name}: {codes} may stand for no value; confirm in the schema.")
+        if not is_left_out(column):
+            found.extend(f"{column.name}: {note}" for note in column.notes)
     waiting = [rule for rule in schema.rules if not rule.confirmed]
     if waiting:
         found.append(f"{len(waiting)} rule{'s' if len(waiting) > 1 else ''} found; set confirmed = true for those that always hold.")
@@ -77,7 +78,8 @@ def registries() -> dict[str, Any]:
     from manikin.evaluation import METRICS
     from manikin.synthesizers import SYNTHESIZERS
 
-    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": {}, "formats": _formats()}
+    attacks = {name: entry for name, entry in METRICS.items() if ".attacks." in entry.path}
+    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": attacks, "formats": _formats()}
 
 
 def _formats() -> dict[str, Entry]:

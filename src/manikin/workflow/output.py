@@ -27,6 +27,9 @@ def check_free(path: Path, *, force: bool) -> None:
     ------
     ParameterError : something is there and `force` is not given, or what is there is not ours to replace.
     """
+    whole = Path(os.path.abspath(path))
+    if whole == Path.cwd() or whole in Path.cwd().parents:
+        raise ParameterError(f"{path} is the folder you are in, or one above it. Choose another place with --out.")
     if path.is_symlink() or (path.exists() and not path.is_dir() and not path.is_file()):
         raise ParameterError(f"{path} is a link or a device, not a plain file or folder. Choose another place with --out.")
     if path.is_dir() and any(path.iterdir()):
@@ -73,7 +76,7 @@ def whole_folder(path: Path, *, force: bool, job: Mapping[str, Any] | None = Non
     check_free(path, force=force)
     if path.is_file():
         raise ParameterError(f"{path} is a file; a folder is needed here. Choose another --out.")
-    partial = path.absolute().with_name(path.absolute().name + ".partial")
+    partial = _beside(path, ".partial")
     _begin(partial, job)
     keep = False
     with _alone(partial):
@@ -90,7 +93,7 @@ def whole_folder(path: Path, *, force: bool, job: Mapping[str, Any] | None = Non
 
 def is_resumable(path: Path, job: Mapping[str, Any]) -> bool:
     """Whether an interrupted run of this very job waits beside `path`."""
-    partial = path.absolute().with_name(path.absolute().name + ".partial")
+    partial = _beside(path, ".partial")
     return bool(_job_of(partial) == json.loads(json.dumps(job)))
 
 
@@ -120,6 +123,11 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def _beside(path: Path, ending: str) -> Path:
+    whole = Path(os.path.abspath(path))
+    return whole.with_name(whole.name + ending)
+
+
 def _begin(partial: Path, job: Mapping[str, Any] | None) -> None:
     if partial.exists():
         if not partial.is_dir() or (any(partial.iterdir()) and not (partial / JOB).is_file()):
@@ -141,7 +149,7 @@ def _publish(partial: Path, path: Path) -> None:
     if not path.exists():
         os.replace(partial, path)
         return
-    old = path.absolute().with_name(path.absolute().name + ".old")
+    old = _beside(path, ".old")
     if old.exists():
         shutil.rmtree(old)
     os.replace(path, old)

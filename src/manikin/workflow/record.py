@@ -88,6 +88,8 @@ def left_out(schema: TableSchema) -> list[tuple[Column, str]]:
             reasons.append((column, "direct identifier"))
         elif column.kind is Kind.TEXT:
             reasons.append((column, "free text"))
+        elif column.kind is Kind.IDENTIFIER:
+            reasons.append((column, "identifier, made anew"))
     return reasons
 
 

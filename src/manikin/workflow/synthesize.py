@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset, split
-from manikin.data.schema import Schema, is_left_out
+from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
 from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_folder, write_json
-from manikin.workflow.record import Made, write_record
+from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
 from manikin.workflow.sources import SUFFIX, read, read_schema, schema_hash, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
@@ -149,9 +149,9 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
 
 def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -> None:
     schema = patients.columns
-    out = [column.name for column in schema if is_left_out(column)]
+    out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
-        stages.note(f"Left out of the release or made anew: {', '.join(out)} (identifiers, keys, free text).")
+        stages.note(f"Not learned: {', '.join(out)}.")
     unit = "rows" if train.n_records == len(train) else "patients"
     stages.note(
         f"{len(patients):,} rows, {len(schema.columns)} columns; "
