@@ -30,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
 LEAF_SIZES = (10, 20, 40, 80)
+LEAVES_TRIED = (4, 160)  # leaf sizes are tried that part the rows into about so many leaves
 DEFAULT_LEAF_SIZE = 20
 FEWEST_ROWS_TO_TUNE = 100
 FEWEST_ROWS_TO_GROW = 20
@@ -114,7 +115,7 @@ class Forest:
         judged = judged[rng.permutation(len(judged))[:MOST_JUDGED_ROWS]]
         grid = np.array(SHARPNESS if self.sharpness is None else (self.sharpness,))
         best, chosen = -np.inf, None
-        for leaf_size in (self.leaf_size,) if self.leaf_size else LEAF_SIZES:
+        for leaf_size in (self.leaf_size,) if self.leaf_size else _leaf_sizes(len(grown)):
             last = -np.inf
             for n_rounds, mixture in enumerate(self._grow(tokens[grown], records[grown], leaf_size, seed, "tune"), start=1):
                 scores = mixture.log_likelihoods(tokens[judged], grid.tolist())
@@ -199,6 +200,13 @@ class Forest:
         self.mixture_ = LeafMixture.from_state(values["mixture"], parts["mixture"])
         self.leaf_size_, self.n_rounds_ = values["leaf_size"], values["n_rounds"]
         return self
+
+
+def _leaf_sizes(n_rows: int) -> tuple[int, ...]:
+    """Which leaf sizes are worth a trial: none that leaves next to no leaves, none that takes minutes to no avail."""
+    few, many = LEAVES_TRIED
+    fit = tuple(size for size in LEAF_SIZES if few <= n_rows / size <= many)
+    return fit or (LEAF_SIZES[0] if n_rows / LEAF_SIZES[0] < few else LEAF_SIZES[-1],)
 
 
 class _Features:
