@@ -249,7 +249,7 @@ def test_what_breaks_inside_is_one_sentence(
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("manikin.workflow.models.fit", broken)
+    monkeypatch.setattr("manikin.workflow.decide.fit", broken)
     message = refused("fit", place / "good.csv", "--synthesizer", "independent", "-o", place / "model", code=1)
     assert expected in message
 
@@ -258,7 +258,7 @@ def test_an_interruption_says_how_to_go_on(run: Run, place: Path, monkeypatch: p
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("manikin.workflow.models.fit", interrupted)
+    monkeypatch.setattr("manikin.workflow.decide.fit", interrupted)
     ended = run("fit", place / "good.csv", "--synthesizer", "independent", "-o", place / "model")
     assert ended.code == 130
     assert ended.err.splitlines()[-1] == "manikin: Interrupted: nothing was written; run the same command again to resume."
@@ -274,7 +274,7 @@ def test_debug_shows_where_it_broke(run: Run, place: Path, monkeypatch: pytest.M
     def broken(*_: object, **__: object) -> None:
         raise ValueError("here")
 
-    monkeypatch.setattr("manikin.workflow.models.fit", broken)
+    monkeypatch.setattr("manikin.workflow.decide.fit", broken)
     monkeypatch.setenv("MANIKIN_DEBUG", "1")
     ended = run("fit", place / "good.csv", "--synthesizer", "independent", "-o", place / "model")
     assert "Traceback" in ended.err

@@ -9,12 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from manikin.data.dataset import Dataset
 from manikin.data.errors import parameter_error
 from manikin.data.schema import Schema, TableSchema
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto
-from manikin.workflow.learn import AUTO, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
 from manikin.workflow.sources import check_suffix, read, read_schema, schema_hash, with_target
@@ -74,35 +73,11 @@ def fit_model(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        clear(partial, keep=(CHECKPOINT,))
-        choice = chosen(patients, wishes, stages)
-        with stages.stage("fit", f"Learning with {choice.name}"):
-            model = fit(
-                choice.name,
-                patients,
-                seed=wishes.seed,
-                limits=wishes.limits,
-                watcher=stages.watcher,
-                checkpoint=partial / CHECKPOINT,
-                hyperparameters=choice.hyperparameters,
-            )
+        decision = decide(partial, patients, wishes, stages)
+        clear(partial, keep=(STATE, CHECKPOINT))
+        model, choice = learn(partial, patients, decision, wishes.seed, stages)
         save_into(model, partial)
-        training = training_of(model)
-    choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training})
     return Fitted(folder, choice, len(patients), tuple(stages.notices))
-
-
-def chosen(patients: Dataset, options: Options, stages: Stages) -> Choice:
-    """The generator that was asked for, or the one that `auto` finds."""
-    if options.synthesizer != AUTO:
-        warning = check_releasable(options.synthesizer)
-        if warning:
-            stages.warn(warning)
-        return Choice(name=options.synthesizer, asked=options.synthesizer)
-    with stages.stage("choose", "Choosing a generator"):
-        choice = auto.choose(patients, options=options, stages=stages)
-    stages.note(f"auto chose {choice.name}: {' '.join(choice.reasons)}")
-    return choice
 
 
 def save_into(model: Any, partial: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
-from manikin.release.manifest import Choice, Manifest, read_manifest, version_changes
+from manikin.release.manifest import Manifest, read_manifest, version_changes
+from manikin.workflow.decide import Decision
 from manikin.workflow.learn import Limits
 from manikin.workflow.options import Options, options_from_json
 from manikin.workflow.sources import read_schema, schema_hash
@@ -21,8 +22,7 @@ class Replay:
 
     manifest: Manifest
     options: Options
-    limits: Limits
-    choice: Choice
+    decision: Decision
     schema: Schema | None
     path: Path
 
@@ -75,4 +75,5 @@ def read_replay(path: Path, wishes: Options) -> Replay:
     schema = read_schema(beside) if beside.is_file() else None
     if schema is not None and schema_hash(schema) != manifest.schema_sha256:
         schema = None
-    return Replay(manifest, options, limits, manifest.synthesizer.model_copy(update={"training": {}}), schema, path)
+    choice = manifest.synthesizer.model_copy(update={"training": {}})
+    return Replay(manifest, options, Decision(choice, limits), schema, path)

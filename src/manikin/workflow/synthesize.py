@@ -6,7 +6,7 @@ The model sees the train part only; the holdout is kept for judging. What is wri
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
-from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.options import Options
-from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_folder, write_json
+from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
 from manikin.workflow.sources import SUFFIX, read, read_schema, schema_hash, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 
-STATE = "state.json"  # in a folder under construction: what is decided already
 SAMPLE_BATCH = 65_536
 
 
@@ -112,7 +111,7 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
     """What decides the result; an interrupted run is resumed only when all of it agrees."""
     from manikin import __version__
 
-    decided = again.choice.model_dump(mode="json") if again else None
+    decided = again.decision.choice.model_dump(mode="json") if again else None
     return {
         "version": __version__,
         "data": data_hash,
@@ -126,14 +125,9 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
     train, holdout = split(patients, seed=options.seed)
     _tell(patients, train, holdout, stages)
     auto.check_enough(train, stages)
-    state = read_json(partial / STATE) or {}
-    clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if state.get("fitted") else [])))
-    choice = _choose(train, options, again, state, stages)
-    limits = again.limits if again else _limits(options, state, stages)
-    if not state:
-        state = {"choice": choice.model_dump(mode="json"), "limits": asdict(limits)}
-        write_json(partial / STATE, state)
-    model, choice = _learn(partial, train, options, limits, choice, state, stages)
+    decision = decide(partial, train, options, stages, replay=again.decision if again else None)
+    clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if decision.is_fitted else [])))
+    model, choice = _model(partial, train, decision, options.seed, stages)
     rows = options.rows or len(train)
     name = _files(options)["synthetic"]
     with stages.stage("sample", f"Making {rows:,} synthetic rows"):
@@ -159,61 +153,15 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -
     )
 
 
-def _choose(train: Dataset, options: Options, again: Replay | None, state: dict[str, Any], stages: Stages) -> Choice:
-    """The generator to fit: as asked, as replayed, as decided before an interruption, or as `auto` finds."""
-    if again:
-        return again.choice
-    if "choice" in state:
-        return Choice.model_validate(state["choice"])
-    if options.synthesizer != AUTO:
-        warning = check_releasable(options.synthesizer)
-        if warning:
-            stages.warn(warning)
-        return Choice(name=options.synthesizer, asked=options.synthesizer)
-    with stages.stage("choose", "Choosing a generator"):
-        choice = auto.choose(train, options=options, stages=stages)
-    stages.note(f"auto chose {choice.name}: {' '.join(choice.reasons)}")
-    return choice
-
-
-def _limits(options: Options, state: dict[str, Any], stages: Stages) -> Limits:
-    """What bounds the fit: what is left of a time budget after the choice, at least a quarter of it."""
-    if "limits" in state:
-        return Limits(**state["limits"])
-    budget = options.time_budget_seconds
-    if budget is not None:
-        spent = sum(cost.wall_seconds for cost in stages.spent if cost.stage == "choose")
-        budget = round(max(budget - spent, budget / 4), 3)
-    return Limits(budget, options.max_steps)
-
-
-def _learn(
-    partial: Path,
-    train: Dataset,
-    options: Options,
-    limits: Limits,
-    choice: Choice,
-    state: dict[str, Any],
-    stages: Stages,
-) -> tuple[Any, Choice]:
+def _model(partial: Path, train: Dataset, decision: Decision, seed: int, stages: Stages) -> tuple[Any, Choice]:
     """The fitted model, saved in model/; taken from there when an interrupted run had come so far."""
     from manikin.synthesizers.storage import load, save
 
-    if state.get("fitted"):
-        return load(partial / "model"), Choice.model_validate(state["choice"])
-    with stages.stage("fit", f"Learning with {choice.name}"):
-        model = fit(
-            choice.name,
-            train,
-            seed=options.seed,
-            limits=limits,
-            watcher=stages.watcher,
-            checkpoint=partial / CHECKPOINT,
-            hyperparameters=choice.hyperparameters,
-        )
-        choice = choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training_of(model)})
-        save(model, partial / "model", force=True)
-    write_json(partial / STATE, {**state, "choice": choice.model_dump(mode="json"), "fitted": True})
+    if decision.is_fitted:
+        return load(partial / "model"), decision.choice
+    model, choice = learn(partial, train, decision, seed, stages)
+    save(model, partial / "model")
+    remember_fitted(partial, decision, choice)
     return model, choice
 
 
