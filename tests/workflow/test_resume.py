@@ -13,12 +13,12 @@ import pytest
 
 from manikin.workflow.options import Options
 
-STEPS = 50
+STEPS = 40
 CHILD = """
 import sys
 from functools import partial
 from manikin.workflow import judge, learn
-learn.CHECKPOINT_SECONDS = 0.0
+learn.CHECKPOINT_SECONDS = 0.3
 judge.measure = partial(judge.measure, metrics=["column_shapes"])  # what is measured is not the point here
 from manikin.cli import main
 main(sys.argv[1:])
