@@ -158,7 +158,7 @@ def time_texts(series: pd.Series, column: Column) -> npt.NDArray[np.object_]:
 
 
 def to_plain(table: Table, schema: TableSchema) -> pd.DataFrame:
-    """The table in plain pandas dtypes, as a user's own frame would be: Int64 where whole numbers have gaps, sentinel numbers given back."""
+    """The table in plain pandas dtypes, as a user's own frame: Int64 where whole numbers have gaps, sentinel numbers given back."""
     columns = {column.name: _plain(table, column) for column in schema}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
