@@ -22,7 +22,7 @@ from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
-from manikin.data.schema import Column, Kind, Role, TableSchema, is_left_out
+from manikin.data.schema import Column, Kind, Role, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 
 ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
@@ -36,6 +36,11 @@ class TableCodec:
     Parameters
     ----------
     max_tokens : most tokens of a number column, missing codes apart.
+
+    Attributes
+    ----------
+    release_schema : the schema of what is decoded: columns that a release leaves out are gone, keys stay (made anew), and neither rare
+        levels, nor extremes of few patients, nor rules that nobody confirmed are named.
     """
 
     max_tokens: int = MAX_TOKENS
@@ -45,6 +50,7 @@ class TableCodec:
     spans_: tuple[slice, ...] = field(init=False, repr=False)
     counts_: tuple[npt.NDArray[np.int64], ...] = field(init=False, repr=False)
     rules_: RuleMasks = field(init=False, repr=False)
+    release_schema: TableSchema = field(init=False, repr=False)
     native_: str = field(init=False, repr=False, default="pandas")
 
     def fit(self, data: Dataset, *, ledger: Any | None = None) -> TableCodec:
@@ -75,6 +81,8 @@ class TableCodec:
         """One field a column, several for a code set."""
         parts = [codec.fields() if isinstance(codec, CodeSetCodec) else [codec] for codec in columns]
         ends = np.cumsum([len(part) for part in parts]).tolist()
+        kept = [c.name for c in self.schema_ if not is_left_out(c) or _is_key(c)]
+        self.release_schema = _public_schema(self.schema_, columns).only(kept)
         self.columns_ = columns
         self.fields_ = tuple(one for part in parts for one in part)
         self.spans_ = tuple(slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
@@ -100,12 +108,6 @@ class TableCodec:
                 values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
                 made.append(Field(name, column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values))
         return Layout(tuple(made))
-
-    @property
-    def release_schema(self) -> TableSchema:
-        """The schema of what is decoded: the columns that a release leaves out are gone, keys stay (made anew)."""
-        kept = [c.name for c in self.schema_ if not is_left_out(c) or _is_key(c)]
-        return self.schema_.only(kept)
 
     def emitted(self, column: int) -> Allowed:
         """Which tokens of a column may be generated, bool (n_tokens,): those seen in training that have a text to be released as."""
@@ -273,7 +275,7 @@ class TableCodec:
             own, own_arrays = codec.state()
             values["columns"].append({"codec": type(codec).__name__, **own})
             arrays |= {f"column{j}.{name}": array for name, array in own_arrays.items()}
-        values["schema"] = _public_schema(self.schema_, self.columns_)
+        values["schema"] = table_to_json(_public_schema(self.schema_, self.columns_))
         arrays |= {f"field{j}.rows": counts for j, counts in enumerate(self.counts_)}
         rule_values, rule_arrays = self.rules_.state()
         values["rules"] = rule_values
@@ -319,18 +321,19 @@ def _last_level(codec: FieldCodec) -> str:
     return codec.levels[-1] if isinstance(codec, LevelCodec) else ""
 
 
-def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> dict[str, Any]:
-    """The schema as a model folder may hold it: levels and extremes that too few patients hold are not in it."""
+def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> TableSchema:
+    """The schema as a model folder or a release may hold it: levels and extremes that too few patients hold are not in it."""
     by_name = dict(zip((c.name for c in schema.learned), codecs, strict=True))
     columns = []
     for column in schema:
         codec = by_name.get(column.name)
-        if isinstance(codec, LevelCodec) and column.levels is not None and not column.has_public_levels:
-            column = replace(column, levels=tuple(level for level in column.levels if level in codec.levels))
-        elif isinstance(codec, NumberCodec) or codec is None:
-            column = replace(column, minimum=None, maximum=None, levels=None if codec is None else column.levels)
+        if column.source.range is not Source.DECLARED:
+            column = replace(column, minimum=None, maximum=None)
+        if column.levels is not None and not column.has_public_levels:
+            known = codec.levels if isinstance(codec, LevelCodec) else ()
+            column = replace(column, levels=tuple(level for level in column.levels if level in known) if known else None)
         columns.append(replace(column, notes=()))
-    return table_to_json(replace(schema, columns=tuple(columns), notes=()))
+    return replace(schema, columns=tuple(columns), rules=schema.confirmed_rules, notes=())
 
 
 def _is_key(column: Column) -> bool:

@@ -75,5 +75,7 @@ def synthesizer(name: str, **hyperparameters: Any) -> Any:
     known = getattr(made, "__dataclass_fields__", {})
     for key in hyperparameters:
         if key not in known:
-            raise parameter_error(key, name, f"one of its hyperparameters ({', '.join(known) or 'it has none'})", hyperparameters[key])
+            raise parameter_error(
+                key, name, f"one of its hyperparameters ({', '.join(known) or 'it has none'})", hyperparameters[key]
+            )
     return made(**hyperparameters)
