@@ -33,10 +33,17 @@ test: lint ## everything that must hold: lint, tests, conformance, examples, sni
 check: lint ## the fast part of it (under 1 minute)
 	$(BIN)/pytest -x -m "not slow" tests/data tests/clinical tests/codecs tests/release tests/workflow tests/test_public.py
 
-bench: $(READY) ## speed and quality beside the peers, each in an environment of its own (hours; writes benchmarks/out)
+DATA ?= ../shared/data
+BENCH := benchmarks/out
+bench: $(READY) ## speed and quality beside the peers, each in an environment of its own (hours; DATA=folder of open health data)
+	@test -d $(DATA) || { echo "make bench needs the open health tables: make bench DATA=/path/to/them"; exit 2; }
 	@echo "Runs Manikin and the peers on the benchmark tables, three seeds each: quality, CPU seconds, rows per second, peak memory."
-	@echo "Peers' environments are made first, by benchmarks/peers/setup.sh. The results: benchmarks/LEADERBOARD.md"
-	$(BIN)/python benchmarks/run.py
+	@echo "It makes the peers' environments first, and skips jobs whose results are in $(BENCH). The table: benchmarks/LEADERBOARD.md"
+	$(BIN)/python benchmarks/tables.py $(DATA) $(BENCH)/tables
+	sh benchmarks/peers/setup.sh $(BENCH)/peers
+	$(BIN)/python benchmarks/run.py --tables $(BENCH)/tables --peers-env $(BENCH)/peers --out $(BENCH)/results --seeds 0,1,2 \
+		--tables-named gbsg2,heart,flchain,diabetes20k,support2 --synthesizers manikin:autoregressive,manikin:forest,mostly,arfpy,sdv:copula
+	$(BIN)/python benchmarks/leaderboard.py benchmarks/results/*.json $(BENCH)/results/results.json
 
 verify: $(READY) ## slow statistical truth: what was known beforehand is recovered
 	@echo "Runs verification/: known correlations, margins and conditional distributions must come back from synthetic data."
