@@ -61,9 +61,9 @@ def test_only_what_may_be_released_is_a_candidate() -> None:
 
 
 def test_a_small_table_is_decided_by_trial_on_rows_that_no_candidate_saw(fitted: list[tuple[str, int]]) -> None:
-    choice = auto.choose(table(400), options=Options(), stages=Stages())
+    choice = auto.choose(table(240), options=Options(), stages=Stages())
     assert choice.name == "forest"
-    assert sorted(fitted) == [("autoregressive", 300), ("forest", 300)]
+    assert sorted(fitted) == [("autoregressive", 180)] * 3 + [("forest", 180)] * 3
     assert choice.scores["forest"]["c2st"] < 0.6 < choice.scores["autoregressive"]["c2st"]
     assert "forest 0." in choice.reasons[0]
     assert choice.asked == "auto"
