@@ -6,11 +6,6 @@ READY := .venv/ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-DATA ?=
-BENCH := benchmarks/out
-TABLES ?= heart,gbsg2,flchain,diabetes20k
-SYNTHESIZERS ?= manikin:autoregressive,manikin:forest,mostly,arfpy,sdv:copula
-
 .PHONY: help demo test check lint bench verify clean
 
 help: ## what the targets do
@@ -40,15 +35,15 @@ check: lint ## the fast part of it (under 1 minute)
 
 DATA ?= ../shared/data
 BENCH := benchmarks/out
-bench: $(READY) ## speed and quality beside the peers, each in an environment of its own (hours): make bench DATA=folder of open health data
-	@test -d "$(DATA)" || { echo "Say where the open health data are: make bench DATA=FOLDER (benchmarks/README.md says which)"; exit 2; }
-	@echo "Fits and samples $(SYNTHESIZERS)"
-	@echo "on $(TABLES), three seeds each, one thread: quality, CPU seconds, rows per second, peak memory. Results: $(BENCH)/results"
-	$(BIN)/python benchmarks/tables.py "$(DATA)" $(BENCH)/tables
-	test -d $(BENCH)/peers || sh benchmarks/peers/setup.sh $(BENCH)/peers
-	nice $(BIN)/python benchmarks/run.py --tables $(BENCH)/tables --peers-env $(BENCH)/peers --out $(BENCH)/results \
-	    --tables-named $(TABLES) --synthesizers $(SYNTHESIZERS)
-	@echo "The table of them: $(BIN)/python benchmarks/leaderboard.py $(BENCH)/results/results.json"
+bench: $(READY) ## speed and quality beside the peers, each in an environment of its own (hours; DATA=folder of open health data)
+	@test -d $(DATA) || { echo "make bench needs the open health tables: make bench DATA=/path/to/them"; exit 2; }
+	@echo "Runs Manikin and the peers on the benchmark tables, three seeds each: quality, CPU seconds, rows per second, peak memory."
+	@echo "It makes the peers' environments first, and skips jobs whose results are in $(BENCH). The table: benchmarks/LEADERBOARD.md"
+	$(BIN)/python benchmarks/tables.py $(DATA) $(BENCH)/tables
+	sh benchmarks/peers/setup.sh $(BENCH)/peers
+	$(BIN)/python benchmarks/run.py --tables $(BENCH)/tables --peers-env $(BENCH)/peers --out $(BENCH)/results --seeds 0,1,2 \
+		--tables-named gbsg2,heart,flchain,diabetes20k,support2 --synthesizers manikin:autoregressive,manikin:forest,mostly,arfpy,sdv:copula
+	$(BIN)/python benchmarks/leaderboard.py benchmarks/results/*.json $(BENCH)/results/results.json
 
 verify: $(READY) ## slow statistical truth: what was known beforehand is recovered
 	@echo "Runs verification/: known correlations, margins and conditional distributions must come back from synthetic data."
