@@ -126,17 +126,24 @@ class RuleMasks:
                 )
 
     def settle(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
-        """Makes drawn numbers obey ranges, orders and sums, in place; columns in `fixed` are given and stay."""
+        """Makes drawn numbers obey ranges, orders and sums, in place.
+
+        Parameters
+        ----------
+        fixed : bool (n_columns,) or (n_rows, n_columns), the cells that are given and stay.
+        """
+        if not (self.ranges or self.orders or self.sums):
+            return
+        fixed = np.broadcast_to(fixed, (len(tokens), len(self.codecs)))
         for column, low, high in self.ranges:
-            if column in numbers and not fixed[column]:
-                self._into(column, tokens, numbers, np.full(len(tokens), low), np.full(len(tokens), high), rng)
+            stays = fixed[:, column]
+            self._into(column, tokens, numbers, np.where(stays, -np.inf, low), np.where(stays, np.inf, high), rng)
         self._settle_orders(tokens, numbers, fixed, rng)
         for total, *parts in self.sums:
             whole = np.sum([numbers[part] for part in parts], axis=0)
-            there = ~np.isnan(whole) & ~np.isnan(numbers[total])
-            if not fixed[total]:
-                decimals = self.decimals[total]
-                numbers[total][there] = whole[there] if decimals is None else np.round(whole[there], decimals)
+            there = ~np.isnan(whole) & ~np.isnan(numbers[total]) & ~fixed[:, total]
+            decimals = self.decimals[total]
+            numbers[total][there] = whole[there] if decimals is None else np.round(whole[there], decimals)
 
     def _settle_orders(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
         """In rows that break an order: latest possible values from the last column back, then each drawn after its predecessors."""
@@ -148,11 +155,11 @@ class RuleMasks:
         if not len(rows):
             return
         own = {column: values[rows] for column, values in numbers.items()}
-        drawn = tokens[rows]
+        drawn, stays = tokens[rows], fixed[rows]
         columns = sorted(
             {c for order in self.orders for c in (order.a, order.b)}, key=lambda c: sum(o.b == c for o in self.orders)
         )
-        latest = {c: own[c] if fixed[c] else np.where(np.isnan(own[c]), np.nan, self._bounds(c, drawn)[1]) for c in columns}
+        latest = {c: np.where(stays[:, c] | np.isnan(own[c]), own[c], self._bounds(c, drawn)[1]) for c in columns}
         for column in reversed(columns):
             for order in (o for o in self.orders if o.a == column):
                 limit = (latest[order.b] * order.scale_b) / order.scale_a - (
@@ -160,15 +167,15 @@ class RuleMasks:
                 )
                 latest[column] = np.fmin(latest[column], limit)
         for column in columns:
-            if fixed[column]:
-                continue
             earliest = np.full(len(rows), -np.inf)
             for order in (o for o in self.orders if o.b == column):
                 limit = (own[order.a] * order.scale_a) / order.scale_b + (
                     _grid(self.codecs[column]) if order.is_strict else 0.0
                 )
                 earliest = np.fmax(earliest, limit)
-            self._into(column, drawn, own, earliest, np.fmax(latest[column], earliest), rng)
+            last = np.fmax(latest[column], earliest)
+            kept = stays[:, column]
+            self._into(column, drawn, own, np.where(kept, -np.inf, earliest), np.where(kept, np.inf, last), rng)
             numbers[column][rows] = own[column]
 
     def _bounds(self, column: int, tokens: Tokens) -> tuple[Floats, Floats]:

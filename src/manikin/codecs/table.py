@@ -199,6 +199,7 @@ class TableCodec:
         *,
         first_key: int = 1,
         conditions: Mapping[str, Any] | Dataset | None = None,
+        known: tuple[Dataset, npt.NDArray[np.bool_]] | None = None,
     ) -> Dataset:
         """A data set in the release's schema.
 
@@ -207,6 +208,8 @@ class TableCodec:
         tokens : int32 (n_rows, n_columns). rng : draws values within groups.
         first_key : keys made anew count from here.
         conditions : cells that were given; they are kept to the last digit, and confirmed rules hold around them.
+        known : instead of conditions, rows and which of their fields are given, bool (n_rows, n_fields): rules are settled around
+            these numbers, and whoever asked puts the cells back.
         """
         schema, marks = self.release_schema, {}
         cells: dict[str, Any] = {}
@@ -223,7 +226,7 @@ class TableCodec:
                 cells[column.name] = pd.Series(codec.decode(tokens[:, span]), dtype=object)
             else:
                 cells[column.name] = codec.decode(drawn, rng)
-        fixed = self._fix(numbers, conditions)
+        fixed = self._fix(numbers, conditions) if known is None else self._fix_known(numbers, *known)
         self.rules_.settle(tokens, numbers, fixed, rng)
         for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
             if isinstance(codec, NumberCodec):
@@ -249,6 +252,15 @@ class TableCodec:
                 drawn = numbers[span.start]
                 numbers[span.start] = given.copy() if isinstance(conditions, Dataset) else np.full(len(drawn), given[0])
         return fixed
+
+    def _fix_known(
+        self, numbers: dict[int, npt.NDArray[np.float64]], rows: Dataset, fields: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            if isinstance(codec, NumberCodec) and column.name in rows.columns:
+                given = to_units(rows.table.frame[column.name], codec.unit)
+                numbers[span.start] = np.where(fields[:, span.start], given, numbers[span.start])
+        return fields
 
     def keep(self, data: Dataset, conditions: Mapping[str, Any] | Dataset | None) -> Dataset:
         """Puts the given cells in place of their decoded ones, so that a condition is kept to the last digit."""

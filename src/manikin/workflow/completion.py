@@ -92,9 +92,7 @@ def completed(
     ParameterError : a column is unknown, an identifier, or the model cannot condition.
     """
     if keep is None:
-        holes = holes_of(data.table, list(data.columns))
-        only_holes = int(holes.sum()) == sum(int((data.table.mark(name) > 0).sum()) for name in data.columns.names)
-        if hasattr(model, "impute") and only_holes:
+        if hasattr(model, "impute"):
             return _put_back(data, model.impute(data, seed=seed), _learned_names(model, data.columns))
         return _impute(model, data, seed, watcher or Silent())
     names = check_columns(dict.fromkeys(keep), data.columns, "--keep")

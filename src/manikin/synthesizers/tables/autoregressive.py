@@ -33,6 +33,7 @@ BLOCK = 8192  # rows that share one stream of randomness; bytes do not depend on
 CHUNK = 1024  # rows the network draws at a time, small enough to stay in a core's cache
 HELD_OUT = 0.1
 FEWEST_HELD_OUT = 40
+NOT_APPLICABLE = "not applicable"
 
 
 @dataclass(kw_only=True)
@@ -186,10 +187,18 @@ class Autoregressive:
         return AnyOrderSampler(self.networks_, emitted, self.codec_.allowed if self.codec_.rules_.has_rules else None)
 
     def impute(self, data: Dataset, *, seed: int) -> Dataset:
-        """The same rows with every missing cell drawn given the row's other cells; cells that are there stay as they are."""
+        """The same rows with every missing cell drawn given the row's other cells.
+
+        Cells that are there stay as they are, and so do those whose missing code says that there cannot be a value ("not applicable").
+        Columns that `data` lacks are added.
+        """
+        require_fitted(self, "codec_")
         tokens, there = self.codec_.encode_partial(data)
-        n_missing = np.array([f.n_missing for f in self.codec_.layout.fields])
-        given = there[None, :] & (tokens >= n_missing[None, :])
+        given = np.zeros(tokens.shape, dtype=bool)
+        for j, f in enumerate(self.codec_.layout.fields):
+            codes = self.codec_.schema_[f.column].missing[: f.n_missing]
+            is_kept = np.array([code.meaning == NOT_APPLICABLE for code in codes] + [True] * (f.n_tokens - f.n_missing))
+            given[:, j] = there[j] & is_kept[tokens[:, j]]
         sampler = self._make_sampler(may_be_missing=False)
         drawn = np.concatenate(
             [
@@ -197,7 +206,7 @@ class Autoregressive:
                 for at in range(0, max(len(data), 1), BLOCK)
             ]
         )
-        made = self.codec_.decode(drawn, generator(seed, "impute"))
+        made = self.codec_.decode(drawn, generator(seed, "impute"), known=(data, given))
         return _filled(data, made, given, [f.column for f in self.codec_.layout.fields])
 
     def log_likelihood(self, data: Dataset) -> npt.NDArray[np.float64]:
@@ -281,8 +290,10 @@ def _filled(data: Dataset, made: Dataset, given: npt.NDArray[np.bool_], names: l
             frame[name] = pd.Categorical(mixed)
         else:
             frame[name] = data.table.frame[name].where(pd.Series(keep), frame[name])
-        if name in marks:
-            marks[name] = np.where(keep, 0, marks[name]).astype(np.int8)
+        mark = np.where(keep, data.table.mark(name), made.table.mark(name)).astype(np.int8)
+        marks.pop(name, None)
+        if mark.any():
+            marks[name] = mark
     for name in made.columns.names:
         if name not in names and name in data.columns:
             frame[name] = data.table.frame[name]
