@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from manikin.data.errors import InputError, ParameterError
-from manikin.workflow.output import check_free, is_resumable, whole_file, whole_folder
+from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder, write_json
 
 JOB = {"data": "abc", "seed": 0}
+OURS = '{"made_by": "manikin 0.1"}'
 
 
 def everything(folder: Path) -> list[str]:
@@ -49,7 +50,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
         pytest.fail("the body must not run")
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text(OURS)
     with pytest.raises(ParameterError, match=r"exists already.*--force"), whole_folder(folder, force=False):
         pytest.fail("the body must not run")
     assert target.read_text() == "old"
@@ -58,9 +59,9 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
 
 def test_force_replaces_our_own_folder_and_no_other(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    for folder, name in ((ours, "manifest.json"), (theirs, "thesis.docx")):
+    for folder, name, text in ((ours, "manifest.json", OURS), (theirs, "thesis.docx", "old")):
         folder.mkdir()
-        (folder / name).write_text("old")
+        (folder / name).write_text(text)
     with whole_folder(ours, force=True) as partial:
         (partial / "new.txt").write_text("new")
     assert everything(ours) == ["new.txt"]
@@ -131,3 +132,60 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> No
         (tmp_path / "locked").mkdir(mode=0o500)
         with pytest.raises(ParameterError, match="no folder that you may write to"):
             check_free(tmp_path / "locked" / "run", force=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("config.json", '{"format": "theirs"}'), ("manifest.json", "{}"), ("results.json", "old"), ("config.json", "[]")]
+)
+def test_force_leaves_folders_of_other_tools_with_our_file_names(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "thesis.docx").write_text("mine")
+    with pytest.raises(ParameterError, match="was not written by Manikin"), whole_folder(tmp_path, force=True):
+        pytest.fail("the body must not run")
+    assert everything(tmp_path) == sorted([name, "thesis.docx"])
+
+
+def test_force_leaves_what_stands_beside_the_folder(tmp_path: Path) -> None:
+    run, kept = tmp_path / "run", tmp_path / "run.old"
+    for folder in (run, kept):
+        folder.mkdir()
+        (folder / "config.json").write_text('{"format": "manikin-model"}')
+    with whole_folder(run, force=True) as partial:
+        (partial / "new").write_text("x")
+    assert everything(tmp_path) == ["run", "run.old", "run.old/config.json", "run/new"]
+
+
+def test_a_kill_at_the_last_rename_leaves_what_the_next_run_takes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with (  # noqa: PT012
+        monkeypatch.context() as patched,
+        pytest.raises(KeyboardInterrupt),
+        whole_folder(run, force=False, job=JOB) as partial,
+    ):
+        write_json(partial / "manifest.json", {"made_by": "manikin 0.1"})
+        patched.setattr(os, "rename", kill)
+    assert is_resumable(run, JOB)
+    with whole_folder(run, force=False, job=JOB) as partial:
+        assert (partial / "manifest.json").is_file()
+    assert everything(tmp_path) == ["run", "run/manifest.json"]
+
+
+def test_a_finished_folder_without_its_job_is_no_obstacle(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (tmp_path / "run.partial").mkdir()
+    write_json(tmp_path / "run.partial" / "manifest.json", {"made_by": "manikin 0.1"})
+    with whole_folder(run, force=False, job=JOB) as partial:
+        (partial / "new").write_text("x")
+    assert everything(tmp_path) == ["run", "run/new"]
+
+
+def test_the_only_copy_of_a_checkpoint_is_kept(tmp_path: Path) -> None:
+    for name in ("checkpoint", "checkpoint.old", "half"):
+        (tmp_path / name).mkdir()
+    clear(tmp_path, keep=(CHECKPOINT,))
+    assert everything(tmp_path) == ["checkpoint", "checkpoint.old"]
+    clear(tmp_path, keep=())
+    assert everything(tmp_path) == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,11 @@ from manikin.data.errors import InputError, ParameterError
 
 CHECKPOINT = "checkpoint"  # in a .partial folder: what a model needs to go on learning
 JOB = "job.json"  # in a .partial folder: which job it belongs to
-MARKS = ("manifest.json", "config.json", "results.json")  # one of these tells that Manikin wrote the folder
+MARKS: Mapping[str, tuple[str, str]] = {  # file -> a key of its document and how the value begins, in a folder that Manikin wrote
+    "manifest.json": ("made_by", "manikin "),
+    "config.json": ("format", "manikin-model"),
+    "results.json": ("format", "manikin-results"),
+}
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -35,7 +40,7 @@ def check_free(path: Path, *, force: bool) -> None:
     if path.is_dir() and any(path.iterdir()):
         if not force:
             raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
-        if not any((path / mark).is_file() for mark in MARKS):
+        if not _is_ours(path):
             raise ParameterError(f"{path} exists and was not written by Manikin, so --force does not replace it. Choose another --out.")
     if path.is_file() and not force:
         raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
@@ -56,7 +61,7 @@ def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
     if path.is_dir():
         raise ParameterError(f"{path} is a folder; a file is needed here. Name a file in it.")
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -99,8 +104,11 @@ def is_resumable(path: Path, job: Mapping[str, Any]) -> bool:
 
 def clear(partial: Path, *, keep: Collection[str]) -> None:
     """Removes from a folder under construction what an interruption left half done: everything but its job and the named entries."""
+    kept = {JOB, *keep}
+    if CHECKPOINT in kept:
+        kept.add(f"{CHECKPOINT}.old")  # the only copy, when the run was stopped while it put a new one in place
     for path in partial.iterdir():
-        if path.name == JOB or path.name in keep:
+        if path.name in kept:
             continue
         if path.is_dir():
             shutil.rmtree(path)
@@ -130,7 +138,8 @@ def _beside(path: Path, ending: str) -> Path:
 
 def _begin(partial: Path, job: Mapping[str, Any] | None) -> None:
     if partial.exists():
-        if not partial.is_dir() or (any(partial.iterdir()) and not (partial / JOB).is_file()):
+        is_link = partial.is_symlink() or not partial.is_dir()
+        if is_link or (any(partial.iterdir()) and not (partial / JOB).is_file() and not _is_ours(partial)):
             raise ParameterError(f"{partial} is in the way and was not written by Manikin. Move it, or choose another --out.")
         if job is not None and _job_of(partial) == json.loads(json.dumps(job)):
             return
@@ -144,17 +153,31 @@ def _job_of(partial: Path) -> Any:
     return read_json(partial / JOB)
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds a document that only Manikin writes; a file of the same name by another tool is none."""
+    for name, (key, beginning) in MARKS.items():
+        mark = folder / name
+        document = read_json(mark) if mark.is_file() and not mark.is_symlink() else None
+        if isinstance(document, dict) and str(document.get(key, "")).startswith(beginning):
+            return True
+    return False
+
+
 def _publish(partial: Path, path: Path) -> None:
-    (partial / JOB).unlink(missing_ok=True)
-    if not path.exists():
-        os.replace(partial, path)
-        return
-    old = _beside(path, ".old")
-    if old.exists():
-        shutil.rmtree(old)
-    os.replace(path, old)
-    os.replace(partial, path)
-    shutil.rmtree(old)
+    """Renames the finished folder into place. Its job goes last: until then a kill leaves a folder that the next run can take up."""
+    old = None
+    if path.exists():
+        old = _beside(path, f".old-{secrets.token_hex(4)}")
+        os.rename(path, old)
+    try:
+        os.rename(partial, path)
+    except OSError:
+        if old is not None:
+            os.rename(old, path)
+        raise
+    (path / JOB).unlink(missing_ok=True)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
