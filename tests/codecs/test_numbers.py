@@ -120,11 +120,37 @@ def test_significant_digits_are_kept() -> None:
     assert np.allclose(drawn, round_significant(drawn, 3, 1e-4))
 
 
-@pytest.mark.parametrize("values", [[5.0], [5.0, 5.0, 5.0], [1.0, 2.0], list(range(9))])
-def test_tiny_columns(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[5.0], [5.0, 5.0, 5.0], [1.0, 2.0], list(range(9)), [0.0], [-3.0], [1234567.0]])
+def test_columns_that_too_few_patients_fill_are_drawn_from_a_coarse_interval(values: list[float]) -> None:
     codec = fitted(values, decimals=0)
-    assert len(set(redrawn(codec, np.array(values)))) == 1 or len(values) >= 9
+    drawn = redrawn(codec, np.repeat(values, 200))
+    assert len(set(drawn)) > 1
+    assert np.allclose(drawn, np.round(drawn))
+    assert np.abs(drawn - np.median(values)).max() <= max(10, 2 * abs(values[0]))
     assert codec.encode(np.array([-1e9, 1e9])).max() < codec.n_tokens
+
+
+@pytest.mark.parametrize("n", [12, 15, 21, 22, 30, 300])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_single_patients_number_becomes_a_heap(n: int, seed: int) -> None:
+    values = np.round(np.random.default_rng(seed).normal(5, 1, n), 6)
+    drawn = redrawn(fitted(values, decimals=6), np.resize(values, 5000))
+    assert np.unique(drawn, return_counts=True)[1].max() < 25
+    assert np.isin(drawn, values).mean() < 0.01
+
+
+def test_a_rare_value_between_heaps_has_no_cell_of_its_own() -> None:
+    values = np.r_[np.full(100, 100.5), np.full(97, 110.5), np.full(3, 120.5), np.full(100, 130.5)]
+    drawn = redrawn(fitted(values, decimals=1), np.tile(values, 20))
+    assert 120.5 not in drawn
+
+
+def test_one_patient_with_many_visits_is_one_patient() -> None:
+    rng = np.random.default_rng(3)
+    values = np.r_[np.round(rng.normal(5, 1, 300), 2), np.round(rng.uniform(900, 950, 20), 2)]
+    who = np.r_[np.arange(300), np.full(20, 999)]
+    drawn = redrawn(fitted(values, decimals=2, patients=who), np.tile(values, 20))
+    assert drawn.max() < 20
 
 
 def test_an_all_missing_column_has_missing_tokens_only() -> None:
@@ -142,6 +168,13 @@ def test_dates_lie_on_days_and_times_on_minutes() -> None:
         assert codec.unit == unit
         drawn = codec.decode(codec.encode(to_units(series, unit)), np.random.default_rng(0))
         assert np.allclose(drawn, np.round(drawn))
+
+
+def test_dates_of_any_century_are_fitted() -> None:
+    days = pd.Series(np.array(["0950-03-01"] * 30 + ["2019-05-02"] * 30 + ["9999-12-31"] * 30, dtype="datetime64[us]"))
+    column = Column("t", Kind.DATE, Storage.TIMESTAMP, minimum="0950-03-01", maximum="9999-12-31")
+    codec = fit_numbers(days, days.notna().to_numpy(), np.arange(90), column, min_patients=K)
+    assert len(codec.spikes) == 3
 
 
 def test_state_round_trip() -> None:

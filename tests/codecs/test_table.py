@@ -87,6 +87,64 @@ def test_a_declared_level_is_emitted_however_rare() -> None:
     assert (made["ward"] == "HIV clinic").sum() == 2
 
 
+def test_a_note_written_into_a_number_column_is_not_released_as_a_missing_code() -> None:
+    note = "see Mrs Smith 0791"
+    column = number("lab", missing=(EMPTY, MissingCode(note), MissingCode("?"), MissingCode("99")))
+    cells = [str(i % 30) for i in range(290)] + [note] + ["?"] * 4 + ["99"] * 4 + [""]
+    codec = TableCodec().fit(dataset([column], {"lab": cells}))
+    made = texts(codec.decode(codec.encode(dataset([column], {"lab": cells})), np.random.default_rng(0)))["lab"]
+    assert note not in set(made)
+    assert {"?", "99"} <= set(made)
+    assert "Smith" not in json.dumps(codec.state()[0])
+
+
+def test_codes_back_off_by_patients_not_by_rows() -> None:
+    key = Column("patient", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
+    column = Column("diag", Kind.CODE, code_system="ICD-9-CM")
+    rare = ["250.11", "250.12", "250.13"] * 5
+    cells = {"patient": [f"p{i}" for i in range(60)] + ["q"] * 15, "diag": ["428"] * 60 + rare}
+    codec = TableCodec().fit(dataset([key, column], cells))
+    made = texts(codec.decode(codec.encode(dataset([key, column], cells)), np.random.default_rng(0)))
+    assert set(made["diag"]) == {"428"}
+
+
+def test_confirmed_rules_carry_no_rare_value_out() -> None:
+    rule = ImpliedRule(("dx", "ward"), confirmed=True, when=("Creutzfeldt", "flu"), then=("isolation",))
+    cells = {"dx": ["flu"] * 40 + ["Creutzfeldt"] * 2 + ["cut"] * 40, "ward": ["isolation"] * 42 + ["open"] * 40}
+    codec = TableCodec().fit(dataset([Column("dx", Kind.CATEGORICAL), LEVELS], cells, (rule,)))
+    kept = codec.release_schema.rules[0]
+    assert isinstance(kept, ImpliedRule)
+    assert kept.when == ("flu",)
+    assert "Creutzfeldt" not in json.dumps(codec.state()[0])
+
+
+@pytest.mark.parametrize("storage", [Storage.TEXT, Storage.INTEGER])
+def test_a_column_of_rare_levels_only_stays_empty(storage: Storage) -> None:
+    column = Column("code", Kind.CATEGORICAL, storage, missing=())
+    data = dataset([column, LEVELS], {"code": [str(i) for i in range(60)], "ward": ["a"] * 60})
+    codec = TableCodec().fit(data)
+    assert codec.emitted(0).tolist() == [True, False]
+    tokens = codec.encode(data)
+    tokens[:, 0] = 0
+    made = codec.decode(tokens, np.random.default_rng(0))
+    assert set(texts(made)["code"]) == {""}
+    assert made.to_pandas()["code"].isna().all()
+
+
+def test_conditions_are_never_rounded_and_keys_never_copied() -> None:
+    key = Column("patient", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
+    data = dataset([key, number("age")], {"patient": [f"p{i}" for i in range(60)], "age": [str(20 + i) for i in range(60)]})
+    codec = TableCodec().fit(data)
+    with pytest.raises(ParameterError, match="whole numbers"):
+        codec.encode_conditions({"age": 33.7}, 1)
+    with pytest.raises(ParameterError, match="too large"):
+        codec.encode_conditions({"age": 1e30}, 1)
+    tokens, _ = codec.encode_conditions(data, 60)
+    made = texts(codec.decode(tokens, np.random.default_rng(0), conditions=data))
+    assert not set(made["patient"]) & set(texts(data)["patient"])
+    assert made["age"].tolist() == texts(data)["age"].tolist()
+
+
 def test_levels_are_counted_by_patient_not_by_row() -> None:
     key = Column("patient", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
     data = dataset([key, LEVELS], {"patient": ["p1"] * 40 + [f"q{i}" for i in range(40)], "ward": ["rare"] * 40 + ["b"] * 40})

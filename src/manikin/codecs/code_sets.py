@@ -80,7 +80,8 @@ class CodeSetCodec:
         names = np.array(self.codes, dtype=object)
         out = np.full(len(tokens), None, dtype=object)
         for row in np.flatnonzero(tokens[:, 0] >= self.n_missing):
-            out[row] = self.separator.join(names[tokens[row, 1:] == 1])
+            held = names[tokens[row, 1:] == 1]
+            out[row] = self.separator.join(held if len(held) else names[:1])  # a set that is there holds something
         return out
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -119,7 +120,7 @@ def fit_code_set(
     k = 1 if column.has_public_levels else min_patients
     n_holders = {code: len(who) for code, who in holders.items()}
     frequent = [code for code, n in n_holders.items() if n >= k]
-    rare = {code: n for code, n in n_holders.items() if n < k}
+    rare = {code: frozenset(who) for code, who in holders.items() if len(who) < k}
     groups, joined = code_groups(rare, frequent, column, k)
     counts = {code: rows[code] + sum(rows[member] for member in joined.get(code, ())) for code in frequent}
     counts |= {code: sum(rows[member] for member in members) for code, members in groups.items()}

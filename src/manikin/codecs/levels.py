@@ -7,6 +7,7 @@ that is a code of the system, else as one of the frequent codes of the same grou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -92,7 +93,7 @@ class LevelCodec:
     @cached_property
     def _release(self) -> tuple[Ints, pd.CategoricalDtype]:
         """For each level its place among those that a release may hold (the last entry stands for missing), and these as a category."""
-        named = [i for i in range(len(self.levels)) if i < self.n_frequent or i in self.released or not self.n_frequent]
+        named = [i for i in range(len(self.levels)) if i < self.n_frequent or i in self.released]
         places = np.full(len(self.levels) + 1, -1, dtype=np.int64)
         places[named] = np.arange(len(named))
         return places, pd.CategoricalDtype([self.levels[i] for i in named])
@@ -144,8 +145,9 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
     if ordered and frequent:
         return _ordinal(column, names, rows, frequent, rare)
     names_frequent = [names[i] for i in frequent]
-    groups, joined = code_groups({names[i]: int(holders[i]) for i in rare}, names_frequent, column, k)
-    alone = [names[i] for i in rare if not any(names[i] in members for members in (*groups.values(), *joined.values()))]
+    held_by = {names[i]: frozenset(patients[codes == i].tolist()) for i in rare}
+    groups, joined = code_groups(held_by, names_frequent, column, k)
+    alone = [name for name in held_by if not any(name in members for members in (*groups.values(), *joined.values()))]
     if alone:
         groups[RARE] = alone
     row_of = dict(zip(names, rows.tolist(), strict=True))
@@ -187,9 +189,9 @@ def _nearest_level(rank: int, frequent: list[int]) -> int:
 
 
 def code_groups(
-    rare: dict[str, int], frequent: list[str], column: Column, k: int
+    rare: Mapping[str, frozenset[int]], frequent: list[str], column: Column, k: int
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Group name -> rare levels in it, and frequent level -> rare codes below it.
+    """Group name -> rare levels in it, and frequent level -> rare codes below it; `rare` maps each rare level to its patients.
 
     Codes climb their hierarchy, the deepest ancestors first, until they meet a frequent code or stand k patients together; what is in
     neither stays alone. Groups whose name is no code of the system are left out for code sets, where nothing could be released for them.
@@ -210,7 +212,9 @@ def code_groups(
             for parent, members in meeting.items():
                 if parent in frequent:
                     joined.setdefault(parent, []).extend(members)
-                elif _can_stand(parent, rare, system, column) and sum(left[name] for name in members) >= k:
+                elif (
+                    _can_stand(parent, rare, system, column) and len(frozenset().union(*(left[name] for name in members))) >= k
+                ):
                     groups[parent] = members
                 else:
                     continue
@@ -219,7 +223,7 @@ def code_groups(
     return groups, joined
 
 
-def _can_stand(parent: str, rare: dict[str, int], system: Any, column: Column) -> bool:
+def _can_stand(parent: str, rare: Mapping[str, frozenset[int]], system: Any, column: Column) -> bool:
     """Whether a group may take this name: never that of a code that few patients hold; for code sets it must be a code at all."""
     return parent not in rare and (column.kind is Kind.CODE or bool(system.is_code(parent)))
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from manikin.codecs.levels import count_holders
 from manikin.data.schema import Column, Source, Storage
 
 Floats = npt.NDArray[np.float64]
@@ -182,7 +183,9 @@ def fit_numbers(
     significant = column.significant if not column.kind.is_time else None
     declared = column.source.range is Source.DECLARED
     values = np.clip(values, *_limits(column, unit))
-    cells = _cells(values, patients[present], 1 if column.has_public_levels else min_patients, protect=not declared)
+    k = 1 if column.has_public_levels else min_patients
+    edge_step = step if significant is None else None
+    cells = _cells(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
     token = _merge_tokens(cells.count, cells.low == cells.high, max_tokens)
     order = np.lexsort((cells.low, token))
     return NumberCodec(
@@ -234,64 +237,111 @@ class _Cells:
 
 
 def _limits(column: Column, unit: int) -> tuple[float, float]:
-    if unit:
-        ends = [pd.Timestamp(end).value // 1000 / unit if end is not None else None for end in (column.minimum, column.maximum)]
-    else:
-        ends = [float(end) if end is not None else None for end in (column.minimum, column.maximum)]
+    ends = [None if end is None else _in_units(end, unit) for end in (column.minimum, column.maximum)]
     return (-np.inf if ends[0] is None else ends[0], np.inf if ends[1] is None else ends[1])
 
 
-def _cells(values: Floats, patients: Ints, k: int, *, protect: bool) -> _Cells:
-    """Spikes and intervals, each held by at least k patients, the k extreme patients at either end folded into the range of the rest."""
+def _in_units(end: float | str, unit: int) -> float:
+    return float(np.datetime64(str(end), "us").astype(np.int64)) / unit if unit else float(end)
+
+
+def _cells(values: Floats, patients: Ints, k: int, *, step: float, edge_step: float | None, protect: bool) -> _Cells:
+    """Spikes and intervals, each held by at least k patients; the k extreme patients at either end are folded into the range of the rest.
+
+    No cell is one patient's number: a cell of one value is a spike of the data, never a folded tail or a lonely rest.
+    """
     if not len(values):
         return _Cells(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.empty(0))
-    named, place = np.unique(values, return_inverse=True)
-    span = int(patients.max()) + 1
-    pairs = named[np.unique(place.astype(np.int64) * span + patients) // span]  # one entry per patient and value
-    if protect and k > 1:
-        values = np.clip(values, *_protected_range(pairs, k))
-        pairs = np.clip(pairs, values.min(), values.max())
-    distinct, n_holders = np.unique(pairs, return_counts=True)
-    rows = np.bincount(np.searchsorted(distinct, values), minlength=len(distinct))
+    distinct, place = np.unique(values, return_inverse=True)
+    place = place.astype(np.int64)
+    n_holders = count_holders(place, patients, len(distinct))
+    rows = np.bincount(place, minlength=len(distinct))
     is_spike = n_holders >= k
-    if protect and k > 1 and len(distinct) > 2:  # a heap made by folding the tail is no spike of the data
-        is_spike[[0, -1]] &= n_holders[[0, -1]] >= 2 * k
-    spikes = distinct[is_spike]
-    low, high, count = [spikes], [spikes], [rows[is_spike]]
-    rest = ~is_spike
-    if rest.any():
-        group = _group(n_holders[rest], k)
-        starts = np.flatnonzero(np.diff(group, prepend=-1))
-        ends = np.append(starts[1:], len(group)) - 1
-        low.append(distinct[rest][starts])
-        high.append(distinct[rest][ends])
-        count.append(np.bincount(group, weights=rows[rest]).astype(np.int64))
-    merged = _Cells(np.concatenate(low), np.concatenate(high), np.concatenate(count).astype(np.int64), spikes)
-    order = np.lexsort((merged.high, merged.low))
-    return _Cells(merged.low[order], merged.high[order], merged.count[order], spikes)
+    if k > 1 and len(np.unique(patients)) < 2 * k and not is_spike.all():
+        return _coarse(values, step)
+    low_end, high_end = _protected_range(values, patients, k) if protect and k > 1 else (-np.inf, np.inf)
+    outside = (distinct < low_end) | (distinct > high_end)  # fewer than k patients lie there: folded, and no spike of theirs
+    is_spike &= ~outside
+    spikes, counts = distinct[is_spike], rows[is_spike]
+    rest = ~is_spike[place]
+    if not rest.any():
+        return _Cells(spikes, spikes, counts, spikes)
+    if k == 1 or len(np.unique(patients[rest])) >= k:
+        low, high, count = _intervals(values[rest], patients[rest], k, (low_end, high_end), edge_step)
+        if len(low):
+            cells = _Cells(np.r_[spikes, low], np.r_[spikes, high], np.r_[counts, count], spikes)
+            order = np.lexsort((cells.high, cells.low))
+            return _Cells(cells.low[order], cells.high[order], cells.count[order], spikes)
+    if not len(spikes):
+        return _coarse(values, step)
+    nearest = np.abs(values[rest][:, None] - spikes[None]).argmin(axis=1)  # few values: folded into the spikes beside them
+    return _Cells(spikes, spikes, counts + np.bincount(nearest, minlength=len(spikes)), spikes)
 
 
-def _protected_range(pairs: Floats, k: int) -> tuple[float, float]:
-    """The k-th smallest and k-th largest value over patients; the middle where there are too few."""
-    ordered = np.sort(pairs)
-    if len(ordered) < 2 * k:
-        middle = float(ordered[len(ordered) // 2])
-        return middle, middle
-    return float(ordered[k - 1]), float(ordered[-k])
+def _intervals(
+    values: Floats, patients: Ints, k: int, ends: tuple[float, float], step: float | None
+) -> tuple[Floats, Floats, Ints]:
+    """Intervals of consecutive values that k patients hold together, as (low, high, rows); their edges lie between patients' values."""
+    order = np.argsort(values, kind="stable")
+    values, patients = values[order], patients[order]
+    starts = np.flatnonzero(np.diff(values, prepend=-np.inf))
+    stops = np.append(starts[1:], len(values))
+    folded = np.clip(values[starts], *ends)
+    each_once = len(np.unique(patients)) == len(patients)
+    groups: list[tuple[int, int]] = []  # first and last position in `starts`
+    first, n_held, held = 0, 0, set[int]()
+    for i, (a, b) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        if each_once:
+            n_held += b - a
+        else:
+            held.update(patients[a:b].tolist())
+            n_held = len(held)
+        if n_held >= k and (k == 1 or folded[i] > folded[first]):
+            groups.append((first, i))
+            first, n_held, held = i + 1, 0, set()
+    if first < len(starts):  # too few are left at the end, or they were folded into one point: they join the group before
+        groups = [*groups[:-1], (groups[-1][0], len(starts) - 1)] if groups else [(first, len(starts) - 1)]
+    low = np.array([folded[a] for a, _ in groups])
+    high = np.array([folded[b] for _, b in groups])
+    count = np.array([stops[b] - starts[a] for a, b in groups], dtype=np.int64)
+    if k > 1 and (len(groups) == 1 and low[0] == high[0]):
+        return np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+    if step is None:  # on a grid of significant digits there is no common step to move by
+        return low, high, count
+    return *_between(low, high, count, step), count
 
 
-def _group(holders: Ints, k: int) -> Ints:
-    """Consecutive values gathered until k patients hold them; what is left at the end joins the last group."""
-    group = np.zeros(len(holders), dtype=np.int64)
-    current, gathered = 0, 0
-    for i, n in enumerate(holders):
-        group[i] = current
-        gathered += int(n)
-        if gathered >= k:
-            current, gathered = current + 1, 0
-    if gathered and current and gathered < k:
-        group[group == current] = current - 1
-    return group
+def _between(low: Floats, high: Floats, count: Ints, step: float) -> tuple[Floats, Floats]:
+    """Edges moved into the gaps between groups, by no more than the spacing inside a group, so that they are nobody's number."""
+    spacing = (high - low) / np.maximum(count - 1, 1)
+    gap = low[1:] - high[:-1]
+    up = np.minimum(0.49 * gap, spacing[:-1])
+    down = np.minimum(0.49 * gap, spacing[1:])
+    new_low, new_high = low.copy(), high.copy()
+    new_high[:-1] = np.round(np.floor((high[:-1] + up) / step + 1e-9) * step, 12)
+    new_low[1:] = np.round(np.ceil((low[1:] - down) / step - 1e-9) * step, 12)
+    new_high[:-1] = np.maximum(new_high[:-1], high[:-1])
+    new_low[1:] = np.minimum(new_low[1:], low[1:])
+    return new_low, new_high
+
+
+def _coarse(values: Floats, step: float) -> _Cells:
+    """One interval for a column that too few patients fill: the middle half of the values, rounded outward to one significant digit."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    size = high - low if high > low else max(abs(high), step)
+    grid = max(10.0 ** np.floor(np.log10(size)), step)
+    bottom, top = np.floor(low / grid) * grid, np.ceil(high / grid) * grid
+    top = top if top > bottom else bottom + grid
+    return _Cells(np.array([bottom]), np.array([top]), np.array([len(values)], dtype=np.int64), np.empty(0))
+
+
+def _protected_range(values: Floats, patients: Ints, k: int) -> tuple[float, float]:
+    """Between the value that k patients reach at the bottom and the one that k reach at the top."""
+    who = np.unique(patients, return_inverse=True)[1]
+    lowest, highest = np.full(who.max() + 1, np.inf), np.full(who.max() + 1, -np.inf)
+    np.minimum.at(lowest, who, values)
+    np.maximum.at(highest, who, values)
+    return float(np.partition(lowest, k - 1)[k - 1]), float(np.partition(highest, -k)[-k])
 
 
 def _merge_tokens(count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int) -> Ints:

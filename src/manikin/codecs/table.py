@@ -6,6 +6,7 @@ confirmed rules bind every decoded row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,8 @@ from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
-from manikin.data.schema import Column, Kind, Role, Source, TableSchema, is_left_out
+from manikin.data.rules import CombinationRule, ImpliedRule, Rule
+from manikin.data.schema import EMPTY, Column, Kind, Role, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 
 ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
@@ -70,11 +72,17 @@ class TableCodec:
             raise FitError(
                 f"Table {schema.name!r} has no column to learn: all are identifiers or free text. Correct the schema."
             )
-        self.schema_, self.native_ = schema, data.native
-        self._lay_out(tuple(self._fit_column(data, column) for column in schema.learned))
+        self.native_ = data.native
+        self.schema_ = _with_neutral_codes(schema, data)
+        columns = [self._fit_column(data, column) for column in self.schema_.learned]
+        for j, (column, codec) in enumerate(zip(self.schema_.learned, columns, strict=True)):
+            if not codec.n_missing and _has_nothing_to_release(codec):  # then the cell stays empty
+                self.schema_ = self.schema_.replace_column(replace(column, missing=(EMPTY,)))
+                columns[j] = self._fit_column(data, self.schema_[column.name])
+        self._lay_out(tuple(columns))
         tokens = self.encode(data)
         self.counts_ = tuple(np.bincount(tokens[:, j], minlength=c.n_tokens) for j, c in enumerate(self.fields_))
-        self.rules_ = fit_rule_masks(schema, self.fields_, self.spans_, tokens, data.records)
+        self.rules_ = fit_rule_masks(self.schema_, self.fields_, self.spans_, tokens, data.records)
         return self
 
     def _lay_out(self, columns: tuple[ColumnCodec, ...]) -> None:
@@ -116,7 +124,7 @@ class TableCodec:
         with_text = possible & codec.emitted() if isinstance(codec, LevelCodec) else possible
         if with_text.any():
             return with_text
-        if isinstance(codec, LevelCodec) and codec.n_missing and codec.n_frequent == 0:
+        if codec.n_missing and _has_nothing_to_release(codec):
             return np.arange(codec.n_tokens) == 0  # no level that may be released: the cell stays empty
         return possible if possible.any() else np.ones(codec.n_tokens, dtype=bool)
 
@@ -183,6 +191,8 @@ class TableCodec:
         texts = pd.DataFrame({name: [_condition_text(conditions[name])] for name in schema.names}, dtype=object)
         table = parse_table(texts, schema, where="The condition")
         for codec, column in zip(self.columns_, self.schema_.learned, strict=True):
+            if column.name in schema and column.kind.is_number:
+                _check_number(float(table.frame[column.name].iloc[0]), column)
             if column.name not in schema or not isinstance(codec, LevelCodec) or table.mark(column.name)[0]:
                 continue
             if not len(codec.levels) or codec.encode(_as_category(table.frame[column.name]), column)[1][0]:
@@ -270,8 +280,9 @@ class TableCodec:
         rows = np.arange(len(data)) if isinstance(conditions, Dataset) else np.zeros(len(data), dtype=np.int64)
         source, schema = row.table.take(rows), row.columns
         frame, marks = data.table.frame.copy(), dict(data.table.marks)
+        learned = {column.name for column in self.schema_.learned}
         for name in schema.names:
-            if name not in frame.columns:
+            if name not in frame.columns or name not in learned:  # keys are made anew whatever was given
                 continue
             frame[name] = source.frame[name]
             marks.pop(name, None)
@@ -333,6 +344,49 @@ def _last_level(codec: FieldCodec) -> str:
     return codec.levels[-1] if isinstance(codec, LevelCodec) else ""
 
 
+def _with_neutral_codes(schema: TableSchema, data: Dataset) -> TableSchema:
+    """The schema with the text of rare missing codes taken out, unless it is a common word or a number: it may be somebody's note."""
+    for column in schema.learned:
+        mark = data.table.mark(column.name)
+        codes = list(column.missing)
+        for i, code in enumerate(codes, start=1):
+            n_holders = len(np.unique(data.records[mark == i]))
+            if code.source is Source.DATA and n_holders < schema.threshold(column) and not _is_neutral(code.value):
+                codes[i - 1] = replace(code, value="")
+        if tuple(codes) != column.missing:
+            schema = schema.replace_column(replace(column, missing=tuple(codes), suggested_missing=()))
+    return schema
+
+
+NEUTRAL = {
+    "",
+    "?",
+    ".",
+    "-",
+    "--",
+    "na",
+    "n/a",
+    "nan",
+    "none",
+    "null",
+    "nil",
+    "missing",
+    "unknown",
+    "unk",
+    "refused",
+    "not applicable",
+}
+
+
+def _is_neutral(text: str) -> bool:
+    """Whether a missing code tells nothing of the patient it stands for: a common word, or a number such as 99."""
+    return text.strip().lower() in NEUTRAL or bool(re.fullmatch(r"[-+]?\d{1,4}(-\d\d-\d\d)?([.,]\d+)?", text.strip()))
+
+
+def _has_nothing_to_release(codec: ColumnCodec) -> bool:
+    return isinstance(codec, LevelCodec) and codec.n_frequent == 0 and not codec.released and bool(codec.levels)
+
+
 def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> TableSchema:
     """The schema as a model folder or a release may hold it: levels and extremes that too few patients hold are not in it."""
     by_name = dict(zip((c.name for c in schema.learned), codecs, strict=True))
@@ -344,8 +398,29 @@ def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> Tabl
         if column.levels is not None and not column.has_public_levels:
             known = codec.levels if isinstance(codec, LevelCodec) else ()
             column = replace(column, levels=tuple(level for level in column.levels if level in known) if known else None)
-        columns.append(replace(column, notes=()))
-    return replace(schema, columns=tuple(columns), rules=schema.confirmed_rules, notes=())
+        columns.append(replace(column, notes=(), suggested_missing=()))
+    rules = tuple(kept for rule in schema.confirmed_rules if (kept := _public_rule(rule, by_name)) is not None)
+    return replace(schema, columns=tuple(columns), rules=rules, notes=())
+
+
+def _public_rule(rule: Rule, codecs: Mapping[str, ColumnCodec]) -> Rule | None:
+    """A confirmed rule without the values that too few patients hold; None where nothing is left of it."""
+    rule = replace(rule, evidence="")
+    if isinstance(rule, ImpliedRule):
+        when = tuple(text for text in rule.when if _may_be_named(text, codecs.get(rule.columns[0])))
+        then = tuple(text for text in rule.then if _may_be_named(text, codecs.get(rule.columns[1])))
+        return replace(rule, when=when, then=then) if when and then else None
+    if isinstance(rule, CombinationRule) and rule.allowed is not None:
+        pairs = [codecs.get(name) for name in rule.columns]
+        allowed = tuple(c for c in rule.allowed if all(map(_may_be_named, c, pairs)))
+        return replace(rule, allowed=allowed)
+    return rule
+
+
+def _may_be_named(text: str, codec: ColumnCodec | None) -> bool:
+    if isinstance(codec, LevelCodec):
+        return text in codec.levels or _is_neutral(text)
+    return isinstance(codec, NumberCodec)
 
 
 def _is_key(column: Column) -> bool:
@@ -369,6 +444,17 @@ def _from_numbers(values: npt.NDArray[np.float64], codec: NumberCodec, column: C
     there = ~np.isnan(values)
     times[there] = from_units(values[there], codec.unit)
     return times
+
+
+def _check_number(value: float, column: Column) -> None:
+    """A condition is kept to the digit or refused: no rounding, no number that a float cannot hold."""
+    if abs(value) >= 2**53:
+        raise ParameterError(f"The value given for column {column.name!r} is too large to be kept exactly. Give a smaller one.")
+    if column.decimals is not None and np.isfinite(value) and round(value, column.decimals) != value:
+        digits = "whole numbers" if column.decimals == 0 else f"{column.decimals} decimals"
+        raise ParameterError(
+            f"The value given for column {column.name!r} has more digits than the column, which holds {digits}."
+        )
 
 
 def _condition_text(value: Any) -> str:
