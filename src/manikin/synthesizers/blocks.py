@@ -5,7 +5,7 @@ A block has its own stream of randomness and a fixed size; batches are cut out o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from manikin.data.dataset import Dataset, concat
@@ -44,6 +44,11 @@ def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> It
 def rows_of(conditions: Conditions | None, start: int, stop: int) -> Conditions | None:
     """The conditions of rows start … stop - 1: a mapping holds for every row, a data set is cut."""
     return conditions.take(np.arange(start, stop)) if isinstance(conditions, Dataset) else conditions
+
+
+def or_none(conditions: Conditions | None) -> Conditions | None:
+    """An empty mapping asks for nothing, so it is no condition."""
+    return None if isinstance(conditions, Mapping) and not conditions else conditions
 
 
 def check_request(owner: str, n: int, batch_size: int, conditions: Conditions | None) -> None:

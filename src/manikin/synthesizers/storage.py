@@ -9,20 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from manikin.data.errors import ManikinError, ModelFolderError
+from manikin.data.errors import ManikinError, MissingExtraError, ModelFolderError
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.base import Arrays, Synthesizer, np
 
 FORMAT = "manikin-model"
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-MAX_BYTES = {CONFIG: 256 << 20, WEIGHTS: 16 << 30}
+MAX_BYTES = {CONFIG: 16 << 20, WEIGHTS: 2 << 30}  # far more than any model needs; reading takes a few times this in memory
+MAX_HEADER_BYTES = 16 << 20
+MAX_DIMENSIONS = 8
+ITEM_BYTES = {
+    name: bits // 8
+    for bits, names in {8: ("BOOL", "I8", "U8"), 16: ("I16", "U16", "F16"), 32: ("I32", "U32", "F32"), 64: ("I64", "U64", "F64")}.items()
+    for name in names
+}
+_BROKEN = (
+    ManikinError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _KEYS = {"format", "format_version", "synthesizer", "class", "hyperparameters", "values", "sha256"}
 
 
@@ -39,7 +58,7 @@ def save(synthesizer: Synthesizer, folder: str | Path, *, force: bool = False) -
 
     Raises
     ------
-    ModelFolderError : something is at the path already, or the synthesizer is not a registered one.
+    ModelFolderError : something is at the path already, the synthesizer is not a registered one, or the model is too large to be loaded.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -57,11 +76,15 @@ def save(synthesizer: Synthesizer, folder: str | Path, *, force: bool = False) -
         "values": values,
     }
     config["sha256"] = {"config": _config_sum(config), "weights": hashlib.sha256(weights).hexdigest()}
+    contents = {CONFIG: (json.dumps(config, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(), WEIGHTS: weights}
+    for file, content in contents.items():
+        if len(content) > MAX_BYTES[file]:
+            _refuse(folder, f"was not written: its {file} would be above {MAX_BYTES[file] >> 20:,} MiB, which `load` refuses")
     beside = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     try:
         beside.mkdir(parents=True)
-        _write(beside / CONFIG, (json.dumps(config, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
-        _write(beside / WEIGHTS, weights)
+        for file, content in contents.items():
+            _write(beside / file, content)
         _put(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -83,6 +106,7 @@ def load(folder: str | Path) -> Any:
         _refuse(folder, "is of a synthesizer that is not registered here. Install the package that brings it")
     if config["class"] != SYNTHESIZERS[name].path:
         _refuse(folder, f"names another class than the registry for the synthesizer {name!r}. Save the model again")
+    _check_header(folder)
     weights = _read(folder, WEIGHTS)
     if hashlib.sha256(weights).hexdigest() != config["sha256"].get("weights"):
         _refuse(folder, f"does not have the {WEIGHTS} that its {CONFIG} was saved with: it is damaged or was changed. Save it again")
@@ -91,12 +115,13 @@ def load(folder: str | Path) -> Any:
     known = {f.name for f in fields(made) if f.init}
     if not isinstance(config["hyperparameters"], dict) or not known.issuperset(config["hyperparameters"]):
         _refuse(folder, f"holds hyperparameters that the synthesizer {name!r} does not have. Use the version that saved it")
+    del weights
     try:
         return made(**config["hyperparameters"]).restore(config["values"], arrays)
-    except ManikinError:
+    except (ModelFolderError, MissingExtraError):
         raise
     # whatever a wrong value breaks inside a model's `restore`, the folder is at fault
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except _BROKEN as error:
         raise ModelFolderError(
             f"{folder} does not hold what the synthesizer {name!r} needs ({type(error).__name__}). Save the model again."
         ) from error
@@ -125,7 +150,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         _refuse(folder, "is not a folder. Give the folder that `manikin fit -o` or `save` wrote")
     try:
-        config = json.loads(_read(folder, CONFIG), parse_constant=_no_constant)
+        config = json.loads(_read(folder, CONFIG), parse_constant=_no_constant, parse_float=_finite)
     except (UnicodeDecodeError, ValueError, RecursionError):
         _refuse(folder, f"has a {CONFIG} that is not JSON: it is damaged or foreign")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -135,7 +160,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
         _refuse(folder, f"was saved by a newer Manikin (its format is {version!r:.20}, known is {FORMAT_VERSION}). Install a newer one")
     if not _KEYS.issubset(config) or not isinstance(config["sha256"], dict):
         _refuse(folder, f"has a {CONFIG} with parts missing. Save the model again")
-    if config["sha256"].get("config") != _config_sum(config):
+    try:
+        is_unchanged = config["sha256"].get("config") == _config_sum(config)
+    except (ValueError, RecursionError):  # nested deeper, or numbers longer, than Python writes
+        is_unchanged = False
+    if not is_unchanged:
         _refuse(folder, f"has a {CONFIG} that was changed after it was saved. Save the model again")
     return config
 
@@ -146,12 +175,57 @@ def _config_sum(config: dict[str, Any]) -> str:
 
 
 def _read(folder: Path, name: str) -> bytes:
+    path, size = _sized(folder, name)
+    with path.open("rb") as file:
+        content = file.read(size + 1)
+    if len(content) != size:
+        _refuse(folder, f"has a {name} that changed while it was read. Load it again")
+    return content
+
+
+def _sized(folder: Path, name: str) -> tuple[Path, int]:
+    """A file of the folder and its size in bytes, before anything of it is read."""
     path = folder / name
     if path.is_symlink() or not path.is_file():
         _refuse(folder, f"has no file {name} of its own. Give the folder that `manikin fit -o` or `save` wrote")
-    if path.stat().st_size > MAX_BYTES[name]:
+    size = path.stat().st_size
+    if size > MAX_BYTES[name]:
         _refuse(folder, f"has a {name} of more than {MAX_BYTES[name] >> 20:,} MiB, more than any model needs")
-    return path.read_bytes()
+    return path, size
+
+
+def _check_header(folder: Path) -> None:
+    """Reads the header of the weights alone, and refuses a file that is not as long as the arrays named there.
+
+    Raises
+    ------
+    ModelFolderError : it is no safetensors file, or its sizes contradict each other.
+    """
+    path, size = _sized(folder, WEIGHTS)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            _refuse(folder, f"has a {WEIGHTS} that is not of the safetensors format. Save the model again")
+        text = file.read(length)
+    try:
+        header = json.loads(text, parse_constant=_no_constant)
+        header.pop("__metadata__", None)
+        end = sum(_n_bytes(entry) for entry in header.values())
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{folder} has a {WEIGHTS} that is not of the safetensors format. Save the model again.") from error
+    if end != size - 8 - length:
+        _refuse(folder, f"has a {WEIGHTS} whose length is not that of the arrays it names: it is damaged. Save the model again")
+
+
+def _n_bytes(entry: dict[str, Any]) -> int:
+    """Bytes of one array of the header, after its type, shape and place agree."""
+    start, stop = entry["data_offsets"]
+    sizes = [start, stop, *entry["shape"]]
+    if any(type(size) is not int or size < 0 for size in sizes) or len(entry["shape"]) > MAX_DIMENSIONS:
+        raise ValueError("a size is no size")
+    if stop - start != math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]]:
+        raise ValueError("an array's place is not as long as the array")
+    return int(stop - start)
 
 
 def _arrays(folder: Path, weights: bytes) -> Arrays:
@@ -198,6 +272,13 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999
+        raise ValueError("a number is beyond what a float holds")
+    return number
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -19,10 +19,11 @@ import torch
 from manikin.codecs.base import Tokens
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Table, concat
-from manikin.data.errors import BudgetError, FitError, parameter_error
+from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import require_fitted
+from manikin.synthesizers.blocks import check_request, or_none, require_fitted, rows_of
+from manikin.synthesizers.tables.saved_network import checked_networks, checked_shape, checked_widths
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, hidden_width
@@ -157,11 +158,11 @@ class Autoregressive:
         self, n: int, *, seed: int, conditions: Conditions | None = None, batch_size: int = 65_536
     ) -> Iterator[Dataset]:
         """The rows of `sample` in pieces of about `batch_size`, in memory that does not grow with n."""
-        require_fitted(self, "codec_")
-        if not isinstance(n, int) or n < 0:
-            raise parameter_error("n", "Autoregressive.sample", "an int in [0, inf)", n)
-        if isinstance(conditions, Dataset) and len(conditions) != n:
-            self.codec_.encode_conditions(conditions, n)  # says what is wrong
+        require_fitted(self, "networks_")
+        check_request("Autoregressive", n, batch_size, conditions)
+        return self._batches(int(n), seed, or_none(conditions), int(batch_size))
+
+    def _batches(self, n: int, seed: int, conditions: Conditions | None, batch_size: int) -> Iterator[Dataset]:
         per_batch, waiting = max(batch_size // BLOCK, 1), []
         for start in range(0, max(n, 1), BLOCK):
             waiting.append(self._rows(start, min(start + BLOCK, n), seed, conditions))
@@ -171,7 +172,7 @@ class Autoregressive:
 
     def _rows(self, start: int, stop: int, seed: int, conditions: Conditions | None) -> Dataset:
         """One block; its randomness depends on its place in the whole alone."""
-        part = conditions.take(np.arange(start, stop)) if isinstance(conditions, Dataset) else conditions
+        part = rows_of(conditions, start, stop)
         tokens, given = self.codec_.encode_conditions(part, stop - start)
         if self._sampler is None:
             self._sampler = self._make_sampler(may_be_missing=True)
@@ -233,25 +234,32 @@ class Autoregressive:
         return own | {"n_networks": len(self.networks_)}, saved
 
     def restore(self, values: dict[str, Any], arrays: Arrays) -> Autoregressive:
-        """Takes fitted state back; weights that do not fit the codec are refused."""
-        codec_arrays = {name.removeprefix("codec."): array for name, array in arrays.items() if name.startswith("codec.")}
-        self.codec_ = TableCodec.from_state(values["codec"], codec_arrays)
-        shape = Shape(**values["shape"])
+        """Takes fitted state back; nothing is built before every size is bounded and every array it asks for is found.
+
+        Raises
+        ------
+        ModelFolderError : the values and the arrays do not fit each other.
+        """
+        own: dict[str, Arrays] = {"codec": {}, "network": {}}
+        for name, array in arrays.items():
+            if name.startswith("codec."):
+                own["codec"][name.removeprefix("codec.")] = array
+            else:
+                own["network"][name] = array
+        codec = TableCodec.from_state(values["codec"], own["codec"])
+        shape = checked_shape(values["shape"])
         columns = [
-            TokenColumn(f.n_tokens, f.positions, f.values, np.zeros(f.n_tokens, dtype=np.float32), int(width))
-            for f, width in zip(self.codec_.layout.fields, values["widths"], strict=True)
+            TokenColumn(f.n_tokens, f.positions, f.values, np.zeros(f.n_tokens, dtype=np.float32), width)
+            for f, width in zip(
+                codec.layout.fields, checked_widths(values["widths"], len(codec.layout.fields)), strict=True
+            )
         ]
-        self.networks_ = []
-        for m in range(values["n_networks"]):
+        networks = []
+        for weights in checked_networks(values["n_networks"], columns, shape, own["network"]):
             network = AnyOrderNet(columns, shape, generator=torch.Generator())
-            weights = {n.removeprefix(f"network{m}."): a for n, a in arrays.items() if n.startswith(f"network{m}.")}
-            try:
-                network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-            except RuntimeError as error:
-                raise FitError(
-                    "The saved weights do not fit the saved table. The model folder was changed; fit again."
-                ) from error
-            self.networks_.append(network.eval())
+            network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+            networks.append(network.eval())
+        self.codec_, self.networks_ = codec, networks
         self.training_, self._sampler = values["training"], None
         return self
 

@@ -23,7 +23,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.tables.leaf_mixture import SHARPNESS, LeafMixture
 
 Ints = npt.NDArray[np.int64]
@@ -172,6 +172,7 @@ class Forest:
         """The rows of `sample` in batches."""
         require_fitted(self, "mixture_")
         check_request("Forest", n, batch_size, conditions)
+        conditions = or_none(conditions)
         emitted = [self.codec_.emitted(j) for j in range(len(self.codec_.layout.fields))]
 
         def draw(number: int, start: int, stop: int) -> Dataset:
@@ -197,7 +198,7 @@ class Forest:
             part, key = name.split(".", 1)
             parts[part][key] = array
         self.codec_ = TableCodec.from_state(values["codec"], parts["codec"])
-        self.mixture_ = LeafMixture.from_state(values["mixture"], parts["mixture"])
+        self.mixture_ = LeafMixture.from_state(values["mixture"], parts["mixture"], self.codec_.layout.sizes)
         self.leaf_size_, self.n_rounds_ = values["leaf_size"], values["n_rounds"]
         return self
 

@@ -12,9 +12,10 @@ from typing import Any, Self
 
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, concat
+from manikin.data.errors import ModelFolderError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 
 
 @dataclass(kw_only=True)
@@ -51,6 +52,7 @@ class Independent:
         """The rows of `sample` in batches."""
         require_fitted(self, "codec_")
         check_request("Independent", n, batch_size, conditions)
+        conditions = or_none(conditions)
 
         def draw(number: int, start: int, stop: int) -> Dataset:
             return self._draw(generator(seed, "independent", number), start, stop, rows_of(conditions, start, stop))
@@ -83,6 +85,9 @@ class Independent:
         own = {name.removeprefix("codec."): array for name, array in arrays.items() if name.startswith("codec.")}
         self.codec_ = TableCodec.from_state(values["codec"], own)
         self.frequencies_ = tuple(arrays[f"frequencies{j}"] for j in range(len(self.codec_.layout.fields)))
+        for j, (counts, size) in enumerate(zip(self.frequencies_, self.codec_.layout.sizes, strict=True)):
+            if counts.dtype != np.int64 or counts.shape != (size,) or (counts < 0).any():
+                raise ModelFolderError(f"The array 'frequencies{j}' does not fit the model's column. Save the model again.")
         return self
 
 

@@ -22,11 +22,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from manikin.data.errors import ModelFolderError
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
+MOST_ROWS = 1 << 40
+MOST_SAVED_CELLS = 240_000_000  # of all histograms together, as float32 1 GB; a forest grows a quarter of it
 FLOOR = np.float32(1e-30)
 SHARPNESS = (1.0, 1.125, 1.25, 1.375, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0)
 
@@ -200,13 +204,24 @@ class LeafMixture:
         return {"smoothing": self.smoothing, "n_columns": len(self.frequencies)}, arrays
 
     @classmethod
-    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> LeafMixture:
-        """The mixture as saved."""
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], sizes: Sequence[int]) -> LeafMixture:
+        """The mixture as saved.
+
+        Parameters
+        ----------
+        sizes : vocabulary size per column, as the codec has it.
+
+        Raises
+        ------
+        ModelFolderError : an array has another shape, type or range than the others ask for, or the histograms would be too large.
+        """
+        if type(values["n_columns"]) is not int or values["n_columns"] != len(sizes):
+            raise ModelFolderError(f"The forest's 'n_columns' is not {len(sizes)}, the number of encoded columns. Save the model again.")
 
         def each(name: str) -> tuple[Any, ...]:
-            return tuple(arrays[f"{name}{j}"] for j in range(values["n_columns"]))
+            return tuple(arrays[f"{name}{j}"] for j in range(len(sizes)))
 
-        return cls(
+        made = cls(
             offsets=arrays["offsets"],
             rows=arrays["rows"],
             support=arrays["support"],
@@ -218,6 +233,42 @@ class LeafMixture:
             sharpness=arrays["sharpness"],
             is_geometric=arrays["is_geometric"],
         )
+        _check(made, sizes)
+        return made
+
+
+def _check(mixture: LeafMixture, sizes: Sequence[int]) -> None:
+    """Refuses a mixture whose arrays contradict each other, before anything is computed from them."""
+    offsets, rows = mixture.offsets, mixture.rows
+    n_columns, n_leaves = len(sizes), rows.size
+    _want("rows", rows, np.int64, (n_leaves,), 1, MOST_ROWS)
+    _want("support", mixture.support, np.int64, (n_leaves,), 1, MOST_ROWS)
+    _want("offsets", offsets, np.int64, (max(2, offsets.size),), 0, n_leaves)
+    if offsets[0] != 0 or offsets[-1] != n_leaves or (np.diff(offsets) < 1).any():
+        raise _refusal("offsets")
+    if n_leaves * sum(sizes) > MOST_SAVED_CELLS:
+        raise ModelFolderError(f"The forest's histograms would have more than {MOST_SAVED_CELLS:,} cells. Fit again with fewer trees.")
+    for j, size in enumerate(sizes):
+        n_entries = mixture.leaf[j].size
+        _want(f"leaf{j}", mixture.leaf[j], np.int32, (n_entries,), 0, n_leaves - 1)
+        _want(f"token{j}", mixture.token[j], np.int32, (n_entries,), 0, size - 1)
+        _want(f"count{j}", mixture.count[j], np.int32, (n_entries,), 0, MOST_ROWS)
+        _want(f"frequencies{j}", mixture.frequencies[j], np.int64, (size,), 0, MOST_ROWS)
+    _want("sharpness", mixture.sharpness, np.float64, (2, n_columns), 1e-12, 1e12)
+    _want("is_geometric", mixture.is_geometric, np.bool_, (2, n_columns), 0, 1)
+    smoothing = mixture.smoothing
+    if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)) or not 0 < smoothing < MOST_ROWS:
+        raise _refusal("smoothing")
+
+
+def _want(name: str, array: npt.NDArray[Any], dtype: Any, shape: tuple[int, ...], low: float, high: float) -> None:
+    """Refuses an array that is not of this type and shape, or has something outside [low, high] (NaN among it)."""
+    if array.dtype != dtype or array.shape != shape or not ((array >= low) & (array <= high)).all():
+        raise _refusal(name)
+
+
+def _refusal(name: str) -> ModelFolderError:
+    return ModelFolderError(f"The forest's {name!r} does not fit the rest of the model folder. Save the model again.")
 
 
 def _choose(chances: npt.NDArray[np.float64], mask: Bools | None, rng: np.random.Generator) -> Ints:

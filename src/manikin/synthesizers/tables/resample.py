@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import ParameterError
+from manikin.data.errors import ModelFolderError, ParameterError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted
 
 
 @dataclass(kw_only=True)
@@ -55,12 +55,12 @@ class Resample:
     ) -> Iterator[Dataset]:
         """The rows of `sample` in batches."""
         require_fitted(self, "codec_")
-        if conditions is not None:
+        if or_none(conditions) is not None:
             raise ParameterError(
                 "The synthesizer 'resample' draws whole rows and takes no conditions. "
                 "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
             )
-        check_request("Resample", n, batch_size, conditions)
+        check_request("Resample", n, batch_size, None)
 
         def draw(number: int, start: int, stop: int) -> Dataset:
             rng = generator(seed, "resample", number)
@@ -89,5 +89,9 @@ class Resample:
         """Takes fitted state back."""
         own = {name.removeprefix("codec."): array for name, array in arrays.items() if name.startswith("codec.")}
         self.codec_ = TableCodec.from_state(values["codec"], own)
-        self.rows_ = arrays["rows"]
+        rows, sizes = arrays["rows"], self.codec_.layout.sizes
+        is_fit = rows.dtype == np.int32 and rows.ndim == 2 and len(rows) > 0 and rows.shape[1] == len(sizes)
+        if not is_fit or (rows < 0).any() or (rows >= np.array(sizes)).any():
+            raise ModelFolderError("The array 'rows' does not fit the model's columns. Save the model again.")
+        self.rows_ = rows
         return self
