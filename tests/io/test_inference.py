@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from lifelines import datasets
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
+from manikin.data.cells import column_texts, parse_table, texts_of
 from manikin.data.dataset import Dataset
 from manikin.data.rule_checks import combinations, violations
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, Rule, SumRule, UniqueRule
-from manikin.data.schema import Kind, Role, Storage, TableSchema
+from manikin.data.schema import Kind, MissingCode, Role, Schema, Storage, TableSchema
 from manikin.io.inference import infer_schema
 from manikin.io.rule_discovery import MAX_RULES
+from manikin.io.schema_file import read_schema, write_schema
 from manikin.io.tabular import read
 
 
@@ -237,8 +240,8 @@ def test_bundled_tables_have_the_digits_they_were_written_with() -> None:
 
 
 def test_marks_among_numbers_become_missing_codes_and_words_among_levels_stay() -> None:
-    numbers = [str(i / 10) for i in range(100)]
-    schema = inferred(lab=[*numbers, "?", "NA", "<0.1"], ward=["a", "b", "?"] * 34 + ["unknown"])
+    numbers = [str(i / 10) for i in range(150)]
+    schema = inferred(lab=[*numbers, "?", "NA", *["<0.1"] * 11], ward=["a", "b", "?"] * 54 + ["unknown"])
     assert schema["lab"].kind is Kind.CONTINUOUS
     assert {code.value: code.meaning for code in schema["lab"].missing} == {
         "<0.1": "outside the measuring range",
@@ -248,6 +251,52 @@ def test_marks_among_numbers_become_missing_codes_and_words_among_levels_stay() 
     assert schema["lab"].notes
     assert not schema["ward"].missing
     assert suggested(schema, "ward") == {"?": "missing", "unknown": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("regular", "kind"),
+    [
+        ([f"{i / 10}" for i in range(150)], Kind.CONTINUOUS),
+        (list(pd.date_range("2001-03-14", periods=150).strftime("%d.%m.%Y")), Kind.DATE),
+    ],
+)
+def test_a_remark_in_a_column_of_values_is_read_as_empty_and_never_written(regular: list[str], kind: Kind) -> None:
+    remark = "see Mrs Smith 0791"
+    cells = [*regular, *["n/s"] * 11]
+    cells[2] = remark
+    extra = [str(i) for i in range(len(cells))]
+    schema = infer_schema(pd.DataFrame({"value": cells, "other": extra}, dtype=object)).only
+    column = schema["value"]
+    assert column.kind is kind
+    assert remark not in repr(schema)
+    assert [code.value for code in column.missing] == ["", "n/s"]
+    assert any("1 cells are none" in note and "row 4)" in note for note in column.notes)
+    frame = pd.DataFrame({"value": cells, "other": extra}, dtype=object)
+    again = texts_of(parse_table(frame, schema), schema)["value"]
+    assert again[2] == ""
+    assert list(again[3:]) == cells[3:]
+
+
+def test_the_meaning_of_unreadable_cells_survives_the_schema_file(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"lab": [f"{i / 10}" for i in range(100)] + ["ask Ann"]}, dtype=object)
+    write_schema(infer_schema(frame), tmp_path / "schema.toml")
+    again = read_schema(tmp_path / "schema.toml")
+    assert "ask Ann" not in (tmp_path / "schema.toml").read_text()
+    assert read(frame, schema=again).table.mark("lab").tolist() == [0] * 100 + [1]
+    person = Schema((again.only.replace_column(replace(again.only["lab"], missing=(MissingCode("ask Ann"),))),))
+    assert column_texts(read(frame, schema=person).table, person.only["lab"])[-1] == "ask Ann"
+
+
+@pytest.mark.parametrize("pattern", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%d %H:%M"])
+def test_dates_of_far_years_are_dates(pattern: str) -> None:
+    days = list(pd.date_range("2001-03-14 08:30", periods=60).strftime(pattern))
+    far = [pd.Timestamp("2001-12-31 08:30").strftime(pattern).replace("2001", year) for year in ("9999", "0950")]
+    frame = pd.DataFrame({"seen": [*days, *far]}, dtype=object)
+    schema = infer_schema(frame).only
+    assert schema["seen"].kind.is_time
+    assert (str(schema["seen"].minimum)[:4], str(schema["seen"].maximum)[:4]) == ("0950", "9999")
+    table = parse_table(frame, schema)
+    assert texts_of(table, schema)["seen"].tolist() == [*days, *far]
 
 
 def test_too_many_odd_cells_are_no_marks() -> None:

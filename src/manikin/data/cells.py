@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,12 @@ import pandas as pd
 
 from manikin.data.dataset import Marks, Table
 from manikin.data.errors import DataError
-from manikin.data.schema import Column, Kind, Storage, TableSchema
+from manikin.data.schema import Column, Kind, MissingCode, Storage, TableSchema
 
 HEADER_LINES = 1  # row numbers in messages count as a spreadsheet does: the header is row 1
+UNREADABLE = MissingCode("", "missing or unreadable")  # the empty cell of a column whose cells that cannot be read are taken for it
+_UNREADABLE = (UNREADABLE.value, UNREADABLE.meaning)
+_FAR_YEAR = re.compile(r"(?<!\d)(?:0\d{3}|1[0-6]\d\d|2[2-9]\d\d|[3-9]\d{3})")
 
 
 def parse_table(texts: pd.DataFrame, schema: TableSchema, *, where: str = "The data") -> Table:
@@ -36,7 +42,7 @@ def parse_table(texts: pd.DataFrame, schema: TableSchema, *, where: str = "The d
     marks: dict[str, Marks] = {}
     for column in schema:
         series = texts[column.name]
-        mark = missing_marks(series, column)
+        mark = _with_unreadable(series, missing_marks(series, column), column)
         columns[column.name] = _typed(series, mark, column, where)
         if mark.any():
             marks[column.name] = mark
@@ -52,6 +58,20 @@ def missing_marks(texts: pd.Series, column: Column) -> Marks:
         if column.kind.is_number and code.value not in ("",) and _is_number(code.value):
             mark[(mark == 0) & (pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float) == float(code.value))] = i
     return mark
+
+
+def _with_unreadable(series: pd.Series, mark: Marks, column: Column) -> Marks:
+    """The marks, with those of cells that are no number or time where the schema says that such cells are read as empty."""
+    place = next((i for i, code in enumerate(column.missing, start=1) if (code.value, code.meaning) == _UNREADABLE), 0)
+    if not place:
+        return mark
+    if column.kind.is_time:
+        readable = parse_times(series, column.time_format).notna().to_numpy()
+    elif column.kind.is_number or (column.kind.is_discrete and column.storage in (Storage.INTEGER, Storage.REAL)):
+        readable = np.isfinite(pd.to_numeric(series, errors="coerce").to_numpy(dtype=float))
+    else:
+        return mark
+    return np.where((mark == 0) & ~readable, np.int8(place), mark)
 
 
 def _is_number(text: str) -> bool:
@@ -72,7 +92,7 @@ def _typed(series: pd.Series, mark: Marks, column: Column, where: str) -> Any:
         return values
     if column.kind.is_time:
         times = pd.Series(np.full(len(series), np.datetime64("NaT"), dtype="datetime64[us]"))
-        parsed = pd.to_datetime(series[present], format=column.time_format or "ISO8601", errors="coerce")
+        parsed = parse_times(series[present], column.time_format)
         times[present] = parsed.to_numpy(dtype="datetime64[us]")
         _refuse(present & times.isna().to_numpy(), column, f"is not a {column.kind} of the format {column.time_format}", where)
         return times
@@ -81,6 +101,29 @@ def _typed(series: pd.Series, mark: Marks, column: Column, where: str) -> Any:
     if column.kind.is_discrete:
         return categories(texts, column)
     return pd.Series(texts, dtype=object)
+
+
+def parse_times(texts: pd.Series, pattern: str | None) -> pd.Series:
+    """Times of the years 1 to 9999 read by one strftime format (ISO 8601 without one), NaT where a text does not fit it; datetime64[us]."""
+    times = pd.to_datetime(texts, format=pattern or "ISO8601", errors="coerce")
+    out = pd.Series(times.to_numpy(dtype="datetime64[us]"), index=texts.index)
+    lost = np.flatnonzero(out.isna().to_numpy())
+    cells = texts.to_numpy(dtype=object)
+    far = [int(i) for i in lost if isinstance(cells[i], str) and _FAR_YEAR.search(cells[i])]
+    for i in far:  # pandas reads 1677 to 2262 only
+        out.iloc[i] = _far_time(cells[i], pattern)
+    return out
+
+
+def _far_time(text: str, pattern: str | None) -> np.datetime64:
+    try:
+        if pattern is None or pattern == "ISO8601":
+            found = datetime.fromisoformat(text)
+        else:
+            found = datetime.strptime(text, pattern)
+    except ValueError:
+        return np.datetime64("NaT", "us")
+    return np.datetime64(found.replace(tzinfo=None), "us")
 
 
 def categories(texts: npt.NDArray[np.object_], column: Column) -> pd.Categorical:
@@ -154,7 +197,11 @@ def time_texts(series: pd.Series, column: Column) -> npt.NDArray[np.object_]:
     """Times as texts in the column's own format; ISO 8601 where it has none."""
     default = "%Y-%m-%d" if column.kind is Kind.DATE else "%Y-%m-%d %H:%M:%S"
     pattern = column.time_format if column.time_format and column.time_format != "ISO8601" else default
-    return series.dt.strftime(pattern).to_numpy(dtype=object)
+    texts = series.dt.strftime(pattern).to_numpy(dtype=object)
+    for i in np.flatnonzero((series.dt.year < 1000).to_numpy()):  # strftime writes the year 950 with three digits
+        moment = series.iloc[i]
+        texts[i] = moment.strftime(pattern.replace("%Y", f"{moment.year:04d}"))
+    return texts
 
 
 def to_plain(table: Table, schema: TableSchema) -> pd.DataFrame:
@@ -173,6 +220,8 @@ def _plain(table: Table, column: Column) -> Any:
         if column.storage is Storage.REAL:
             return values
         gaps = np.isnan(values)
+        if (np.abs(values[~gaps]) >= 2**63).any():
+            return values
         whole = np.where(gaps, 0, values).astype(np.int64)
         return pd.arrays.IntegerArray(whole, gaps) if gaps.any() else whole
     if column.kind.is_time and column.storage is Storage.TIMESTAMP:
@@ -185,13 +234,31 @@ def _plain(table: Table, column: Column) -> Any:
 
 
 def _unstored(texts: npt.NDArray[np.object_], mark: Marks, column: Column) -> Any:
-    """Discrete levels that were stored as numbers or booleans, given back as such."""
-    gaps = (mark > 0) & np.array([not _is_number(text) for text in texts], dtype=bool)
+    """Discrete levels that were stored as numbers or booleans, given back as such; texts where one is too long for 64 bits.
+
+    A level that is no number, such as the one that stands for rare ones, cannot be stored among numbers and is given back as missing.
+    """
+    gaps = np.array([not _is_number(text) or not math.isfinite(float(text)) for text in texts], dtype=bool)
     if column.storage is Storage.BOOLEAN:
         truth = np.array([text in ("True", "true", "1") for text in texts], dtype=bool)
         return pd.arrays.BooleanArray(truth, mark > 0) if (mark > 0).any() else truth
-    numbers = np.array([np.nan if gap else float(text) for text, gap in zip(texts, gaps, strict=True)])
     if column.storage is Storage.REAL:
-        return numbers
-    whole = np.where(gaps, 0, numbers).astype(np.int64)
+        return np.array([np.nan if gap else float(text) for text, gap in zip(texts, gaps, strict=True)])
+    numbers = [0 if gap else whole_number(text) for text, gap in zip(texts, gaps, strict=True)]
+    if not all(map(fits_int64, numbers)):
+        return pd.Series(texts).mask(gaps, None).to_numpy(dtype=object)
+    whole = np.array(numbers, dtype=np.int64)
     return pd.arrays.IntegerArray(whole, gaps) if gaps.any() else whole
+
+
+def whole_number(text: str) -> int:
+    """The whole number that a text writes, exact however long it is; 3.0 is 3."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))
+
+
+def fits_int64(number: int) -> bool:
+    """Whether a whole number can be stored in 64 bits with a sign."""
+    return -(2**63) <= number < 2**63

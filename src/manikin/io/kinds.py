@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from manikin.clinical.codes import recognise
+from manikin.data.cells import HEADER_LINES, UNREADABLE
 from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Storage
 from manikin.io import column_names, levels, missing_codes, resolution
 from manikin.io.column_names import word_set
+from manikin.io.missing_codes import OddCells
 from manikin.io.profiles import Profile
 from manikin.io.time_formats import TimeFormat, find_format, parse_times
 
@@ -18,6 +20,7 @@ MAX_LISTED_LEVELS = 200  # longer lists of levels are left to the codec
 MAX_CODE_LEVELS = 60  # distinct whole numbers under a name that says "code"
 MAX_SMALL_LEVELS = 12  # distinct small whole numbers under a name that says nothing
 MIN_ROWS_PER_LEVEL = 5
+MAX_SHOWN_ROWS = 5  # row numbers in a note
 LONG_TEXT = 40  # mean characters per cell
 MEASURES = word_set(
     "bp sbp dbp hr rr temp weight height bmi chol hdl ldl glucose insulin trestbps thalach systolic diastolic "
@@ -40,14 +43,14 @@ def describe(profile: Profile) -> Column:
     if code is not None:
         return code
     is_number = ~np.isnan(profile.numbers)
-    marks = missing_codes.odd_marks(profile, is_number)
-    if marks is not None:
-        return _number(profile, marks)
+    odd = missing_codes.odd_cells(profile, is_number)
+    if odd is not None:
+        return _number(profile, odd)
     found = find_format(profile) if profile.storage is Storage.TEXT else None
     if found is not None:
-        marks = missing_codes.odd_marks(profile, found.is_regular)
-        if marks is not None:
-            return _time(profile, found, marks)
+        odd = missing_codes.odd_cells(profile, found.is_regular)
+        if odd is not None:
+            return _time(profile, found, odd)
     return _texts(profile)
 
 
@@ -60,22 +63,35 @@ def _empty(profile: Profile) -> Column:
     return Column(profile.name, Kind.CATEGORICAL, profile.storage, levels=(), missing=(EMPTY,), notes=(note,))
 
 
-def _note_marks(marks: tuple[MissingCode, ...], what: str) -> tuple[str, ...]:
-    if not marks:
-        return ()
-    quoted = ", ".join(repr(code.value) for code in marks)
-    return (
-        f"The column holds {what} except for the cells {quoted}: these are taken as missing codes and written back as they are.",
-    )
+def _codes_with(profile: Profile, odd: OddCells) -> tuple[MissingCode, ...]:
+    """The column's missing codes; the empty cell's meaning tells when cells that cannot be read are taken for it."""
+    empty = (UNREADABLE,) if odd.is_unreadable.any() else _empty_cell(profile)
+    return empty + odd.codes
 
 
-def _number(profile: Profile, marks: tuple[MissingCode, ...]) -> Column:
+def _odd_notes(profile: Profile, odd: OddCells, what: str) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
+    if odd.codes:
+        quoted = ", ".join(repr(code.value) for code in odd.codes)
+        notes += (
+            f"The column holds {what} except for the cells {quoted}: these are taken as missing codes and written back as they are.",
+        )
+    if odd.is_unreadable.any():
+        rows = np.flatnonzero(odd.is_unreadable[profile.codes]) + 1 + HEADER_LINES
+        shown = ", ".join(map(str, rows[:MAX_SHOWN_ROWS])) + (", …" if len(rows) > MAX_SHOWN_ROWS else "")
+        found = f"{len(rows):,} cells are none and no usual word for a missing value (row {shown})"
+        way_out = "They are read as empty and not written back. Correct them, or name them under `missing`."
+        notes += (f"The column holds {what}, but {found}. {way_out}",)
+    return notes
+
+
+def _number(profile: Profile, odd: OddCells) -> Column:
     is_number = ~np.isnan(profile.numbers)
     values, inverse = np.unique(profile.numbers[is_number], return_inverse=True)
     counts = np.bincount(inverse, weights=profile.counts[is_number]).astype(np.int64)
     storage = _number_storage(profile, is_number, resolution.is_whole(values))
     base = Column(
-        profile.name, Kind.CONTINUOUS, storage, missing=_empty_cell(profile) + marks, notes=_note_marks(marks, "numbers")
+        profile.name, Kind.CONTINUOUS, storage, missing=_codes_with(profile, odd), notes=_odd_notes(profile, odd, "numbers")
     )
     if resolution.is_whole(values) and _reads_as_code(profile.name, values, counts):
         return _number_levels(profile, base, values)
@@ -165,21 +181,21 @@ def _native_time(profile: Profile) -> Column:
     )
 
 
-def _time(profile: Profile, found: TimeFormat, marks: tuple[MissingCode, ...]) -> Column:
+def _time(profile: Profile, found: TimeFormat, odd: OddCells) -> Column:
     times = parse_times([str(text) for text in profile.texts[found.is_regular]], found.pattern)
     kind = Kind.DATETIME if found.has_clock else Kind.DATE
-    notes = _note_marks(marks, "times")
+    notes = _odd_notes(profile, odd, "times")
     if found.is_ambiguous:
         notes += (f"Day and month could as well stand the other way round; {found.pattern} is assumed.",)
-    shown = "%Y-%m-%dT%H:%M:%S" if found.has_clock else "%Y-%m-%d"
+    bounds = np.datetime_as_string(np.array([times.min(), times.max()], "datetime64[us]"), unit="s" if found.has_clock else "D")
     return Column(
         profile.name,
         kind,
         Storage.TEXT,
-        minimum=times.min().strftime(shown),
-        maximum=times.max().strftime(shown),
+        minimum=str(bounds[0]),
+        maximum=str(bounds[1]),
         time_format=found.pattern,
-        missing=_empty_cell(profile) + marks,
+        missing=_codes_with(profile, odd),
         suggested_missing=missing_codes.suggested_dates([str(text) for text in profile.texts[found.is_regular]]),
         notes=notes,
     )

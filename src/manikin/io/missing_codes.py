@@ -1,17 +1,19 @@
 """Cells that may stand for "no value": words, sentinel numbers and dates. They are found and suggested, never replaced.
 
 One case is applied rather than suggested: a column of numbers (or times) with a few cells that are none. It cannot be held as numbers
-otherwise; these cells become missing codes and are written back as they were.
+otherwise. Usual words, and texts that many rows hold, become missing codes and are written back as they were; a text that few rows hold
+may tell of a person and is read as an empty cell.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from manikin.data.schema import MissingCode
+from manikin.data.schema import DEFAULT_MIN_PATIENTS, MissingCode
 from manikin.io.column_names import squeezed, word_set, words
 from manikin.io.profiles import Mask, Profile
 
@@ -31,6 +33,7 @@ WORDS = {
     "not mapped": UNKNOWN,
 }  # fmt: skip
 NUMERIC_ONLY = {"none": MISSING, "nd": MISSING, "not done": MISSING, "no": MISSING, "x": MISSING, "error": MISSING}
+NO_DATE = re.compile(r"(?:0000|9999)[-/.]?(?:00|99)[-/.]?(?:00|99)|(?:00|99)[-/.](?:00|99)[-/.](?:0000|9999)")
 MAX_ODD_MARKS = 5  # distinct cells that are no numbers in a column of numbers, when they are no known words
 MIN_NUMERIC_SHARE = 0.9
 
@@ -53,8 +56,23 @@ def word_meaning(text: str) -> str | None:
     return WORDS.get(text.strip().lower(), MISSING if not text.strip() else None)
 
 
-def odd_marks(profile: Profile, is_regular: Mask) -> tuple[MissingCode, ...] | None:
-    """The cells that keep a column of numbers (or times) from being one, as missing codes; None when they are too many to be marks.
+@dataclass(frozen=True)
+class OddCells:
+    """The cells that keep a column of numbers (or times) from being one.
+
+    Attributes
+    ----------
+    codes : those that stand for no value: usual words, and texts that many rows hold. They are written back as they are.
+    is_unreadable : which distinct cells are neither a value nor a code, bool (n_distinct,): a remark or a slip, read as empty and
+        never written back, since it may tell of a person.
+    """
+
+    codes: tuple[MissingCode, ...]
+    is_unreadable: Mask
+
+
+def odd_cells(profile: Profile, is_regular: Mask) -> OddCells | None:
+    """What is to be done with the cells that are no numbers (or times); None when they are too many for the column to be one.
 
     Parameters
     ----------
@@ -63,15 +81,21 @@ def odd_marks(profile: Profile, is_regular: Mask) -> tuple[MissingCode, ...] | N
     odd = profile.is_present & ~is_regular
     if not is_regular.any():
         return None
-    texts = [str(text) for text in profile.texts[odd]]
-    known = {text: word_meaning(text) or NUMERIC_ONLY.get(text.strip().lower()) for text in texts}
-    strange = [text for text, meaning in known.items() if meaning is None]
-    regular_rows = profile.rows_where(is_regular)
+    texts = {int(i): str(profile.texts[i]) for i in np.flatnonzero(odd)}
+    meanings = {i: _known_meaning(text) for i, text in texts.items()}
+    strange = [i for i, meaning in meanings.items() if meaning is None]
     if strange:
-        share = regular_rows / max(profile.n_present, 1)
+        share = profile.rows_where(is_regular) / max(profile.n_present, 1)
         if len(strange) > MAX_ODD_MARKS or share < MIN_NUMERIC_SHARE or len(strange) * 4 > int(is_regular.sum()):
             return None
-    return tuple(MissingCode(text, known[text] or _strange_meaning(text)) for text in sorted(texts))
+    is_unreadable = np.zeros(len(profile.texts), dtype=bool)
+    is_unreadable[[i for i in strange if profile.counts[i] < DEFAULT_MIN_PATIENTS]] = True
+    codes = (MissingCode(text, meanings[i] or _strange_meaning(text)) for i, text in texts.items() if not is_unreadable[i])
+    return OddCells(tuple(sorted(codes, key=lambda code: code.value)), is_unreadable)
+
+
+def _known_meaning(text: str) -> str | None:
+    return word_meaning(text) or NUMERIC_ONLY.get(text.strip().lower()) or (UNKNOWN if NO_DATE.fullmatch(text) else None)
 
 
 def _strange_meaning(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from manikin.data import cells
 from manikin.io.column_names import word_set, words
 from manikin.io.profiles import Mask, Profile
 
@@ -96,8 +97,8 @@ def _shapes(sample: list[str], name: str) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def parse_times(texts: list[str] | pd.Series, pattern: str) -> pd.Series:
-    """Times read by one format, NaT where a text does not fit it."""
-    return pd.to_datetime(pd.Series(texts, dtype=object), format=pattern, errors="coerce")
+    """Times read by one format, NaT where a text does not fit it; datetime64[us]."""
+    return cells.parse_times(pd.Series(texts, dtype=object), pattern)
 
 
 def _read(profile: Profile, pattern: str) -> Mask:
