@@ -138,3 +138,9 @@ def test_reference_floor_without_dependence_stays_put() -> None:
     floor = fitted("independent", "mixed")
     free, held = cells(floor.sample(2_000, seed=1)), cells(floor.sample(2_000, seed=1, conditions={"sick": "True"}))
     assert distance(free, held, "visits") < 0.05
+
+
+@pytest.mark.parametrize("empty", [{}, None], ids=["empty mapping", "none"])
+def test_no_condition_is_no_condition(name: str, empty: Any) -> None:
+    model = fitted(name, "mixed")
+    assert csv_bytes(model.sample(30, seed=1, conditions=empty)) == csv_bytes(model.sample(30, seed=1))

@@ -65,6 +65,17 @@ def test_no_such_number_of_rows(name: str, n: Any) -> None:
         fitted(name, "gbsg2").sample(n, seed=1)
 
 
+def test_numpy_numbers_of_rows_are_numbers(name: str) -> None:
+    model = fitted(name, "gbsg2")
+    assert csv_bytes(model.sample(np.int64(3), seed=1)) == csv_bytes(model.sample(3, seed=1))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "9"])
+def test_no_such_batch_size(name: str, batch_size: Any) -> None:
+    with pytest.raises(ParameterError, match="'batch_size' parameter"):
+        next(iter(fitted(name, "gbsg2").sample_batches(3, seed=1, batch_size=batch_size)))
+
+
 def test_batches_are_the_sample_in_pieces(name: str, table_name: str) -> None:
     model = fitted(name, table_name)
     whole = csv_bytes(model.sample(70, seed=1))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,6 +119,73 @@ def test_foreign_config_is_refused(model: Path, text: str) -> None:
         load(model)
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" * 5_000])
+def test_numbers_that_json_cannot_hold_are_refused(model: Path, number: str) -> None:
+    text = (model / "config.json").read_text()
+    (model / "config.json").write_text(text.replace('"n_trees": 4', f'"n_trees": {number}'))
+    assert number in (model / "config.json").read_text()
+    with pytest.raises(ModelFolderError, match=r"config\.json"):
+        load(model)
+
+
+def reweigh(model: Path, weights: bytes) -> None:
+    """A careful forger: other weights, and both check sums mended."""
+    (model / "weights.safetensors").write_bytes(weights)
+    sums = json.loads((model / "config.json").read_text())["sha256"]
+    edit(model, sha256=sums | {"weights": hashlib.sha256(weights).hexdigest()})
+
+
+def header(entries: object, rest: bytes = b"") -> bytes:
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text + rest
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        b"",
+        b"\x00" * 64,
+        (1 << 40).to_bytes(8, "little") + b"{}",
+        header([]),
+        header({"a": 1}),
+        header({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, b"\x00" * 4),
+        header({"a": {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]}}, b"\x00" * 4),
+        header({"a": {"dtype": "O", "shape": [1], "data_offsets": [0, 8]}}, b"\x00" * 8),
+        header({"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}}, b"\x00" * 4),
+        header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"\x00" * 400),
+        header({"a": {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}}, b"\x00" * 4),
+    ],
+)
+def test_a_header_that_contradicts_its_file_is_refused_unread(model: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    reweigh(model, weights)
+    real = storage._read
+
+    def no_weights(folder: Path, name: str) -> bytes:
+        assert name != "weights.safetensors", "the header alone must tell"
+        return real(folder, name)
+
+    monkeypatch.setattr(storage, "_read", no_weights)
+    with pytest.raises(ModelFolderError, match=r"weights\.safetensors"):
+        load(model)
+
+
+@pytest.mark.parametrize("size", [16 << 30, (2 << 30) - 1])
+def test_a_huge_sparse_file_is_refused_without_memory(model: Path, size: int, growth_of_load: Any) -> None:
+    os.truncate(model / "weights.safetensors", size)
+    error, growth = growth_of_load(model)
+    assert error == "ModelFolderError"
+    assert growth < 200
+
+
+def test_a_config_of_more_than_any_table_needs_is_refused_when_saved_too(fitted: Synthesizer, tmp_path: Path) -> None:
+    assert storage.MAX_BYTES["config.json"] <= 16 << 20
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(storage.MAX_BYTES, "config.json", 100)
+        with pytest.raises(ModelFolderError, match="was not written"):
+            save(fitted, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_weights_of_another_model_are_refused(model: Path, fitted: Synthesizer, tmp_path: Path) -> None:
     data = read(pd.DataFrame({"x": np.arange(100) % 7, "y": np.arange(100) % 3}))
     other = save(synthesizer("independent").fit(data, seed=0), tmp_path / "other")
@@ -125,8 +195,6 @@ def test_weights_of_another_model_are_refused(model: Path, fitted: Synthesizer, 
 
 
 def test_weights_that_are_no_safetensors_are_refused(model: Path) -> None:
-    import hashlib
-
     (model / "weights.safetensors").write_bytes(b"\x80\x04pickle?")
     config = json.loads((model / "config.json").read_text())
     edit(model, sha256=config["sha256"] | {"weights": hashlib.sha256(b"\x80\x04pickle?").hexdigest()})

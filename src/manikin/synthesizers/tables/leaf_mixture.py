@@ -30,6 +30,7 @@ Tokens = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 MOST_ROWS = 1 << 40
+MOST_SAVED_LEAVES = 1_000_000  # a block of rows takes 8 KB for each leaf while it is drawn
 MOST_SAVED_CELLS = 240_000_000  # of all histograms together, as float32 1 GB; a forest grows a quarter of it
 FLOOR = np.float32(1e-30)
 SHARPNESS = (1.0, 1.125, 1.25, 1.375, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0)
@@ -246,8 +247,10 @@ def _check(mixture: LeafMixture, sizes: Sequence[int]) -> None:
     _want("offsets", offsets, np.int64, (max(2, offsets.size),), 0, n_leaves)
     if offsets[0] != 0 or offsets[-1] != n_leaves or (np.diff(offsets) < 1).any():
         raise _refusal("offsets")
-    if n_leaves * sum(sizes) > MOST_SAVED_CELLS:
-        raise ModelFolderError(f"The forest's histograms would have more than {MOST_SAVED_CELLS:,} cells. Fit again with fewer trees.")
+    if n_leaves > MOST_SAVED_LEAVES or n_leaves * sum(sizes) > MOST_SAVED_CELLS:
+        raise ModelFolderError(
+            f"The forest has more than {MOST_SAVED_LEAVES:,} leaves or {MOST_SAVED_CELLS:,} histogram cells. Fit again with fewer trees."
+        )
     for j, size in enumerate(sizes):
         n_entries = mixture.leaf[j].size
         _want(f"leaf{j}", mixture.leaf[j], np.int32, (n_entries,), 0, n_leaves - 1)
