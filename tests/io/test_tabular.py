@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manikin.data.cells import texts_of
-from manikin.data.dataset import Dataset
+from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Kind, MissingCode, Schema, Storage
 from manikin.io.arrow import to_arrow
@@ -322,3 +323,73 @@ def test_decimal_commas_are_pointed_out(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("weight;age\n" + "".join(f"{60 + i},{i % 10};{20 + i}\n" for i in range(40)))
     assert "decimal commas" in " ".join(read(path).columns["weight"].notes)
+
+
+def test_a_carriage_return_in_a_cell_does_not_split_the_row(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"ward": ["a\rb", "c", ""] * 4, "n": list(range(12))})
+    data = read(frame)
+    back = pd.read_csv(write(data, tmp_path / "out.csv"), dtype=str, na_filter=False, lineterminator="\n")
+    assert back["ward"].tolist() == frame["ward"].tolist()
+    assert texts(read(tmp_path / "out.csv", schema=data.schema)) == texts(data)
+
+
+LONG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [LONG, LONG + 2, LONG + 4] * 20,
+        np.array([2**63 + 1, 2**63 + 3, 2**63 + 5] * 20, dtype=np.uint64),
+        [10**30 + 1, 10**30 + 2, 10**30 + 3] * 20,
+        [str(LONG), str(LONG + 2), str(LONG + 4)] * 20,
+    ],
+    ids=["int64", "uint64", "python", "text"],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("name", ["device_code", "reading"])
+def test_long_whole_numbers_stay_exact(tmp_path: Path, cells: Any, suffix: str, name: str) -> None:
+    frame = pd.DataFrame({name: pd.Series(cells, dtype=object if isinstance(cells, list) else None), "n": list(range(60))})
+    data = read(frame)
+    assert not data.columns[name].kind.is_number
+    assert data.to_pandas()[name].tolist() == [str(cell) for cell in cells]
+    again = read(write(data, tmp_path / f"out{suffix}"))
+    assert again.to_pandas()[name].tolist() == [str(cell) for cell in cells]
+    assert any("more digits" in note for note in again.columns[name].notes)
+
+
+def test_long_levels_of_a_persons_own_schema_stay_exact(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"site": ["1", "2"] * 20, "n": list(range(40))})
+    for levels, expected in [((str(LONG), "1"), [LONG, 1]), ((str(2**64 + 1), "1"), [str(2**64 + 1), "1"])]:
+        table = read(frame).columns
+        column = replace(table["site"], kind=Kind.CATEGORICAL, storage=Storage.INTEGER, levels=levels)
+        long = frame.assign(site=[levels[0], levels[1]] * 20)
+        data = read(long, schema=Schema((table.replace_column(column),)))
+        assert data.to_pandas()["site"].tolist() == expected * 20
+        assert to_arrow(data)["site"].to_pylist() == expected * 20
+
+
+def test_a_level_that_is_no_number_is_missing_among_numbers() -> None:
+    data = read(pd.DataFrame({"site_code": [1, 2, 3] * 20, "n": list(range(60))}))
+    column = data.columns["site_code"]
+    assert column.kind is Kind.CATEGORICAL
+    frame = data.table.frame.copy()
+    frame["site_code"] = pd.Categorical(["(rare)", "2", "3"] * 20)
+    made = data.with_table(Table(frame, data.table.marks))
+    assert made.to_pandas()["site_code"].fillna(-1).tolist() == [-1, 2, 3] * 20
+    assert to_arrow(made)["site_code"].to_pylist() == [None, 2, 3] * 20
+
+
+def test_dates_of_far_years_in_a_frame(tmp_path: Path) -> None:
+    days = [date(2001, 1, 1 + i % 28) for i in range(40)] + [date(9999, 12, 31), date(950, 2, 3)]
+    data = read(pd.DataFrame({"seen": pd.Series(days, dtype=object), "n": list(range(42))}))
+    assert data.columns["seen"].kind is Kind.DATE
+    assert str(data.columns["seen"].maximum).startswith("9999-12-31")
+    for suffix in (".csv", ".parquet"):
+        again = read(write(data, tmp_path / f"out{suffix}"), schema=data.schema)
+        assert again.table.frame["seen"].tolist() == data.table.frame["seen"].tolist()
+
+
+def test_half_a_character_is_refused_by_column() -> None:
+    with pytest.raises(DataError, match=r"column 'ward' holds half of a character"):
+        read(pd.DataFrame({"ward": ["a", "b\ud800"], "n": [1, 2]}))

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from manikin.data.cells import to_plain
+from manikin.data.cells import fits_int64, to_plain, whole_number
 from manikin.data.dataset import Dataset, Table
+from manikin.data.errors import DataError
 from manikin.data.schema import Column, Storage, TableSchema
 
 _TYPES = {
@@ -26,7 +27,16 @@ def arrow_type(column: Column) -> Any:
         return pa.timestamp("us")
     if column.storage is Storage.TIMESTAMP and not column.kind.is_time:
         return pa.string()
+    if column.storage is Storage.INTEGER and not all(map(_fits, column.levels or ())):
+        return pa.string()
     return _TYPES.get(column.storage, pa.string())
+
+
+def _fits(level: str) -> bool:
+    try:
+        return fits_int64(whole_number(level))
+    except (ValueError, OverflowError):
+        return True  # no number: null among numbers
 
 
 def _holds_only_times(column: Column) -> bool:
@@ -40,8 +50,17 @@ def arrow_schema(schema: TableSchema) -> Any:
 
 def to_arrow(data: Dataset) -> Any:
     """The rows as an Arrow table of `arrow_schema`; missing cells are null, and texts where the column is stored as text."""
-    arrays = [_array(data.table, column) for column in data.columns]
+    arrays = [_checked(data.table, column) for column in data.columns]
     return pa.table(arrays, schema=arrow_schema(data.columns))
+
+
+def _checked(table: Table, column: Column) -> Any:
+    try:
+        return _array(table, column)
+    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
+        raise DataError(
+            f"Column {column.name!r} holds a number that does not fit 64 bits. Set its storage to text in the schema, or write a .csv."
+        ) from None
 
 
 def _array(table: Table, column: Column) -> Any:
@@ -72,6 +91,6 @@ def _plain(text: str, kind: Any) -> Any:
     if kind == pa.bool_():
         return text in ("True", "true", "1")
     try:
-        return int(float(text)) if kind == pa.int64() else float(text)
-    except ValueError:
+        return whole_number(text) if kind == pa.int64() else float(text)
+    except (ValueError, OverflowError):
         return None

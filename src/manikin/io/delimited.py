@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -78,5 +79,11 @@ def _parse(text: Text, names: tuple[str, ...], path: Path) -> pd.DataFrame:
 
 
 def texts_to_csv(texts: pd.DataFrame, *, separator: str = ",", header: bool = True) -> str:
-    """Cell texts as delimited text with "\\n" line ends; cells are quoted only where they must be."""
-    return texts.to_csv(index=False, header=header, sep=separator, quoting=csv.QUOTE_MINIMAL, lineterminator="\n", na_rep="")
+    """Cell texts as delimited text with "\\n" line ends; cells are quoted only where they must be.
+
+    With "\\n" line ends, Python 3.11 leaves a cell with a carriage return unquoted, and readers end the row there: all cells of such a
+    piece are quoted.
+    """
+    cells = (text for name in texts.columns for text in (name, *pd.unique(texts[name])))
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if any("\r" in text for text in cells if isinstance(text, str)) else csv.QUOTE_MINIMAL
+    return texts.to_csv(index=False, header=header, sep=separator, quoting=quoting, lineterminator="\n", na_rep="")

@@ -14,9 +14,7 @@ import pandas as pd
 from manikin.data.errors import DataError
 from manikin.data.schema import Storage
 from manikin.io.delimited import check_names
-from manikin.io.profiles import Profile, profile_texts, profile_typed
-
-EXACT = 2**53  # whole numbers beyond are not exact as float64; such columns are names, not quantities
+from manikin.io.profiles import EXACT, Profile, profile_texts, profile_typed
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -142,16 +140,32 @@ def _shortest(values: np.ndarray[Any, Any], dtype: Any) -> np.ndarray[Any, Any]:
 def _settle_objects(series: pd.Series) -> pd.Series:
     """Object columns of one plain type become that type; mixed ones stay as they are."""
     inferred = pd.api.types.infer_dtype(series, skipna=True)
-    if inferred in ("integer", "boolean"):
-        return series.astype("Int64" if inferred == "integer" else "boolean")
+    if inferred == "integer":
+        try:
+            return series.astype("Int64")
+        except OverflowError:  # longer than 64 bits: as texts, exact
+            return series
+    if inferred == "boolean":
+        return series.astype("boolean")
     if inferred in ("floating", "mixed-integer-float", "decimal"):
         return pd.to_numeric(series).astype(float)
     if inferred in ("date", "datetime", "datetime64"):
         times = pd.to_datetime(series, errors="coerce")
-        return times if times.notna().sum() == series.notna().sum() else series
+        return times if times.notna().sum() == series.notna().sum() else _far_times(series)
     if inferred in ("timedelta", "timedelta64"):
         return pd.to_timedelta(series)
     return series
+
+
+def _far_times(series: pd.Series) -> pd.Series:
+    """Dates outside the years 1677 to 2262 as times of a coarser unit; as they are where they have a zone."""
+    cells = series.where(series.notna(), None).to_numpy(dtype=object)
+    if any(getattr(cell, "tzinfo", None) is not None for cell in cells):
+        return series
+    try:
+        return pd.Series(np.array([np.datetime64("NaT") if c is None else np.datetime64(c, "us") for c in cells]), index=series.index)
+    except (ValueError, TypeError):
+        return series
 
 
 def _with_none(series: pd.Series) -> np.ndarray[Any, Any]:
@@ -168,4 +182,19 @@ def _texts(series: pd.Series, name: str, where: str) -> pd.Series:
         raise DataError(f"{where}, column {name!r} holds lists or records, not single values. Put one value in each cell.")
     if kinds - {str}:
         cells = cells.map(lambda cell: cell if isinstance(cell, str) else str(cell))
-    return cells.where(~pd.Series(gaps, index=cells.index), "")
+    cells = cells.where(~pd.Series(gaps, index=cells.index), "")
+    for text in pd.unique(cells):
+        if not _is_unicode(text):
+            raise DataError(
+                f"{where}, column {name!r} holds half of a character (a lone surrogate), which no file can hold. "
+                "Read the source again in its right encoding."
+            )
+    return cells
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

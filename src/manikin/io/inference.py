@@ -13,10 +13,10 @@ import pandas as pd
 from manikin.clinical.plausibility import plausible_range
 from manikin.data.dataset import Table
 from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
-from manikin.io.frames import EXACT, profiles_of_frame
+from manikin.io.frames import profiles_of_frame
 from manikin.io.identifiers import direct_identifier, is_identifier, patient_key
 from manikin.io.kinds import describe
-from manikin.io.profiles import Profile
+from manikin.io.profiles import EXACT, Profile
 from manikin.io.roles import roles_of
 from manikin.io.rule_discovery import discover
 from manikin.io.typed import table_of

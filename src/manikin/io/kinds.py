@@ -13,7 +13,7 @@ from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Storage
 from manikin.io import column_names, levels, missing_codes, resolution
 from manikin.io.column_names import word_set
 from manikin.io.missing_codes import OddCells
-from manikin.io.profiles import Profile
+from manikin.io.profiles import EXACT, Mask, Profile
 from manikin.io.time_formats import TimeFormat, find_format, parse_times
 
 MAX_LISTED_LEVELS = 200  # longer lists of levels are left to the codec
@@ -22,6 +22,8 @@ MAX_SMALL_LEVELS = 12  # distinct small whole numbers under a name that says not
 MIN_ROWS_PER_LEVEL = 5
 MAX_SHOWN_ROWS = 5  # row numbers in a note
 LONG_TEXT = 40  # mean characters per cell
+LONG_NOTE = "The column holds whole numbers of more digits than a number keeps exactly: they are read as texts."
+_WHOLE = re.compile(r"\s*[-+]?\d+\s*")
 MEASURES = word_set(
     "bp sbp dbp hr rr temp weight height bmi chol hdl ldl glucose insulin trestbps thalach systolic diastolic "
     "pulse spo2 resp karno fev creat albumin bili platelet protime copper ast alt trig hgb temperature pressure "
@@ -43,6 +45,8 @@ def describe(profile: Profile) -> Column:
     if code is not None:
         return code
     is_number = ~np.isnan(profile.numbers)
+    if _is_too_long(profile, is_number):
+        return replace(_texts(profile), notes=(LONG_NOTE,))
     odd = missing_codes.odd_cells(profile, is_number)
     if odd is not None:
         return _number(profile, odd)
@@ -61,6 +65,15 @@ def _empty_cell(profile: Profile) -> tuple[MissingCode, ...]:
 def _empty(profile: Profile) -> Column:
     note = "Every cell is empty; the column is kept and stays empty."
     return Column(profile.name, Kind.CATEGORICAL, profile.storage, levels=(), missing=(EMPTY,), notes=(note,))
+
+
+def _is_too_long(profile: Profile, is_number: Mask) -> bool:
+    """Whether cells are whole numbers that no float64 tells apart: names of something, unless a few stand among many other numbers."""
+    if profile.storage is not Storage.TEXT:
+        return False
+    places = np.flatnonzero(is_number)
+    is_long = [abs(profile.numbers[i]) >= EXACT and bool(_WHOLE.fullmatch(profile.texts[i])) for i in places]
+    return any(is_long) and (2 * sum(is_long) >= len(places) or len(places) <= MAX_CODE_LEVELS)
 
 
 def _codes_with(profile: Profile, odd: OddCells) -> tuple[MissingCode, ...]:
@@ -104,6 +117,8 @@ def _number_storage(profile: Profile, is_number: np.ndarray[tuple[int], np.dtype
     if not is_whole:
         return Storage.REAL
     texts = profile.texts[is_number]
+    if np.abs(profile.numbers[is_number]).max() >= EXACT:
+        return Storage.REAL
     return Storage.INTEGER if any(re.fullmatch(r"\s*[-+]?\d+\s*", text) for text in texts) else Storage.REAL
 
 

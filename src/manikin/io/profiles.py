@@ -20,6 +20,7 @@ Objects = npt.NDArray[np.object_]
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+EXACT = 2**53  # whole numbers beyond are not exact as float64; such columns are names, not quantities
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*$")
 _LEADING_ZERO = re.compile(r"\s*[-+]?0\d")
 
