@@ -1,7 +1,7 @@
-"""Confirmed rules as masks over tokens while a row is being drawn, and as a last settlement of the numbers inside their groups.
+"""Confirmed rules as masks over tokens while a row is being drawn; the schema's rules bound to encoded columns.
 
 A mask rules out only tokens that no completion could save; what is left open inside a group (two dates in the same interval) is settled
-when the numbers are drawn. Sums are settled by computing the total. Knows no model.
+when the numbers are drawn, in `rule_settling`. Messages name kinds and columns of rules, never the values in them. Knows no model.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.codecs.base import Allowed, Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.numbers import Floats, NumberCodec, to_units
+from manikin.codecs.rule_settling import ColumnCodec, Implied, NumberRules, Order
 from manikin.data.errors import ParameterError, SchemaError
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, RangeRule, Rule, SumRule, UniqueRule
-from manikin.data.schema import Column, Kind, TableSchema
+from manikin.data.schema import Column, Kind, Storage, TableSchema
 
-ColumnCodec = NumberCodec | LevelCodec
 Bools = npt.NDArray[np.bool_]
 
 
@@ -42,17 +43,6 @@ class CombinationMask:
 
 
 @dataclass(frozen=True)
-class Order:
-    """Column a lies before column b; `scale` brings both to one unit."""
-
-    a: int
-    b: int
-    is_strict: bool
-    scale_a: float
-    scale_b: float
-
-
-@dataclass(frozen=True)
 class RuleMasks:
     """The confirmed rules of a table over its encoded columns."""
 
@@ -65,6 +55,7 @@ class RuleMasks:
     sums: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, float, float], ...] = ()
     decimals: tuple[int | None, ...] = ()
+    implied: tuple[Implied, ...] = ()
 
     @property
     def has_rules(self) -> bool:
@@ -126,90 +117,21 @@ class RuleMasks:
                 )
 
     def settle(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
-        """Makes drawn numbers obey ranges, orders and sums, in place.
+        """Makes drawn numbers obey ranges, orders, implied numbers and sums, in place.
 
         Parameters
         ----------
         fixed : bool (n_columns,) or (n_rows, n_columns), the cells that are given and stay.
         """
-        if not (self.ranges or self.orders or self.sums):
-            return
-        fixed = np.broadcast_to(fixed, (len(tokens), len(self.codecs)))
-        for column, low, high in self.ranges:
-            stays = fixed[:, column]
-            self._into(column, tokens, numbers, np.where(stays, -np.inf, low), np.where(stays, np.inf, high), rng)
-        self._settle_orders(tokens, numbers, fixed, rng)
-        for total, *parts in self.sums:
-            whole = np.sum([numbers[part] for part in parts], axis=0)
-            there = ~np.isnan(whole) & ~np.isnan(numbers[total]) & ~fixed[:, total]
-            decimals = self.decimals[total]
-            numbers[total][there] = whole[there] if decimals is None else np.round(whole[there], decimals)
-
-    def _settle_orders(self, tokens: Tokens, numbers: dict[int, Floats], fixed: Bools, rng: np.random.Generator) -> None:
-        """In rows that break an order: latest possible values from the last column back, then each drawn after its predecessors."""
-        broken = np.zeros(len(tokens), dtype=bool)
-        for order in self.orders:
-            first, second = numbers[order.a] * order.scale_a, numbers[order.b] * order.scale_b
-            broken |= first >= second if order.is_strict else first > second
-        rows = np.flatnonzero(broken)
-        if not len(rows):
-            return
-        own = {column: values[rows] for column, values in numbers.items()}
-        drawn, stays = tokens[rows], fixed[rows]
-        columns = sorted(
-            {c for order in self.orders for c in (order.a, order.b)}, key=lambda c: sum(o.b == c for o in self.orders)
-        )
-        latest = {c: np.where(stays[:, c] | np.isnan(own[c]), own[c], self._bounds(c, drawn)[1]) for c in columns}
-        for column in reversed(columns):
-            for order in (o for o in self.orders if o.a == column):
-                limit = (latest[order.b] * order.scale_b) / order.scale_a - (
-                    _grid(self.codecs[column]) if order.is_strict else 0.0
-                )
-                latest[column] = np.fmin(latest[column], limit)
-        for column in columns:
-            earliest = np.full(len(rows), -np.inf)
-            for order in (o for o in self.orders if o.b == column):
-                limit = (own[order.a] * order.scale_a) / order.scale_b + (
-                    _grid(self.codecs[column]) if order.is_strict else 0.0
-                )
-                earliest = np.fmax(earliest, limit)
-            last = np.fmax(latest[column], earliest)
-            kept = stays[:, column]
-            self._into(column, drawn, own, np.where(kept, -np.inf, earliest), np.where(kept, np.inf, last), rng)
-            numbers[column][rows] = own[column]
-
-    def _bounds(self, column: int, tokens: Tokens) -> tuple[Floats, Floats]:
-        codec = self.codecs[column]
-        assert isinstance(codec, NumberCodec)
-        low, high = codec.token_bounds()
-        index = np.maximum(tokens[:, column] - codec.n_missing, 0)
-        return low[index], high[index]
-
-    def _into(
-        self, column: int, tokens: Tokens, numbers: dict[int, Floats], low: Floats, high: Floats, rng: np.random.Generator
-    ) -> None:
-        """Redraws values outside [low, high] inside the part of their group that lies in it; the nearest end where none does."""
-        codec = self.codecs[column]
-        assert isinstance(codec, NumberCodec)
-        values = numbers[column]
-        out = np.flatnonzero((values < low) | (values > high))
-        if not len(out):
-            return
-        own_low, own_high = self._bounds(column, tokens[out])
-        low, high = low[out], high[out]
-        grid = codec.step
-        bottom = np.where(np.isfinite(low), np.ceil(low / grid - 1e-9) * grid, own_low)
-        top = np.where(np.isfinite(high), np.floor(high / grid + 1e-9) * grid, own_high)
-        bottom, top = np.maximum(own_low, bottom), np.minimum(own_high, top)
-        empty = bottom > top
-        nearest = np.where(values[out] < low, np.ceil(low / grid - 1e-9) * grid, np.floor(high / grid + 1e-9) * grid)
-        drawn = codec.draw_within(np.where(empty, nearest, bottom), np.where(empty, nearest, top), rng)
-        values[out] = drawn
+        if self.ranges or self.orders or self.sums or self.implied:
+            rules = NumberRules(self.codecs, self.decimals, self.orders, self.sums, self.ranges, self.implied)
+            rules.settle(tokens, numbers, np.broadcast_to(fixed, (len(tokens), len(self.codecs))), rng)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What the schema alone cannot give back: the combinations found."""
+        """What the schema alone cannot give back: the combinations found, and the tokens that lead into no dead end."""
         values = {"combinations": [list(mask.columns) for mask in self.combinations]}
-        return values, {f"combination{i}": mask.combinations for i, mask in enumerate(self.combinations)}
+        arrays: dict[str, npt.NDArray[Any]] = {f"combination{i}": m.combinations for i, m in enumerate(self.combinations)}
+        return values, arrays | ({f"static{j}": own.astype(np.uint8) for j, own in enumerate(self.static)} if self.pairs else {})
 
     @classmethod
     def from_state(
@@ -220,12 +142,14 @@ class RuleMasks:
         codecs: Sequence[ColumnCodec],
         spans: Sequence[slice],
     ) -> RuleMasks:
-        """The masks as saved; everything but the combinations is made again from the schema."""
+        """The masks as saved; everything but the combinations and the tokens left open is made again from the schema."""
         combinations = tuple(
             CombinationMask(tuple(columns), arrays[f"combination{i}"].astype(np.int32))
             for i, columns in enumerate(values["combinations"])
         )
-        return _build(schema, tuple(codecs), spans, combinations)
+        saved = [arrays.get(f"static{j}") for j in range(len(codecs))]
+        static = [np.ones(c.n_tokens, dtype=bool) if s is None else s.astype(bool) for c, s in zip(codecs, saved, strict=True)]
+        return _build(schema, tuple(codecs), spans, combinations, static)
 
 
 def fit_rule_masks(
@@ -240,11 +164,11 @@ def fit_rule_masks(
     Parameters
     ----------
     tokens : the training rows, int32 (n_rows, n_columns), from which fixed combinations are taken.
-    records : the patient of each row; a combination that fewer than k patients hold is not allowed, unless all are so rare.
+    records : the patient of each row; a combination that fewer than k patients hold is not allowed.
 
     Raises
     ------
-    SchemaError : a confirmed rule speaks of a column that is not learned, or cannot be kept.
+    SchemaError : a confirmed rule speaks of a column that is not learned, or cannot be kept; it names columns, never values.
     """
     place = _places(schema, spans)
     combinations = []
@@ -255,20 +179,26 @@ def fit_rule_masks(
                 rows = [_texts_to_tokens(rule, combo, columns, _owners(schema, spans), codecs) for combo in rule.allowed]
                 combinations.append(CombinationMask(columns, np.array(rows, dtype=np.int32).reshape(-1, len(columns))))
             else:
-                combinations.append(CombinationMask(columns, _seen(tokens[:, columns], records, schema.min_patients)))
-    return _build(schema, tuple(codecs), spans, tuple(combinations))
+                combinations.append(CombinationMask(columns, _seen(rule, tokens[:, columns], records, schema.min_patients)))
+    static = [np.bincount(tokens[:, j], minlength=codec.n_tokens) > 0 for j, codec in enumerate(codecs)]
+    return _build(schema, tuple(codecs), spans, tuple(combinations), static)
 
 
 def _build(
-    schema: TableSchema, codecs: tuple[ColumnCodec, ...], spans: Sequence[slice], combinations: tuple[CombinationMask, ...]
+    schema: TableSchema,
+    codecs: tuple[ColumnCodec, ...],
+    spans: Sequence[slice],
+    combinations: tuple[CombinationMask, ...],
+    static: Sequence[Bools],
 ) -> RuleMasks:
+    """`static` says which tokens may be drawn at all, bool (n_tokens,) per column; rules take from it, in place."""
     learned = _owners(schema, spans)
     place = _places(schema, spans)
-    static = tuple(np.ones(codec.n_tokens, dtype=bool) for codec in codecs)
     pairs: list[PairMask] = []
     orders: list[Order] = []
     sums: list[tuple[int, ...]] = []
     ranges: list[tuple[int, float, float]] = []
+    implied: list[Implied] = []
     for rule in schema.confirmed_rules:
         if isinstance(rule, UniqueRule) and all(name not in place for name in rule.columns):
             continue  # keys are made anew and unique
@@ -277,21 +207,70 @@ def _build(
             orders.append(_order(rule, columns, codecs))
         elif isinstance(rule, SumRule):
             _require_numbers(rule, columns, codecs)
+            _refuse_times(rule, columns, codecs)
             sums.append(tuple(columns))
         elif isinstance(rule, RangeRule):
             ranges.append(_range(rule, columns[0], codecs, static))
         elif isinstance(rule, ImpliedRule):
-            pairs.append(_implied(rule, columns, codecs, learned))
+            pair, numbers = _implied(rule, columns, codecs, learned)
+            pairs.append(pair)
+            implied += numbers
         elif isinstance(rule, UniqueRule):
             raise SchemaError(
-                f"The confirmed rule '{rule.text}' cannot be kept for columns that are learned. "
+                f"The confirmed {rule.about} cannot be kept for columns that are learned. "
                 "Declare one of them an identifier, or do not confirm it."
             )
     closed = _closure(orders)
     pairs += [PairMask(o.a, o.b, _order_mask(o, codecs)) for o in closed]
+    _prune(static, pairs)
     decimals = tuple(column.decimals for column in learned)
     names = tuple(column.name for column in learned)
-    return RuleMasks(names, codecs, static, tuple(pairs), combinations, tuple(closed), tuple(sums), tuple(ranges), decimals)
+    return RuleMasks(
+        names,
+        codecs,
+        tuple(static),
+        pairs=tuple(pairs),
+        combinations=combinations,
+        orders=tuple(closed),
+        sums=_sorted_sums(sums, names),
+        ranges=tuple(ranges),
+        decimals=decimals,
+        implied=tuple(implied),
+    )
+
+
+def _sorted_sums(sums: Sequence[tuple[int, ...]], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Sums in the order in which they can be computed: a total that is a part elsewhere first."""
+    totals = [total for total, *_ in sums]
+    twice = sorted({names[total] for total in totals if totals.count(total) > 1})
+    if twice:
+        raise SchemaError(f"Two confirmed sums have the total {', '.join(map(repr, twice))}. Confirm only one of them.")
+    out: list[tuple[int, ...]] = []
+    left = list(sums)
+    while left:
+        waiting = {total for total, *_ in left}
+        ready = [columns for columns in left if not waiting & set(columns[1:])]
+        if not ready:
+            circle = ", ".join(sorted(repr(names[total]) for total in waiting))
+            raise SchemaError(f"The confirmed sums of {circle} need one another's totals. Do not confirm one of them.")
+        out += ready
+        left = [columns for columns in left if columns not in ready]
+    return tuple(out)
+
+
+def _prune(static: Sequence[Bools], pairs: Sequence[PairMask]) -> None:
+    """Rules out, in place, tokens that no token of another column can stand beside, so that drawing them first is no dead end."""
+    grew = True
+    while grew:
+        grew = False
+        for pair in pairs:
+            for column, left in (
+                (pair.a, static[pair.a] & (pair.allowed & static[pair.b]).any(axis=1)),
+                (pair.b, static[pair.b] & (pair.allowed & static[pair.a][:, None]).any(axis=0)),
+            ):
+                if left.any() and (left != static[column]).any():
+                    static[column][:] = left
+                    grew = True
 
 
 def _owners(schema: TableSchema, spans: Sequence[slice]) -> list[Column]:
@@ -307,14 +286,19 @@ def _places(schema: TableSchema, spans: Sequence[slice]) -> dict[str, int]:
 def _place(place: dict[str, int], rule: Rule, name: str) -> int:
     if name not in place:
         raise SchemaError(
-            f"The confirmed rule '{rule.text}' names {name!r}, which is no column that rules can bind. Do not confirm it."
+            f"The confirmed {rule.about} names {name!r}, which is no column that rules can bind. Do not confirm it."
         )
     return place[name]
 
 
 def _require_numbers(rule: Rule, columns: Sequence[int], codecs: Sequence[ColumnCodec]) -> None:
     if not all(isinstance(codecs[column], NumberCodec) for column in columns):
-        raise SchemaError(f"The confirmed rule '{rule.text}' needs numbers or times. Correct the kinds of its columns.")
+        raise SchemaError(f"The confirmed {rule.about} needs numbers or times. Correct the kinds of its columns.")
+
+
+def _refuse_times(rule: Rule, columns: Sequence[int], codecs: Sequence[ColumnCodec]) -> None:
+    if any(codec.unit for codec in (codecs[column] for column in columns) if isinstance(codec, NumberCodec)):
+        raise SchemaError(f"The confirmed {rule.about} adds up times. Correct the kinds of its columns, or do not confirm it.")
 
 
 def _order(rule: OrderRule, columns: Sequence[int], codecs: Sequence[ColumnCodec]) -> Order:
@@ -361,56 +345,115 @@ def _range(rule: RangeRule, column: int, codecs: Sequence[ColumnCodec], static: 
     return column, low, high
 
 
-def _implied(rule: ImpliedRule, columns: Sequence[int], codecs: Sequence[ColumnCodec], learned: Sequence[Column]) -> PairMask:
+def _implied(
+    rule: ImpliedRule, columns: Sequence[int], codecs: Sequence[ColumnCodec], learned: Sequence[Column]
+) -> tuple[PairMask, list[Implied]]:
+    """The rule over tokens that stand for one value, and over numbers where a side is a number."""
     a, b = columns
-    when = [t for text in rule.when if (t := _token_of(text, learned[a], codecs[a])) is not None]
-    then = [t for text in rule.then if (t := _token_of(text, learned[b], codecs[b])) is not None]
-    if when and not then:
+    when, when_values = _bind(rule, rule.when, learned[a], codecs[a])
+    then, then_values = _bind(rule, rule.then, learned[b], codecs[b])
+    first, second = codecs[a], codecs[b]
+    if isinstance(first, LevelCodec):  # a group of levels that may be released as one of them speaks too
+        when |= {token for token, levels in _groups(first) if levels & when}
+    if isinstance(second, LevelCodec):
+        then |= {token for token, levels in _groups(second) if levels <= then}
+    speaks = when | _holding(first, when_values, exact=True)
+    kept = then | _holding(second, then_values, exact=False)
+    if (speaks or when_values) and not kept:
         raise SchemaError(
-            f"The confirmed rule about {rule.columns[0]!r} implies values of {rule.columns[1]!r} that too few patients hold."
+            f"The confirmed {rule.about} implies values of {rule.columns[1]!r} that too few patients hold. Do not confirm it."
         )
-    mask = np.ones((codecs[a].n_tokens, codecs[b].n_tokens), dtype=bool)
-    for token in when:
-        mask[token] = False
-        mask[token, then] = True
-    return PairMask(a, b, mask)
+    mask = np.ones((first.n_tokens, second.n_tokens), dtype=bool)
+    mask[sorted(speaks)] = np.isin(np.arange(second.n_tokens), sorted(kept))
+    numbers = Implied(a, b, tuple(sorted(when)), tuple(sorted(then)), when_values, then_values)
+    is_number = isinstance(first, NumberCodec) or isinstance(second, NumberCodec)
+    return PairMask(a, b, mask), [numbers] if is_number else []
 
 
-def _token_of(text: str, column: Column, codec: ColumnCodec) -> int | None:
-    """The token of a cell text; None where the value has none of its own."""
-    for i, code in enumerate(column.missing):
-        if code.value == text:
-            return i
-    if isinstance(codec, LevelCodec):
-        return codec.n_missing + codec.levels.index(text) if text in codec.levels else None
-    try:
-        value = float(text)
-    except ValueError:
-        return None
+def _bind(rule: Rule, texts: Sequence[str], column: Column, codec: ColumnCodec) -> tuple[set[int], tuple[float, ...]]:
+    """Cell texts as tokens of missing codes and levels, and as the numbers of a column that it can hold.
+
+    A level or number that is never generated (too few patients hold it) binds nothing; a text that is no value of the column is refused.
+    """
+    tokens: set[int] = set()
+    values: list[float] = []
+    codes = [code.value for code in column.missing]
+    for text in texts:
+        if text in codes:
+            tokens.add(codes.index(text))
+        elif isinstance(codec, LevelCodec):
+            tokens |= {codec.n_missing + codec.levels.index(text)} if text in codec.levels else set()
+        else:
+            value = _number(rule, text, column, codec)
+            low, high = codec.token_bounds()
+            if ((low <= value) & (value <= high)).any() and _is_on_grid(value, column, codec):
+                values.append(value)
+    return tokens, tuple(values)
+
+
+def _number(rule: Rule, text: str, column: Column, codec: NumberCodec) -> float:
+    """A cell text in the column's units."""
+    if codec.unit:
+        times = pd.to_datetime(pd.Series([text], dtype=object), format=column.time_format or "ISO8601", errors="coerce")
+        value = np.nan if times.isna().any() else float(to_units(times, codec.unit)[0])
+    else:
+        value = float(pd.to_numeric(pd.Series([text], dtype=object), errors="coerce").to_numpy(dtype=float)[0])
+    if not np.isfinite(value):
+        raise SchemaError(
+            f"The confirmed {rule.about} lists something that is no {column.kind} of {column.name!r} and none of its missing codes. "
+            "Correct the rule, or do not confirm it."
+        )
+    return value
+
+
+def _is_on_grid(value: float, column: Column, codec: NumberCodec) -> bool:
+    is_whole = bool(codec.unit) or (column.decimals is None and column.storage is Storage.INTEGER)
+    return bool(value == np.round(value, 0 if is_whole else 15 if column.decimals is None else column.decimals))
+
+
+def _holding(codec: ColumnCodec, values: Sequence[float], *, exact: bool) -> set[int]:
+    """The tokens that can decode to one of the numbers; with `exact`, those that decode to nothing else."""
+    if not isinstance(codec, NumberCodec):
+        return set()
     low, high = codec.token_bounds()
-    inside = np.flatnonzero((low <= value) & (value <= high))
-    exact = inside[(low[inside] == value) & (high[inside] == value)]
-    chosen = exact if len(exact) else inside
-    return codec.n_missing + int(chosen[0]) if len(chosen) else None
+    held = [(low <= value) & (value <= high) & ((low == high) if exact else True) for value in values]
+    return {codec.n_missing + int(token) for there in held for token in np.flatnonzero(there)}
+
+
+def _groups(codec: LevelCodec) -> list[tuple[int, set[int]]]:
+    """The tokens that are released as one of several levels, with the tokens of these."""
+    return [
+        (codec.n_missing + group, {codec.n_missing + level for level in levels}) for group, levels in codec.siblings.items()
+    ]
 
 
 def _texts_to_tokens(
     rule: Rule, texts: Sequence[str], columns: Sequence[int], owners: Sequence[Column], codecs: Sequence[ColumnCodec]
 ) -> list[int]:
-    found = [_token_of(text, owners[c], codecs[c]) for text, c in zip(texts, columns, strict=True)]
-    if any(token is None for token in found):
+    """The tokens of a combination, each of which stands for nothing but its value."""
+    found = []
+    for text, c in zip(texts, columns, strict=True):
+        tokens, values = _bind(rule, [text], owners[c], codecs[c])
+        found += sorted(tokens | _holding(codecs[c], values, exact=True))[:1]
+    if len(found) < len(columns):
         raise SchemaError(
-            f"The rule '{rule.text}' allows a combination of which a part is not among the values that may be released."
+            f"The confirmed {rule.about} allows a combination of which a part is not among the values that may be released. "
+            "Remove that combination, or do not confirm the rule."
         )
-    return [token for token in found if token is not None]
+    return found
 
 
-def _seen(tokens: Tokens, records: npt.NDArray[np.int64], k: int) -> Tokens:
-    """Combinations that at least k patients hold; all of them where none is so frequent. int32 (n_combinations, n_columns)."""
+def _seen(rule: Rule, tokens: Tokens, records: npt.NDArray[np.int64], k: int) -> Tokens:
+    """Combinations that at least k patients hold, int32 (n_combinations, n_columns)."""
     distinct, inverse = np.unique(tokens, axis=0, return_inverse=True)
     pairs = np.unique(np.column_stack([inverse.ravel(), records]), axis=0)[:, 0]
     holders = np.bincount(pairs, minlength=len(distinct))
-    return (distinct[holders >= k] if (holders >= k).any() else distinct).astype(np.int32)
+    if not (holders >= k).any():
+        raise SchemaError(
+            f"The confirmed {rule.about}: no combination is held by as many as {k} patients, so none may be released. "
+            "Do not confirm it, or list the combinations that are public under `allowed`."
+        )
+    return distinct[holders >= k].astype(np.int32)
 
 
 def _combination_part(mask: CombinationMask, column: int, tokens: Tokens, given: Bools, n_tokens: int) -> Allowed | None:
@@ -428,8 +471,3 @@ def _combination_part(mask: CombinationMask, column: int, tokens: Tokens, given:
     for r, row in enumerate(rows):
         table[r, mask.combinations[(keys == row).all(axis=1), own]] = True
     return table[inverse.ravel()]
-
-
-def _grid(codec: ColumnCodec) -> float:
-    assert isinstance(codec, NumberCodec)
-    return codec.step

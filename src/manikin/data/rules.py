@@ -27,6 +27,11 @@ class Rule:
         """The rule as a person would write it."""
         return f"{self.kind} of {', '.join(self.columns)}"
 
+    @property
+    def about(self) -> str:
+        """The rule's kind and columns without any value, as messages may name it: `implied rule of dx, icu`."""
+        return f"{self.kind} rule of {', '.join(self.columns)}"
+
 
 @dataclass(frozen=True)
 class OrderRule(Rule):
