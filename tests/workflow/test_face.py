@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from sklearn.datasets import load_breast_cancer
 
 import manikin as mk
 from manikin.data.errors import DataError, ParameterError
-from manikin.workflow.sources import read_alike
+from manikin.data.schema import MissingCode
+from manikin.workflow.completion import complete
+from manikin.workflow.sources import read_alike, read_like
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +125,51 @@ def test_complete_imputes_and_keeps(frame: pd.DataFrame) -> None:
     assert (kept[frame.columns[2]] == frame[frame.columns[2]]).all()
     with pytest.raises(ParameterError, match="Did you mean 'target'"):
         mk.complete(model, data, keep=["targett"], seed=0)
+
+
+@pytest.fixture(scope="module")
+def visits() -> pd.DataFrame:
+    """Ages without a gap, a site with two missing codes, and a finding."""
+    n = 240
+    sites = pd.Series(["north", "south", "?", "refused", "north", "south"] * (n // 6), dtype=object)
+    return pd.DataFrame({"age": [str(30 + i % 41) for i in range(n)], "site": sites, "finding": ["yes", "no", "no"] * (n // 3)})
+
+
+@pytest.fixture(scope="module")
+def coded(visits: pd.DataFrame) -> mk.Dataset:
+    """The visits with the site's codes named."""
+    table = mk.infer(visits).only
+    codes = (MissingCode("?"), MissingCode("refused", "refused"))
+    return mk.read(visits, schema=table.replace_column(replace(table["site"], missing=codes, levels=("north", "south"))))
+
+
+@pytest.mark.parametrize("name", ["forest", "autoregressive"])
+def test_empty_cells_that_training_had_none_of_are_filled(visits: pd.DataFrame, coded: mk.Dataset, name: str, tmp_path: Path) -> None:
+    holes = visits.copy()
+    holes.loc[::4, "age"] = ""
+    holes.loc[1::4, "finding"] = ""
+    model = mk.synthesizer(name, **({"max_steps": 30} if name == "autoregressive" else {})).fit(coded, seed=0)
+    for given in (holes, mk.read(holes)):
+        filled = mk.complete(model, given, seed=0).to_pandas()
+        assert filled["age"].notna().all()
+        assert set(filled["finding"]) == {"yes", "no"}
+    with pytest.raises(DataError, match="Column 'age' has empty cells"):
+        mk.complete(model, holes, keep=["age"], seed=0)
+    mk.save(model, tmp_path / "model")
+    holes.to_csv(tmp_path / "holes.csv", index=False)
+    done = complete(tmp_path / "model", tmp_path / "holes.csv", out=tmp_path / "full.csv", seed=0)
+    assert (done.n_filled, done.n_left) == (120 + 80, 0)
+
+
+def test_a_data_set_of_another_schema_is_read_again(visits: pd.DataFrame, coded: mk.Dataset) -> None:
+    table = coded.columns
+    turned = replace(table["site"], missing=tuple(reversed(table["site"].missing)))
+    other = mk.read(visits, schema=table.replace_column(turned))
+    again = read_like(other, table)
+    assert (again.table.mark("site") == coded.table.mark("site")).all()
+    assert read_like(coded, table) is not None
+    plain = mk.read(visits.assign(age=[*visits["age"][:-60], *["old"] * 60]))
+    assert not plain.columns["age"].kind.is_number
+    with pytest.raises(DataError, match=r"column 'age', row 182 \(and 59 more rows\)") as caught:
+        read_like(plain, table)
+    assert "old" not in str(caught.value)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Marks, Table
-from manikin.data.errors import ParameterError
+from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Column, TableSchema
 from manikin.data.seeds import derive
 from manikin.workflow.models import open_model, schema_of
@@ -91,14 +91,29 @@ def completed(
     ------
     ParameterError : a column is unknown, an identifier, or the model cannot condition.
     """
+    new_holes = _unknown_holes(model, data)
     if keep is None:
-        if hasattr(model, "impute"):
+        if hasattr(model, "impute") and not new_holes:
             return _put_back(data, model.impute(data, seed=seed), _learned_names(model, data.columns))
         return _impute(model, data, seed, watcher or Silent())
     names = check_columns(dict.fromkeys(keep), data.columns, "--keep")
     _check_learned(names, model, data.columns)
+    for name in names:
+        if name in new_holes:
+            raise DataError(
+                f"Column {name!r} has empty cells and had none in the table that the model learned from, so they cannot be kept. "
+                "Fill them, or impute instead of keeping columns."
+            )
     made: Dataset = model.sample(len(data), seed=seed, conditions=data.only(names))
     return made
+
+
+def _unknown_holes(model: Any, data: Dataset) -> list[str]:
+    """The columns that hold a missing code which the model never saw."""
+    known = schema_of(model)
+    if known is None:
+        return []
+    return [n for n in data.table.marks if n in known and data.table.marks[n].max(initial=0) > len(known[n].missing)]
 
 
 def _check_learned(names: Sequence[str], model: Any, table: TableSchema) -> None:

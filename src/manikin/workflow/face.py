@@ -11,7 +11,7 @@ from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
 from manikin.workflow.output import whole_file
-from manikin.workflow.sources import read, read_alike, target_of
+from manikin.workflow.sources import read, read_alike, read_like, target_of
 from manikin.workflow.stages import Watcher
 
 
@@ -84,7 +84,10 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
     Raises
     ------
     ParameterError : a column is unknown, or the model cannot condition.
+    DataError : a cell does not fit the schema that the model learned by; the message names the column.
     """
     from manikin.workflow.completion import completed
+    from manikin.workflow.models import schema_of
 
-    return completed(model, read(data) if not isinstance(data, Dataset) else data, keep=keep, seed=seed)
+    known = schema_of(model)
+    return completed(model, read(data) if known is None else read_like(data, known), keep=keep, seed=seed)

@@ -9,14 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from manikin.data.dataset import Dataset
+import pandas as pd
+
+from manikin.data.cells import column_texts
+from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.schema import EMPTY, Role, Schema, TableSchema
+from manikin.data.schema import EMPTY, Column, Role, Schema, TableSchema
 from manikin.data.schema_text import table_to_json
 from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
-from manikin.io.profiles import Profile
+from manikin.io.profiles import Profile, profile_texts
 from manikin.io.typed import table_of
 from manikin.workflow.output import whole_file
 from manikin.workflow.wishes import check_columns
@@ -51,18 +54,53 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
 def read_like(source: Any, like: TableSchema) -> Dataset:
     """The columns that a source shares with a known table, read as that table's schema says; its other columns are passed over.
 
+    Empty cells in a column that had none are holes: the column gets the empty cell as its last missing code. A `Dataset` keeps all its
+    columns; those whose kind or missing codes are not the known table's are read again.
+
     Raises
     ------
-    DataError : the source cannot be read, or shares no column.
+    DataError : the source cannot be read, shares no column, or a cell does not fit; the message names the column.
     """
     if isinstance(source, Dataset):
-        return source
+        return _retyped(source, like)
     profiles, where, native = _profiles(source)
     shared = [profile for profile in profiles if profile.name in like]
     if not shared:
         raise DataError(f"{where} shares no column with the table it belongs to. Check that both come from one table.")
     schema = like.only([profile.name for profile in shared])
+    for profile in shared:
+        schema = schema.replace_column(_with_holes(profile, schema[profile.name]))
     return Dataset({schema.name: table_of(shared, schema, where)}, Schema((schema,)), native)
+
+
+def _with_holes(profile: Profile, column: Column) -> Column:
+    if profile.is_present.all() or any(code.value == "" for code in column.missing):
+        return column
+    return replace(column, missing=(*column.missing, EMPTY))
+
+
+def _retyped(data: Dataset, like: TableSchema) -> Dataset:
+    shared = [column for column in data.columns if column.name in like]
+    if not shared:
+        raise DataError("The data set shares no column with the table it belongs to. Check that both come from one table.")
+    schema, frame, marks = data.columns, data.table.frame.copy(), dict(data.table.marks)
+    for column in shared:
+        if _agree(column, like[column.name]):
+            continue
+        profile = profile_texts(column.name, pd.Series(column_texts(data.table, column), dtype=object))
+        known = _with_holes(profile, like[column.name])
+        read_again = table_of([profile], TableSchema(like.name, (known,)), "The data set")
+        frame[column.name], marks[column.name] = read_again.frame[column.name], read_again.mark(column.name)
+        schema = schema.replace_column(known)
+    return Dataset({schema.name: Table(frame, marks)}, Schema((schema,)), data.native)
+
+
+def _agree(column: Column, known: Column) -> bool:
+    """Whether typed cells and missing marks of one column mean the same in the other; a model may have blanked the text of a code."""
+    codes = zip(column.missing, known.missing, strict=False)
+    same_codes = len(column.missing) <= len(known.missing) and all(a.value == b.value or not b.value for a, b in codes)
+    same_levels = not column.kind.is_discrete or column.storage is known.storage
+    return column.kind is known.kind and column.separator == known.separator and same_levels and same_codes
 
 
 def read_alike(first: Any, others: Sequence[Any], *, schema: Schema | str | Path | None = None) -> tuple[Dataset, list[Dataset]]:
@@ -90,7 +128,7 @@ def read_alike(first: Any, others: Sequence[Any], *, schema: Schema | str | Path
 
 def _with_empty_cells(source: Any) -> list[str]:
     if isinstance(source, Dataset):
-        return []
+        return [name for name in source.table.marks if "" in column_texts(source.table, source.columns[name])]
     return [profile.name for profile in _profiles(source)[0] if not profile.is_present.all()]
 
 
