@@ -159,6 +159,19 @@ def test_a_total_keeps_its_range_and_its_orders(others: tuple[Rule, ...]) -> Non
         assert len(np.unique(made.table.frame["a"])) > 15
 
 
+def test_totals_out_of_their_range_are_drawn_again_and_make_no_heap_at_its_end() -> None:
+    rule = RangeRule(("t",), confirmed=True, minimum=0, maximum=60)
+    codec = TableCodec(max_tokens=4).fit(numbers(parts(), INNER, rule))
+    for seed in SEEDS:
+        tokens = drawn(codec, seed)
+        made = codec.decode(tokens, np.random.default_rng(seed))
+        low = sum(codec.fields_[j].token_bounds()[0][tokens[:, j] - codec.fields_[j].n_missing] for j in (2, 3))
+        room = low <= 50
+        assert room.sum() > 100
+        assert (made.table.frame["t"][room] == 60).mean() < 0.1
+        assert (codec.encode(made)[room][:, 2:4] == tokens[room][:, 2:4]).mean() > 0.95
+
+
 @pytest.mark.parametrize("given", [["t"], ["t", "a"], ["t", "b"], ["a", "b"], ["t2"], ["t2", "t"], ["t2", "t", "a"]])
 def test_parts_are_computed_around_a_given_total(given: list[str]) -> None:
     data = numbers(parts(), OUTER, INNER)

@@ -148,7 +148,10 @@ class RuleMasks:
             for i, columns in enumerate(values["combinations"])
         )
         saved = [arrays.get(f"static{j}") for j in range(len(codecs))]
-        static = [np.ones(c.n_tokens, dtype=bool) if s is None else s.astype(bool) for c, s in zip(codecs, saved, strict=True)]
+        static = [
+            own.astype(bool) if own is not None and own.shape == (codec.n_tokens,) else np.ones(codec.n_tokens, dtype=bool)
+            for codec, own in zip(codecs, saved, strict=True)
+        ]
         return _build(schema, tuple(codecs), spans, combinations, static)
 
 
