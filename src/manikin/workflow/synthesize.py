@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from manikin.data.cells import UNREADABLE
 from manikin.data.dataset import Dataset, split
 from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
@@ -146,6 +147,10 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
         stages.note(f"Not learned: {', '.join(out)}.")
+    for column in schema:
+        if any(code.meaning == UNREADABLE.meaning for code in column.missing):
+            told = [note for note in column.notes if "read as empty" in note] or ["Cells that cannot be read are taken as empty."]
+            stages.warn(f"Column {column.name!r}: {told[0]}")
     unit = "rows" if train.n_records == len(train) else "patients"
     stages.note(
         f"{len(patients):,} rows, {len(schema.columns)} columns; "
