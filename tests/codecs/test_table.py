@@ -145,6 +145,18 @@ def test_conditions_are_never_rounded_and_keys_never_copied() -> None:
     assert made["age"].tolist() == texts(data)["age"].tolist()
 
 
+def test_given_rows_of_another_schema_keep_their_missing_codes_or_are_refused() -> None:
+    cells = ["a"] * 30 + [""] * 20 + ["?"] * 20
+    codec = TableCodec().fit(dataset([replace(LEVELS, missing=(EMPTY, UNKNOWN))], {"ward": cells}))
+    swapped = dataset([replace(LEVELS, missing=(UNKNOWN,))], {"ward": ["?"] * 5 + ["a"]})
+    assert codec.encode_partial(swapped)[0][:, 0].tolist() == [1, 1, 1, 1, 1, 2]
+    foreign = dataset([replace(LEVELS, missing=(MissingCode("-"),))], {"ward": ["-", "a"]})
+    with pytest.raises(ParameterError, match="'ward'"):
+        codec.encode_partial(foreign)
+    with pytest.raises(ParameterError, match="'ward' is count"):
+        codec.encode_partial(dataset([replace(number("ward"))], {"ward": ["1"]}))
+
+
 def test_levels_are_counted_by_patient_not_by_row() -> None:
     key = Column("patient", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
     data = dataset([key, LEVELS], {"patient": ["p1"] * 40 + [f"q{i}" for i in range(40)], "ward": ["rare"] * 40 + ["b"] * 40})

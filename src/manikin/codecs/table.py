@@ -155,7 +155,7 @@ class TableCodec:
         for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
             if column.name in data.columns:
                 there[span] = True
-                tokens[:, span] = _encode_column(data.table, codec, column)
+                tokens[:, span] = _encode_column(_aligned(data, column), codec, column)
         return tokens, there
 
     def encode_conditions(self, conditions: Mapping[str, Any] | Dataset | None, n: int) -> tuple[Tokens, npt.NDArray[np.bool_]]:
@@ -338,6 +338,26 @@ def _encode_column(table: Table, codec: ColumnCodec, column: Column) -> npt.NDAr
     elif present.any() and isinstance(codec, LevelCodec):
         tokens[present] = codec.encode(_as_category(series)[present], column)[0]
     return tokens[:, None]
+
+
+def _aligned(data: Dataset, column: Column) -> Table:
+    """The table with the column's missing cells counted as the model counts its codes; a kind or code it does not know is refused."""
+    theirs, table = data.columns[column.name], data.table
+    same_shape = theirs.kind.is_number == column.kind.is_number and theirs.kind.is_time == column.kind.is_time
+    if not same_shape:
+        raise ParameterError(
+            f"Column {column.name!r} is {theirs.kind} in the given rows and {column.kind} in the model. Read them by its schema."
+        )
+    codes = [code.value for code in column.missing]
+    if [code.value for code in theirs.missing][: len(codes)] == codes[: len(theirs.missing)] or column.name not in table.marks:
+        return table if table.mark(column.name).max(initial=0) <= len(codes) else _unknown_code(column)
+    places = np.array([0, *(codes.index(c.value) + 1 if c.value in codes else -1 for c in theirs.missing)], dtype=np.int8)
+    mark = places[table.marks[column.name]]
+    return _unknown_code(column) if (mark < 0).any() else Table(table.frame, {**table.marks, column.name: mark})
+
+
+def _unknown_code(column: Column) -> Table:
+    raise ParameterError(f"Column {column.name!r} of the given rows has missing cells of a code that the model never learned.")
 
 
 def _last_level(codec: FieldCodec) -> str:
