@@ -71,7 +71,10 @@ def stays(*rules: Rule) -> Dataset:
     rng = np.random.default_rng(0)
     dead = rng.random(600) < 0.3
     los = rng.integers(1000, 2000, 600)
-    texts = {"dead": ["U" if d else "V" for d in dead], "los": ["1500" if d else str(x) for d, x in zip(dead, los, strict=True)]}
+    texts = {
+        "dead": ["U" if d else "V" for d in dead],
+        "los": ["1500" if d else str(x) for d, x in zip(dead, los, strict=True)],
+    }
     texts["los"] = [str(x) for x in los] if not rules else texts["los"]
     texts["los"][:20] = [""] * 20
     return dataset([Column("dead", Kind.CATEGORICAL), number("los")], texts, *rules)
@@ -149,7 +152,11 @@ def test_sums_of_sums_hold_in_whatever_order_they_stand(rules: tuple[Rule, ...])
         (RangeRule(("t",), confirmed=True, minimum=50, maximum=60), RangeRule(("a",), confirmed=True, minimum=5, maximum=40)),
         (OrderRule(("t", "u"), confirmed=True),),
         (OrderRule(("t", "u"), confirmed=True, strict=True), RangeRule(("u",), confirmed=True, maximum=80)),
-        (OrderRule(("b", "t"), confirmed=True), OrderRule(("t", "t2"), confirmed=True), RangeRule(("t",), confirmed=True, maximum=60)),
+        (
+            OrderRule(("b", "t"), confirmed=True),
+            OrderRule(("t", "t2"), confirmed=True),
+            RangeRule(("t",), confirmed=True, maximum=60),
+        ),
         (OUTER, RangeRule(("t2",), confirmed=True, minimum=20, maximum=70), RangeRule(("t",), confirmed=True, maximum=50)),
         (ImpliedRule(("c", "t"), confirmed=True, when=("3", "4", "5"), then=("41", "52")),),
     ],
