@@ -22,6 +22,7 @@ NAMES = {
     "TableSchema",
     "__version__",
     "complete",
+    "declare_public",
     "evaluate",
     "infer",
     "load",

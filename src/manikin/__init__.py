@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from manikin.evaluation.base import Results
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
     from manikin.workflow.face import complete, evaluate, load, report, save
-    from manikin.workflow.sources import infer, read, read_schema, write, write_schema
+    from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
     from manikin.workflow.synthesize import synthesize
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ _HOMES = {
     "manikin.evaluation.base": ("Results",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
     "manikin.workflow.face": ("complete", "evaluate", "load", "save"),
-    "manikin.workflow.sources": ("infer", "read", "read_schema", "write", "write_schema"),
+    "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -51,6 +51,7 @@ __all__ = [
     "TableSchema",
     "__version__",
     "complete",
+    "declare_public",
     "evaluate",
     "infer",
     "load",

@@ -121,6 +121,8 @@ def test_a_schema_that_names_an_unknown_column(refused: Callable[..., str], run:
     [
         (["--synthesizer", "forrest"], "Did you mean 'forest'?"),
         (["--target", "stag"], "Did you mean 'stage'?"),
+        (["--public", "stag"], "--public names 'stag', which is no column of the table. Did you mean 'stage'?"),
+        (["--public", "stage", "--public", "age"], "--public names 'age', which is"),
         (["--rows", "0"], "'rows'"),
         (["--rows", "many"], "--rows"),
         (["--seed", "-1"], "'seed'"),

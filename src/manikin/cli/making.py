@@ -43,6 +43,7 @@ def synthesize(
     synthesizer: opt.Synthesizer = "auto",
     rows: opt.Rows = None,
     target: opt.Target = None,
+    public: opt.Public = None,
     epsilon: opt.Epsilon = None,
     delta: opt.Delta = None,
     time_budget: opt.TimeBudget = None,
@@ -50,7 +51,8 @@ def synthesize(
     seed: opt.Seed = 0,
     file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="MANIFEST", help="Make the run of this manifest.json again, byte for byte.")
+        Path | None,
+        typer.Option("--replay", metavar="MANIFEST", help="Make the run of this manifest.json again, byte for byte."),
     ] = None,
     out: opt.OutFolder = Path("manikin-run"),
     force: opt.Force = False,
@@ -66,7 +68,7 @@ def synthesize(
     """
     from manikin.workflow.synthesize import synthesize as run
 
-    options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format)
+    options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public)
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
     _say_outcome(outcome, as_json)
@@ -78,6 +80,7 @@ def fit(
     schema: opt.SchemaFile = None,
     synthesizer: opt.Synthesizer = "auto",
     target: opt.Target = None,
+    public: opt.Public = None,
     epsilon: opt.Epsilon = None,
     delta: opt.Delta = None,
     time_budget: opt.TimeBudget = None,
@@ -96,7 +99,7 @@ def fit(
     """
     from manikin.workflow.models import fit_model
 
-    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv")
+    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv", public)
     with watching(as_json=as_json) as watcher:
         fitted = fit_model(data, out=out, schema=schema, options=options, force=force, watcher=watcher)
     if as_json:
@@ -163,7 +166,9 @@ def complete(
     with watching(as_json=as_json) as watcher:
         done = run(model, data, out=out, keep=keep or None, seed=seed, force=force, watcher=watcher)
     if as_json:
-        say_json({"out": done.out, "rows": done.n_rows, "filled": done.n_filled, "left": done.n_left, "notices": list(done.notices)})
+        say_json(
+            {"out": done.out, "rows": done.n_rows, "filled": done.n_filled, "left": done.n_left, "notices": list(done.notices)}
+        )
     else:
         filled = f", {done.n_filled:,} cells filled" if impute else ""
         say(f"{done.n_rows:,} rows completed{filled}: {done.out}")
@@ -179,6 +184,7 @@ def _options(
     max_steps: int | None,
     seed: int,
     file_format: str,
+    public: list[str] | None,
 ) -> Options:
     from manikin.workflow.options import Options
     from manikin.workflow.wishes import parse_duration
@@ -193,6 +199,7 @@ def _options(
         max_steps=max_steps,
         seed=seed,
         format=file_format,
+        public=tuple(public or ()),
     )
 
 

@@ -8,22 +8,39 @@ from typing import Annotated
 import typer
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A CSV (plain or gzip) or Parquet file.", show_default=False)]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder that holds one.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder that holds one.", show_default=False)
+]
 OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")]
-OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .csv or .parquet file to write.", show_default=False)]
+OutFile = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="The .csv or .parquet file to write.", show_default=False)
+]
 OutModel = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.", show_default=False)]
 SchemaFile = Annotated[
     Path | None, typer.Option("--schema", metavar="FILE", help="A schema.toml; inferred from the data when not given.")
 ]
-Synthesizer = Annotated[str, typer.Option("--synthesizer", metavar="NAME", help="auto, or a name from `manikin list synthesizers`.")]
-Rows = Annotated[int | None, typer.Option("--rows", metavar="N", help="Synthetic rows; as many as were learned from by default.")]
+Synthesizer = Annotated[
+    str, typer.Option("--synthesizer", metavar="NAME", help="auto, or a name from `manikin list synthesizers`.")
+]
+Rows = Annotated[
+    int | None, typer.Option("--rows", metavar="N", help="Synthetic rows; as many as were learned from by default.")
+]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="The column that a model would predict.")]
+Public = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--public",
+        metavar="COL",
+        help="The list of this column's values is public knowledge, such as a code book: release rare ones too; may be repeated.",
+    ),
+]
 Epsilon = Annotated[
     float | None, typer.Option("--epsilon", metavar="E", help="Privacy budget; refused unless the synthesizer can keep it.")
 ]
 Delta = Annotated[float | None, typer.Option("--delta", metavar="D", help="Privacy budget's failure probability.")]
 TimeBudget = Annotated[
-    str | None, typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it.")
+    str | None,
+    typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it."),
 ]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", metavar="N", help="Most learning steps.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same bytes.")]

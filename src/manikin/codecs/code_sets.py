@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.levels import LevelCodec, code_groups
+from manikin.data.rare_values import DEFAULT_SEPARATOR
 from manikin.data.schema import Column
 
 Ints = npt.NDArray[np.int64]
 MAX_CODES = 128  # the most frequent ones; a model faces one field for each
-DEFAULT_SEPARATOR = "|"
 
 
 @dataclass(frozen=True)

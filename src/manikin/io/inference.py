@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from manikin.clinical.plausibility import plausible_range
-from manikin.data.dataset import Table
+from manikin.data.dataset import Dataset, Table, flat
+from manikin.data.rare_values import has_code_book, rare_values
 from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
 from manikin.io.frames import profiles_of_frame
 from manikin.io.identifiers import direct_identifier, is_identifier, patient_key
@@ -22,6 +23,8 @@ from manikin.io.rule_discovery import discover
 from manikin.io.typed import table_of
 
 MANY_LEVELS = 1000
+CODE_BOOK = "is a published code book: if every code may be released, write"  # marks the note that a yes makes void
+DECLARE = 'source = { levels = "declared" }'
 
 
 def infer_schema(frame: pd.DataFrame, name: str = "table") -> Schema:
@@ -50,6 +53,7 @@ def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ..
     described = [_with_notes(profile, column) for profile, column in zip(profiles, described, strict=True)]
     schema = TableSchema(name, tuple(described), notes=notes + _table_notes(profiles, described))
     table = table_of(profiles, schema, f"The table {name!r}")
+    schema = _with_code_books(flat(table, schema))
     return Schema((replace(schema, rules=discover(table, schema)),)), table
 
 
@@ -91,12 +95,32 @@ def _with_notes(profile: Profile, column: Column) -> Column:
     notes = column.notes
     if profile.n_distinct == 1 and profile.n_present == profile.n_rows:
         notes += ("Every row holds the same value; the column is kept and copied.",)
-    if column.kind.is_discrete and profile.n_distinct > MANY_LEVELS:
+    if column.kind.is_discrete and profile.n_distinct > MANY_LEVELS and column.code_system is None:
         notes += (
             f"{profile.n_distinct:,} levels: most are too rare to be released; they fall back to a parent or to a merged group.",
         )
     notes += _implausible(profile, column)
     return replace(column, notes=notes)
+
+
+def _with_code_books(data: Dataset) -> TableSchema:
+    """The schema with a note at each column of codes some of which few patients hold: what becomes of them, and what a person may say."""
+    schema = data.columns
+    for column in schema:
+        if not has_code_book(column):
+            continue
+        rare = rare_values(data, column)
+        if rare.n_rare:
+            held = f"{rare.n_rare:,} of {rare.n_values:,} codes are held by fewer than {rare.min_patients} patients"
+            what = f"{held} ({rare.share:.1%} of the cells); they are released as their group."
+            note = f"{what} {column.code_system} {CODE_BOOK} {DECLARE}."
+            schema = schema.replace_column(replace(column, notes=(*column.notes, note)))
+    return schema
+
+
+def without_code_book_note(column: Column) -> Column:
+    """The column without the note that asks whether its code book is public, once that is answered."""
+    return replace(column, notes=tuple(note for note in column.notes if CODE_BOOK not in note))
 
 
 def _implausible(profile: Profile, column: Column) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from manikin.workflow import auto
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
-from manikin.workflow.sources import check_suffix, read, read_schema, schema_hash, with_target
+from manikin.workflow.sources import as_wished, check_suffix, fallback_notice, read, read_schema, schema_hash
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
@@ -62,7 +62,10 @@ def fit_model(
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
-        patients = with_target(read(source, schema=known), wishes.target)
+        patients = as_wished(read(source, schema=known), target=wishes.target, public=wishes.public)
+    notice = fallback_notice(patients)
+    if notice:
+        stages.note(notice)
     auto.check_enough(patients, stages)
     job = {
         "command": "fit",

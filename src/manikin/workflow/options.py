@@ -14,7 +14,12 @@ FORMATS = ("csv", "parquet")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What decides a synthetic table, besides the data and their schema; see `manikin synthesize --help`."""
+    """What decides a synthetic table, besides the data and their schema; see `manikin synthesize --help`.
+
+    Attributes
+    ----------
+    public : columns whose list of values is declared public knowledge, so that rare values are released too.
+    """
 
     synthesizer: str = AUTO
     rows: int | None = None
@@ -25,6 +30,7 @@ class Options:
     max_steps: int | None = None
     seed: int = 0
     format: str = "csv"
+    public: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuses what is outside its domain.
@@ -45,6 +51,9 @@ class Options:
             raise parameter_error("time_budget_seconds", "synthesize", "a number of seconds above 0", self.time_budget_seconds)
         if self.seed < 0:
             raise parameter_error("seed", "synthesize", "a whole number, 0 or above", self.seed)
+        wished: Any = self.public  # a text is a sequence of texts too
+        if not isinstance(wished, list | tuple) or not all(isinstance(name, str) for name in wished):
+            raise ParameterError("The 'public' option of synthesize must be a tuple of column names.")
 
     @property
     def limits(self) -> Limits:
@@ -53,7 +62,7 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values, for the manifest."""
-        return asdict(self)
+        return {**asdict(self), "public": list(self.public)}
 
     def changed(self) -> list[str]:
         """Names of the options that differ from their defaults."""
@@ -71,4 +80,4 @@ def options_from_json(values: dict[str, Any], where: Path) -> Options:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ParameterError(f"{where} holds options that this version of Manikin does not know: {', '.join(unknown)}.")
-    return Options(**values)
+    return Options(**{**values, "public": tuple(values.get("public", ()))})

@@ -14,11 +14,13 @@ import pandas as pd
 from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.schema import EMPTY, Column, Role, Schema, TableSchema
+from manikin.data.rare_values import has_code_book, rare_values
+from manikin.data.schema import EMPTY, Column, Kind, Role, Schema, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_to_json
 from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
+from manikin.io.inference import without_code_book_note
 from manikin.io.profiles import Profile, profile_texts
 from manikin.io.typed import table_of
 from manikin.workflow.output import whole_file
@@ -103,7 +105,9 @@ def _agree(column: Column, known: Column) -> bool:
     return column.kind is known.kind and column.separator == known.separator and same_levels and same_codes
 
 
-def read_alike(first: Any, others: Sequence[Any], *, schema: Schema | str | Path | None = None) -> tuple[Dataset, list[Dataset]]:
+def read_alike(
+    first: Any, others: Sequence[Any], *, schema: Schema | str | Path | None = None
+) -> tuple[Dataset, list[Dataset]]:
     """Tables of one kind, read by one schema: that of the first, or the given one.
 
     A column of which only another table has empty cells gets the empty cell as a missing code in all of them, so that missingness
@@ -189,7 +193,9 @@ def with_target(data: Dataset, target: str | None) -> Dataset:
     table = data.columns
     check_columns([target], table, "--target")
     if target not in [column.name for column in table.learned]:
-        raise ParameterError(f"--target names {target!r}, which is an identifier or free text and is not learned. Name another.")
+        raise ParameterError(
+            f"--target names {target!r}, which is an identifier or free text and is not learned. Name another."
+        )
     for column in table:
         roles: tuple[Role, ...] = tuple(role for role in column.roles if role is not Role.TARGET)
         if column.name == target:
@@ -197,6 +203,69 @@ def with_target(data: Dataset, target: str | None) -> Dataset:
         if roles != column.roles:
             table = table.replace_column(replace(column, roles=roles))
     return Dataset({table.name: data.table}, Schema((table,)), data.native)
+
+
+def as_wished(data: Dataset, *, target: str | None = None, public: Sequence[str] = ()) -> Dataset:
+    """The data set with what the options of a job say of its columns: the target, and which lists of values are public.
+
+    Raises
+    ------
+    ParameterError : an option names a column that there is not, or one that it cannot mean.
+    """
+    return declare_public(with_target(data, target), public, option="--public")
+
+
+def declare_public(data: Dataset, columns: Sequence[str], *, option: str = "declare_public") -> Dataset:
+    """The data set with the lists of these columns' values declared public knowledge, such as a code book: rare ones are released too.
+
+    The list is public, the patients are not: a rare code in a synthetic row is a rare code, and may lead to whoever holds it. Saying
+    yes is a decision about these patients; nothing but a person may take it.
+
+    Parameters
+    ----------
+    columns : names of columns of levels, codes or sets of codes.
+    option : how messages call this request.
+
+    Raises
+    ------
+    ParameterError : the table has no such column, or it has no levels (a number, a time, an identifier, free text).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ward = read(pd.DataFrame({"ward": ["a", "b"] * 40 + ["c"]}))
+    >>> declare_public(ward, ["ward"]).columns["ward"].has_public_levels
+    True
+    """
+    if isinstance(columns, str):
+        raise ParameterError(f"{option} takes a list of column names. Write [{columns!r}] for one.")
+    table = data.columns
+    for name in check_columns(columns, table, option):
+        column = table[name]
+        if is_left_out(column) or not (column.kind.is_discrete or column.kind is Kind.CODE_SET):
+            what = "is left out of a release" if is_left_out(column) else f"is {column.kind} and has no list of values"
+            raise ParameterError(f"{option} names {name!r}, which {what}. Name columns of levels or codes only.")
+        source = replace(column.source, levels=Source.DECLARED)
+        table = table.replace_column(replace(without_code_book_note(column), source=source))
+    return Dataset({table.name: data.table}, Schema((table,)), data.native)
+
+
+def fallback_notice(data: Dataset) -> str | None:
+    """How many cells of which columns of codes will give way to their group, and the option that changes it; None where none will."""
+    found = []
+    for column in data.columns.learned:
+        if has_code_book(column) and not column.has_public_levels:
+            rare = rare_values(data, column)
+            if rare.n_rare_cells:
+                found.append((column, rare))
+    if not found:
+        return None
+    columns = ", ".join(f"{rare.n_rare_cells:,} cells of {column.name!r} ({rare.share:.1%})" for column, rare in found)
+    limits = sorted({rare.min_patients for _, rare in found})
+    which = f"fewer than {' or '.join(map(str, limits))} patients hold"
+    options = " ".join(f"--public {column.name}" for column, _ in found)
+    yes = f"Where the code book is public and every code may be shown: {options}"
+    return f"Codes that {which} are released as their group: {columns}. {yes}"
 
 
 def target_of(schema: TableSchema) -> str | None:
@@ -209,4 +278,3 @@ def schema_hash(schema: Schema) -> str:
     """SHA-256 of every fact of a schema, whatever the comments and layout of its file."""
     text = json.dumps([table_to_json(table) for table in schema.tables], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-

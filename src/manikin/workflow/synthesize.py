@@ -21,7 +21,7 @@ from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
-from manikin.workflow.sources import SUFFIX, read, read_schema, schema_hash, target_of, with_target
+from manikin.workflow.sources import SUFFIX, as_wished, fallback_notice, read, read_schema, schema_hash, target_of
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 SAMPLE_BATCH = 65_536
@@ -81,7 +81,7 @@ def synthesize(
         hashed = hash_file(source) if again else None
         if again and hashed:
             again.check_data(hashed.sha256)
-        patients = with_target(read(source, schema=known), wishes.target)
+        patients = as_wished(read(source, schema=known), target=wishes.target, public=wishes.public)
         hashed = hashed or hash_file(source)
     if again:
         again.check_schema(schema_hash(patients.schema), stages)
@@ -149,8 +149,13 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -
         stages.note(f"Not learned: {', '.join(out)}.")
     for column in schema:
         if any(code.meaning == UNREADABLE.meaning for code in column.missing):
-            told = [note for note in column.notes if "read as empty" in note] or ["Cells that cannot be read are taken as empty."]
+            told = [note for note in column.notes if "read as empty" in note] or [
+                "Cells that cannot be read are taken as empty."
+            ]
             stages.warn(f"Column {column.name!r}: {told[0]}")
+    notice = fallback_notice(train)
+    if notice:
+        stages.note(notice)
     unit = "rows" if train.n_records == len(train) else "patients"
     stages.note(
         f"{len(patients):,} rows, {len(schema.columns)} columns; "

@@ -1,0 +1,71 @@
+"""How many values of a column too few patients hold, and in how many cells. Knows no codec: counts only, never which values they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.dataset import Dataset
+from manikin.data.schema import Column, Kind, is_left_out
+
+DEFAULT_SEPARATOR = "|"  # between the codes of a set, where the schema names none
+
+
+@dataclass(frozen=True)
+class RareValues:
+    """The counts of one column.
+
+    Attributes
+    ----------
+    n_values, n_rare : distinct values, and how many of them fewer than `min_patients` patients hold.
+    n_cells, n_rare_cells : cells with a value, and those with a rare one (of a set of codes: with at least one).
+    """
+
+    n_values: int
+    n_rare: int
+    n_cells: int
+    n_rare_cells: int
+    min_patients: int
+
+    @property
+    def share(self) -> float:
+        """The part of the cells with a rare value, 0 … 1."""
+        return self.n_rare_cells / self.n_cells if self.n_cells else 0.0
+
+
+def rare_values(data: Dataset, column: Column) -> RareValues:
+    """Counts the values of a column of levels or of code sets that fewer patients hold than the schema asks for.
+
+    Patients are counted by the patient key; without one each row is a patient.
+    """
+    present = np.flatnonzero(data.table.mark(column.name) == 0)
+    series = data.table.frame[column.name]
+    if column.kind is Kind.CODE_SET:
+        rows, values = _parts(series, present, column.separator or DEFAULT_SEPARATOR)
+    else:
+        rows, values = present, pd.factorize(series.iloc[present])[0].astype(np.int64)
+    n_values = int(values.max(initial=-1)) + 1
+    pairs = pd.DataFrame({"value": values, "patient": data.records[rows]}).drop_duplicates()
+    n_holders = np.bincount(pairs["value"].to_numpy(), minlength=n_values)
+    k = data.columns.threshold(column)
+    is_rare = n_holders < k
+    n_rare_cells = len(np.unique(rows[is_rare[values]]))
+    return RareValues(n_values, int(is_rare.sum()), len(present), n_rare_cells, k)
+
+
+def has_code_book(column: Column) -> bool:
+    """Whether the column's values are codes of a published system, so that a person may know their list to be public."""
+    return column.kind in (Kind.CODE, Kind.CODE_SET) and column.code_system is not None and not is_left_out(column)
+
+
+def _parts(
+    series: pd.Series, present: npt.NDArray[np.int64], separator: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which row holds which code, one entry for each code of each set: rows and numbers of codes, int64 (n_entries,) each."""
+    cells = [{part.strip() for part in str(cell).split(separator)} - {""} for cell in series.iloc[present]]
+    rows = np.repeat(present, [len(codes) for codes in cells]).astype(np.int64)
+    flat = np.array([code for codes in cells for code in sorted(codes)], dtype=object)
+    return rows, pd.factorize(flat)[0].astype(np.int64)

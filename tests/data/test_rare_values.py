@@ -1,0 +1,35 @@
+"""Counts of rare values: by patient, in cells, in sets; on columns where the answer is known."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from manikin.data.rare_values import rare_values
+from manikin.io.tabular import read
+
+
+def test_patients_are_counted_by_their_key_and_not_by_their_rows() -> None:
+    frame = pd.DataFrame({"patient_id": [f"p{i}" for i in range(20) for _ in range(3)], "ward": ["a"] * 45 + ["b"] * 15})
+    rare = rare_values(data := read(frame), data.columns["ward"])
+    assert (rare.n_values, rare.n_rare, rare.n_cells, rare.n_rare_cells) == (2, 1, 60, 15)  # 15 rows of 5 patients
+    assert rare.share == pytest.approx(0.25)
+    without = read(frame.drop(columns="patient_id"))
+    assert rare_values(without, without.columns["ward"]).n_rare == 0
+
+
+def test_a_set_counts_once_however_many_rare_codes_it_holds() -> None:
+    cells = (
+        ["E11.9;I10.0"] * 30 + ["E11.9;J45.20;N18.3", "J45.20; J45.20"] + ["C34.11;F32.9;K21.0;M54.5;G47.33;E78.5;R07.9"] * 12
+    )
+    data = read(pd.DataFrame({"diagnoses": cells}))
+    assert data.columns["diagnoses"].code_system == "ICD-10-CM"
+    rare = rare_values(data, data.columns["diagnoses"])
+    assert (rare.n_rare, rare.n_cells, rare.n_rare_cells) == (2, 44, 2)
+
+
+def test_missing_cells_are_no_values_and_an_empty_column_has_none() -> None:
+    data = read(pd.DataFrame({"a": ["x"] * 12 + [None] * 3, "b": [None] * 15}))
+    assert rare_values(data, data.columns["a"]).n_cells == 12
+    empty = rare_values(data, data.columns["b"])
+    assert (empty.n_values, empty.n_rare_cells, empty.share) == (0, 0, 0.0)
