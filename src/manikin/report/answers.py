@@ -169,11 +169,13 @@ def _copied(copies: MetricResult) -> Finding:
 
 
 def _disclosed(rare: MetricResult) -> Finding:
+    """Of levels alone: a number is drawn inside a group that enough patients share, and may be one that a patient has."""
     least = rare.details.get("threshold")
     few = f"fewer than {least} patients hold" if least else "too few patients hold"
-    verb = "value appears" if rare.value == 1 else "values appear"
+    verb = "level (category or code) appears" if rare.value == 1 else "levels (categories or codes) appear"
     if not rare.value:
-        return Finding(f"No value appears that {few}.", Grade(Level.GOOD))
+        levels = f"No level (category or code) appears that {few}, unless its list was declared public."
+        return Finding(f"{levels} Numbers are not counted here: one may coincide with a patient's.", Grade(Level.GOOD))
     return Finding(f"{number(rare.value, 'count')} {verb} that {few}.", Grade(Level.POOR))
 
 

@@ -111,8 +111,8 @@ METRICS: Mapping[str, Plain] = {
         style="percent",
     ),
     "rare_values": Plain(
-        "How many values that too few patients hold, and that must not leave, occur in the synthetic table. Anything above 0 must be "
-        "looked into before any release.",
+        "How many levels (categories, codes) that too few patients hold, and that must not leave, occur in the synthetic table. Anything "
+        "above 0 must be looked into before any release. Numbers are drawn inside groups of patients and are not counted.",
         high=None,
         low_text="none",
         style="count",
