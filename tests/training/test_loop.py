@@ -64,6 +64,12 @@ class Line:
     def modules(self) -> Mapping[str, torch.nn.Module]:
         return {"model": self.model}
 
+    def signals(self) -> dict[str, float]:
+        return {}
+
+    def film(self) -> dict[str, list[float]]:
+        return {}
+
     def state(self) -> Tensors:
         return {}
 

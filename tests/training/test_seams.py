@@ -28,6 +28,12 @@ class Plain:
     def validate(self) -> float | None:
         return None
 
+    def signals(self) -> Mapping[str, float]:
+        return {}
+
+    def film(self) -> Mapping[str, Sequence[float]]:
+        return {}
+
     def state(self) -> Tensors:
         return {}
 
@@ -118,7 +124,13 @@ class Pate(Plain):
 
     def stages(self) -> Sequence[Stage]:
         teachers = [
-            Phase(f"teacher {t}", module, adam(module, 0.1), lambda batch, t=t: self.teacher_loss(t, batch), private_by="aggregate")
+            Phase(
+                f"teacher {t}",
+                module,
+                adam(module, 0.1),
+                lambda batch, t=t: self.teacher_loss(t, batch),
+                private_by="aggregate",
+            )
             for t, module in enumerate(self.teachers)
         ]
         student = Phase("student", self.student, adam(self.student, 0.1), self.student_loss, touches_records=False)
@@ -207,7 +219,8 @@ class TwoTables(Plain):
         rng = np.random.default_rng(3)
         sick = rng.integers(2, size=200)
         self.patients = [
-            Patient(torch.tensor([float(s)]), torch.from_numpy(rng.normal(3.0 * s, 0.3, rng.integers(0, 6))).float()) for s in sick
+            Patient(torch.tensor([float(s)]), torch.from_numpy(rng.normal(3.0 * s, 0.3, rng.integers(0, 6))).float())
+            for s in sick
         ]
         torch.manual_seed(0)
         self.mean = nn.Linear(1, 1)

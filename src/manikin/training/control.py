@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ class Progress:
     fraction : share of the plan that is done, in [0, 1].
     loss, validation : latest training and validation loss, None before the first one.
     seconds : wall seconds of training so far, earlier parts of a resumed run included.
-    message : a monitor's warning or a stage's name, in plain words.
+    message : the stage's name.
+    signals : what monitors watch, as last measured (see `training.monitors`); empty for models that have none.
+    warning : the latest warning of a monitor, in plain words; empty when there is none.
     """
 
     step: int
@@ -28,6 +30,8 @@ class Progress:
     validation: float | None = None
     seconds: float = 0.0
     message: str = ""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Training:
     curve : [step, mean training loss since the last entry, validation loss or None].
     best_step : the step whose weights were kept, None where the last ones were.
     warnings : what monitors said.
+    signals : at each entry of the curve the mean loss and last gradient norm of every phase ("loss: critic", "gradient: critic") and the
+        objective's signals, with "step".
+    film : a few moments of training, each {"step": …, "bins": {field: shares of bins in what was generated}}.
     """
 
     planned_steps: int = 0
@@ -77,6 +84,8 @@ class Training:
     seconds: float = 0.0
     is_resumed: bool = False
     device: str = "cpu"
+    signals: list[dict[str, float]] = field(default_factory=list)
+    film: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; wall seconds are rounded."""
@@ -90,4 +99,6 @@ class Training:
             "seconds": round(self.seconds, 1),
             "resumed": self.is_resumed,
             "device": self.device,
+            "signals": self.signals,
+            "film": self.film,
         }

@@ -7,6 +7,7 @@ bytes. The user's own torch generator is left as it was.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from manikin.data.errors import BudgetError, FitError
 from manikin.data.seeds import derive, generator
 from manikin.training.checkpoint import flatten_optimiser, read_checkpoint, restore_optimiser, write_checkpoint
 from manikin.training.control import Control, Progress, Training
-from manikin.training.monitors import Divergence, Monitor
+from manikin.training.monitors import Monitor, Seen, standard_monitors
 from manikin.training.objective import Objective, Phase, Stage
 
 REPORT_SECONDS = 0.25
 TRIAL_STEPS = 12
+NORM_EVERY = 20  # steps between two looks at the gradients' size, where no limit asks for it at each
+FRAMES = 8  # moments of training that the filmstrip shows
 
 
 def train(
@@ -45,7 +48,7 @@ def train(
     stages = objective.stages()
     if ledger is not None:
         refuse_unaccounted(objective, stages)
-    run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else [Divergence()])
+    run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else standard_monitors())
     with torch.random.fork_rng():
         return run.train()
 
@@ -84,6 +87,8 @@ class _Run:
     best_loss: float = float("inf")
     best: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     since: list[float] = field(default_factory=list)
+    phases: dict[str, list[float]] = field(default_factory=dict)  # losses of each phase since the last entry of the curve
+    norms: dict[str, float] = field(default_factory=dict)
     spent: float = 0.0
     _iterator: Iterator[Any] | None = None
 
@@ -136,6 +141,7 @@ class _Run:
         modules = {name: copy.deepcopy(module.state_dict()) for name, module in self.objective.modules().items()}
         optimisers = [(p.optimiser, copy.deepcopy(p.optimiser.state_dict())) for s in self.stages for p in s.phases]
         extra = {name: tensor.clone() for name, tensor in self.objective.state().items()}
+        watching = [monitor.state() for monitor in self.monitors]
         self.training.planned_steps = 10 * TRIAL_STEPS
         self._step(self.stages[-1])
         started = time.perf_counter()
@@ -148,7 +154,10 @@ class _Run:
             optimiser.load_state_dict(state)
         self.objective.load_state(extra)
         self.step = self.epoch = self.taken = 0
-        self.since, self._iterator = [], None
+        self.since, self._iterator, self.phases, self.norms = [], None, {}, {}
+        self.training.warnings, self.training.stopped_because = [], ""
+        for monitor, state in zip(self.monitors, watching, strict=True):
+            monitor.load_state(state)
         return seconds
 
     def _step(self, stage: Stage) -> None:
@@ -158,12 +167,22 @@ class _Run:
         for phase in stage.phases:
             if self.step % phase.every == 0:
                 for _ in range(phase.repeats):
-                    losses[phase.name] = _gradient_step(phase, self._next_batch(), fraction)
+                    wants_norm = self.step % NORM_EVERY == 0
+                    losses[phase.name], norm = _gradient_step(phase, self._next_batch(), fraction, wants_norm=wants_norm)
+                    if norm is not None:
+                        self.norms[phase.name] = norm
         self.step += 1
         self.objective.after_step(self.step / max(self.training.planned_steps, 1))
         self.since.append(sum(losses.values()) / max(len(losses), 1))
+        for name, loss in losses.items():
+            self.phases.setdefault(name, []).append(loss)
+        drifting = frozenset(phase.name for phase in stage.phases if phase.drifts)
+        self._watch(Seen(self.step, self.training.planned_steps, losses, drifting))
+
+    def _watch(self, seen: Seen) -> None:
+        """Lets every monitor look; a warning is kept, a stop ends the run."""
         for monitor in self.monitors:
-            finding = monitor.observe(self.step, losses, self.objective)
+            finding = monitor.observe(seen, self.objective)
             if finding is not None:
                 self.training.warnings.append(finding.message)
                 if finding.action == "stop":
@@ -209,17 +228,33 @@ class _Run:
         mean = sum(self.since) / len(self.since) if self.since else None
         self.since = []
         self.training.curve.append([self.step, _rounded(mean), _rounded(loss)])
+        self._record()
         if loss is not None and loss < self.best_loss:
             self.best_loss, self.training.best_step = loss, self.step
             self.best = {
                 n: {k: t.detach().clone() for k, t in m.state_dict().items()} for n, m in self.objective.modules().items()
             }
 
+    def _record(self) -> None:
+        """Signals of this moment, and a frame of the filmstrip when one is due."""
+        signals = {"step": float(self.step)} | {
+            f"loss: {name}": sum(all_) / len(all_) for name, all_ in self.phases.items() if all_
+        }
+        signals |= {f"gradient: {name}": norm for name, norm in self.norms.items()}
+        signals |= dict(self.objective.signals())
+        self.training.signals.append({name: round(float(value), 6) for name, value in signals.items() if math.isfinite(value)})
+        self.phases = {}
+        due = len(self.training.film) / FRAMES * self.training.planned_steps
+        if self.step >= due or self.step >= self.training.planned_steps:
+            frame = {name: [round(float(share), 4) for share in shares] for name, shares in self.objective.film().items()}
+            if frame:
+                self.training.film.append({"step": self.step, "bins": frame})
+
     def _keep_best(self) -> None:
         self.training.steps = self.step
-        diverged = self.training.stopped_because.startswith("diverged")
-        if diverged and not self.best:
-            raise FitError(f"Training {self.training.stopped_because}. Try another seed or synthesizer.")
+        stopped = self.training.stopped_because
+        if stopped.startswith(("diverged", "collapsed")) and not self.best:
+            raise FitError(f"Training {stopped}. Try another seed or synthesizer.")
         if self.best:
             for name, module in self.objective.modules().items():
                 module.load_state_dict(self.best[name])
@@ -232,7 +267,11 @@ class _Run:
         loss = self.since[-1] if self.since else (curve[-1][1] if curve else None)
         validation = curve[-1][2] if curve else None
         assert self.control.on_progress is not None
-        self.control.on_progress(Progress(self.step, planned, min(fraction, 1.0), loss, validation, seconds, message))
+        signals = {name: value for name, value in (self.training.signals or [{}])[-1].items() if name != "step"}
+        warning = (self.training.warnings or [""])[-1]
+        self.control.on_progress(
+            Progress(self.step, planned, min(fraction, 1.0), loss, validation, seconds, message, signals, warning)
+        )
 
     def _save(self, folder: Path) -> None:
         tensors = {f"module.{n}.{k}": t for n, m in self.objective.modules().items() for k, t in m.state_dict().items()}
@@ -242,7 +281,10 @@ class _Run:
         for i, phase in enumerate(phase for stage in self.stages for phase in stage.phases):
             values[f"optimiser{i}"], moments = flatten_optimiser(phase.optimiser, f"optimiser{i}")
             tensors |= moments
-        values |= {name: getattr(self, name) for name in ("step", "epoch", "taken", "best_loss", "since", "seed")}
+        values |= {
+            name: getattr(self, name) for name in ("step", "epoch", "taken", "best_loss", "since", "phases", "norms", "seed")
+        }
+        values["monitors"] = [monitor.state() for monitor in self.monitors]
         values["training"] = self.training.to_json() | {"seconds": self.training.seconds}
         write_checkpoint(folder, values, tensors)
 
@@ -261,16 +303,20 @@ class _Run:
         self.objective.load_state(_part(tensors, "extra."))
         for i, phase in enumerate(phase for stage in self.stages for phase in stage.phases):
             restore_optimiser(phase.optimiser, f"optimiser{i}", values[f"optimiser{i}"], tensors)
-        for name in ("step", "epoch", "taken", "best_loss", "since"):
+        for name in ("step", "epoch", "taken", "best_loss", "since", "phases", "norms"):
             setattr(self, name, values[name])
         kept = values["training"]
         self.training = Training(
             kept["planned_steps"], 0, "", kept["curve"], kept["best_step"], kept["warnings"], is_resumed=True
         )
+        self.training.signals, self.training.film = kept["signals"], kept["film"]
+        for monitor, state in zip(self.monitors, values["monitors"], strict=True):
+            monitor.load_state(state)
         self.spent = kept["seconds"]
 
 
-def _gradient_step(phase: Phase, batch: Any, fraction: float) -> float:
+def _gradient_step(phase: Phase, batch: Any, fraction: float, *, wants_norm: bool) -> tuple[float, float | None]:
+    """The mean loss, and the gradients' norm where a limit or a monitor asks for it."""
     if phase.schedule is not None:
         factor = phase.schedule(fraction)
         for group in phase.optimiser.param_groups:
@@ -279,11 +325,12 @@ def _gradient_step(phase: Phase, batch: Any, fraction: float) -> float:
     loss = phase.loss(batch).mean()
     phase.optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    if phase.clip_norm is not None:
+    norm: torch.Tensor | None = None
+    if phase.clip_norm is not None or wants_norm:
         stepped = [parameter for group in phase.optimiser.param_groups for parameter in group["params"]]
-        torch.nn.utils.clip_grad_norm_(stepped, phase.clip_norm, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(stepped, phase.clip_norm or math.inf, foreach=True)
     phase.optimiser.step()
-    return float(loss.detach())
+    return float(loss.detach()), None if norm is None else float(norm)
 
 
 def _limits(stages: Sequence[Stage], planned: int) -> list[int]:

@@ -33,6 +33,7 @@ class Phase:
     private_by : how the phase is private under a ledger; None is refused there if it touches records.
     clip_norm : largest gradient norm, None for no limit.
     schedule : learning-rate factor for the share of the plan that is done, in [0, 1].
+    drifts : the loss's level means nothing (a critic's scores); only an infinite or undefined one counts as diverged.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Phase:
     private_by: Literal["dpsgd", "aggregate"] | None = None
     clip_norm: float | None = None
     schedule: Callable[[float], float] | None = None
+    drifts: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,14 @@ class Objective(Protocol):
 
     def validate(self) -> float | None:
         """Loss on held-out rows, lower is better; None where the model has none."""
+        ...
+
+    def signals(self) -> Mapping[str, float]:
+        """What monitors watch besides losses, as last measured; names and meanings stand in `training.monitors`. Often empty."""
+        ...
+
+    def film(self) -> Mapping[str, Sequence[float]]:
+        """A frame of the filmstrip: per encoded field the shares of a few bins in what is generated now; empty where nothing is."""
         ...
 
     def modules(self) -> Mapping[str, torch.nn.Module]:

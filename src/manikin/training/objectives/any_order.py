@@ -144,6 +144,14 @@ class AnyOrderObjective:
         scores = np.array([[_mean_nll(net, self.held_out, order) for order in self._orders] for net in self.averages])
         return float(0.5 * scores[:, 0].mean() + 0.5 * scores[:, 1:].mean())
 
+    def signals(self) -> Mapping[str, float]:
+        """None: the held-out likelihood says it all."""
+        return {}
+
+    def film(self) -> Mapping[str, Sequence[float]]:
+        """None."""
+        return {}
+
     def modules(self) -> Mapping[str, nn.Module]:
         """The networks and their averages."""
         return {"networks": self.networks, "averages": self.averages}
