@@ -69,6 +69,13 @@ def test_dependence_missingness_and_rules_are_learned(model: Autoregressive) -> 
     assert (both["admitted"].astype(int) <= both["discharged"].astype(int)).all()
 
 
+def test_batches_have_the_size_asked_for_and_the_rows_of_sample(model: Autoregressive) -> None:
+    n = BLOCK + 700
+    parts = [frame(part) for part in model.sample_batches(n, seed=4, batch_size=3000)]
+    assert [len(part) for part in parts] == [3000, 3000, n - 6000]
+    assert pd.concat(parts, ignore_index=True).equals(frame(model.sample(n, seed=4)))
+
+
 @pytest.mark.parametrize(("given", "other"), [("sick", 70), ("well", 40)])
 def test_it_conditions_on_the_first_column_and_on_the_last_ones_alike(model: Autoregressive, given: str, other: int) -> None:
     made = frame(model.sample(1500, seed=2, conditions={"status": given}))

@@ -32,11 +32,13 @@ def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> It
     for number, start in enumerate(range(0, n, block)):
         waiting.append(draw(number, start, min(start + block, n)))
         size += len(waiting[-1])
-        while size >= batch_size:
-            rows = concat(waiting)
-            yield rows.take(np.arange(batch_size))
-            waiting = [rows.take(np.arange(batch_size, size))] if size > batch_size else []
-            size -= batch_size
+        if size < batch_size:
+            continue
+        rows, whole = concat(waiting), size // batch_size * batch_size
+        for at in range(0, whole, batch_size):
+            yield rows if size == batch_size else rows.take(np.arange(at, at + batch_size))
+        waiting = [rows.take(np.arange(whole, size))] if size > whole else []
+        size -= whole
     if size:
         yield concat(waiting)
 

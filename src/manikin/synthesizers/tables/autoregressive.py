@@ -22,7 +22,7 @@ from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, or_none, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, require_fitted, rows_of
 from manikin.synthesizers.tables.saved_network import checked_networks, checked_shape, checked_widths
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
@@ -157,18 +157,15 @@ class Autoregressive:
     def sample_batches(
         self, n: int, *, seed: int, conditions: Conditions | None = None, batch_size: int = 65_536
     ) -> Iterator[Dataset]:
-        """The rows of `sample` in pieces of about `batch_size`, in memory that does not grow with n."""
+        """The rows of `sample` in pieces of `batch_size` (the last may be shorter), in memory that does not grow with n."""
         require_fitted(self, "networks_")
         check_request("Autoregressive", n, batch_size, conditions)
-        return self._batches(int(n), seed, or_none(conditions), int(batch_size))
+        wished = or_none(conditions)
 
-    def _batches(self, n: int, seed: int, conditions: Conditions | None, batch_size: int) -> Iterator[Dataset]:
-        per_batch, waiting = max(batch_size // BLOCK, 1), []
-        for start in range(0, max(n, 1), BLOCK):
-            waiting.append(self._rows(start, min(start + BLOCK, n), seed, conditions))
-            if len(waiting) == per_batch or start + BLOCK >= n:
-                yield concat(waiting)
-                waiting = []
+        def draw(_block: int, start: int, stop: int) -> Dataset:
+            return self._rows(start, stop, seed, wished)
+
+        return in_batches(draw, int(n), batch_size=int(batch_size), block=BLOCK)
 
     def _rows(self, start: int, stop: int, seed: int, conditions: Conditions | None) -> Dataset:
         """One block; its randomness depends on its place in the whole alone."""
@@ -250,9 +247,7 @@ class Autoregressive:
         shape = checked_shape(values["shape"])
         columns = [
             TokenColumn(f.n_tokens, f.positions, f.values, np.zeros(f.n_tokens, dtype=np.float32), width)
-            for f, width in zip(
-                codec.layout.fields, checked_widths(values["widths"], len(codec.layout.fields)), strict=True
-            )
+            for f, width in zip(codec.layout.fields, checked_widths(values["widths"], len(codec.layout.fields)), strict=True)
         ]
         networks = []
         for weights in checked_networks(values["n_networks"], columns, shape, own["network"]):
