@@ -72,8 +72,8 @@ def check_enough(train: Dataset, stages: Stages) -> None:
         )
 
 
-def choose(train: Dataset, *, options: Options, stages: Stages) -> Choice:
-    """The generator to use and why.
+def choose(train: Dataset, *, options: Options, stages: Stages, conditional: bool = False) -> Choice:
+    """The generator to use and why; with `conditional` only those that condition exactly are candidates.
 
     From 5,000 rows on the first neural candidate is taken without a trial, unless the time budget is below 30 seconds. Smaller tables
     decide by trial: every releasable candidate learns from three quarters of the patients of `train` and is told apart from the other
@@ -84,7 +84,7 @@ def choose(train: Dataset, *, options: Options, stages: Stages) -> Choice:
     ------
     ParameterError : no candidate is installed.
     """
-    names = candidates()
+    names = candidates(conditional=conditional)
     if not names:
         raise ParameterError("No generator that may be released is installed, so auto cannot choose. Name one with --synthesizer.")
     networks = [name for name in names if SYNTHESIZERS[name].is_neural]
@@ -104,9 +104,10 @@ def choose(train: Dataset, *, options: Options, stages: Stages) -> Choice:
     return _by_trial(names, train, options, stages)
 
 
-def candidates() -> list[str]:
+def candidates(*, conditional: bool = False) -> list[str]:
     """Names of the table generators whose output may be released and that can be imported here."""
-    return [name for name, entry in SYNTHESIZERS.items() if entry.releasable and entry.modality == "table" and _is_here(name)]
+    fit = [name for name, entry in SYNTHESIZERS.items() if entry.releasable and entry.modality == "table"]
+    return [name for name in fit if (SYNTHESIZERS[name].conditions or not conditional) and _is_here(name)]
 
 
 def _is_here(name: str) -> bool:

@@ -26,13 +26,26 @@ class Decision:
     is_fitted: bool = False
 
 
-def decide(partial: Path, data: Dataset, options: Options, stages: Stages, *, replay: Decision | None = None) -> Decision:
-    """What was decided before an interruption, else what is replayed, else what was asked for, else what `auto` finds."""
+def decide(
+    partial: Path,
+    data: Dataset,
+    options: Options,
+    stages: Stages,
+    *,
+    replay: Decision | None = None,
+    conditional: bool = False,
+) -> Decision:
+    """What was decided before an interruption, else what is replayed, else what was asked for, else what `auto` finds.
+
+    Parameters
+    ----------
+    conditional : whether the job needs a generator that conditions exactly.
+    """
     state = read_json(partial / STATE)
     if state:
         decision = Decision(Choice.model_validate(state["choice"]), Limits(**state["limits"]), state["is_fitted"])
     else:
-        decision = replay or _decide(data, options, stages)
+        decision = replay or _decide(data, options, stages, conditional)
         _keep(partial, decision)
     if decision.choice.asked == AUTO:
         stages.note(f"auto chose {decision.choice.name}: {' '.join(decision.choice.reasons)}")
@@ -66,11 +79,11 @@ def remember_fitted(partial: Path, decision: Decision, choice: Choice) -> None:
     _keep(partial, replace(decision, choice=choice, is_fitted=True))
 
 
-def _decide(data: Dataset, options: Options, stages: Stages) -> Decision:
+def _decide(data: Dataset, options: Options, stages: Stages, conditional: bool) -> Decision:
     if options.synthesizer != AUTO:
         return Decision(Choice(name=options.synthesizer, asked=options.synthesizer), options.limits)
     with stages.stage("choose", "Choosing a generator"):
-        choice = auto.choose(data, options=options, stages=stages)
+        choice = auto.choose(data, options=options, stages=stages, conditional=conditional)
     budget = options.time_budget_seconds
     if budget is not None:  # what is left of it, at least a quarter
         spent = stages.spent[-1].wall_seconds

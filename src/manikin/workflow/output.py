@@ -18,10 +18,13 @@ from manikin.data.errors import InputError, ParameterError
 
 CHECKPOINT = "checkpoint"  # in a .partial folder: what a model needs to go on learning
 JOB = "job.json"  # in a .partial folder: which job it belongs to
-MARKS: Mapping[str, tuple[str, str]] = {  # file -> a key of its document and how the value begins, in a folder that Manikin wrote
+MARKS: Mapping[
+    str, tuple[str, str]
+] = {  # file -> a key of its document and how the value begins, in a folder that Manikin wrote
     "manifest.json": ("made_by", "manikin "),
     "config.json": ("format", "manikin-model"),
     "results.json": ("format", "manikin-results"),
+    "study.json": ("format", "manikin-study"),
 }
 
 
@@ -41,7 +44,9 @@ def check_free(path: Path, *, force: bool) -> None:
         if not force:
             raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
         if not _is_ours(path):
-            raise ParameterError(f"{path} exists and was not written by Manikin, so --force does not replace it. Choose another --out.")
+            raise ParameterError(
+                f"{path} exists and was not written by Manikin, so --force does not replace it. Choose another --out."
+            )
     if path.is_file() and not force:
         raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
     parent = path.absolute().parent
@@ -81,13 +86,20 @@ def whole_folder(path: Path, *, force: bool, job: Mapping[str, Any] | None = Non
     check_free(path, force=force)
     if path.is_file():
         raise ParameterError(f"{path} is a file; a folder is needed here. Choose another --out.")
+    with work_folder(path, job=job) as partial:
+        yield partial
+        _publish(partial, path)
+
+
+@contextmanager
+def work_folder(path: Path, *, job: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """Gives the folder PATH.partial to work in: it stays after an interruption, to resume the same `job`, and goes otherwise."""
     partial = _beside(path, ".partial")
     _begin(partial, job)
     keep = False
     with _alone(partial):
         try:
             yield partial
-            _publish(partial, path)
         except KeyboardInterrupt:
             keep = job is not None
             raise
