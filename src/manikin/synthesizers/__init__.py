@@ -43,6 +43,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             conditions=True,
             is_neural=True,
         ),
+        "copula": SynthesizerEntry(
+            f"{_TABLES}.copula:Copula",
+            "Gaussian copula over mixed columns (Patki et al. 2016; Hoff 2007); quick, a plain baseline whose every part can be read",
+            conditions=True,
+        ),
         "forest": SynthesizerEntry(
             f"{_TABLES}.forest:Forest",
             "adversarial random forest (Watson et al. 2023); quick, strong on small tables",
