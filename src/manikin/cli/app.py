@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import judging, making
+from manikin.cli import judging, making, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -44,3 +44,4 @@ for command in (
 ):
     app.command()(command)
 app.command("list")(judging.list_registry)
+app.add_typer(studying.study, name="study")

@@ -78,8 +78,8 @@ class Booster:
     n_trees: int = N_TREES
     seed: int = 0
 
-    def fit(self, X: Matrix, y: npt.NDArray[Any]) -> Self:
-        """Learns; of a matrix without any value it learns nothing but the targets' shares."""
+    def fit(self, X: Matrix, y: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> Self:
+        """Learns, with a weight per row if given; of a matrix without any value it learns nothing but the targets' shares."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         self.columns_ = np.flatnonzero(~np.isnan(X).all(axis=0))
@@ -89,7 +89,7 @@ class Booster:
             categorical_features=[self.inputs.is_category[i] for i in self.columns_] or None,
             early_stopping=False,
             random_state=self.seed & 0x7FFFFFFF,
-        ).fit(self._cut(X), y)
+        ).fit(self._cut(X), y, sample_weight=weights)
         return self
 
     def scores(self, X: Matrix) -> npt.NDArray[np.float64]:

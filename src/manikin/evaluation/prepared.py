@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Table
-from manikin.data.schema import Column
+from manikin.data.schema import Column, TableSchema
 from manikin.data.seeds import generator
 from manikin.evaluation.base import EvaluationData
 
@@ -148,6 +148,13 @@ def prepare(data: EvaluationData, release: int = 0) -> Prepared:
         return data
     given = {entry.name: getattr(data, entry.name) for entry in fields(EvaluationData)}
     return Prepared(**given, release=release)
+
+
+def prepare_sides(schema: TableSchema, sides: Sequence[Dataset]) -> tuple[tuple[Feature, ...], tuple[Sample, ...]]:
+    """The columns that any number of tables share, learned ones only, and the arrays of each table."""
+    shared = [column for column in schema.learned if all(column.name in side.table.frame.columns for side in sides)]
+    features = tuple(_feature(column, sides) for column in shared)
+    return features, tuple(_sample(side, features) for side in sides)
 
 
 def _feature(column: Column, sides: Sequence[Dataset]) -> Feature:

@@ -1,0 +1,124 @@
+"""Commands that run a study over many splits: augmentation, learning-curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from manikin.cli import options as opt
+from manikin.cli.console import say, say_json, say_table, watching
+
+study = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Studies over many splits of a table: what added rows do for a model, how many patients a generator needs.",
+)
+
+NeededTarget = Annotated[
+    str, typer.Option("--target", metavar="COL", help="The column that a model predicts.", show_default=False)
+]
+Positive = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--positive",
+        metavar="LEVEL",
+        help="The level that counts as positive, may be repeated; '>0' for numbers. The rarer of two levels by default.",
+    ),
+]
+Synthesizers = Annotated[
+    str, typer.Option("--synthesizers", metavar="NAMES", help="Generators to compare, separated by commas.")
+]
+MaxRows = Annotated[int | None, typer.Option("--max-rows", metavar="N", help="At most so many rows, whole patients at random.")]
+PerFit = Annotated[
+    str | None, typer.Option("--time-budget", metavar="TIME", help="For each learning of a generator in steps: 90s, 10m.")
+]
+
+
+@study.command("augmentation")
+def augmentation(
+    data: opt.Data,
+    target: NeededTarget,
+    out: opt.OutFolder,
+    positive: Positive = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--groups", metavar="COL", help="Measure this column's groups apart; may be repeated.")
+    ] = None,
+    balance: Annotated[
+        list[str] | None,
+        typer.Option("--balance", metavar="COL", help="Raise the rarer class within these groups; may be repeated."),
+    ] = None,
+    synthesizers: Synthesizers = "forest,autoregressive",
+    learner: Annotated[str, typer.Option("--learner", metavar="NAMES", help="booster, logistic or both.")] = "booster,logistic",
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="ARM", help="Leave out weighted, oversampled, smote or alone; may be repeated."),
+    ] = None,
+    splits: Annotated[
+        int, typer.Option("--splits", metavar="N", help="Random splits into train, tuning and test patients.")
+    ] = 5,
+    max_rows: MaxRows = None,
+    schema: opt.SchemaFile = None,
+    time_budget: PerFit = None,
+    max_steps: opt.MaxSteps = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Does adding generated rows help a model, and whom? Against weights, resampling and SMOTE, on real test patients.
+
+    Example:
+
+        manikin study augmentation patients.csv --target died --groups sex --splits 10 -o study
+    """
+    from manikin.workflow.study.augmentation import AugmentationOptions, study_augmentation
+    from manikin.workflow.wishes import parse_duration
+
+    options = AugmentationOptions(
+        target=target,
+        positive=tuple(positive or ()),
+        groups=tuple(groups or ()),
+        balance=tuple(balance or ()),
+        synthesizers=_names(synthesizers),
+        learners=_names(learner),
+        skip=tuple(skip or ()),
+        splits=splits,
+        max_rows=max_rows,
+        time_budget_seconds=None if time_budget is None else parse_duration(time_budget),
+        max_steps=max_steps,
+        seed=seed,
+    )
+    with watching(as_json=as_json) as watcher:
+        done = study_augmentation(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
+    if as_json:
+        say_json(
+            {"out": done.out, "files": done.files, "sentences": done.document["sentences"], "results": done.document["results"]}
+        )
+        return
+    _say_augmentation(done.document)
+    _say_files(done.files)
+
+
+def _say_augmentation(document: dict[str, Any]) -> None:
+    titles = {arm["key"]: arm["title"] for arm in document["arms"]}
+    shown = ("auroc", "auprc", "recall", "precision", "calibration_error")
+    for learner, name in document["learners"].items():
+        own = {(line["arm"], line["measure"]): line["mean"] for line in document["results"] if line["learner"] == learner}
+        rows = [[titles[arm], *(f"{own[arm, measure]:.3f}" for measure in shown)] for arm in titles]
+        say(f"{name}:")
+        say_table(("learned from", *(document["measures"][measure]["title"] for measure in shown)), rows)
+        say("")
+    for sentence in document["sentences"]:
+        say(f"* {sentence['text']}")
+
+
+def _say_files(files: dict[str, Path]) -> None:
+    say("\nThis folder is internal: its figures were made from real patients and are not protected.")
+    for purpose, path in files.items():
+        say(f"  {purpose:<10} {path}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

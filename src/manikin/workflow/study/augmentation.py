@@ -1,0 +1,203 @@
+"""`manikin study augmentation`: does adding generated rows help a downstream model, and whom? Many splits, one fixed real test each.
+
+Knows no generator by name. No generator, resampler or learner ever sees a test row, nor a row that chooses a threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import parameter_error
+from manikin.data.seeds import derive
+from manikin.evaluation.studies.learners import LEARNERS
+from manikin.workflow.judge import shared_columns
+from manikin.workflow.learn import Limits, fit
+from manikin.workflow.output import check_free, is_resumable, whole_folder, write_json
+from manikin.workflow.sources import read
+from manikin.workflow.stages import Silent, Stages, Watcher
+from manikin.workflow.study.arms import Arm, arms, rows_for
+from manikin.workflow.study.cohort import SHARES, Cohort, cohort, parts
+from manikin.workflow.study.record import PIECES, file_name, head_of, job_of, piece
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationOptions:
+    """What decides an augmentation study, besides the data; see `manikin study augmentation --help`."""
+
+    target: str
+    positive: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    balance: tuple[str, ...] = ()
+    synthesizers: tuple[str, ...] = ("forest", "autoregressive")
+    learners: tuple[str, ...] = tuple(LEARNERS)
+    skip: tuple[str, ...] = ()
+    splits: int = 5
+    max_rows: int | None = None
+    time_budget_seconds: float | None = None
+    max_steps: int | None = None
+    seed: int = 0
+
+    def check(self) -> list[Arm]:
+        """The arms, when everything is inside its domain.
+
+        Raises
+        ------
+        ParameterError : names the option and its domain.
+        """
+        if self.splits < 2:
+            raise parameter_error("splits", "study augmentation", "a whole number above 1", self.splits)
+        if self.max_rows is not None and self.max_rows < 100:
+            raise parameter_error("max-rows", "study augmentation", "a whole number, 100 or above", self.max_rows)
+        if not self.learners or any(name not in LEARNERS for name in self.learners):
+            raise parameter_error("learner", "study augmentation", f"among {', '.join(LEARNERS)}", ",".join(self.learners))
+        return arms(self.synthesizers, self.skip)
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON values."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What a study wrote: its folder, its files by purpose, and the document of study.json."""
+
+    out: Path
+    files: dict[str, Path]
+    document: dict[str, Any]
+
+
+def study_augmentation(
+    data: str | Path,
+    *,
+    out: str | Path,
+    options: AugmentationOptions,
+    schema: str | Path | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Studied:
+    """Runs the study and writes study.json and study.html into the folder `out`.
+
+    After an interruption OUT.partial stays; the same call again goes on from the last finished pair of split and arm.
+
+    Raises
+    ------
+    InputError : the data or an option cannot be used. MissingExtraError : SMOTE is wanted without imbalanced-learn.
+    """
+    source, folder, chosen = Path(data), Path(out), options.check()
+    check_free(folder, force=force)
+    stages = Stages(watcher or Silent())
+    with stages.stage("read", f"Reading {source.name}"):
+        patients = cohort(
+            read(source, schema=schema),
+            target=options.target,
+            positive=options.positive,
+            groups=options.groups,
+            balance=options.balance,
+            max_rows=options.max_rows,
+            seed=options.seed,
+        )
+    for notice in patients.notices:
+        stages.note(notice)
+    job = job_of("augmentation", source, patients, options.to_json())
+    if is_resumable(folder, job):
+        stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
+    with whole_folder(folder, force=force, job=job) as partial:
+        with stages.stage("trials", f"{options.splits} splits, {len(chosen)} training sets each"):
+            trials = {arm.key: [] for arm in chosen}  # type: dict[str, list[dict[str, Any]]]
+            for number in range(options.splits):
+                for key, trial in _split(partial, patients, chosen, options, number, stages).items():
+                    trials[key].append(trial)
+        document = _document(source, patients, chosen, options, trials, stages)
+        _publish(partial, document)
+    files = {"report": folder / "study.html", "results": folder / "study.json"}
+    return Studied(folder, files, document)
+
+
+def _split(
+    partial: Path, patients: Cohort, chosen: list[Arm], options: AugmentationOptions, number: int, stages: Stages
+) -> dict[str, dict[str, Any]]:
+    from manikin.evaluation.studies.trial import run_trial
+
+    sides = parts(patients.data, patients.question, number, options.seed)
+    schema = shared_columns(sides["train"], sides["test"], [])
+    seed = derive(options.seed, "study", "trial", number) % 2**31
+    models: dict[str, Any] = {}
+    done: dict[str, dict[str, Any]] = {}
+    for i, arm in enumerate(chosen):
+        stages.watcher.advance((number * len(chosen) + i) / (options.splits * len(chosen)), f"split {number + 1}, {arm.title}")
+
+        def make(arm: Arm = arm) -> dict[str, Any]:
+            made = _generated(arm, models, sides["train"], patients, options, seed)
+            return run_trial(arm.way, patients.question, schema, **sides, made=made, learner_names=options.learners, seed=seed)
+
+        done[arm.key] = piece(partial, f"split{number}-{file_name(arm.key)}", make)
+    return done
+
+
+def _generated(
+    arm: Arm, models: dict[str, Any], train: Dataset, patients: Cohort, options: AugmentationOptions, seed: int
+) -> Dataset | None:
+    """The rows of an arm's generator, which learns once per split."""
+    if arm.generator is None:
+        return None
+    if arm.generator not in models:
+        limits = Limits(options.time_budget_seconds, options.max_steps)
+        models[arm.generator] = fit(arm.generator, train, seed=seed, limits=limits, watcher=Silent())
+    return rows_for(arm, models[arm.generator], train, patients.question, seed=seed)
+
+
+def _document(
+    source: Path,
+    patients: Cohort,
+    chosen: list[Arm],
+    options: AugmentationOptions,
+    trials: Mapping[str, list[dict[str, Any]]],
+    stages: Stages,
+) -> dict[str, Any]:
+    from manikin.evaluation.studies.measures import measure_of
+    from manikin.evaluation.studies.summary import compared, groups_compared, sentences
+
+    test_to_train = SHARES["test"] / SHARES["train"]
+    lines = compared(trials, test_to_train=test_to_train)
+    titles = {arm.key: arm.title for arm in chosen}
+    names = list(dict.fromkeys(line["measure"] for line in lines))
+    measures = {name: {"title": measure_of(name).title, "better": str(measure_of(name).direction)} for name in names}
+    return {
+        **head_of("augmentation", source, patients, options.to_json(), stages),
+        "question": {
+            "target": patients.question.target,
+            "positive": patients.question.positive,
+            "groups": list(patients.question.groups),
+            "balance": list(patients.question.balance),
+            "band_edges": {name: list(edges) for name, edges in patients.question.edges.items()},
+        },
+        "design": {"splits": options.splits, "shares": SHARES, "test_to_train": round(test_to_train, 6)},
+        "arms": [_arm_facts(arm, trials[arm.key]) for arm in chosen],
+        "learners": {name: LEARNERS[name] for name in options.learners},
+        "measures": measures,
+        "sentences": sentences(lines, titles, LEARNERS),
+        "results": lines,
+        "groups": groups_compared(trials, test_to_train=test_to_train),
+        "trials": dict(trials),
+    }
+
+
+def _arm_facts(arm: Arm, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    facts = {"key": arm.key, "title": arm.title, "generator": arm.generator}
+    for name in ("n_train", "n_added", "n_positive", "n_test", "n_test_positive"):
+        facts[name] = round(sum(trial[name] for trial in trials) / len(trials), 1)
+    return facts
+
+
+def _publish(partial: Path, document: dict[str, Any]) -> None:
+    import shutil
+
+    from manikin.report.study import render_study
+
+    write_json(partial / "study.json", document)
+    render_study(document, partial / "study.html")
+    shutil.rmtree(partial / PIECES, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""What studies share: the job that an interrupted run is known by, finished pieces on disk, and the papers of the folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from manikin.release.manifest import hash_file, platform_words, versions
+from manikin.workflow.output import read_json, write_json
+from manikin.workflow.record import cost_of
+from manikin.workflow.sources import schema_hash
+from manikin.workflow.stages import Stages
+from manikin.workflow.study.cohort import Cohort
+from manikin.workflow.threads import threads_in_use
+
+PIECES = "trials"
+FORMAT = "manikin-study 1"
+
+
+def job_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that decides the result of a study; the same again goes on where it was interrupted."""
+    from manikin import __version__
+
+    return {
+        "study": study,
+        "version": __version__,
+        "data": hash_file(data).sha256,
+        "schema": schema_hash(cohort.data.schema),
+        "options": dict(options),
+    }
+
+
+def piece(folder: Path, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A finished piece of a study from disk, or made now and kept there."""
+    path = folder / PIECES / f"{name}.json"
+    found = read_json(path)
+    if isinstance(found, dict):
+        return found
+    made = make()
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, made)
+    return made
+
+
+def file_name(text: str) -> str:
+    """A file's name for a piece: the text itself where it is plain, otherwise with a hash in place of what is not.
+
+    >>> file_name("with-forest")
+    'with-forest'
+    """
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def head_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any], stages: Stages) -> dict[str, Any]:
+    """The first part of study.json: what was run on what, by which versions, at what cost."""
+    cost = cost_of(stages)
+    return {
+        "format": FORMAT,
+        "study": study,
+        "made_by": f"manikin {versions(['manikin']).get('manikin', '')}",
+        "data": {
+            "name": data.name,
+            "sha256": hash_file(data).sha256,
+            "rows": len(cohort.data),
+            "patients": cohort.data.n_records,
+        },
+        "options": dict(options),
+        "notices": list(stages.notices),
+        "versions": versions(),
+        "platform": platform_words(),
+        "threads": threads_in_use(),
+        "cost": {"cpu_seconds": cost.cpu_seconds, "wall_seconds": cost.wall_seconds, "peak_memory_mb": cost.peak_memory_mb},
+    }
