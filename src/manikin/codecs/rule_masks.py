@@ -6,32 +6,54 @@ when the numbers are drawn, in `rule_settling`. Messages name kinds and columns 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from manikin.codecs.base import Allowed, Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec, to_units
+from manikin.codecs.numbers import Floats, NumberCodec
 from manikin.codecs.rule_settling import ColumnCodec, Implied, NumberRules, Order
+from manikin.codecs.rule_values import drawable, groups, holding, tokens_and_numbers
 from manikin.data.errors import ParameterError, SchemaError
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, RangeRule, Rule, SumRule, UniqueRule
-from manikin.data.schema import Column, Kind, Storage, TableSchema
+from manikin.data.schema import Column, Kind, TableSchema
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class PairMask:
-    """Which token pairs of two columns may stand together, bool (n_tokens_a, n_tokens_b)."""
+    """Which token pairs of two columns may stand together, bool (n_tokens_a, n_tokens_b).
+
+    Attributes
+    ----------
+    implied : set for an implied rule of numbers, which a given number decides itself, whatever its group.
+    """
 
     a: int
     b: int
     allowed: Bools
+    implied: Implied | None = None
+
+    def part(self, column: int, tokens: Tokens, numbers: Mapping[int, Floats]) -> Bools:
+        """Which tokens of one of its columns are left beside the other, which is known, bool (n_rows, n_tokens)."""
+        other = self.b if column == self.a else self.a
+        out = self.allowed.T[tokens[:, other]] if column == self.a else self.allowed[tokens[:, other]]
+        if self.implied is None or other not in numbers:
+            return out
+        there, rule = np.flatnonzero(~np.isnan(numbers[other])), self.implied
+        values = numbers[other][there]
+        if column == self.b:
+            kept = np.isin(np.arange(out.shape[1]), rule.kept)
+            out[there] = ~np.isin(values, rule.when_values)[:, None] | kept
+        else:
+            speaks = np.isin(np.arange(out.shape[1]), rule.speaks)
+            out[there] = np.isin(values, rule.then_given)[:, None] | ~speaks
+        return out
 
 
 @dataclass(frozen=True)
@@ -62,34 +84,32 @@ class RuleMasks:
         """Whether any rule binds two columns while drawing."""
         return bool(self.pairs or self.combinations)
 
-    def allowed(self, column: int, tokens: Tokens, given: Bools) -> Allowed | None:
+    def allowed(self, column: int, tokens: Tokens, given: Bools, numbers: Mapping[int, Floats] | None = None) -> Allowed | None:
         """Which tokens of a column are left, bool (n_rows, n_tokens), given what is drawn so far; None where no rule speaks.
 
         Parameters
         ----------
         tokens : int32 (n_rows, n_columns).
         given : bool (n_columns,), or (n_rows, n_columns) where rows know different columns.
+        numbers : given numbers float64 (n_rows,) by column, NaN where a row gives none: implied rules ask these, not their groups.
         """
         if not self.has_rules:
             return None
+        numbers = {} if numbers is None else numbers
         if given.ndim == 2:
-            return self._allowed_by_pattern(column, tokens, given)
+            return self._allowed_by_pattern(column, tokens, given, numbers)
         mask: Allowed | None = None
         for pair in self.pairs:
-            if pair.a == column and given[pair.b]:
-                part = pair.allowed.T[tokens[:, pair.b]]
-            elif pair.b == column and given[pair.a]:
-                part = pair.allowed[tokens[:, pair.a]]
-            else:
-                continue
-            mask = part.copy() if mask is None else mask & part
+            if (pair.a == column and given[pair.b]) or (pair.b == column and given[pair.a]):
+                part = pair.part(column, tokens, numbers)
+                mask = part if mask is None else mask & part
         for combination in self.combinations:
             part_or_none = _combination_part(combination, column, tokens, given, self.codecs[column].n_tokens)
             if part_or_none is not None:
                 mask = part_or_none if mask is None else mask & part_or_none
         return mask
 
-    def _allowed_by_pattern(self, column: int, tokens: Tokens, given: Bools) -> Allowed | None:
+    def _allowed_by_pattern(self, column: int, tokens: Tokens, given: Bools, numbers: Mapping[int, Floats]) -> Allowed | None:
         """Rows that know the same of the columns that rules bind are asked together."""
         in_pairs = {c for pair in self.pairs for c in (pair.a, pair.b)}
         bound = sorted(in_pairs | {c for mask in self.combinations for c in mask.columns})
@@ -101,7 +121,7 @@ class RuleMasks:
             rows = np.flatnonzero(inverse.ravel() == i)
             known = np.zeros(given.shape[1], dtype=bool)
             known[bound] = pattern
-            part = self.allowed(column, tokens[rows], known)
+            part = self.allowed(column, tokens[rows], known, {c: values[rows] for c, values in numbers.items()})
             if part is not None:
                 out[rows] = part
         return out
@@ -131,7 +151,9 @@ class RuleMasks:
         """What the schema alone cannot give back: the combinations found, and the tokens that lead into no dead end."""
         values = {"combinations": [list(mask.columns) for mask in self.combinations]}
         arrays: dict[str, npt.NDArray[Any]] = {f"combination{i}": m.combinations for i, m in enumerate(self.combinations)}
-        return values, arrays | ({f"static{j}": own.astype(np.uint8) for j, own in enumerate(self.static)} if self.pairs else {})
+        return values, arrays | (
+            {f"static{j}": own.astype(np.uint8) for j, own in enumerate(self.static)} if self.pairs else {}
+        )
 
     @classmethod
     def from_state(
@@ -353,81 +375,35 @@ def _implied(
 ) -> tuple[PairMask, list[Implied]]:
     """The rule over tokens that stand for one value, and over numbers where a side is a number."""
     a, b = columns
-    when, when_values = _bind(rule, rule.when, learned[a], codecs[a])
-    then, then_values = _bind(rule, rule.then, learned[b], codecs[b])
+    when, when_values = tokens_and_numbers(rule, rule.when, learned[a], codecs[a])
+    then, then_given = tokens_and_numbers(rule, rule.then, learned[b], codecs[b])
     first, second = codecs[a], codecs[b]
     if isinstance(first, LevelCodec):  # a group of levels that may be released as one of them speaks too
-        when |= {token for token, levels in _groups(first) if levels & when}
+        when |= {token for token, levels in groups(first) if levels & when}
     if isinstance(second, LevelCodec):
-        then |= {token for token, levels in _groups(second) if levels <= then}
-    speaks = when | _holding(first, when_values, exact=True)
-    kept = then | _holding(second, then_values, exact=False)
-    if (speaks or when_values) and not kept:
+        then |= {token for token, levels in groups(second) if levels <= then}
+    speaks = when | holding(first, when_values, exact=True)
+    kept = then | holding(second, then_given, exact=False)
+    if (speaks or drawable(first, when_values)) and not kept:
         raise SchemaError(
             f"The confirmed {rule.about} implies values of {rule.columns[1]!r} that too few patients hold. Do not confirm it."
         )
     mask = np.ones((first.n_tokens, second.n_tokens), dtype=bool)
     mask[sorted(speaks)] = np.isin(np.arange(second.n_tokens), sorted(kept))
-    numbers = Implied(a, b, tuple(sorted(when)), tuple(sorted(then)), when_values, then_values)
-    is_number = isinstance(first, NumberCodec) or isinstance(second, NumberCodec)
-    return PairMask(a, b, mask), [numbers] if is_number else []
-
-
-def _bind(rule: Rule, texts: Sequence[str], column: Column, codec: ColumnCodec) -> tuple[set[int], tuple[float, ...]]:
-    """Cell texts as tokens of missing codes and levels, and as the numbers of a column that it can hold.
-
-    A level or number that is never generated (too few patients hold it) binds nothing; a text that is no value of the column is refused.
-    """
-    tokens: set[int] = set()
-    values: list[float] = []
-    codes = [code.value for code in column.missing]
-    for text in texts:
-        if text in codes:
-            tokens.add(codes.index(text))
-        elif isinstance(codec, LevelCodec):
-            tokens |= {codec.n_missing + codec.levels.index(text)} if text in codec.levels else set()
-        else:
-            value = _number(rule, text, column, codec)
-            low, high = codec.token_bounds()
-            if ((low <= value) & (value <= high)).any() and _is_on_grid(value, column, codec):
-                values.append(value)
-    return tokens, tuple(values)
-
-
-def _number(rule: Rule, text: str, column: Column, codec: NumberCodec) -> float:
-    """A cell text in the column's units."""
-    if codec.unit:
-        times = pd.to_datetime(pd.Series([text], dtype=object), format=column.time_format or "ISO8601", errors="coerce")
-        value = np.nan if times.isna().any() else float(to_units(times, codec.unit)[0])
-    else:
-        value = float(pd.to_numeric(pd.Series([text], dtype=object), errors="coerce").to_numpy(dtype=float)[0])
-    if not np.isfinite(value):
-        raise SchemaError(
-            f"The confirmed {rule.about} lists something that is no {column.kind} of {column.name!r} and none of its missing codes. "
-            "Correct the rule, or do not confirm it."
-        )
-    return value
-
-
-def _is_on_grid(value: float, column: Column, codec: NumberCodec) -> bool:
-    is_whole = bool(codec.unit) or (column.decimals is None and column.storage is Storage.INTEGER)
-    return bool(value == np.round(value, 0 if is_whole else 15 if column.decimals is None else column.decimals))
-
-
-def _holding(codec: ColumnCodec, values: Sequence[float], *, exact: bool) -> set[int]:
-    """The tokens that can decode to one of the numbers; with `exact`, those that decode to nothing else."""
-    if not isinstance(codec, NumberCodec):
-        return set()
-    low, high = codec.token_bounds()
-    held = [(low <= value) & (value <= high) & ((low == high) if exact else True) for value in values]
-    return {codec.n_missing + int(token) for there in held for token in np.flatnonzero(there)}
-
-
-def _groups(codec: LevelCodec) -> list[tuple[int, set[int]]]:
-    """The tokens that are released as one of several levels, with the tokens of these."""
-    return [
-        (codec.n_missing + group, {codec.n_missing + level for level in levels}) for group, levels in codec.siblings.items()
-    ]
+    if not isinstance(first, NumberCodec) and not isinstance(second, NumberCodec):
+        return PairMask(a, b, mask), []
+    numbers = Implied(
+        a,
+        b,
+        when=tuple(sorted(when)),
+        then=tuple(sorted(then)),
+        when_values=when_values,
+        then_values=drawable(second, then_given),
+        then_given=then_given,
+        speaks=tuple(sorted(speaks)),
+        kept=tuple(sorted(kept)),
+    )
+    return PairMask(a, b, mask, numbers), [numbers]
 
 
 def _texts_to_tokens(
@@ -436,8 +412,8 @@ def _texts_to_tokens(
     """The tokens of a combination, each of which stands for nothing but its value."""
     found = []
     for text, c in zip(texts, columns, strict=True):
-        tokens, values = _bind(rule, [text], owners[c], codecs[c])
-        found += sorted(tokens | _holding(codecs[c], values, exact=True))[:1]
+        tokens, values = tokens_and_numbers(rule, [text], owners[c], codecs[c])
+        found += sorted(tokens | holding(codecs[c], values, exact=True))[:1]
     if len(found) < len(columns):
         raise SchemaError(
             f"The confirmed {rule.about} allows a combination of which a part is not among the values that may be released. "

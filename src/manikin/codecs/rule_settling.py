@@ -40,7 +40,8 @@ class Order:
 class Implied:
     """Where column a holds a token of `when` or a number of `when_values`, b holds a token of `then` or a number of `then_values`.
 
-    Tokens of numbers are only those of missing codes: what a number's token stands for is decided on the number.
+    `then_given` are the numbers that keep the rule where b is given: some that are too rare to be put are among them. Tokens of numbers are only those of missing codes: what a number's token stands for is decided on the number. While tokens are drawn
+    there are no numbers yet: `speaks` are all tokens of a that cannot but speak, `kept` all tokens of b that may keep the rule.
     """
 
     a: int
@@ -49,6 +50,9 @@ class Implied:
     then: tuple[int, ...]
     when_values: tuple[float, ...]
     then_values: tuple[float, ...]
+    then_given: tuple[float, ...]
+    speaks: tuple[int, ...]
+    kept: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class NumberRules:
             speaks |= np.isin(self._rounded(rule.a, numbers[rule.a]), rule.when_values)
         kept = np.isin(tokens[:, rule.b], rule.then)
         if rule.b in numbers:
-            kept |= np.isin(self._rounded(rule.b, numbers[rule.b]), rule.then_values)
+            kept |= np.isin(self._rounded(rule.b, numbers[rule.b]), rule.then_given)
         return speaks, kept
 
     def _is_wide(self, column: int, tokens: Tokens) -> Bools:
@@ -128,7 +132,9 @@ class NumberRules:
         low, high = self._bounds(column, tokens)
         return (low < high) & (tokens[:, column] >= codec.n_missing)
 
-    def _off(self, rule: Implied, rows: npt.NDArray[np.int64], tokens: Tokens, numbers: Numbers, rng: np.random.Generator) -> None:
+    def _off(
+        self, rule: Implied, rows: npt.NDArray[np.int64], tokens: Tokens, numbers: Numbers, rng: np.random.Generator
+    ) -> None:
         """Draws a again inside its group until the number that speaks is left."""
         codec, values = self.codecs[rule.a], numbers.get(rule.a)
         if values is None or not isinstance(codec, NumberCodec):
@@ -144,7 +150,9 @@ class NumberRules:
                 bottom, top = low, high
             values[rows] = codec.draw_within(np.where(bottom > top, low, bottom), np.where(bottom > top, high, top), rng)
 
-    def _put(self, rule: Implied, rows: npt.NDArray[np.int64], tokens: Tokens, numbers: Numbers, rng: np.random.Generator) -> bool:
+    def _put(
+        self, rule: Implied, rows: npt.NDArray[np.int64], tokens: Tokens, numbers: Numbers, rng: np.random.Generator
+    ) -> bool:
         """Gives b an implied number, one inside its own group where there is one, else the nearest."""
         if rule.b not in numbers or not rule.then_values:
             return False
@@ -370,9 +378,7 @@ class NumberRules:
         index = np.maximum(tokens[:, column] - codec.n_missing, 0)
         return low[index], high[index]
 
-    def _into(
-        self, column: int, tokens: Tokens, numbers: Numbers, low: Floats, high: Floats, rng: np.random.Generator
-    ) -> None:
+    def _into(self, column: int, tokens: Tokens, numbers: Numbers, low: Floats, high: Floats, rng: np.random.Generator) -> None:
         """Redraws values outside [low, high] inside the part of their group that lies in it; the nearest end where none does."""
         codec = self.codecs[column]
         assert isinstance(codec, NumberCodec)

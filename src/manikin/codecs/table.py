@@ -6,8 +6,7 @@ confirmed rules bind every decoded row.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,15 +18,15 @@ from manikin.codecs.base import Allowed, Field, Layout, Tokens
 from manikin.codecs.code_sets import CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
+from manikin.codecs.public_schema import ColumnCodec, public_schema, with_neutral_codes
 from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
-from manikin.data.rules import CombinationRule, ImpliedRule, Rule
-from manikin.data.schema import EMPTY, Column, Kind, Role, Source, TableSchema, is_left_out
+from manikin.data.schema import EMPTY, Column, Kind, Role, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 
-ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
+RuleMask = Callable[[int, Tokens, npt.NDArray[np.bool_]], Allowed | None]
 FieldCodec = NumberCodec | LevelCodec
 
 
@@ -73,7 +72,7 @@ class TableCodec:
                 f"Table {schema.name!r} has no column to learn: all are identifiers or free text. Correct the schema."
             )
         self.native_ = data.native
-        self.schema_ = _with_neutral_codes(schema, data)
+        self.schema_ = with_neutral_codes(schema, data)
         columns = [self._fit_column(data, column) for column in self.schema_.learned]
         for j, (column, codec) in enumerate(zip(self.schema_.learned, columns, strict=True)):
             if not codec.n_missing and _has_nothing_to_release(codec):  # then the cell stays empty
@@ -90,7 +89,7 @@ class TableCodec:
         parts = [codec.fields() if isinstance(codec, CodeSetCodec) else [codec] for codec in columns]
         ends = np.cumsum([len(part) for part in parts]).tolist()
         kept = [c.name for c in self.schema_ if not is_left_out(c) or _is_key(c)]
-        self.release_schema = _public_schema(self.schema_, columns).only(kept)
+        self.release_schema = public_schema(self.schema_, columns).only(kept)
         self.columns_ = columns
         self.fields_ = tuple(one for part in parts for one in part)
         self.spans_ = tuple(slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
@@ -140,6 +139,24 @@ class TableCodec:
         bool (n_rows, n_tokens), or None where no rule speaks.
         """
         return self.rules_.allowed(column, tokens, given)
+
+    def allowed_given(self, conditions: Mapping[str, Any] | Dataset | None, n: int) -> RuleMask:
+        """`allowed` for n rows with these conditions, where a given number decides for itself and not as one of its group."""
+        if not conditions or not self.rules_.implied:
+            return self.allowed
+        rows = conditions if isinstance(conditions, Dataset) else self._condition_row(conditions)
+        numbers: dict[int, npt.NDArray[np.float64]] = {}
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            if isinstance(codec, NumberCodec) and column.name in rows.columns:
+                values = to_units(rows.table.frame[column.name], codec.unit)
+                values = values if column.decimals is None else np.round(values, column.decimals)
+                numbers[span.start] = values if isinstance(conditions, Dataset) else np.repeat(values, n)
+
+        def allowed(column: int, tokens: Tokens, given: npt.NDArray[np.bool_]) -> Allowed | None:
+            """The rules with the given numbers of these rows."""
+            return self.rules_.allowed(column, tokens, given, numbers)
+
+        return allowed
 
     def encode(self, data: Dataset) -> Tokens:
         """Tokens int32 (n_rows, n_fields); a value without a token of its own goes where the column's codec says."""
@@ -298,7 +315,7 @@ class TableCodec:
             own, own_arrays = codec.state()
             values["columns"].append({"codec": type(codec).__name__, **own})
             arrays |= {f"column{j}.{name}": array for name, array in own_arrays.items()}
-        values["schema"] = table_to_json(_public_schema(self.schema_, self.columns_))
+        values["schema"] = table_to_json(public_schema(self.schema_, self.columns_))
         arrays |= {f"field{j}.rows": counts for j, counts in enumerate(self.counts_)}
         rule_values, rule_arrays = self.rules_.state()
         values["rules"] = rule_values
@@ -364,83 +381,8 @@ def _last_level(codec: FieldCodec) -> str:
     return codec.levels[-1] if isinstance(codec, LevelCodec) else ""
 
 
-def _with_neutral_codes(schema: TableSchema, data: Dataset) -> TableSchema:
-    """The schema with the text of rare missing codes taken out, unless it is a common word or a number: it may be somebody's note."""
-    for column in schema.learned:
-        mark = data.table.mark(column.name)
-        codes = list(column.missing)
-        for i, code in enumerate(codes, start=1):
-            n_holders = len(np.unique(data.records[mark == i]))
-            if code.source is Source.DATA and n_holders < schema.threshold(column) and not _is_neutral(code.value):
-                codes[i - 1] = replace(code, value="")
-        if tuple(codes) != column.missing:
-            schema = schema.replace_column(replace(column, missing=tuple(codes), suggested_missing=()))
-    return schema
-
-
-NEUTRAL = {
-    "",
-    "?",
-    ".",
-    "-",
-    "--",
-    "na",
-    "n/a",
-    "nan",
-    "none",
-    "null",
-    "nil",
-    "missing",
-    "unknown",
-    "unk",
-    "refused",
-    "not applicable",
-}
-
-
-def _is_neutral(text: str) -> bool:
-    """Whether a missing code tells nothing of the patient it stands for: a common word, or a number such as 99."""
-    return text.strip().lower() in NEUTRAL or bool(re.fullmatch(r"[-+]?\d{1,4}(-\d\d-\d\d)?([.,]\d+)?", text.strip()))
-
-
 def _has_nothing_to_release(codec: ColumnCodec) -> bool:
     return isinstance(codec, LevelCodec) and codec.n_frequent == 0 and not codec.released and bool(codec.levels)
-
-
-def _public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> TableSchema:
-    """The schema as a model folder or a release may hold it: levels and extremes that too few patients hold are not in it."""
-    by_name = dict(zip((c.name for c in schema.learned), codecs, strict=True))
-    columns = []
-    for column in schema:
-        codec = by_name.get(column.name)
-        if column.source.range is not Source.DECLARED:
-            column = replace(column, minimum=None, maximum=None)
-        if column.levels is not None and not column.has_public_levels:
-            known = codec.levels if isinstance(codec, LevelCodec) else ()
-            column = replace(column, levels=tuple(level for level in column.levels if level in known) if known else None)
-        columns.append(replace(column, notes=(), suggested_missing=()))
-    rules = tuple(kept for rule in schema.confirmed_rules if (kept := _public_rule(rule, by_name)) is not None)
-    return replace(schema, columns=tuple(columns), rules=rules, notes=())
-
-
-def _public_rule(rule: Rule, codecs: Mapping[str, ColumnCodec]) -> Rule | None:
-    """A confirmed rule without the values that too few patients hold; None where nothing is left of it."""
-    rule = replace(rule, evidence="")
-    if isinstance(rule, ImpliedRule):
-        when = tuple(text for text in rule.when if _may_be_named(text, codecs.get(rule.columns[0])))
-        then = tuple(text for text in rule.then if _may_be_named(text, codecs.get(rule.columns[1])))
-        return replace(rule, when=when, then=then) if when and then else None
-    if isinstance(rule, CombinationRule) and rule.allowed is not None:
-        pairs = [codecs.get(name) for name in rule.columns]
-        allowed = tuple(c for c in rule.allowed if all(map(_may_be_named, c, pairs)))
-        return replace(rule, allowed=allowed)
-    return rule
-
-
-def _may_be_named(text: str, codec: ColumnCodec | None) -> bool:
-    if isinstance(codec, LevelCodec):
-        return text in codec.levels or _is_neutral(text)
-    return isinstance(codec, NumberCodec)
 
 
 def _is_key(column: Column) -> bool:

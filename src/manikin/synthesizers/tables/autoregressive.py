@@ -173,8 +173,25 @@ class Autoregressive:
         tokens, given = self.codec_.encode_conditions(part, stop - start)
         if self._sampler is None:
             self._sampler = self._make_sampler(may_be_missing=True)
-        drawn = _draw_block(self._sampler, tokens, given, generator(seed, "rows", start))
+        drawn = self._draw_block(self._sampler, tokens, given, generator(seed, "rows", start), part)
         return self.codec_.decode(drawn, generator(seed, "decode", start), first_key=start + 1, conditions=part)
+
+    def _draw_block(
+        self,
+        sampler: AnyOrderSampler,
+        tokens: Tokens,
+        given: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+        conditions: Conditions | None,
+    ) -> Tokens:
+        """One block of rows, chunk by chunk; the conditions are these rows' own."""
+        uniform, parts = rng.random(tokens.shape, dtype=np.float32), []
+        for at in range(0, max(len(tokens), 1), CHUNK):
+            rows = slice(at, min(at + CHUNK, len(tokens)))
+            own = rows_of(conditions, rows.start, rows.stop)
+            rules = self.codec_.allowed_given(own, rows.stop - at) if self.codec_.rules_.has_rules else None
+            parts.append(sampler.sample(uniform[rows], tokens[rows], given if given.ndim == 1 else given[rows], rules))
+        return np.concatenate(parts)
 
     def _make_sampler(self, *, may_be_missing: bool) -> AnyOrderSampler:
         emitted = [self.codec_.emitted(j).copy() for j in range(len(self.codec_.layout.fields))]
@@ -200,7 +217,13 @@ class Autoregressive:
         sampler = self._make_sampler(may_be_missing=False)
         drawn = np.concatenate(
             [
-                _draw_block(sampler, tokens[at : at + BLOCK], given[at : at + BLOCK], generator(seed, "rows", at))
+                self._draw_block(
+                    sampler,
+                    tokens[at : at + BLOCK],
+                    given[at : at + BLOCK],
+                    generator(seed, "rows", at),
+                    rows_of(data, at, min(at + BLOCK, len(data))),
+                )
                 for at in range(0, max(len(data), 1), BLOCK)
             ]
         )
@@ -273,12 +296,6 @@ def _hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np
         share = HELD_OUT
     outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
     return np.flatnonzero(~outside), np.flatnonzero(outside)
-
-
-def _draw_block(sampler: AnyOrderSampler, tokens: Tokens, given: npt.NDArray[np.bool_], rng: np.random.Generator) -> Tokens:
-    uniform = rng.random(tokens.shape, dtype=np.float32)
-    chunks = [slice(at, at + CHUNK) for at in range(0, max(len(tokens), 1), CHUNK)]
-    return np.concatenate([sampler.sample(uniform[c], tokens[c], given if given.ndim == 1 else given[c]) for c in chunks])
 
 
 def _filled(data: Dataset, made: Dataset, given: npt.NDArray[np.bool_], names: list[str]) -> Dataset:

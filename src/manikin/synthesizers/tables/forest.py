@@ -178,7 +178,8 @@ class Forest:
         def draw(number: int, start: int, stop: int) -> Dataset:
             rng, own = generator(seed, "forest", "sample", number), rows_of(conditions, start, stop)
             tokens, given = self.codec_.encode_conditions(own, stop - start)
-            tokens = self.mixture_.draw(tokens, given, rng, emitted=emitted, allowed=self.codec_.allowed)
+            allowed = self.codec_.allowed_given(own, stop - start)
+            tokens = self.mixture_.draw(tokens, given, rng, emitted=emitted, allowed=allowed)
             return self.codec_.decode(tokens, rng, first_key=start + 1, conditions=own)
 
         return in_batches(draw, n, batch_size=batch_size)

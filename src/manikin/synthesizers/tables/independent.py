@@ -62,11 +62,11 @@ class Independent:
     def _draw(self, rng: np.random.Generator, start: int, stop: int, conditions: Conditions | None) -> Dataset:
         n = stop - start
         tokens, given = self.codec_.encode_conditions(conditions, n)
-        cells = np.broadcast_to(given, tokens.shape).copy()
+        cells, allowed = np.broadcast_to(given, tokens.shape).copy(), self.codec_.allowed_given(conditions, n)
         for j, counts in enumerate(self.frequencies_):
             free = ~cells[:, j]
             weight = np.broadcast_to(counts * self.codec_.emitted(j), (n, len(counts))).astype(float)
-            mask = self.codec_.allowed(j, tokens, np.all(cells, axis=0))
+            mask = allowed(j, tokens, np.all(cells, axis=0))
             if mask is not None:
                 left = weight * mask
                 weight = np.where(left.any(axis=1, keepdims=True), left, weight)

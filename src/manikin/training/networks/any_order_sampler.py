@@ -46,7 +46,13 @@ class AnyOrderSampler:
             self.targets = [_targets(network, emitted) for network in self.networks]
 
     @torch.no_grad()
-    def sample(self, uniform: npt.NDArray[np.float32], tokens: Tokens | None = None, given: Bools | None = None) -> Tokens:
+    def sample(
+        self,
+        uniform: npt.NDArray[np.float32],
+        tokens: Tokens | None = None,
+        given: Bools | None = None,
+        rules: RuleMask | None = None,
+    ) -> Tokens:
         """Draws a chunk of rows.
 
         Parameters
@@ -54,12 +60,13 @@ class AnyOrderSampler:
         uniform : float32 (n_rows, n_columns) in [0, 1): one draw per cell, so rows do not depend on how they are chunked.
         tokens, given : int32 (n_rows, n_columns) and what is known of it: bool (n_columns,), or (n_rows, n_columns) where rows know
             different columns. All other cells are drawn given the known ones.
+        rules : what the rules leave of these very rows, in place of the sampler's own.
 
         Returns
         -------
         int32 (n_rows, n_columns).
         """
-        n = len(uniform)
+        n, rules = len(uniform), rules or self.rules
         out = np.zeros((n, self.n_columns), dtype=np.int32) if tokens is None else tokens.copy()
         known = np.zeros(self.n_columns, dtype=bool) if given is None else given.copy()
         device = self.tables[0][0].device
@@ -72,8 +79,8 @@ class AnyOrderSampler:
             if known[..., j].all():
                 continue
             probability = self._probability(states, j, max(j, furthest))
-            if self.rules is not None:
-                mask = self.rules(j, out, known)
+            if rules is not None:
+                mask = rules(j, out, known)
                 if mask is not None:
                     probability = _masked(probability, torch.from_numpy(mask).to(device))
             drawn = _draw(probability, torch.from_numpy(uniform[:, j]).to(device))
