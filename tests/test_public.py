@@ -21,6 +21,7 @@ NAMES = {
     "Schema",
     "TableSchema",
     "__version__",
+    "augment",
     "complete",
     "declare_public",
     "evaluate",

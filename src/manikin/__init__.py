@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
     from manikin.evaluation.base import Results
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
-    from manikin.workflow.face import complete, evaluate, load, report, save
+    from manikin.workflow.face import augment, complete, evaluate, load, report, save
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
     from manikin.workflow.synthesize import synthesize
 
@@ -33,7 +33,7 @@ _HOMES = {
     "manikin.data.schema": ("Column", "Kind", "Role", "Schema", "TableSchema"),
     "manikin.evaluation.base": ("Results",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
-    "manikin.workflow.face": ("complete", "evaluate", "load", "save"),
+    "manikin.workflow.face": ("augment", "complete", "evaluate", "load", "save"),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
@@ -50,6 +50,7 @@ __all__ = [
     "Schema",
     "TableSchema",
     "__version__",
+    "augment",
     "complete",
     "declare_public",
     "evaluate",

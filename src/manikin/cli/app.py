@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import judging, making, studying
+from manikin.cli import augmenting, judging, making, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +40,7 @@ for command in (
     making.fit,
     making.sample,
     making.complete,
+    augmenting.augment,
     judging.evaluate,
 ):
     app.command()(command)

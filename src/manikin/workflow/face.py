@@ -1,10 +1,10 @@
-"""What Python users call beside `read` and `split`: evaluate, report, save, load, complete. Takes data sets, frames or paths alike."""
+"""What Python users call beside `read` and `split`: evaluate, report, save, load, complete, augment. Takes data sets, frames or paths alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
@@ -12,7 +12,11 @@ from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
 from manikin.workflow.output import whole_file
 from manikin.workflow.sources import read, read_alike, read_like, target_of
-from manikin.workflow.stages import Watcher
+from manikin.workflow.stages import Silent, Stages, Watcher
+
+if TYPE_CHECKING:
+    from manikin.workflow.augmentation import Augmented
+    from manikin.workflow.proportions import To
 
 
 def evaluate(
@@ -91,3 +95,67 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
 
     known = schema_of(model)
     return completed(model, read(data) if known is None else read_like(data, known), keep=keep, seed=seed)
+
+
+def augment(
+    data: Any,
+    *,
+    target: str | None = None,
+    balance: Sequence[str] = (),
+    to: To = "equal",
+    mode: str = "hybrid",
+    replace: Sequence[str] = (),
+    rows: int | None = None,
+    synthesizer: str = "auto",
+    model: Any | None = None,
+    schema: Any | None = None,
+    mark: str = "row_origin",
+    time_budget_seconds: float | None = None,
+    max_steps: int | None = None,
+    seed: int = 0,
+    watcher: Watcher | None = None,
+) -> Augmented:
+    """More rows of a rare class or group, or records with some columns made anew; every row is marked for what it is.
+
+    Parameters
+    ----------
+    data : the rows to learn from and to augment: a Dataset, a frame or a path. Of an experiment the train part only.
+    target, balance : the column whose classes are balanced (the schema's target when None), and columns of groups within which they are.
+    to : "equal", or shares that add up to 1: {"yes": 0.4, "no": 0.6} of the target, {"sex": {"F": 0.5, "M": 0.5}, …}, or the texts of
+        the command line.
+    mode : "hybrid" adds synthetic rows to the real ones, "full" makes synthetic rows only, "partial" keeps the real records and makes
+        only the `replace` columns anew (the schema's sensitive ones when none are named). Only "full" may ever be released.
+    rows : hybrid: rows of all balanced cells together; full: rows made.
+    model : a fitted synthesizer, or the folder of a saved one, in place of learning `synthesizer`.
+
+    Returns
+    -------
+    The table as a `Dataset` (`to_native()` is a frame like yours) with its counts, its statement and its generator.
+
+    Raises
+    ------
+    InputError : the data, a column or an option cannot be used.
+    JobError : the generator could not learn, or broke what was asked of it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> patients = pd.DataFrame({"age": range(20, 80), "died": ["yes"] * 15 + ["no"] * 45})
+    >>> augment(patients, target="died", synthesizer="independent").rows
+    {'given': 60, 'real': 60, 'synthetic': 30}
+    """
+    from tempfile import TemporaryDirectory
+
+    from manikin.workflow.augmentation import Wishes, augmented, names_of
+    from manikin.workflow.models import open_model
+    from manikin.workflow.options import Options
+
+    wishes = Wishes(target=target, balance=names_of(balance), to=to, mode=mode, rows=rows, replace=names_of(replace), mark=mark)
+    options = Options(synthesizer=synthesizer, time_budget_seconds=time_budget_seconds, max_steps=max_steps, seed=seed)
+    wishes.check()
+    options.check()
+    patients = read(data, schema=schema)
+    fitted = open_model(model) if isinstance(model, str | Path) else model
+    with TemporaryDirectory(prefix="manikin-") as folder:
+        stages = Stages(watcher or Silent())
+        return augmented(patients, wishes, options, model=fitted, folder=Path(folder), stages=stages)

@@ -1,0 +1,167 @@
+"""Augmentation from file to file: the table, and beside it a record of what it is and how it came about. Knows no generator.
+
+Both files appear whole or not at all, the record first, so that no augmented table stands without its record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Schema
+from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
+from manikin.workflow.augmentation import LEAKS, MODES, Augmented, Wishes, augmented
+from manikin.workflow.augmented_rows import written_as
+from manikin.workflow.models import open_model
+from manikin.workflow.options import Options
+from manikin.workflow.output import check_free, is_resumable, whole_file, work_folder, write_json
+from manikin.workflow.sources import SUFFIX, check_suffix, read, read_schema, schema_hash
+from manikin.workflow.stages import Silent, Stages, Watcher
+from manikin.workflow.threads import threads_in_use
+
+FORMAT = "manikin-augmented"
+FORMAT_VERSION = 1
+RECORD = ".augmented.json"
+INTERNAL = "This record counts real patients by class and group: keep it in the house, whatever the table's mode."
+_PARQUET = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Written:
+    """An augmented table as files: the table, its record, and what is in them."""
+
+    out: Path
+    record: Path
+    made: Augmented
+
+
+def augment_file(
+    data: str | Path,
+    *,
+    out: str | Path,
+    wishes: Wishes | None = None,
+    options: Options | None = None,
+    schema: Schema | str | Path | None = None,
+    model: str | Path | None = None,
+    file_format: str | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Written:
+    """Writes an augmented table to a .csv or .parquet file, and its record to OUT.augmented.json.
+
+    Cells of real rows are those of the file, letter for letter, from one delimited file to another.
+
+    Parameters
+    ----------
+    file_format : "csv" or "parquet", for an `out` that has no ending; otherwise it must agree with it.
+    model : a saved model to use instead of learning one.
+
+    Raises
+    ------
+    InputError : the data, the schema, the model or an option cannot be used. Nothing is written.
+    JobError : the generator could not learn, or broke what was asked of it. Nothing is written.
+    """
+    source, asked, limits = Path(data), wishes or Wishes(), options or Options()
+    path = _named(Path(out), file_format)
+    record = path.with_name(path.name + RECORD)
+    asked.check()
+    limits.check()
+    for place in (path, record):
+        if place.is_dir():
+            raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")
+        check_free(place, force=force)
+    stages = Stages(watcher or Silent())
+    with stages.stage("read", f"Reading {source.name}"):
+        known = read_schema(schema) if isinstance(schema, str | Path) else schema
+        patients = read(source, schema=known)
+        hashed = hash_file(source)
+    fitted = None if model is None else open_model(model)
+    job = {
+        "command": "augment",
+        "data": hashed.sha256,
+        "schema": schema_hash(patients.schema),
+        "wishes": _wishes_to_json(asked),
+        "options": limits.to_json(),
+    }
+    if is_resumable(path, job):
+        stages.note(f"An interrupted run of this job was found beside {path.name}; going on from there.")
+    with work_folder(path, job=job) as folder:
+        made = augmented(patients, asked, limits, model=fitted, folder=folder, stages=stages)
+        rows = made.data
+        if _is_delimited(source) and _is_delimited(path):
+            kept = [name for name in patients.columns.names if name not in made.replaced]
+            n_kept = made.rows["real"] + made.rows.get("partial", 0)
+            rows = written_as(source, patients, made.data, n_kept=n_kept, kept=kept)
+        document = {**_document(made, asked, limits), "inputs": _inputs(hashed, model), "schema_sha256": job["schema"]}
+        _write(rows, document, path, record, force=force)
+    return Written(path, record, made)
+
+
+def _named(path: Path, file_format: str | None) -> Path:
+    """The file's name with the ending of its format."""
+    if file_format is not None:
+        if file_format not in SUFFIX:
+            raise ParameterError(f"--format is one of {', '.join(SUFFIX)}. Got {file_format!r} instead.")
+        if not path.suffix:
+            return path.with_name(path.name + SUFFIX[file_format])
+        if (path.suffix.lower() in _PARQUET) != (file_format == "parquet"):
+            raise ParameterError(
+                f"{path.name} does not end as --format {file_format} does. Leave --format out, or change the ending."
+            )
+    check_suffix(path)
+    return path
+
+
+def _is_delimited(path: Path) -> bool:
+    return path.suffix.lower() not in _PARQUET
+
+
+def _write(rows: Any, document: dict[str, Any], path: Path, record: Path, *, force: bool) -> None:
+    from manikin.io import tabular
+
+    with whole_file(path, force=force) as beside:
+        tabular.write(rows, beside)
+        document["outputs"] = [hash_file(beside, name=path.name).model_dump(mode="json")]
+        with whole_file(record, force=force) as record_beside:
+            write_json(record_beside, document)
+
+
+def _document(made: Augmented, wishes: Wishes, options: Options) -> dict[str, Any]:
+    found = versions()
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "made_by": f"manikin {found.get('manikin', '')}",
+        **made.facts(),
+        "internal": INTERNAL,
+        "leakage": LEAKS,
+        "wishes": _wishes_to_json(wishes),
+        "seed": options.seed,
+        "limits": {"time_budget_seconds": options.time_budget_seconds, "max_steps": options.max_steps},
+        "versions": found,
+        "platform": platform_words(),
+        "threads": threads_in_use(),
+    }
+
+
+def _wishes_to_json(wishes: Wishes) -> dict[str, Any]:
+    to: Any = wishes.to
+    return {
+        "target": wishes.target,
+        "balance": list(wishes.balance),
+        "to": to if isinstance(to, str | dict) else list(to),
+        "mode": wishes.mode,
+        "rows": wishes.rows,
+        "replace": list(wishes.replace),
+        "mark": wishes.mark,
+    }
+
+
+def _inputs(data: FileHash, model: str | Path | None) -> list[dict[str, Any]]:
+    files = (data,) if model is None else (data, *hash_folder(Path(model)))
+    return [file.model_dump(mode="json") for file in files]
+
+
+__all__ = ["MODES", "Written", "augment_file"]

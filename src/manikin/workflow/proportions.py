@@ -1,0 +1,362 @@
+"""How many rows of each class and group are wanted: cells of the cross of some columns, wanted shares, whole numbers. Knows no generator.
+
+A cell stands when enough patients are in it (the schema's threshold for small cells). Rows of cells that do not stand, and rows that
+lack one of the columns, take no part: they are kept where real rows are kept, and nothing is made for them. No message names their values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import DataError, ParameterError
+from manikin.data.schema import Column, Kind
+from manikin.workflow.wishes import check_columns
+
+EQUAL = "equal"
+SUM_SLACK = 1e-6  # how far from 1 the proportions of one column may add up
+MARGIN_SLACK = 1e-7
+MOST_TURNS = 10_000
+MOST_NAMED = 12
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Proportions = Mapping[str, Mapping[str, float]]  # column -> level -> share
+To = str | Sequence[str] | Mapping[str, float] | Proportions
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The observed cells of a cross of columns, in order of their levels.
+
+    Attributes
+    ----------
+    of_row : int64 (n_rows,), the cell of each row, -1 where one of the columns has no value.
+    levels : for each cell its level of each column.
+    first : int64 (n_cells,), a row of each cell.
+    n_rows, n_patients : int64 (n_cells,).
+    min_patients : fewest patients of a cell that stands.
+    """
+
+    columns: tuple[Column, ...]
+    of_row: Ints
+    levels: tuple[tuple[str, ...], ...]
+    first: Ints
+    n_rows: Ints
+    n_patients: Ints
+    min_patients: int
+
+    @property
+    def stands(self) -> npt.NDArray[np.bool_]:
+        """Which cells hold enough patients, bool (n_cells,)."""
+        enough: npt.NDArray[np.bool_] = self.n_patients >= self.min_patients
+        return enough
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def n_without(self) -> int:
+        """Rows that form no cell, since one of the columns has no value there."""
+        return int((self.of_row < 0).sum())
+
+    def standing_levels(self, j: int) -> list[str]:
+        """The levels of the j-th column that occur in cells that stand, in their order."""
+        return list(dict.fromkeys(own[j] for own, stands in zip(self.levels, self.stands, strict=True) if stands))
+
+    def label(self, i: int) -> dict[str, str]:
+        """One cell as column -> level."""
+        return dict(zip(self.names, self.levels[i], strict=True))
+
+
+def cells_of(data: Dataset, columns: Sequence[str]) -> Cells:
+    """The cells that the rows of a table form; patients are counted, not rows, where there is a patient key."""
+    known = tuple(data.columns[name] for name in columns)
+    series = [data.table.frame[name] for name in columns]
+    codes = np.stack([own.cat.codes.to_numpy().astype(np.int64) for own in series], axis=1)
+    has_all = (codes >= 0).all(axis=1)
+    found, first, inverse, n_rows = np.unique(
+        codes[has_all], axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    of_row = np.full(len(data), -1, dtype=np.int64)
+    of_row[has_all] = inverse.ravel()
+    pairs = pd.DataFrame({"cell": of_row[has_all], "patient": data.records[has_all]}).drop_duplicates()
+    levels = tuple(tuple(str(own.cat.categories[code]) for own, code in zip(series, row, strict=True)) for row in found)
+    return Cells(
+        columns=known,
+        of_row=of_row,
+        levels=levels,
+        first=np.flatnonzero(has_all)[first],
+        n_rows=n_rows.astype(np.int64),
+        n_patients=np.bincount(pairs["cell"].to_numpy(dtype=np.int64), minlength=len(found)),
+        min_patients=max(data.columns.threshold(column) for column in known),
+    )
+
+
+def cell_columns(data: Dataset, target: str | None, balance: Sequence[str]) -> tuple[str, ...]:
+    """The columns whose cross makes the cells: the target when it has classes, and the columns to balance.
+
+    Raises
+    ------
+    ParameterError : a column is unknown, not learned, or has no levels; neither a target nor a column to balance is given.
+    """
+    table = data.columns
+    learned = {column.name for column in table.learned}
+    for name in check_columns(balance, table, "--balance"):
+        if name not in learned:
+            raise ParameterError(f"--balance names {name!r}, which is an identifier or free text. Name a column of groups.")
+        if not table[name].kind.is_discrete:
+            raise ParameterError(
+                f"--balance names {name!r}, which is {_kind(table[name])} and has no groups; bins are not guessed. "
+                "Add a column of groups that you chose (for example age bands), and balance that."
+            )
+    if target is None and not balance:
+        raise ParameterError("Nothing says what to balance. Give --target COL (the class to predict), --balance COL, or both.")
+    has_classes = target is not None and table[target].kind.is_discrete
+    if target is not None and not has_classes and not balance:
+        raise ParameterError(
+            f"The target {target!r} is {_kind(table[target])} and has no classes; bins are not guessed. Add a column of classes that "
+            "you chose and name that, or give --balance COL."
+        )
+    first = [target] if target is not None and has_classes else []
+    return tuple(dict.fromkeys([*first, *balance]))
+
+
+def _kind(column: Column) -> str:
+    return {Kind.CODE_SET: "a set of codes", Kind.COUNT: "a count"}.get(column.kind, str(column.kind))
+
+
+def check_standing(cells: Cells) -> None:
+    """Refuses a cross in which there is nothing to balance.
+
+    Raises
+    ------
+    DataError : there is one cell only, or fewer than two hold enough patients; names columns and counts, never values.
+    """
+    n_standing, n_cells, names = int(cells.stands.sum()), len(cells.levels), _quoted(cells.names)
+    if n_cells < 2:
+        has = "no value" if not n_cells else "one value"
+        raise DataError(f"There is nothing to balance: {names} {'have' if len(cells.names) > 1 else 'has'} {has} only.")
+    if n_standing < 2:
+        raise DataError(
+            f"Of {n_cells} cells of {names}, {n_standing or 'none'} {'holds' if n_standing == 1 else 'hold'} at least "
+            f"{cells.min_patients} patients: too few of a kind to learn what they have in common. Bring more of these patients, "
+            "or balance fewer columns."
+        )
+
+
+def parse_to(to: To, cells: Cells, target: str | None) -> Proportions | None:
+    """The wanted shares of levels, by column; None for equal cells.
+
+    Parameters
+    ----------
+    to : "equal"; a text such as "yes=0.4,no=0.6" or "sex:F=0.5"; several of them; or level -> share, or column -> level -> share.
+
+    Raises
+    ------
+    ParameterError : a text is no proportion, a level is unknown or rare, a column is none of the cells', or shares do not add up to 1.
+    """
+    if isinstance(to, str) and to.strip().lower() == EQUAL:
+        return None
+    default = target if target in cells.names else cells.names[0] if len(cells.names) == 1 else None
+    shares: dict[str, dict[str, float]] = {}
+    for column, level, share in _asked(to, cells, default):
+        own = shares.setdefault(column, {})
+        if level in own:
+            raise ParameterError(f"--to names one level of {column!r} twice. Name it once.")
+        own[level] = share
+    for column, own in shares.items():
+        total = math.fsum(own.values())
+        if abs(total - 1) > SUM_SLACK:
+            raise ParameterError(f"The proportions of {column!r} in --to add up to {total:g}; they must add up to 1.")
+    if not shares:
+        raise ParameterError("--to is empty. Write 'equal', or proportions such as yes=0.4,no=0.6.")
+    return shares
+
+
+def _asked(to: To, cells: Cells, default: str | None) -> Iterable[tuple[str, str, float]]:
+    if isinstance(to, Mapping):
+        for key, value in to.items():
+            inner = value if isinstance(value, Mapping) else {key: value}
+            for level, share in inner.items():
+                column = key if isinstance(value, Mapping) else default
+                yield (*_level(str(level), column, cells), _share(share))
+        return
+    for text in [to] if isinstance(to, str) else to:
+        if str(text).strip().lower() == EQUAL:
+            raise ParameterError("--to is either 'equal' or proportions, not both.")
+        for item in _items(str(text), cells, default):
+            left, equals, right = item.rpartition("=")
+            if not equals or not left:
+                raise ParameterError("--to is 'equal', or proportions such as yes=0.4,no=0.6 or COL:LEVEL=0.5.")
+            yield (*_named(left.strip(), cells, default), _share(right))
+
+
+def _items(text: str, cells: Cells, default: str | None) -> list[str]:
+    """The proportions of one text, cut at commas; one that names a level with a comma in it is left whole."""
+    try:
+        _named(text.rpartition("=")[0].strip(), cells, default)
+    except ParameterError:
+        return [item for item in text.split(",") if item.strip()]
+    return [text]
+
+
+def _named(text: str, cells: Cells, default: str | None) -> tuple[str, str]:
+    """Column and level of COL:LEVEL, or of LEVEL of the target."""
+    for name in sorted(cells.names, key=len, reverse=True):
+        if text.startswith(f"{name}:"):
+            return _level(text[len(name) + 1 :].strip(), name, cells)
+    return _level(text, default, cells)
+
+
+def _level(text: str, column: str | None, cells: Cells) -> tuple[str, str]:
+    if column is None:
+        raise ParameterError(f"--to must say of which column a level is: COL:LEVEL=P, with COL one of {_quoted(cells.names)}.")
+    if column not in cells.names:
+        raise ParameterError(
+            f"--to names the column {column!r}, which is neither the target nor balanced. Add --balance {column}."
+        )
+    known = cells.standing_levels(cells.names.index(column))
+    alike = [level for level in known if level == text] or [level for level in known if _is_same(level, text)]
+    if len(alike) != 1:
+        shown = _quoted(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
+        raise ParameterError(
+            f"--to names a level of {column!r} that the table does not have, or that fewer than {cells.min_patients} patients hold. "
+            f"Its levels are {shown}."
+        )
+    return column, alike[0]
+
+
+def _is_same(level: str, text: str) -> bool:
+    """Whether a text means a level: 1.0 the level 1, true the level True."""
+    try:
+        return float(level) == float(text)
+    except ValueError:
+        return level.lower() == text.lower()
+
+
+def _share(value: object) -> float:
+    try:
+        share = float(str(value))
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ParameterError("A proportion in --to is a number from 0 to 1, such as yes=0.4.")
+    return share
+
+
+def shares_of(cells: Cells, asked: Proportions | None) -> Floats:
+    """The wanted share of each cell, float64 (n_cells,), adding up to 1; 0 for cells that do not stand.
+
+    Without proportions every cell that stands has the same share. With them each column has its own, equal ones where none are given,
+    and within these the columns are as independent as the cells that stand allow (iterative proportional fitting from equal cells,
+    doi:10.1214/aoms/1177731829).
+
+    Raises
+    ------
+    DataError : the cells that stand cannot have these proportions.
+    """
+    shares = cells.stands / cells.stands.sum()
+    if asked is None:
+        return np.asarray(shares, dtype=np.float64)
+    margins = []
+    for j, name in enumerate(cells.names):
+        levels = cells.standing_levels(j)
+        wanted = asked.get(name, dict.fromkeys(levels, 1 / len(levels)))
+        place = {level: i for i, level in enumerate(levels)}
+        index = np.array([place.get(own[j], len(levels)) for own in cells.levels])
+        margin = np.array([wanted.get(level, 0.0) for level in levels] + [0.0])
+        margins.append((index, margin / margin.sum()))
+    for _ in range(MOST_TURNS):
+        worst = 0.0
+        for index, margin in margins:
+            now = np.bincount(index, weights=shares, minlength=len(margin))
+            worst = max(worst, float(np.abs(now - margin).max()))
+            shares = shares * np.divide(margin, now, out=np.zeros_like(margin), where=now > 0)[index]
+        if worst < MARGIN_SLACK:
+            return np.asarray(shares / shares.sum(), dtype=np.float64)
+    raise DataError(
+        f"These proportions cannot be reached: of the cells of {_quoted(cells.names)}, too many hold fewer than {cells.min_patients} "
+        "patients. Balance fewer columns, or ask for other proportions."
+    )
+
+
+def planned(
+    cells: Cells, shares: Floats, asked: Proportions | None, *, keeps_real: bool, rows: int | None, n_rows: int
+) -> Ints:
+    """How many rows to make for each cell, int64 (n_cells,).
+
+    Parameters
+    ----------
+    keeps_real : the real rows stay, so that as many rows are made as bring every cell to its share of the smallest table that holds
+        them all; otherwise all rows are made.
+    rows : rows of all cells that stand together, real and made; the smallest possible (where the real rows stay) or `n_rows` when None.
+
+    Raises
+    ------
+    ParameterError : `rows` is too small to hold the real rows in these proportions, or a class with real rows has the share 0.
+    """
+    groups = _groups(cells, next(iter(asked)) if asked else None)
+    if not keeps_real:
+        return apportion(n_rows if rows is None else rows, shares, groups)
+    there = np.where(cells.stands, cells.n_rows, 0)
+    if ((shares <= 0) & (there > 0)).any():
+        raise ParameterError(
+            "--to leaves out a level, or gives it 0, whose real rows stay in hybrid mode. Name every level, or use --mode full."
+        )
+    least = math.ceil(float(np.max(there[there > 0] / shares[there > 0])) - 1e-6)
+    while (apportion(least, shares, groups) < there).any():  # a class was rounded down: a few rows more hold all
+        least += 1
+    if rows is None:
+        return apportion(least, shares, groups) - there
+    made = apportion(rows, shares, groups) - there
+    if rows < least or (made < 0).any():
+        raise ParameterError(
+            f"With the real rows kept, these proportions need at least {least:,} rows; --rows asks for {rows:,}. "
+            "Ask for more, or use --mode full."
+        )
+    return made
+
+
+def _groups(cells: Cells, name: str | None) -> Ints:
+    """Which cells share a level of a column, int64 (n_cells,); all in one group without a column."""
+    if name is None:
+        return np.zeros(len(cells.levels), dtype=np.int64)
+    j = cells.names.index(name)
+    return np.asarray(pd.factorize(np.array([own[j] for own in cells.levels], dtype=object))[0], dtype=np.int64)
+
+
+def apportion(total: int, shares: Floats, groups: Ints) -> Ints:
+    """Whole numbers that add up to `total`, int64 (n_cells,): each group within one of its share, then each cell within its group.
+
+    >>> apportion(10, np.array([0.25, 0.25, 0.5]), np.array([0, 0, 1])).tolist()
+    [3, 2, 5]
+    """
+    of_group = np.bincount(groups, weights=shares).astype(np.float64)
+    sizes = _rounded(total * of_group, total)
+    made = np.zeros(len(shares), dtype=np.int64)
+    for group, size in enumerate(sizes):
+        own = groups == group
+        if of_group[group] > 0:
+            made[own] = _rounded(shares[own] * (float(size) / float(of_group[group])), int(size))
+    return made
+
+
+def _rounded(exact: Floats, total: int) -> Ints:
+    """Whole numbers that add up to `total` (largest remainders first, then the earlier one); Hamilton's method."""
+    whole = np.floor(exact + 1e-6).astype(np.int64)
+    order = np.argsort(-(exact - whole), kind="stable")
+    whole[order[: max(total - int(whole.sum()), 0)]] += 1
+    return whole
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
