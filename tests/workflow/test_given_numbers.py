@@ -15,7 +15,7 @@ from manikin.data.rule_checks import violations
 from manikin.data.rules import ImpliedRule
 from manikin.data.schema import EMPTY, Column, Kind, Storage, TableSchema
 
-MODELS = {"independent": {}, "forest": {"n_trees": 5}, "autoregressive": {"max_steps": 30, "max_tokens": 5}}
+MODELS = {"independent": {}, "copula": {}, "forest": {"n_trees": 5}, "autoregressive": {"max_steps": 30, "max_tokens": 5}}
 SPEAKING = tuple(str(x) for x in range(0, 40, 3))
 LOS = Column("los", Kind.COUNT, Storage.INTEGER, decimals=0)
 ICU = Column("icu", Kind.CATEGORICAL, missing=(EMPTY,))

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from manikin.codecs.base import Field, Tokens
-from manikin.codecs.table import TableCodec
+from manikin.codecs.table import RuleMask, TableCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError, parameter_error
 from manikin.data.seeds import generator
@@ -155,12 +155,14 @@ class Copula:
         def draw(number: int, start: int, stop: int) -> Dataset:
             rng, own = generator(seed, "copula", "sample", number), rows_of(conditions, start, stop)
             tokens, known = self.codec_.encode_conditions(own, stop - start)
-            self._draw(tokens, known, tables, rng)
+            self._draw(tokens, known, tables, rng, self.codec_.allowed_given(own, stop - start))
             return self.codec_.decode(tokens, rng, first_key=start + 1, conditions=own)
 
         return in_batches(draw, n, batch_size=batch_size)
 
-    def _draw(self, tokens: Tokens, known: npt.NDArray[np.bool_], tables: list[Any], rng: np.random.Generator) -> None:
+    def _draw(
+        self, tokens: Tokens, known: npt.NDArray[np.bool_], tables: list[Any], rng: np.random.Generator, rules: RuleMask
+    ) -> None:
         """Fills the fields that are not known, in place: known ones as latent numbers first, then field by field given all before."""
         is_known = np.repeat(known, [len(one.cuts) for one in self.fields_])
         regression, factor = latent_normal.given(self.correlation_, is_known)
@@ -176,7 +178,7 @@ class Copula:
             block = slice(first, first + len(one.cuts))
             before = mean[block] + factor[block, :first] @ noise[:first]
             tokens[:, j] = one.tokens(before + factor[block, block] @ noise[block])
-            allowed = self.codec_.allowed(j, tokens, known)
+            allowed = rules(j, tokens, known)
             if allowed is not None:
                 self._redraw(j, tokens, allowed, before, factor[block, block], noise[block], tables[j], rng)
             known[j], first = True, block.stop
