@@ -51,19 +51,23 @@ def support2(shared: Path) -> pd.DataFrame:
 STUDIES = {
     "heart": (
         heart,
-        f"augmentation --target num --positive 1 --positive 2 --positive 3 --positive 4 --groups sex --groups site "
-        f"--synthesizers {GENERATORS} --splits 10",
+        (
+            f"augmentation --target num --positive 1 --positive 2 --positive 3 --positive 4 --groups sex --groups site "
+            f"--synthesizers {GENERATORS} --splits 10"
+        ),
     ),
     "mgus": (mgus, f"augmentation --target mgus --positive 1 --groups sex --groups age --synthesizers {GENERATORS} --splits 5"),
     "diabetes": (
         diabetes,
-        f"augmentation --target readmitted --positive <30 --groups race --groups age --synthesizers {GENERATORS} "
-        "--max-rows 12000 --splits 5",
+        (
+            f"augmentation --target readmitted --positive <30 --groups race --groups age --synthesizers {GENERATORS} "
+            "--max-rows 12000 --splits 5"
+        ),
     ),
-    "curve-support2": (support2, f"learning-curve --target hospdead --synthesizers {GENERATORS} --sizes {SIZES} --repeats 3"),
+    "curve-support2": (support2, f"learning-curve --target hospdead --synthesizers {GENERATORS} --sizes {SIZES} --repeats 2"),
     "curve-diabetes": (
         diabetes,
-        f"learning-curve --target readmitted --synthesizers {GENERATORS} --sizes {SIZES} --repeats 3 --max-rows 20000",
+        f"learning-curve --target readmitted --synthesizers {GENERATORS} --sizes {SIZES} --repeats 2 --max-rows 12000",
     ),
 }
 

@@ -101,6 +101,65 @@ def augmentation(
     _say_files(done.files)
 
 
+@study.command("learning-curve")
+def learning_curve(
+    data: opt.Data,
+    target: NeededTarget,
+    out: opt.OutFolder,
+    synthesizers: Synthesizers = "forest,autoregressive",
+    sizes: Annotated[
+        str, typer.Option("--sizes", metavar="N,N,…", help="Numbers of patients to learn from.")
+    ] = "100,200,500,1000,2000,5000",
+    repeats: Annotated[int, typer.Option("--repeats", metavar="N", help="Times with another holdout.")] = 3,
+    max_rows: MaxRows = None,
+    schema: opt.SchemaFile = None,
+    time_budget: PerFit = None,
+    max_steps: opt.MaxSteps = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """How many real patients does each generator need? C2ST and excess TSTR by the number it learned from.
+
+    Example:
+
+        manikin study learning-curve patients.csv --target died --synthesizers forest --sizes 50,100 -o curve
+    """
+    from manikin.workflow.study.learning_curve import CurveOptions, study_learning_curve
+    from manikin.workflow.wishes import parse_duration
+
+    wrong = [text for text in _names(sizes) if not text.isdecimal()]
+    if wrong:
+        raise typer.BadParameter("--sizes are whole numbers separated by commas, for example 100,200,500")
+    options = CurveOptions(
+        target=target,
+        synthesizers=_names(synthesizers),
+        sizes=tuple(int(text) for text in _names(sizes)),
+        repeats=repeats,
+        max_rows=max_rows,
+        time_budget_seconds=None if time_budget is None else parse_duration(time_budget),
+        max_steps=max_steps,
+        seed=seed,
+    )
+    with watching(as_json=as_json) as watcher:
+        done = study_learning_curve(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
+    if as_json:
+        say_json(
+            {"out": done.out, "files": done.files, "sentences": done.document["sentences"], "curves": done.document["curves"]}
+        )
+        return
+    curves = done.document["curves"]
+    rows = [
+        (f"{size:,}", *("–" if line["points"][i]["mean"] is None else f"{line['points'][i]['mean']:.3f}" for line in curves))
+        for i, size in enumerate(done.document["design"]["sizes"])
+    ]
+    say_table(("patients", *(f"{line['name']} {line['figure']}" for line in curves)), rows)
+    say("")
+    for sentence in done.document["sentences"]:
+        say(f"* {sentence['text']}")
+    _say_files(done.files)
+
+
 def _say_augmentation(document: dict[str, Any]) -> None:
     titles = {arm["key"]: arm["title"] for arm in document["arms"]}
     shown = ("auroc", "auprc", "recall", "precision", "calibration_error")

@@ -155,17 +155,27 @@ def _design(document: Mapping[str, Any]) -> tuple[Block, ...]:
 
 
 METHOD = (
-    "Each split gives 60 % of the patients to learn from, 15 % to choose thresholds on and 25 % to test on; no patient is on two sides, "
-    "and patients with a positive row are spread evenly. Generators, resampling and models see the 60 % only.",
-    "Added rows raise the rarer class to as many rows as the other has, within each group named by --balance. Every arm adds the same "
-    "number; weights give the same mass without any row.",
+    (
+        "Each split gives 60 % of the patients to learn from, 15 % to choose thresholds on and 25 % to test on; no patient is on two "
+        "sides, and patients with a positive row are spread evenly. Generators, resampling and models see the 60 % only."
+    ),
+    (
+        "Added rows raise the rarer class to as many rows as the other has, within each group named by --balance. Every arm adds the same "
+        "number; weights give the same mass without any row."
+    ),
     "A row is flagged from the score with the largest Youden index on the tuning rows, which are real and of which no arm learns.",
-    "Calibration error is the mean distance of score and share in ten bins of equally many rows. Training sets with more positives than "
-    "there are overpredict by design; the recalibrated Brier score is after Platt's map, learned on the tuning rows: what of it stays.",
-    "Intervals are corrected resampled t intervals (Nadeau & Bengio 2003, doi:10.1023/A:1024068626366) of the paired difference on each "
-    "split; plain ones would be far too narrow, since splits share patients.",
-    "The equalised-odds gap is the larger of the largest differences between groups in recall and in false-alarm rate; it is noisy and "
-    "biased upwards where groups are small, so only its difference between arms is read.",
+    (
+        "Calibration error is the mean distance of score and share in ten bins of equally many rows. Training sets with more positives "
+        "than there are overpredict by design; the recalibrated Brier score is after Platt's map, learned on the tuning rows: what stays."
+    ),
+    (
+        "Intervals are corrected resampled t intervals (Nadeau & Bengio 2003, doi:10.1023/A:1024068626366) of the paired difference on "
+        "each split; plain ones would be far too narrow, since splits share patients."
+    ),
+    (
+        "The equalised-odds gap is the larger of the largest differences between groups in recall and in false-alarm rate; it is noisy and "
+        "biased upwards where groups are small, so only its difference between arms is read."
+    ),
 )
 
 

@@ -137,7 +137,7 @@ class _Grid:
     def matrix(self, sample: Sample) -> npt.NDArray[np.float64]:
         columns = []
         for feature in self.features:
-            values, marks = sample.values[feature.name], sample.marks[feature.name]
+            values, marks = sample.values[feature.name], sample.marks[feature.name].astype(float)
             if feature.is_number:
                 columns.append(np.where(marks > 0, self.medians[feature.name], values))
             else:

@@ -16,12 +16,12 @@ from manikin.data.seeds import derive
 from manikin.evaluation.studies.learners import LEARNERS
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import Limits, fit
-from manikin.workflow.output import check_free, is_resumable, whole_folder, write_json
+from manikin.workflow.output import check_free, is_resumable, whole_folder
 from manikin.workflow.sources import read
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.arms import Arm, arms, rows_for
 from manikin.workflow.study.cohort import SHARES, Cohort, cohort, parts
-from manikin.workflow.study.record import PIECES, file_name, head_of, job_of, piece
+from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,6 @@ class AugmentationOptions:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True)
-class Studied:
-    """What a study wrote: its folder, its files by purpose, and the document of study.json."""
-
-    out: Path
-    files: dict[str, Path]
-    document: dict[str, Any]
-
-
 def study_augmentation(
     data: str | Path,
     *,
@@ -102,17 +93,17 @@ def study_augmentation(
         )
     for notice in patients.notices:
         stages.note(notice)
-    job = job_of("augmentation", source, patients, options.to_json())
+    job = job_of("augmentation", source, patients.data, options.to_json())
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
         with stages.stage("trials", f"{options.splits} splits, {len(chosen)} training sets each"):
-            trials = {arm.key: [] for arm in chosen}  # type: dict[str, list[dict[str, Any]]]
+            trials: dict[str, list[dict[str, Any]]] = {arm.key: [] for arm in chosen}
             for number in range(options.splits):
                 for key, trial in _split(partial, patients, chosen, options, number, stages).items():
                     trials[key].append(trial)
         document = _document(source, patients, chosen, options, trials, stages)
-        _publish(partial, document)
+        publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
     return Studied(folder, files, document)
 
@@ -167,7 +158,7 @@ def _document(
     names = list(dict.fromkeys(line["measure"] for line in lines))
     measures = {name: {"title": measure_of(name).title, "better": str(measure_of(name).direction)} for name in names}
     return {
-        **head_of("augmentation", source, patients, options.to_json(), stages),
+        **head_of("augmentation", source, patients.data, options.to_json(), stages),
         "question": {
             "target": patients.question.target,
             "positive": patients.question.positive,
@@ -191,13 +182,3 @@ def _arm_facts(arm: Arm, trials: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("n_train", "n_added", "n_positive", "n_test", "n_test_positive"):
         facts[name] = round(sum(trial[name] for trial in trials) / len(trials), 1)
     return facts
-
-
-def _publish(partial: Path, document: dict[str, Any]) -> None:
-    import shutil
-
-    from manikin.report.study import render_study
-
-    write_json(partial / "study.json", document)
-    render_study(document, partial / "study.html")
-    shutil.rmtree(partial / PIECES, ignore_errors=True)

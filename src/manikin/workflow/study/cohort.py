@@ -64,7 +64,7 @@ def cohort(
         data = data.take(present)
     data, name = _binary(data, target, positive)
     if max_rows is not None and len(data) > max_rows:
-        n_before, data = len(data), _at_most(data, max_rows, seed)
+        n_before, data = len(data), at_most(data, max_rows, seed)
         notices.append(f"{len(data):,} of {n_before:,} rows were drawn, whole patients at random.")
     n_positive = int(is_positive(data, target, name).sum())
     if min(n_positive, len(data) - n_positive) < FEWEST_POSITIVE:
@@ -146,7 +146,8 @@ def _recoded(data: Dataset, column: Column, positive: npt.NDArray[np.bool_], nam
     return Dataset({schema.name: Table(frame, marks)}, Schema((schema,)), data.native), name
 
 
-def _at_most(data: Dataset, max_rows: int, seed: int) -> Dataset:
+def at_most(data: Dataset, max_rows: int, seed: int) -> Dataset:
+    """At most so many rows: whole patients in a random order, as many as fit."""
     order = generator(seed, "study", "subsample").permutation(data.n_records)
     sizes = np.bincount(data.records)[order].cumsum()
     return data.subset(order[: max(int(np.searchsorted(sizes, max_rows, side="right")), 1)])

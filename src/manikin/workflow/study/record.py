@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manikin.data.dataset import Dataset
 from manikin.release.manifest import hash_file, platform_words, versions
 from manikin.workflow.output import read_json, write_json
 from manikin.workflow.record import cost_of
 from manikin.workflow.sources import schema_hash
 from manikin.workflow.stages import Stages
-from manikin.workflow.study.cohort import Cohort
 from manikin.workflow.threads import threads_in_use
 
 PIECES = "trials"
 FORMAT = "manikin-study 1"
 
 
-def job_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Studied:
+    """What a study wrote: its folder, its files by purpose, and the document of study.json."""
+
+    out: Path
+    files: dict[str, Path]
+    document: dict[str, Any]
+
+
+def job_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides the result of a study; the same again goes on where it was interrupted."""
     from manikin import __version__
 
@@ -27,7 +38,7 @@ def job_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any]) -
         "study": study,
         "version": __version__,
         "data": hash_file(data).sha256,
-        "schema": schema_hash(cohort.data.schema),
+        "schema": schema_hash(patients.schema),
         "options": dict(options),
     }
 
@@ -54,7 +65,7 @@ def file_name(text: str) -> str:
     return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def head_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any], stages: Stages) -> dict[str, Any]:
+def head_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any], stages: Stages) -> dict[str, Any]:
     """The first part of study.json: what was run on what, by which versions, at what cost."""
     cost = cost_of(stages)
     return {
@@ -64,8 +75,8 @@ def head_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any], 
         "data": {
             "name": data.name,
             "sha256": hash_file(data).sha256,
-            "rows": len(cohort.data),
-            "patients": cohort.data.n_records,
+            "rows": len(patients),
+            "patients": patients.n_records,
         },
         "options": dict(options),
         "notices": list(stages.notices),
@@ -74,3 +85,12 @@ def head_of(study: str, data: Path, cohort: Cohort, options: Mapping[str, Any], 
         "threads": threads_in_use(),
         "cost": {"cpu_seconds": cost.cpu_seconds, "wall_seconds": cost.wall_seconds, "peak_memory_mb": cost.peak_memory_mb},
     }
+
+
+def publish(partial: Path, document: Mapping[str, Any]) -> None:
+    """Writes study.json and study.html; what was kept to go on with is removed."""
+    from manikin.report.study import render_study
+
+    write_json(partial / "study.json", document)
+    render_study(document, partial / "study.html")
+    shutil.rmtree(partial / PIECES, ignore_errors=True)
