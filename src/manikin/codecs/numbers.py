@@ -77,6 +77,16 @@ class NumberCodec:
             out[self.n_missing :] = 2 * middle - 1
         return out
 
+    def is_spike(self) -> npt.NDArray[np.bool_]:
+        """Which tokens stand for one value, bool (n_tokens - n_missing,)."""
+        low, high = self.token_bounds()
+        return low == high
+
+    def middles(self) -> Floats:
+        """The mean of each token's cells' middles, in the column's units (times: counts of `unit`), float64 (n_tokens - n_missing,)."""
+        middle, weight = (self.low + self.high) / 2, self.count.astype(float)
+        return np.bincount(self.token, weights=middle * weight) / np.maximum(self.token_counts(), 1)
+
     def values(self) -> npt.NDArray[np.float32]:
         """The standardised middle of each token, within [-4, 4]; NaN for missing codes. float32 (n_tokens,)."""
         out = np.full(self.n_tokens, np.nan, dtype=np.float32)
@@ -85,8 +95,7 @@ class NumberCodec:
         middle, weight = (self.low + self.high) / 2, self.count.astype(float)
         mean = np.average(middle, weights=weight)
         spread = np.sqrt(np.average((middle - mean) ** 2, weights=weight))
-        total = np.bincount(self.token, weights=middle * weight) / np.maximum(self.token_counts(), 1)
-        out[self.n_missing :] = np.clip((total - mean) / (spread + 1e-12), -4, 4)
+        out[self.n_missing :] = np.clip((self.middles() - mean) / (spread + 1e-12), -4, 4)
         return out
 
     def encode(self, values: Floats) -> Ints:

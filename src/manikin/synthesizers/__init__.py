@@ -53,6 +53,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "adversarial random forest (Watson et al. 2023); quick, strong on small tables",
             conditions=True,
         ),
+        "ctgan": SynthesizerEntry(
+            f"{_TABLES}.ctgan:CTGAN",
+            "conditional tabular GAN (Xu et al. 2019): modes, training-by-sampling, packed Wasserstein critic",
+            is_neural=True,
+        ),
         "independent": SynthesizerEntry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",

@@ -1,0 +1,402 @@
+"""Tokens of a table as vectors for networks that need numbers (GANs, VAEs, diffusion), and back. Knows tokens, no model.
+
+Stands on the table codec with one token per cell, so that number format, spikes, rare values, keys and rules stay decided in one place.
+
+levels      all tokens of a field, missing codes included: one-hot, or (more than `max_onehot` of them) fixed random codes, so that width
+            and memory do not grow with the vocabulary (feature hashing, arXiv 0902.2206)
+numbers     a scalar and, where there is a choice, a one-hot of options: modes of the column, then tokens that are no numbers (missing
+            codes) and heavy spikes. The scalar is standardised, quantile-normalised, or within its mode (arXiv 1907.00503, section 4.2)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.codecs.base import Allowed, Tokens
+from manikin.codecs.numbers import NumberCodec
+from manikin.codecs.table import TableCodec
+from manikin.data.errors import ModelFolderError
+from manikin.data.seeds import generator
+
+Floats = npt.NDArray[np.float32]
+Numbers = Literal["modes", "quantile", "standard"]
+ALL_CELLS = 1 << 20  # max_tokens of a table codec that keeps one token per cell
+MODES = 10
+LEAST_MODE = 0.005  # share of a mode that is kept, as in the paper
+HEAVY_SPIKE = 0.05  # share of rows at one value that makes it an option of its own beside modes
+REACH = 4.0  # standard deviations that the scalar's [-1, 1] spans within a mode, as in the paper
+FURTHEST = 4.0  # of a normal score
+FIT_ROWS = 3000  # rows that modes are found on
+
+
+@dataclass(frozen=True)
+class Part:
+    """One encoded field.
+
+    Attributes
+    ----------
+    index : that of the field among the table codec's.
+    n_tokens : size of its vocabulary.
+    n_options : levels (all tokens), or a number's modes and constants; 1 where there is no choice.
+    is_number : whether a scalar belongs to it.
+    codes : float32 (n_tokens, code_width), the vector of each level; None for one-hot.
+    mean, spread : float32 (n_modes,), per mode (numbers). tokens : int32 (n_options - n_modes,), tokens that are options of their own.
+    scale : float32 (n_tokens,), each token's number on the scale of `mean`; NaN for missing codes.
+    ends : float64 (n_tokens - n_missing + 1,), cumulative shares, for quantile-normalised numbers; empty for others.
+    """
+
+    index: int
+    n_tokens: int
+    n_options: int
+    is_number: bool
+    codes: Floats | None = None
+    mean: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    spread: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    tokens: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    scale: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    ends: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def n_choices(self) -> int:
+        """Logits that a network gives for it: none where there is one option."""
+        return self.n_options if self.n_options > 1 or not self.is_number else 0
+
+    @property
+    def width(self) -> int:
+        """Length of its vector."""
+        return int(self.is_number) + (self.n_choices if self.codes is None else self.codes.shape[1])
+
+
+@dataclass(kw_only=True)
+class VectorCodec:
+    """Tokens int32 (n, n_fields) <-> vectors float32 (n, width).
+
+    Parameters
+    ----------
+    numbers : how number columns are given: within Gaussian modes, quantile-normalised, or standardised.
+    levels_below : number columns with fewer tokens than this (missing codes apart) are given as levels.
+    max_onehot : vocabularies above this are given as random codes.
+    code_width : length of these.
+    """
+
+    numbers: Numbers = "modes"
+    levels_below: int = 24
+    max_onehot: int = 64
+    code_width: int = 32
+    parts_: tuple[Part, ...] = field(init=False, repr=False, default=())
+
+    def fit(self, table: TableCodec, tokens: Tokens, *, seed: int) -> VectorCodec:
+        """Learns modes and scales of a fitted table codec's tokens (n, n_fields)."""
+        self.parts_ = tuple(self._fit_part(j, codec, tokens[:, j], seed) for j, codec in enumerate(table.fields_))
+        return self
+
+    def _fit_part(self, j: int, codec: Any, tokens: npt.NDArray[np.int32], seed: int) -> Part:
+        n = codec.n_tokens
+        if not isinstance(codec, NumberCodec) or n - codec.n_missing < max(self.levels_below, 2):
+            return Part(j, n, n, is_number=False, codes=_codes(n, self.code_width) if n > self.max_onehot else None)
+        counts = np.bincount(tokens, minlength=n)
+        missing = np.flatnonzero(counts[: codec.n_missing]).astype(np.int32)
+        return _number_part(j, codec, counts, missing, self.numbers, generator(seed, "modes", j))
+
+    @property
+    def width(self) -> int:
+        """Length of a row's vector."""
+        return sum(part.width for part in self.parts_)
+
+    @property
+    def spans(self) -> list[slice]:
+        """Where each part lies in a row's vector."""
+        ends = np.cumsum([part.width for part in self.parts_]).tolist()
+        return [slice(end - part.width, end) for part, end in zip(self.parts_, ends, strict=True)]
+
+    def encode(self, tokens: Tokens, rng: np.random.Generator) -> Floats:
+        """Vectors float32 (n, width); a row's mode, and a number's place within its token's quantiles, are drawn from `rng`."""
+        out = np.zeros((len(tokens), self.width), dtype=np.float32)
+        rows = np.arange(len(tokens))
+        for part, span in zip(self.parts_, self.spans, strict=True):
+            mine = tokens[:, part.index]
+            if part.is_number:
+                scalar, option = _encode_number(part, mine, rng)
+                out[:, span.start] = scalar
+                if part.n_choices:
+                    out[rows, span.start + 1 + option] = 1.0
+            elif part.codes is not None:
+                out[:, span] = part.codes[mine]
+            else:
+                out[rows, span.start + mine] = 1.0
+        return out
+
+    def draw(
+        self,
+        scalars: Floats,
+        logits: Floats,
+        uniform: Floats,
+        *,
+        emitted: Callable[[int], Allowed],
+        parts: Sequence[int] | None = None,
+        allowed: Callable[[int, Tokens, npt.NDArray[np.bool_]], Allowed | None] | None = None,
+        tokens: Tokens | None = None,
+        given: npt.NDArray[np.bool_] | None = None,
+    ) -> Tokens:
+        """Tokens int32 (n, n_fields) drawn from what a network gives.
+
+        Parameters
+        ----------
+        scalars : (n, n_numbers), one per number part of `parts`. logits : (n, sum of n_choices of `parts`).
+        uniform : (n, n_fields) in [0, 1), what choices are drawn by.
+        emitted : field -> which of its tokens may be generated at all.
+        parts : indices of the parts that the network gives, in order; all when None. The others must be given.
+        allowed : what confirmed rules leave, given the fields drawn so far; None where there are no rules.
+        tokens, given : fields that are fixed beforehand, and which these are, bool (n_fields,).
+        """
+        n = len(uniform)
+        out = np.zeros((n, len(self.parts_)), dtype=np.int32) if tokens is None else tokens.copy()
+        done = np.zeros(len(self.parts_), dtype=bool) if given is None else given.copy()
+        at_scalar = at_logit = 0
+        for p in range(len(self.parts_)) if parts is None else parts:
+            part = self.parts_[p]
+            mine = logits[:, at_logit : at_logit + part.n_choices]
+            scalar = scalars[:, at_scalar] if part.is_number else None
+            at_logit, at_scalar = at_logit + part.n_choices, at_scalar + int(part.is_number)
+            if done[part.index]:
+                continue
+            static = emitted(part.index)
+            may: Allowed | None = allowed(part.index, out, done) if allowed is not None else None
+            may = None if may is None else _not_nothing(may & static, static)
+            u = uniform[:, part.index]
+            out[:, part.index] = (
+                _draw_levels(mine, u, static, may) if scalar is None else _draw_number(part, scalar, mine, u, static, may)
+            )
+            done[part.index] = True
+        return out
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything fitted, as JSON-able values and arrays; codes are made anew from the sizes."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("numbers", "levels_below", "max_onehot", "code_width")}
+        values["parts"] = [
+            {"n_tokens": part.n_tokens, "n_options": part.n_options, "is_number": part.is_number} for part in self.parts_
+        ]
+        arrays = {
+            f"part{p}.{name}": getattr(part, name) for p, part in enumerate(self.parts_) if part.is_number for name in _ARRAYS
+        }
+        return values, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], table: TableCodec) -> VectorCodec:
+        """The codec as saved, checked against the table codec it stands on.
+
+        Raises
+        ------
+        ModelFolderError : sizes do not fit each other.
+        """
+        made = cls(**{name: values[name] for name in ("numbers", "levels_below", "max_onehot", "code_width")})
+        if not (0 < made.max_onehot <= 4096 and 0 < made.code_width <= 1024) or len(values["parts"]) != len(table.fields_):
+            raise _refusal("its number or width of parts is out of bounds")
+        parts = []
+        for p, (own, codec) in enumerate(zip(values["parts"], table.fields_, strict=True)):
+            n, is_number = codec.n_tokens, bool(own["is_number"])
+            if own["n_tokens"] != n or (is_number and not isinstance(codec, NumberCodec)):
+                raise _refusal(f"part {p} is not that of its column")
+            if not is_number:
+                parts.append(Part(p, n, n, is_number=False, codes=_codes(n, made.code_width) if n > made.max_onehot else None))
+                continue
+            mine = {name: np.asarray(arrays.get(f"part{p}.{name}", np.empty(0))) for name in _ARRAYS}
+            n_options = len(mine["mean"]) + len(mine["tokens"])
+            is_sound = mine["scale"].shape == (n,) and mine["mean"].shape == mine["spread"].shape and len(mine["mean"]) > 0
+            is_sound &= mine["tokens"].min(initial=0) >= 0 and mine["tokens"].max(initial=0) < n
+            if not is_sound or len(mine["ends"]) not in (0, n - codec.n_missing + 1) or own["n_options"] != n_options:
+                raise _refusal(f"the arrays of part {p} do not fit each other")
+            parts.append(Part(p, n, n_options, is_number=True, **mine))
+        made.parts_ = tuple(parts)
+        return made
+
+
+_ARRAYS = ("mean", "spread", "tokens", "scale", "ends")
+
+
+def _refusal(why: str) -> ModelFolderError:
+    return ModelFolderError(f"The vectors of the model folder do not fit its columns: {why}. Save the model again.")
+
+
+def _codes(n: int, width: int) -> Floats:
+    """Fixed random unit vectors, the same for the same sizes, float32 (n, width)."""
+    drawn = np.random.default_rng([n, width]).standard_normal((n, width))
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _number_part(
+    j: int,
+    codec: NumberCodec,
+    counts: npt.NDArray[np.int64],
+    missing: npt.NDArray[np.int32],
+    numbers: Numbers,
+    rng: np.random.Generator,
+) -> Part:
+    m, n = codec.n_missing, codec.n_tokens
+    seen = counts[m:].astype(float)
+    scale = np.full(n, np.nan, dtype=np.float32)
+    ends = np.empty(0)
+    constants = missing
+    middles = codec.middles()
+    if numbers == "quantile":
+        ends = np.concatenate([[0.0], np.cumsum(seen)]) / max(seen.sum(), 1.0)
+        scale[m:] = _normal_score((ends[:-1] + ends[1:]) / 2)
+        mean, spread = np.zeros(1), np.full(1, FURTHEST / REACH)
+    else:
+        weights = seen if seen.sum() else np.ones_like(seen)
+        centre = np.average(middles, weights=weights)
+        deviation = np.sqrt(np.average((middles - centre) ** 2, weights=weights)) or 1.0
+        scale[m:] = (middles - centre) / deviation
+        mean, spread = np.zeros(1), np.full(1, np.abs(scale[m:]).max() / REACH + 1e-6)
+        if numbers == "modes":
+            heavy = np.flatnonzero((seen >= HEAVY_SPIKE * counts.sum()) & codec.is_spike())
+            constants = np.concatenate([missing, (heavy + m).astype(np.int32)])
+            light = seen.copy()
+            light[heavy] = 0
+            mean, spread = _modes(scale[m:], light if light.sum() else weights, rng)
+    n_options = len(mean) + len(constants)
+    return Part(
+        j,
+        n,
+        n_options,
+        is_number=True,
+        mean=mean.astype(np.float32),
+        spread=spread.astype(np.float32),
+        tokens=constants,
+        scale=scale,
+        ends=ends,
+    )
+
+
+def _modes(
+    scale: Floats, weights: npt.NDArray[np.float64], rng: np.random.Generator
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Means and deviations of a variational Gaussian mixture with at most ten modes."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import BayesianGaussianMixture
+
+    n = int(min(FIT_ROWS, weights.sum()))
+    values = rng.choice(scale, size=max(n, MODES), p=weights / weights.sum())[:, None]
+    mixture = BayesianGaussianMixture(
+        n_components=min(MODES, len(np.unique(values))),
+        weight_concentration_prior_type="dirichlet_process",
+        weight_concentration_prior=0.001,
+        max_iter=60,
+        n_init=1,
+        random_state=int(rng.integers(2**31)),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(values)
+    kept = mixture.weights_ > LEAST_MODE
+    return mixture.means_[kept, 0], np.maximum(np.sqrt(mixture.covariances_[kept, 0, 0]), 1e-3)
+
+
+def _normal_score(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    from scipy.special import ndtri
+
+    return np.clip(ndtri(share), -FURTHEST, FURTHEST)
+
+
+def _encode_number(part: Part, tokens: npt.NDArray[np.int32], rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """The scalar in [-1, 1] and the option of each row; a constant's scalar is 0."""
+    n_modes = len(part.mean)
+    constant = np.full(part.n_tokens, -1, dtype=np.int64)
+    constant[part.tokens] = np.arange(n_modes, part.n_options)
+    option = constant[tokens]
+    value = part.scale[tokens].astype(np.float64)
+    if len(part.ends):
+        m = part.n_tokens - len(part.ends) + 1
+        place = np.maximum(tokens - m, 0)
+        low, high = part.ends[place], part.ends[place + 1]
+        value = _normal_score(low + rng.random(len(tokens)) * (high - low))
+    free = option < 0
+    if n_modes == 1:
+        option[free] = 0
+    elif free.any():
+        distance = (value[free, None] - part.mean) / part.spread
+        likely = np.exp(-0.5 * distance**2 + 0.5 * (distance**2).min(axis=1, keepdims=True)) / part.spread
+        ends = np.cumsum(likely, axis=1)
+        option[free] = (rng.random((int(free.sum()), 1)) * ends[:, -1:] >= ends).sum(axis=1).clip(max=n_modes - 1)
+    mode = np.minimum(option, n_modes - 1)
+    scalar = np.where(free, (value - part.mean[mode]) / (REACH * part.spread[mode]), 0.0)
+    return np.clip(scalar, -1, 1).astype(np.float32), option
+
+
+def _draw_levels(logits: Floats, uniform: Floats, static: Allowed, may: Allowed | None) -> npt.NDArray[np.int64]:
+    """One option a row by its logits among those that may be."""
+    weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+    weight *= static if may is None else may
+    ends = np.cumsum(weight, axis=1)
+    chosen = np.minimum((uniform[:, None] * ends[:, -1:] >= ends).sum(axis=1), ends.shape[1] - 1)
+    lost = np.flatnonzero(
+        weight[np.arange(len(chosen)), chosen] <= 0
+    )  # all weight was on what may not be, or rounding went past it
+    if len(lost):
+        may_be = np.broadcast_to(static, ends.shape)[lost] if may is None else may[lost]
+        chosen[lost] = np.where(may_be, logits[lost], -np.inf).argmax(axis=1)
+    return chosen
+
+
+def _draw_number(
+    part: Part, scalar: Floats, logits: Floats, uniform: Floats, static: Allowed, may: Allowed | None
+) -> npt.NDArray[np.int64]:
+    """Tokens of a number part: the option first, then the token nearest to its value among those that may be."""
+    n_modes = len(part.mean)
+    is_plain = np.ones(part.n_tokens, dtype=bool)
+    is_plain[part.tokens] = False
+    is_plain &= ~np.isnan(part.scale)
+    option = np.zeros(len(scalar), dtype=np.int64)
+    if part.n_choices:
+        options = np.concatenate([np.full(n_modes, (static & is_plain).any()), static[part.tokens]])
+        ok: Allowed | None = None
+        if may is not None:
+            ok = np.concatenate(
+                [np.repeat(np.any(may & is_plain, axis=1).reshape(-1, 1), n_modes, 1), may[:, part.tokens]], axis=1
+            )
+            ok = _not_nothing(ok, options)
+        option = _draw_levels(logits, uniform, options, ok)
+    mode = np.minimum(option, n_modes - 1)
+    value = np.clip(scalar, -1, 1) * REACH * part.spread[mode] + part.mean[mode]
+    tokens = _nearest_token(part, value, static & is_plain if (static & is_plain).any() else is_plain)
+    constant = option >= n_modes
+    if constant.any():
+        tokens[constant] = part.tokens[option[constant] - n_modes]
+    if may is not None:
+        wrong = np.flatnonzero(~may[np.arange(len(tokens)), tokens])
+        if len(wrong):
+            gap = np.abs(np.arange(part.n_tokens) - tokens[wrong, None]) + np.where(may[wrong], 0, part.n_tokens + 1)
+            tokens[wrong] = gap.argmin(axis=1)
+    return tokens
+
+
+def _nearest_token(part: Part, value: npt.NDArray[Any], possible: Allowed) -> npt.NDArray[np.int64]:
+    """The possible token whose number is nearest, or in whose quantiles the value falls."""
+    if len(part.ends):
+        from scipy.special import ndtr
+
+        m = part.n_tokens - len(part.ends) + 1
+        share = ndtr(value.astype(np.float64))
+        tokens = np.clip(np.searchsorted(part.ends[1:], share, side="right"), 0, part.n_tokens - m - 1) + m
+        if possible[m:].all():
+            return tokens
+        value = part.scale[tokens]
+    candidates = np.flatnonzero(possible)
+    candidates = candidates[np.argsort(part.scale[candidates], kind="stable")]
+    numbers = part.scale[candidates].astype(np.float64)
+    return candidates[np.searchsorted((numbers[1:] + numbers[:-1]) / 2, value)]
+
+
+def _not_nothing(may: Allowed, otherwise: Allowed) -> Allowed:
+    """Rows in which nothing may be fall back to what may be at all; decoding settles the rules there."""
+    empty = ~may.any(axis=1)
+    if empty.any():
+        may = may.copy()
+        may[empty] = otherwise
+    return may

@@ -1,0 +1,338 @@
+"""What generators share that make a whole row at once from noise: the way from a table to vectors, and back in blocks. Knows no model.
+
+A model brings its networks and its objective; codec, held-out patients, sampling, saving and the checks of a saved folder are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from manikin.codecs.base import Tokens
+from manikin.codecs.numbers import NumberCodec
+from manikin.codecs.table import TableCodec
+from manikin.codecs.vectors import ALL_CELLS, Numbers, VectorCodec
+from manikin.data.dataset import Dataset, concat
+from manikin.data.errors import ModelFolderError, parameter_error
+from manikin.data.seeds import derive, generator
+from manikin.synthesizers.base import Arrays, Conditions, State
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.training.control import Control
+from manikin.training.loop import choose_device, train
+from manikin.training.networks.mixed import Given, Group, log_shares
+from manikin.training.objective import Objective
+from manikin.training.objectives.likeness import Column, Likeness
+
+BLOCK = 4096  # rows that share one stream of randomness
+HELD_OUT = 0.1
+FEWEST_HELD_OUT = 40
+NUMBERS = ("modes", "quantile", "standard")
+MOST_UNITS = 8192  # of a layer in a saved folder
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table on its way into training.
+
+    Attributes
+    ----------
+    tokens : int32 (n, n_fields). inside, outside : rows to learn from, and rows of other patients to stop by.
+    """
+
+    tokens: Tokens
+    inside: npt.NDArray[np.int64]
+    outside: npt.NDArray[np.int64]
+    device: torch.device
+    seed: int
+
+
+@dataclass(kw_only=True)
+class OneShot:
+    """Base of the one-shot networks; a subclass is a keyword-only dataclass whose fields are its hyperparameters."""
+
+    name: ClassVar[str] = ""
+    codec_: TableCodec = field(init=False, repr=False, compare=False)
+    vectors_: VectorCodec = field(init=False, repr=False, compare=False)
+    network_: nn.Module = field(init=False, repr=False, compare=False)
+    training_: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    # what a model brings -----------------------------------------------------------------------------------------------------
+
+    def _vector_codec(self) -> VectorCodec:
+        """How columns become vectors."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        """Refuses hyperparameters outside their domain."""
+        raise NotImplementedError
+
+    def _prepare(self, data: Dataset) -> None:
+        """What the model takes from the table and its schema before anything is built; nothing by default."""
+        del data
+
+    def _build(self) -> nn.Module:
+        """The network that samples, from hyperparameters and codecs alone."""
+        raise NotImplementedError
+
+    def _objective(self, network: nn.Module, prepared: Prepared) -> tuple[Objective, nn.Module]:
+        """What the loop trains, and the module that samples once it is done."""
+        raise NotImplementedError
+
+    def _draw(
+        self,
+        network: nn.Module,
+        n: int,
+        rng: np.random.Generator,
+        tokens: Tokens | None = None,
+        given: npt.NDArray[np.bool_] | None = None,
+    ) -> Tokens:
+        """Tokens of `n` rows around what is given."""
+        raise NotImplementedError
+
+    def _own_state(self) -> tuple[dict[str, Any], Arrays]:
+        """What the model saves beside codecs and weights."""
+        return {}, {}
+
+    def _restore_own(self, values: dict[str, Any], arrays: Arrays) -> None:
+        """Takes that back, before the network is built."""
+
+    def _refuse_conditions(self, conditions: Conditions) -> None:
+        """Refuses conditions that the model cannot keep; all of them by default."""
+        raise parameter_error(
+            "conditions", self.name, "left out: this synthesizer cannot condition", sorted(_names(conditions))
+        )
+
+    # what they share ---------------------------------------------------------------------------------------------------------
+
+    def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None, control: Control | None = None) -> Self:
+        """Learns a flat table.
+
+        Parameters
+        ----------
+        control : time budget, step limit, checkpoint folder, progress.
+
+        Raises
+        ------
+        BudgetError : a ledger is given.
+        FitError : there is nothing to learn from, or the run diverged or collapsed before it had anything to fall back on.
+        """
+        refuse_ledger(self.name, ledger)
+        self._check()
+        control = control or Control()
+        own = getattr(self, "max_steps", None)
+        if own is not None:
+            control = replace(control, max_steps=own if control.max_steps is None else min(own, control.max_steps))
+        self.codec_ = TableCodec(max_tokens=ALL_CELLS).fit(data)
+        tokens = self.codec_.encode(data)
+        self.vectors_ = self._vector_codec().fit(self.codec_, tokens, seed=seed)
+        inside, outside = hold_out(data.records, seed)
+        prepared = Prepared(tokens, inside, outside, choose_device(control.device), seed)
+        self._prepare(data)
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(seed, "weights"))
+            network = self._build()
+            objective, sampler = self._objective(network, prepared)
+        training = train(objective, seed=seed, control=control)
+        training.device = prepared.device.type
+        self.training_ = training.to_json() | {
+            "bins of train": getattr(getattr(objective, "likeness", None), "train_shares", {})
+        }
+        self.network_ = sampler.cpu().eval()
+        return self
+
+    def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:
+        """`n` synthetic rows; conditions are kept exactly or refused by name."""
+        return concat(list(self.sample_batches(n, seed=seed, conditions=conditions)))
+
+    def sample_batches(
+        self, n: int, *, seed: int, conditions: Conditions | None = None, batch_size: int = 65_536
+    ) -> Iterator[Dataset]:
+        """The rows of `sample` in pieces of `batch_size`, in memory that does not grow with n."""
+        require_fitted(self, "network_")
+        check_request(self.name, n, batch_size, conditions)
+        conditions = or_none(conditions)
+        if conditions is not None:
+            self._refuse_conditions(conditions)
+
+        def draw(number: int, start: int, stop: int) -> Dataset:
+            part = rows_of(conditions, start, stop)
+            tokens, given = self.codec_.encode_conditions(part, stop - start)
+            drawn = tokens
+            if stop > start:
+                with torch.no_grad(), torch.random.fork_rng():
+                    torch.manual_seed(derive(seed, "noise", number))
+                    drawn = self._draw(self.network_, stop - start, generator(seed, "rows", number), tokens, given)
+            return self.codec_.decode(drawn, generator(seed, "decode", number), first_key=start + 1, conditions=part)
+
+        return in_batches(draw, int(n), batch_size=int(batch_size), block=BLOCK)
+
+    def _tokens(
+        self,
+        network: nn.Module,
+        given_by: Given,
+        rng: np.random.Generator,
+        *,
+        parts: Sequence[int] | None = None,
+        tokens: Tokens | None = None,
+        given: npt.NDArray[np.bool_] | None = None,
+    ) -> Tokens:
+        """Tokens drawn from what the network's head gives, under the codec's masks and the confirmed rules."""
+        logits = network.head.logits(given_by)  # type: ignore[union-attr, operator]
+        n = len(given_by.scalars)
+        return self.vectors_.draw(
+            given_by.scalars.cpu().numpy(),
+            logits.cpu().numpy(),
+            rng.random((n, len(self.vectors_.parts_)), dtype=np.float32),
+            emitted=self.codec_.emitted,
+            parts=parts,
+            allowed=self.codec_.allowed if self.codec_.rules_.has_rules else None,
+            tokens=tokens,
+            given=given,
+        )
+
+    def _groups(self, parts: Sequence[int] | None = None) -> list[Group]:
+        """What a head gives for the parts, all by default; logits start at the shares of the train rows."""
+        chosen = self.vectors_.parts_ if parts is None else [self.vectors_.parts_[p] for p in parts]
+        groups = []
+        for part in chosen:
+            shares = None if part.is_number else log_shares(self.codec_.counts_[part.index])
+            groups.append(Group(part.n_choices, part.is_number, part.codes, shares))
+        return groups
+
+    def _likeness(self, prepared: Prepared) -> Likeness:
+        """What samples are held against while training."""
+        columns = [Column(f.name, f.n_tokens, f.n_missing, f.is_ordered) for f in self.codec_.layout.fields]
+        inside, outside = prepared.tokens[prepared.inside], prepared.tokens[prepared.outside]
+        return Likeness(columns, inside, outside, generator(prepared.seed, "likeness"))
+
+    def state(self) -> State:
+        """Codecs and averaged weights."""
+        require_fitted(self, "network_")
+        values, arrays = self.codec_.state()
+        vector_values, vector_arrays = self.vectors_.state()
+        own_values, own_arrays = self._own_state()
+        saved: Arrays = {f"codec.{name}": array for name, array in arrays.items()}
+        saved |= {f"vectors.{name}": array for name, array in vector_arrays.items()}
+        saved |= {f"own.{name}": array for name, array in own_arrays.items()}
+        saved |= {f"network.{name}": tensor.numpy() for name, tensor in self.network_.state_dict().items()}
+        return {"codec": values, "vectors": vector_values, "own": own_values, "training": self.training_}, saved
+
+    def restore(self, values: dict[str, Any], arrays: Arrays) -> Self:
+        """Takes fitted state back; a network is built only when every array that it asks for is there and of its shape.
+
+        Raises
+        ------
+        ModelFolderError : the values and the arrays do not fit each other.
+        """
+        parts: dict[str, Arrays] = {"codec": {}, "vectors": {}, "own": {}, "network": {}}
+        for name, array in arrays.items():
+            head, _, rest = name.partition(".")
+            if head not in parts:
+                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
+            parts[head][rest] = array
+        self._check()
+        self.codec_ = TableCodec.from_state(values["codec"], parts["codec"])
+        self.vectors_ = VectorCodec.from_state(values["vectors"], parts["vectors"], self.codec_)
+        self._restore_own(values["own"], parts["own"])
+        with torch.device("meta"):
+            wanted = self._build().state_dict()
+        check_weights({name: tuple(tensor.shape) for name, tensor in wanted.items()}, parts["network"])
+        network = self._build()
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in parts["network"].items()})
+        self.network_, self.training_ = network.eval(), values["training"]
+        return self
+
+
+def check_weights(wanted: Mapping[str, tuple[int, ...]], found: Arrays) -> None:
+    """Refuses saved weights that are missing, left over, of another shape, or not finite.
+
+    Raises
+    ------
+    ModelFolderError : names the array.
+    """
+    for name in sorted(set(wanted).symmetric_difference(found)):
+        raise _refusal(f"the array {name[:60]!r} is {'missing' if name in wanted else 'left over'}")
+    for name, shape in wanted.items():
+        if found[name].shape != shape:
+            raise _refusal(f"the array {name!r} is of shape {found[name].shape}, where {shape} is asked for")
+        if not np.isfinite(found[name]).all():
+            raise _refusal(f"the array {name!r} has something else than finite numbers")
+
+
+def _refusal(why: str) -> ModelFolderError:
+    return ModelFolderError(f"The weights of the model folder do not fit its config.json: {why}. Save the model again.")
+
+
+def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows to train on and rows of other patients to stop by; none of the latter where there are too few patients."""
+    n = int(records.max()) + 1
+    share = HELD_OUT if n * HELD_OUT >= FEWEST_HELD_OUT else (FEWEST_HELD_OUT / n if n >= 4 * FEWEST_HELD_OUT else 0.0)
+    outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
+    return np.flatnonzero(~outside), np.flatnonzero(outside)
+
+
+def check_numbers(owner: Any, name: str, *, whole: Sequence[str] = (), positive: Sequence[str] = ()) -> None:
+    """Refuses hyperparameters that are no whole number above 0, or no number above 0; None is let through.
+
+    Raises
+    ------
+    ParameterError : names the hyperparameter, its domain and what it was.
+    """
+    for key in whole:
+        value = getattr(owner, key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise parameter_error(key, name, "an int in [1, inf)", value)
+    for key in positive:
+        value = getattr(owner, key)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf")
+        ):
+            raise parameter_error(key, name, "a number above 0", value)
+
+
+def check_layers(owner: Any, name: str, keys: Sequence[str]) -> None:
+    """Refuses layer sizes that are not some whole numbers in [1, 8192].
+
+    Raises
+    ------
+    ParameterError : names the hyperparameter.
+    """
+    for key in keys:
+        value = getattr(owner, key)
+        is_list = isinstance(value, (list, tuple)) and 0 < len(value) <= 16
+        if not is_list or any(type(units) is not int or not 1 <= units <= MOST_UNITS for units in value):
+            raise parameter_error(key, name, f"1 to 16 whole numbers in [1, {MOST_UNITS}]", value)
+
+
+def check_encoding(owner: Any, name: str) -> None:
+    """Refuses a way of giving numbers that there is not."""
+    if owner.numbers not in NUMBERS:
+        raise parameter_error("numbers", name, f"one of {', '.join(NUMBERS)}", owner.numbers)
+
+
+def _names(conditions: Conditions) -> list[str]:
+    return conditions.columns.names if isinstance(conditions, Dataset) else list(conditions)
+
+
+def is_number_field(codec: TableCodec, field_index: int) -> bool:
+    """Whether a field of the codec holds numbers or times."""
+    return isinstance(codec.fields_[field_index], NumberCodec)
+
+
+__all__ = [
+    "Numbers",
+    "OneShot",
+    "Prepared",
+    "check_encoding",
+    "check_layers",
+    "check_numbers",
+    "check_weights",
+    "hold_out",
+    "is_number_field",
+]
