@@ -282,26 +282,23 @@ def _balanced(job: _Job, target: str | None) -> Augmented:
 
 def _tell(cells: Cells, to_make: Ints, target: str | None, keeps_real: bool, stages: Stages) -> None:
     """What the counts alone do not say."""
-    names, n_small, stay = ", ".join(map(repr, cells.names)), int((~cells.stands).sum()), "their real rows stay as they are"
+    names, n_small = ", ".join(map(repr, cells.names)), int((~cells.stands).sum())
     if target is not None and target not in cells.names:
-        stages.note(
-            f"The target {target!r} has no classes: it is drawn given the groups of {names}, which are what is balanced."
-        )
+        stages.note(f"The target {target!r} has no classes: it is drawn given {names}, which is what is balanced.")
     if n_small:
         stages.warn(
-            f"{n_small} of {len(cells.levels)} cells of {names} hold fewer than {cells.min_patients} patients: nothing is made for "
-            f"them, and {stay if keeps_real else 'the table has no row of them'}. The proportions hold among the other cells."
+            f"{n_small} of the {len(cells.levels)} {cells.what} {'is' if n_small == 1 else 'are'} held by fewer than "
+            f"{cells.min_patients} patients: no rows are made for them, and "
+            f"{'their real rows stay as they are' if keeps_real else 'the table has none'}. The proportions hold among the others."
         )
     if cells.n_without:
-        stages.note(
-            f"{cells.n_without:,} rows lack a value in {names} and form no cell: "
-            f"{stay if keeps_real else 'the generator learns from them, and no such row is made'}."
-        )
+        stay = "stay as they are" if keeps_real else "are learned from, and no such row is made"
+        stages.note(f"{cells.n_without:,} rows without a value in {names} take no part: they {stay}.")
     grown = int((to_make > (MANYFOLD - 1) * cells.n_rows)[cells.stands].sum()) if keeps_real else 0
     if grown:
         stages.warn(
-            f"{grown} {'cell grows' if grown == 1 else 'cells grow'} more than {MANYFOLD}-fold: all those rows repeat what few patients "
-            "showed, and no model learns from them what these patients did not show."
+            f"{grown} of the {cells.what} {'grows' if grown == 1 else 'grow'} more than {MANYFOLD}-fold: such rows repeat what few "
+            "patients showed, and hold nothing of what these did not show."
         )
 
 

@@ -1,4 +1,4 @@
-"""What Python users call beside `read` and `split`: evaluate, report, save, load, complete, augment. Takes data sets, frames or paths alike."""
+"""What Python users call beside `read` and `split`: evaluate, report, save, load, complete, augment. Takes data sets, frames or paths."""
 
 from __future__ import annotations
 

@@ -64,6 +64,11 @@ class Cells:
         return tuple(column.name for column in self.columns)
 
     @property
+    def what(self) -> str:
+        """What the cells are, in words: "values of 'died'", "combinations of 'died', 'sex'"."""
+        return f"{'values' if len(self.columns) == 1 else 'combinations'} of {_quoted(self.names)}"
+
+    @property
     def n_without(self) -> int:
         """Rows that form no cell, since one of the columns has no value there."""
         return int((self.of_row < 0).sum())
@@ -147,9 +152,8 @@ def check_standing(cells: Cells) -> None:
         raise DataError(f"There is nothing to balance: {names} {'have' if len(cells.names) > 1 else 'has'} {has} only.")
     if n_standing < 2:
         raise DataError(
-            f"Of {n_cells} cells of {names}, {n_standing or 'none'} {'holds' if n_standing == 1 else 'hold'} at least "
-            f"{cells.min_patients} patients: too few of a kind to learn what they have in common. Bring more of these patients, "
-            "or balance fewer columns."
+            f"Of {n_cells} {cells.what}, {n_standing or 'none'} {'is' if n_standing == 1 else 'are'} held by at least "
+            f"{cells.min_patients} patients; rows are made only for what so many share. Bring more patients, or balance fewer columns."
         )
 
 
@@ -284,8 +288,8 @@ def shares_of(cells: Cells, asked: Proportions | None) -> Floats:
         if worst < MARGIN_SLACK:
             return np.asarray(shares / shares.sum(), dtype=np.float64)
     raise DataError(
-        f"These proportions cannot be reached: of the cells of {_quoted(cells.names)}, too many hold fewer than {cells.min_patients} "
-        "patients. Balance fewer columns, or ask for other proportions."
+        f"These proportions cannot be reached: too many {cells.what} are held by fewer than {cells.min_patients} patients. "
+        "Balance fewer columns, or ask for other proportions."
     )
 
 
