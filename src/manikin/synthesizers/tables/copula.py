@@ -7,7 +7,7 @@ which its latent number lies, so that ties, spikes and levels do not blunt the c
 What differs from both papers: margins are the codec's tokens instead of parametric distributions or raw ranks, so formats, spikes,
 missing codes and rules survive; missing codes and unordered levels are nested cuts of several latent numbers instead of one number each;
 the correlation is the maximum of a penalised likelihood by stochastic EM (Delyon, Lavielle & Moulines 1999, doi:10.1214/aos/1018031103)
-instead of a posterior sample, its penalty that of Hoff's inverse-Wishart prior; conditions are drawn, not rejected.
+instead of a posterior sample, with a weaker prior than Hoff's; conditions are drawn, not rejected.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Copula:
     Parameters
     ----------
     max_latents : most latent numbers of one column of unordered levels; 1 puts its levels on one line.
-    prior_rows : rows of independence that the correlation is drawn towards; None takes two more than there are latent numbers (Hoff's).
+    prior_rows : rows of independence that the correlation is drawn towards.
     n_sweeps : rounds of stochastic EM over all rows.
     max_rows : most rows that the correlation is learned from; tokens and their frequencies are learned from all.
     max_tokens : most groups of a number column.
@@ -56,7 +56,7 @@ class Copula:
     """
 
     max_latents: int = 8
-    prior_rows: float | None = None
+    prior_rows: float = 1.0
     n_sweeps: int = 10
     max_rows: int = 8_000
     max_tokens: int = 1_000
@@ -89,8 +89,8 @@ class Copula:
             value = getattr(self, name)
             if not isinstance(value, int) or value < low:
                 raise parameter_error(name, "Copula", f"an int in [{low}, inf)", value)
-        if self.prior_rows is not None and not self.prior_rows > 0:
-            raise parameter_error("prior_rows", "Copula", "a number in (0, inf), or None", self.prior_rows)
+        if not self.prior_rows > 0:
+            raise parameter_error("prior_rows", "Copula", "a number in (0, inf)", self.prior_rows)
 
     def _learn(self, tokens: Tokens, seed: int) -> None:
         """Stochastic EM: latent numbers drawn within their cells, the correlation of what was drawn, cuts that fit it, and again."""
@@ -107,14 +107,13 @@ class Copula:
 
     def _climb(self, tokens: Tokens, n_sweeps: int, burn_in: int, rng: np.random.Generator, seed: int) -> None:
         n, d = len(tokens), len(self.correlation_)
-        prior = d + 2.0 if self.prior_rows is None else self.prior_rows
         tables = [one.bounds() for one in self.fields_]
         z = latent_normal.draw_within(_bounds(tables, tokens), self.correlation_, rng, n_sweeps=0)
         moments = np.zeros((d, d))
         for turn in range(n_sweeps):
             latent_normal.sweep(z, lambda rows, tables=tables: _bounds(tables, tokens[rows]), self.correlation_, rng)  # type: ignore[misc]
             moments += (z @ z.T / n - moments) / max(1, turn - burn_in + 1)
-            self.correlation_ = latent_normal.as_correlation(moments, n, prior)
+            self.correlation_ = latent_normal.as_correlation(moments, n, self.prior_rows)
             if turn % 3 == 2 or turn == n_sweeps - 1:
                 self._calibrate(seed)
                 tables = [one.bounds() for one in self.fields_]

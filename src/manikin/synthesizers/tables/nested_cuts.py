@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 FEWEST_ROWS_OF_A_BRANCH = 40  # a cut that tells apart fewer rows is not worth a latent number of its own
 FEWEST_REACHED = 50
+LINE = 0.06  # levels whose differences lie on one axis, but for this share, stand on one line
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,10 @@ class _Group:
         _, sizes, axes = np.linalg.svd(weighted, full_matrices=False)
         scores = centred @ axes[0]
         order = np.lexsort((tokens, scores))
+        rest = float((sizes[1:] ** 2).sum())
+        is_line = rest < LINE * float((sizes**2).sum())
         enough = len(tokens) > 2 and weight.sum() >= 2 * FEWEST_ROWS_OF_A_BRANCH
-        return cls(tokens[order], scores[order], float((sizes[1:] ** 2).sum()) if enough else 0.0)
+        return cls(tokens[order], scores[order], rest if enough and not is_line else 0.0)
 
     def part(self, counts: Ints, profiles: Floats) -> None:
         """Two groups with the greatest distance between them along the line, each of enough rows where that can be."""
