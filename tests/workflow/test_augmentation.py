@@ -420,3 +420,32 @@ def test_names_of_files_are_checked_first(tumours: pd.DataFrame, tmp_path: Path)
         with pytest.raises(ParameterError, match=words):
             augment_file(path, out=tmp_path / out, file_format=file_format)
     assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_made_rows_never_repeat_the_text_of_a_cell_that_could_not_be_read(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    frame = tumours.assign(dose=[f"{value}.0" for value in range(20, 210)]).astype({"dose": object})
+    frame.loc[[5, 9], "dose"] = "see the note of Ward 7"
+    frame.to_csv(path, index=False)
+    schema = tmp_path / "schema.toml"
+    from dataclasses import replace
+
+    from manikin.data.cells import UNREADABLE
+
+    table = mk.infer(frame.drop(index=[5, 9]).reset_index(drop=True)).only
+    table = table.replace_column(replace(table["dose"], missing=(UNREADABLE,)))
+    mk.write_schema(mk.Schema((table,)), schema)
+    options = Options(synthesizer="independent")
+    made = augment_file(path, out=tmp_path / "o.csv", wishes=Wishes(target="diagnosis"), options=options, schema=schema)
+    real, out = cells(path), cells(made.out)
+    pd.testing.assert_frame_equal(out.head(190)[list(real)], real)
+    assert out[190:]["dose"].str.fullmatch(r"\d+\.0|").all()
+
+
+def test_a_full_table_holds_no_rare_value_in_cells_or_dictionary(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    tumours.assign(ward=["Ward Zx7", *["A", "B"] * 94, "A"]).to_csv(path, index=False)
+    wishes = Wishes(target="diagnosis", mode="full")
+    made = augment_file(path, out=tmp_path / "o.parquet", wishes=wishes, options=Options(synthesizer="independent"))
+    assert b"Zx7" not in made.out.read_bytes()
+    assert b"Zx7" not in made.record.read_bytes()

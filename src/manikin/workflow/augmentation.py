@@ -260,8 +260,7 @@ def _balanced(job: _Job, target: str | None) -> Augmented:
     elif keeps_real:
         out, origins = rows_of.stacked(data, made), [REAL] * len(data) + [SYNTHETIC] * len(made)
     else:
-        kept = [column.name for column in data.columns if column.name in made.columns or rows_of.is_key(column)]
-        out, origins = rows_of.in_columns_of(data.only(kept), made), [SYNTHETIC] * len(made)
+        out, origins = rows_of.with_new_keys(made, data), [SYNTHETIC] * len(made)
     n_real = len(data) if keeps_real else 0
     return Augmented(
         data=rows_of.with_origin(out, origins, wishes.mark),

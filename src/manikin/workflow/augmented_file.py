@@ -12,7 +12,7 @@ from typing import Any
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
 from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
-from manikin.workflow.augmentation import LEAKS, MODES, Augmented, Wishes, augmented
+from manikin.workflow.augmentation import LEAKS, Augmented, Wishes, augmented
 from manikin.workflow.augmented_rows import written_as
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
@@ -76,14 +76,15 @@ def augment_file(
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
         patients = read(source, schema=known)
-        hashed = hash_file(source)
-    fitted = None if model is None else open_model(model)
+        fitted = None if model is None else open_model(model)
+        hashes = (hash_file(source), *_model_files(model))
     job = {
         "command": "augment",
-        "data": hashed.sha256,
+        "data": hashes[0].sha256,
         "schema": schema_hash(patients.schema),
         "wishes": _wishes_to_json(asked),
         "options": limits.to_json(),
+        "model": [file.sha256 for file in hashes[1:]],
     }
     if is_resumable(path, job):
         stages.note(f"An interrupted run of this job was found beside {path.name}; going on from there.")
@@ -94,7 +95,11 @@ def augment_file(
             kept = [name for name in patients.columns.names if name not in made.replaced]
             n_kept = made.rows["real"] + made.rows.get("partial", 0)
             rows = written_as(source, patients, made.data, n_kept=n_kept, kept=kept)
-        document = {**_document(made, asked, limits), "inputs": _inputs(hashed, model), "schema_sha256": job["schema"]}
+        document = {
+            **_document(made, asked, limits),
+            "inputs": [file.model_dump(mode="json") for file in hashes],
+            "schema_sha256": job["schema"],
+        }
         _write(rows, document, path, record, force=force)
     return Written(path, record, made)
 
@@ -159,9 +164,9 @@ def _wishes_to_json(wishes: Wishes) -> dict[str, Any]:
     }
 
 
-def _inputs(data: FileHash, model: str | Path | None) -> list[dict[str, Any]]:
-    files = (data,) if model is None else (data, *hash_folder(Path(model)))
-    return [file.model_dump(mode="json") for file in files]
-
-
-__all__ = ["MODES", "Written", "augment_file"]
+def _model_files(model: str | Path | None) -> tuple[FileHash, ...]:
+    """The hashes of a saved model, of the folder itself or inside a run folder."""
+    if model is None:
+        return ()
+    inside = Path(model) / "model"
+    return hash_folder(inside if inside.is_dir() else Path(model))

@@ -6,7 +6,7 @@ Knows no generator and no proportions.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,13 @@ def in_columns_of(real: Dataset, made: Dataset) -> Dataset:
             marks[column.name] = _places(theirs, [code.value for code in missing])[mark]
     frame = pd.DataFrame(columns, index=pd.RangeIndex(len(made)))[real.columns.names]
     return flat(Table(frame, marks), schema, real.native)
+
+
+def with_new_keys(made: Dataset, real: Dataset) -> Dataset:
+    """Made rows as they are, with keys that no real row has."""
+    new = {column.name: keys(real, column, len(made)) for column in real.columns if is_key(column)}
+    known = {name: cells for name, cells in new.items() if name in made.columns}
+    return made.with_table(Table(made.table.frame.assign(**known), made.table.marks))
 
 
 def _with_empty(column: Column, used: Collection[str]) -> tuple[Any, ...]:
@@ -154,7 +161,8 @@ def written_as(source: Path, real: Dataset, out: Dataset, *, n_kept: int, kept: 
         ours = column_texts(real.table, real.columns[column.name])
         own = texts[column.name].to_numpy(dtype=object).copy()
         if (theirs != ours).any():
-            own = _styled(own, out.table.mark(column.name) == 0, column, ours, theirs)
+            spelling = _spelling(ours, theirs, real.records, real.columns.threshold(column))
+            own = _styled(own, out.table.mark(column.name) == 0, column, spelling, theirs)
         if column.name in kept:
             own[:n_kept] = theirs[:n_kept]
         texts[column.name] = own
@@ -162,15 +170,30 @@ def written_as(source: Path, real: Dataset, out: Dataset, *, n_kept: int, kept: 
     return flat(Table(texts), TableSchema(out.columns.name, plain))
 
 
-def _styled(own: Texts, present: npt.NDArray[np.bool_], column: Column, ours: Texts, theirs: Texts) -> Texts:
+def _spelling(ours: Texts, theirs: Texts, patients: npt.NDArray[np.int64], least: int) -> dict[str, str]:
+    """How the file writes each text most often, where that means the same (1.0 for 1) and enough patients have it so."""
+    pairs = pd.DataFrame({"ours": ours, "theirs": theirs, "patient": patients}).drop_duplicates()
+    counts = pairs.groupby(["ours", "theirs"], sort=False).size()
+    counts = counts[counts >= least].sort_values(ascending=False, kind="stable")
+    found: dict[str, str] = {}
+    for own, other in counts.index:
+        if _mean_the_same(own, other):
+            found.setdefault(own, other)
+    return found
+
+
+def _mean_the_same(text: str, other: str) -> bool:
+    try:
+        return float(text) == float(other)
+    except ValueError:
+        return text.strip() == other.strip()
+
+
+def _styled(own: Texts, present: npt.NDArray[np.bool_], column: Column, spelling: Mapping[str, str], theirs: Texts) -> Texts:
     """Texts in the way that the file writes them: 63.0 where it writes all its numbers with one decimal, its spelling of each level."""
-    pairs = pd.DataFrame({"ours": ours, "theirs": theirs})
-    spelling = pairs.groupby("ours", sort=False)["theirs"].agg(lambda texts: texts.value_counts().index[0]).to_dict()
+    out = np.array([spelling.get(text, text) for text in own], dtype=object)
     decimals = {len(text.partition(".")[2]) for text in pd.unique(theirs) if re.fullmatch(r"-?\d+(\.\d+)?", text)}
     if column.kind.is_number and len(decimals) == 1:
         n = decimals.pop()
-        return np.array(
-            [f"{float(text):.{n}f}" if there else spelling.get(text, text) for text, there in zip(own, present, strict=True)],
-            dtype=object,
-        )
-    return np.array([spelling.get(text, text) for text in own], dtype=object)
+        out[present] = [f"{float(text):.{n}f}" for text in own[present]]
+    return out
