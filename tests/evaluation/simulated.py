@@ -13,10 +13,10 @@ from manikin.evaluation.base import EvaluationData
 SCHEMA = TableSchema(
     "patients",
     (
-        Column("age", Kind.COUNT, Storage.INTEGER, decimals=0),
+        Column("age", Kind.COUNT, Storage.INTEGER, decimals=0, roles=(Role.QUASI_IDENTIFIER,)),
         Column("pressure", Kind.CONTINUOUS, Storage.REAL, decimals=1, missing=(EMPTY, MissingCode("-1", "refused"))),
         Column("admitted", Kind.DATE, Storage.TEXT, time_format="%Y-%m-%d"),
-        Column("sex", Kind.CATEGORICAL),
+        Column("sex", Kind.CATEGORICAL, roles=(Role.QUASI_IDENTIFIER,)),
         Column("ward", Kind.CATEGORICAL, missing=(EMPTY, MissingCode("NA", "not applicable"))),
         Column("died", Kind.BOOLEAN, levels=("no", "yes"), roles=(Role.TARGET,)),
     ),

@@ -18,7 +18,8 @@ from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
 
 NAMES = {
-    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "tstr", "alpha_precision", "beta_recall", "coverage",
+    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
+    "representation", "alpha_precision", "beta_recall", "coverage",
     "authenticity", "copies", "rare_levels", "rare_values", "rule_violations", "membership", "dcr_share",
 }  # fmt: skip
 OF_LEVELS = ["column_shapes", "pair_trends", "dependence", "missingness", "rare_levels", "rare_values", "copies", "coverage"]

@@ -28,6 +28,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "c2st": _line(
             "detection:c2st", "how well boosted trees tell synthetic from holdout rows (AUC)", Section.FIDELITY, is_slow=True
         ),
+        "giveaway": _line(
+            "giveaway:giveaway", "by which columns and pairs c2st's trees know synthetic rows", Section.FIDELITY, is_slow=True
+        ),
         "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
         "alpha_precision": _line("support:alpha_precision", "are synthetic rows typical where real rows are", Section.FIDELITY),
         "beta_recall": _line("support:beta_recall", "do synthetic rows reach all the real ones", Section.DIVERSITY),
@@ -35,6 +38,9 @@ METRICS: Registry[MetricEntry] = Registry(
             "support:coverage", "real rows with a synthetic row among their neighbours; density", Section.DIVERSITY
         ),
         "rare_levels": _line("levels:rare_levels", "levels of 0.5 % of rows and more that occur at all", Section.DIVERSITY),
+        "representation": _line(
+            "group_fidelity:representation", "the share of each group of patients, real and synthetic", Section.DIVERSITY
+        ),
         "rule_violations": _line("validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY),
         "rare_values": _line(
             "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY

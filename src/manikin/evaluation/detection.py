@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from manikin.evaluation.base import Direction, MetricResult, Section
-from manikin.evaluation.boosters import Booster, TreeInput, one_thread
+from manikin.evaluation.boosters import Booster, Matrix, TreeInput, one_thread
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured
-from manikin.evaluation.intervals import delong
+from manikin.evaluation.groups import Group, groups
+from manikin.evaluation.intervals import auc, delong
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
 MAX_ROWS = 10_000
 MIN_ROWS = 20
+MIN_GROUP_ROWS = 25  # rows of a subgroup on each side of each fold, for an AUC within it
 N_FOLDS = 5
 C2ST = Definition("c2st", "Real or synthetic? (C2ST AUC)", Section.FIDELITY, Direction.LOWER)
+
+
+@dataclass(frozen=True)
+class Jury:
+    """Boosters that learned to tell two samples apart, each with the fold of rows that it has not seen.
+
+    Attributes
+    ----------
+    positive, negative : the two samples; rows of the first stand first everywhere below.
+    X : matrix of all rows, (n_rows, n_columns).
+    is_positive, patients, folds : (n_rows,).
+    boosters : one per fold.
+    scores : log-odds of each row from the booster that has not seen it, (n_rows,).
+    """
+
+    positive: Sample
+    negative: Sample
+    inputs: TreeInput
+    X: Matrix
+    is_positive: npt.NDArray[np.bool_]
+    patients: npt.NDArray[np.int64]
+    folds: npt.NDArray[np.int64]
+    boosters: tuple[Booster, ...]
+    scores: npt.NDArray[np.float64]
 
 
 @measured(C2ST, min_rows=MIN_ROWS)
@@ -27,51 +54,91 @@ def c2st(data: Prepared, *, seed: int) -> MetricResult:
     5 folds that split no patient; the AUC of each fold averaged, so that scores of different forests are never ranked together. The
     interval is DeLong's of the folds, widened since they share training rows (Nadeau & Bengio). The reference tells one half of train
     from the other, at the same n where train is large enough. A figure below 0.5 is noise, or rows that have twins on the other side.
+    `subgroups` holds the AUC among the rows of a group alone, where every fold has enough of them on both sides.
     """
-    n = data.equal_n(MAX_ROWS)
-    held, fake = data.held.draw(n, seed, "c2st", "holdout"), data.fake.draw(n, seed, "c2st", "synthetic")
-    area, interval, importance = cross_validated_auc(data.features, fake, held, seed=seed)
-    first, second = data.real.halves(seed, "c2st", "halves")
-    reference, reference_interval, note = None, None, ""
-    if min(len(first), len(second)) >= MIN_ROWS:
-        first, second = first.draw(n, seed, "c2st", "first"), second.draw(n, seed, "c2st", "second")
-        reference, reference_interval, _ = cross_validated_auc(data.features, first, second, seed=seed)
-    if min(len(first), len(second)) < n:
-        note = f"The reference rests on {len(first)} against {len(second)} train rows, fewer than the {n} of the figure."
-    return C2ST.result(
+    main, other = juries(data, seed)
+    area, interval, areas = verdict(main)
+    reference, reference_interval = None, None
+    n = len(main.positive)
+    if other is None:
+        sizes = [len(half) for half in data.real.halves(seed, "c2st", "halves")]
+    else:
+        reference, reference_interval, _ = verdict(other)
+        sizes = [len(other.positive), len(other.negative)]
+    note = ""
+    if min(sizes) < n:
+        note = f"The reference rests on {sizes[0]} against {sizes[1]} train rows, fewer than the {n} of the figure."
+    made = C2ST.result(
         area,
         interval=interval,
         n=2 * n,
         reference=reference,
         reference_interval=reference_interval,
-        details={"folds": importance, "n_per_side": n},
+        details={"folds": areas, "n_per_side": n},
         note=note,
     )
+    return replace(made, subgroups=_within_groups(main, groups(data)))
 
 
-def cross_validated_auc(
-    features: tuple[Feature, ...], positive: Sample, negative: Sample, *, seed: int
-) -> tuple[float, tuple[float, float], list[float]]:
-    """Mean out-of-fold AUC of telling two samples apart, its 95 % interval, and the AUC of each fold."""
+def juries(data: Prepared, seed: int) -> tuple[Jury, Jury | None]:
+    """Synthetic against holdout rows, and one half of train against the other where it is large enough; learned once."""
+    key = ("juries", seed)
+    if key not in data.memory:
+        n = data.equal_n(MAX_ROWS)
+        held, fake = data.held.draw(n, seed, "c2st", "holdout"), data.fake.draw(n, seed, "c2st", "synthetic")
+        other = None
+        first, second = data.real.halves(seed, "c2st", "halves")
+        if min(len(first), len(second)) >= MIN_ROWS:
+            first, second = first.draw(n, seed, "c2st", "first"), second.draw(n, seed, "c2st", "second")
+            other = jury(data.features, first, second, seed=seed)
+        data.memory[key] = jury(data.features, fake, held, seed=seed), other
+    made: tuple[Jury, Jury | None] = data.memory[key]
+    return made
+
+
+def jury(features: tuple[Feature, ...], positive: Sample, negative: Sample, *, seed: int) -> Jury:
+    """Boosters that tell two samples apart, one per fold of patients."""
     inputs = TreeInput.fit(features, (positive, negative))
     X = np.concatenate([inputs.matrix(positive), inputs.matrix(negative)])
     y = np.repeat([1, 0], [len(positive), len(negative)])
-    patients = np.concatenate([positive.records, negative.records])
     folds = np.concatenate([_folds(positive, seed, "positive"), _folds(negative, seed, "negative")])
-    areas, variances = [], []
+    scores, boosters = np.empty(len(X)), []
     with one_thread():
         for fold in range(N_FOLDS):
             is_test = folds == fold
-            scores = Booster(inputs, seed=seed).fit(X[~is_test], y[~is_test]).scores(X[is_test])
-            truth, groups = y[is_test] == 1, patients[is_test]
-            area, variance = delong(scores[truth], scores[~truth], (groups[truth], groups[~truth]))
-            areas.append(area)
-            variances.append(variance)
+            booster = Booster(inputs, seed=seed).fit(X[~is_test], y[~is_test])
+            scores[is_test] = booster.scores(X[is_test])
+            boosters.append(booster)
+    patients = np.concatenate([positive.records, negative.records])
+    return Jury(positive, negative, inputs, X, y == 1, patients, folds, tuple(boosters), scores)
+
+
+def verdict(of: Jury) -> tuple[float, tuple[float, float], list[float]]:
+    """Mean out-of-fold AUC of telling two samples apart, its 95 % interval, and the AUC of each fold."""
+    areas, variances = [], []
+    for fold in range(N_FOLDS):
+        is_test = of.folds == fold
+        truth, scores, patients = of.is_positive[is_test], of.scores[is_test], of.patients[is_test]
+        area, variance = delong(scores[truth], scores[~truth], (patients[truth], patients[~truth]))
+        areas.append(area)
+        variances.append(variance)
     mean = float(np.mean(areas))
     # The folds share training rows, so that their mean varies more than independent ones would: the factor of Nadeau & Bengio 2003
     # (doi:10.1023/A:1024068626366), 1/K + n_test/n_train, takes the place of 1/K.
     half = 1.96 * float(np.mean(variances) * (1 / N_FOLDS + 1 / (N_FOLDS - 1))) ** 0.5
     return mean, (max(0.0, mean - half), min(1.0, mean + half)), areas
+
+
+def _within_groups(of: Jury, named: tuple[Group, ...]) -> dict[str, float]:
+    """Mean AUC of the folds among the rows of each group that is large enough."""
+    made = {}
+    for group in named:
+        member = np.concatenate([group.holds(of.positive), group.holds(of.negative)])
+        rows = [member & (of.folds == fold) for fold in range(N_FOLDS)]
+        parts = [(of.scores[mine & of.is_positive], of.scores[mine & ~of.is_positive]) for mine in rows]
+        if min(min(len(a), len(b)) for a, b in parts) >= MIN_GROUP_ROWS:
+            made[group.name] = round(float(np.mean([auc(a, b) for a, b in parts])), 6)
+    return made
 
 
 def _folds(sample: Sample, seed: int, side: str) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError, measured, rounded
+from manikin.evaluation.group_fidelity import with_subgroups, within_groups
 from manikin.evaluation.intervals import N_GROUPS, replicate_interval, with_replicates
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
@@ -42,6 +43,7 @@ def column_shapes(data: Prepared, *, seed: int) -> MetricResult:
 
     KS is the largest gap between the two empirical distribution functions, TV = ½ Σ |p - q| over levels, both over cells that hold a
     value: missing cells are `missingness`'s matter. The reference puts the holdout in the place of the synthetic rows, at equal n.
+    `subgroups` holds the same mean within groups of patients (see `groups`); their references are details of `representation`.
     """
     real, held, fake = grouped(data, cap=MAX_ROWS, seed=seed)
     rows, scores, references = [], [], []
@@ -66,7 +68,7 @@ def column_shapes(data: Prepared, *, seed: int) -> MetricResult:
         raise UndefinedMetricError("no column holds values in train, holdout and synthetic data")
     mean, reference_mean = np.mean(scores, axis=0), np.mean(references, axis=0)
     rows.sort(key=lambda row: (row["score"], row["column"]))
-    return SHAPES.result(
+    made = SHAPES.result(
         float(mean[0]),
         interval=replicate_interval(mean, low=0.0, high=1.0),
         n=len(fake.sample),
@@ -74,6 +76,7 @@ def column_shapes(data: Prepared, *, seed: int) -> MetricResult:
         reference_interval=replicate_interval(reference_mean, low=0.0, high=1.0),
         details={"worst": rows[0]["score"], "worst_column": rows[0]["column"], "columns": rows},
     )
+    return with_subgroups(made, {group: score for group, (score, _) in within_groups(data).items()})
 
 
 def _likeness(real: Grouped, other: Grouped, feature: Feature) -> Floats | None:

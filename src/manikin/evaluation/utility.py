@@ -15,6 +15,8 @@ from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.boosters import Booster, TreeInput, one_thread
 from manikin.evaluation.definition import Definition, Interval, UndefinedMetricError, measured
 from manikin.evaluation.features import Embedding
+from manikin.evaluation.group_fidelity import with_subgroups
+from manikin.evaluation.groups import groups
 from manikin.evaluation.intervals import bootstrap_weights
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
@@ -22,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 MAX_ROWS = 20_000
 MAX_CLASSES = 10
 MIN_ROWS = 20
+MIN_GROUP_ROWS, MIN_GROUP_CASES = 50, 10  # holdout rows of a group, and cases of its second most frequent class
 N_TREES = 100
 N_BOOTSTRAP = 200
 TSTR = Definition("tstr", "Model trained on synthetic, tested on real (TSTR)", Section.UTILITY, Direction.REFERENCE)
@@ -53,7 +56,8 @@ def tstr(data: Prepared, *, seed: int) -> MetricResult:
 
     Two learners, gradient-boosted trees and a linear model (logistic or ridge) on the shared embedding; the figure is of the one that
     does better when trained on real rows, details hold both, with the paired gap TSTR - TRTR and the excess TSTR,
-    (TSTR - 0.5) / (TRTR - 0.5) for AUROC and TSTR / TRTR for R², which unlike the plain ratio does not saturate. Intervals are a
+    (TSTR - 0.5) / (TRTR - 0.5) for AUROC and TSTR / TRTR for R², which unlike the plain ratio does not saturate. `subgroups` and
+    `details.groups` hold the same among the rows of one group of patients alone, where it has 50 rows and 10 cases. Intervals are a
     bootstrap of the holdout's patients (200 draws, both models on the same draws): they carry the noise of the test, not of training.
     """
     task = _task(data)
@@ -68,13 +72,16 @@ def tstr(data: Prepared, *, seed: int) -> MetricResult:
     weights = bootstrap_weights(held.records, N_BOOTSTRAP, generator(seed, "tstr", "bootstrap"))
     weights = np.concatenate([np.ones((1, len(held)), dtype=np.float32), weights])
     learners: dict[str, dict[str, Any]] = {}
+    predicted: dict[str, dict[str, Floats]] = {}
     with one_thread():
         for name, predict in (("booster", _booster), ("linear", _linear)):
-            scored = {side: _scores(task, truth, predict(task, sample, held, seed), weights) for side, sample in sides.items()}
+            predicted[name] = {side: predict(task, sample, held, seed) for side, sample in sides.items()}
+            scored = {side: _scores(task, truth, made, weights) for side, made in predicted[name].items()}
             learners[name] = _compared(scored, task)
     headline = max(learners, key=lambda name: learners[name]["trtr"])
     best = learners[headline]
-    return TSTR.result(
+    within = _within_groups(data, task, held, predicted[headline])
+    made = TSTR.result(
         best["tstr"],
         interval=best["tstr_interval"],
         n=len(held),
@@ -87,8 +94,27 @@ def tstr(data: Prepared, *, seed: int) -> MetricResult:
             "n_train": n,
             "n_classes": task.n_classes,
             "learners": learners,
+            "groups": within,
         },
     )
+    return with_subgroups(made, {row["group"]: row["tstr"] for row in within})
+
+
+def _within_groups(data: Prepared, task: Task, held: Sample, predicted: Mapping[str, Floats]) -> list[dict[str, Any]]:
+    """The headline learner's figure among the holdout rows of each group that has enough of them, both outcomes among them."""
+    rows = []
+    for group in groups(data):
+        member = group.holds(held)
+        truth = task.truth(held)[member]
+        counts = np.unique(truth, return_counts=True)[1]
+        if task.target.name in group.columns or len(truth) < MIN_GROUP_ROWS or len(counts) < 2:
+            continue
+        if task.n_classes and np.sort(counts)[-2] < MIN_GROUP_CASES:
+            continue
+        one = np.ones((1, len(truth)), dtype=np.float32)
+        scores = {side: float(_scores(task, truth, made[member], one)["score"][0]) for side, made in predicted.items()}
+        rows.append({"group": group.name, "n": len(truth), **scores})
+    return rows
 
 
 def _task(data: Prepared) -> Task:

@@ -67,6 +67,19 @@ METRICS: Mapping[str, Plain] = {
         low_text="0.5 is guessing",
         high_text="1: always told apart",
     ),
+    "giveaway": Plain(
+        "Into a real row one cell of the column that tells most is put, from a synthetic row or from another real row; how often the "
+        "same classifier finds the synthetic one more suspicious. 0.5 is guessing.",
+        low=0.4,
+        low_text="0.5 is guessing",
+        high_text="1: always found",
+    ),
+    "representation": Plain(
+        "The share of the worst represented group of patients among the synthetic rows, over its share among the real ones. 1 is its "
+        "full share, 0.5 half of it, 0 that it is not there.",
+        low_text="0: absent",
+        high_text="1: full share",
+    ),
     "tstr": Plain(
         "How well a model that learned from synthetic rows predicts the target of real rows it never saw. The reference is the same "
         "model having learned from as many real rows.",
