@@ -227,6 +227,17 @@ def refused(data: Dataset, *values: str) -> str:
     return message
 
 
+def test_a_tolerance_is_kept_and_not_used_up() -> None:
+    cells = parts()
+    cells["t"] = cells["t"] + np.random.default_rng(0).integers(-1, 2, len(cells["t"]))  # totals of rounded parts
+    rule = SumRule(("t", "a", "b"), confirmed=True, tolerance=1.0)
+    data = numbers({name: cells[name] for name in ("t", "a", "b")}, rule)
+    assert broken(data, (rule,)) == [0]
+    for made in assert_kept(data):
+        frame = made.table.frame
+        assert (frame["t"] == frame["a"] + frame["b"]).all()
+
+
 def test_sums_in_a_circle_and_two_sums_of_one_total_are_refused() -> None:
     circle = refused(numbers(parts(), INNER, SumRule(("a", "t", "c"), confirmed=True)))
     assert "'a'" in circle

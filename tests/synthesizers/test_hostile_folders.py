@@ -54,6 +54,7 @@ def forged(folder: Path, to: Path, values: dict[str, Any], arrays: Arrays | None
     weights = load_file(folder / "weights.safetensors") | (arrays or {})
     weights.pop(left_out, None)
     content = to_bytes({name: np.ascontiguousarray(array) for name, array in weights.items()})
+    config["arrays"] = storage._described(content)
     config["sha256"] = {"config": storage._config_sum(config), "weights": hashlib.sha256(content).hexdigest()}
     to.mkdir()
     (to / "config.json").write_text(json.dumps(config))

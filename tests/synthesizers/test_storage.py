@@ -156,7 +156,9 @@ def header(entries: object, rest: bytes = b"") -> bytes:
         header({"a": {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}}, b"\x00" * 4),
     ],
 )
-def test_a_header_that_contradicts_its_file_is_refused_unread(model: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_that_contradicts_its_file_is_refused_unread(
+    model: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reweigh(model, weights)
     real = storage._read
 
@@ -190,8 +192,38 @@ def test_weights_of_another_model_are_refused(model: Path, fitted: Synthesizer, 
     data = read(pd.DataFrame({"x": np.arange(100) % 7, "y": np.arange(100) % 3}))
     other = save(synthesizer("independent").fit(data, seed=0), tmp_path / "other")
     (model / "weights.safetensors").write_bytes((other / "weights.safetensors").read_bytes())
-    with pytest.raises(ModelFolderError, match="damaged or was changed"):
+    with pytest.raises(ModelFolderError, match="other arrays than its config"):
         load(model)
+
+
+def test_arrays_that_the_config_does_not_name_are_refused_before_they_are_read(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_weights(folder: Path, name: str) -> bytes:
+        assert name != "weights.safetensors", "the weights were read"
+        return (folder / name).read_bytes()
+
+    arrays = json.loads((model / "config.json").read_text())["arrays"]
+    name = next(iter(arrays))
+    monkeypatch.setattr(storage, "_read", read_weights)
+    for forged in ({**arrays, "more": ["F32", 9]}, {**arrays, name: ["F64", *arrays[name][1:]]}, {}, None, 7):
+        edit(model, arrays=forged)
+        with pytest.raises(ModelFolderError, match="other arrays than its config"):
+            load(model)
+
+
+def test_a_file_of_holes_is_refused_before_it_is_read(model: Path, growth_of_load: Callable[[Path], tuple[str, float]]) -> None:
+    size = 1 << 30
+    text = header({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+    with (model / "weights.safetensors").open("wb") as file:
+        file.write(text)
+        file.truncate(len(text) + size)
+    edit(model, arrays={"a": ["U8", size]})
+    with pytest.raises(ModelFolderError, match="nearly all holes"):
+        load(model)
+    error, growth = growth_of_load(model)
+    assert error == "ModelFolderError"
+    assert growth < 200
 
 
 def test_weights_that_are_no_safetensors_are_refused(model: Path) -> None:

@@ -18,6 +18,7 @@ from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import Floats, NumberCodec
 from manikin.codecs.rule_settling import ColumnCodec, Implied, NumberRules, Order
 from manikin.codecs.rule_values import drawable, groups, holding, tokens_and_numbers
+from manikin.codecs.saved_state import check_rules
 from manikin.data.errors import ParameterError, SchemaError
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, RangeRule, Rule, SumRule, UniqueRule
 from manikin.data.schema import Column, Kind, TableSchema
@@ -165,14 +166,14 @@ class RuleMasks:
         spans: Sequence[slice],
     ) -> RuleMasks:
         """The masks as saved; everything but the combinations and the tokens left open is made again from the schema."""
+        sizes = [codec.n_tokens for codec in codecs]
+        check_rules(values, arrays, schema, _places(schema, spans), sizes)
         combinations = tuple(
-            CombinationMask(tuple(columns), arrays[f"combination{i}"].astype(np.int32))
-            for i, columns in enumerate(values["combinations"])
+            CombinationMask(tuple(columns), arrays[f"combination{i}"]) for i, columns in enumerate(values["combinations"])
         )
         saved = [arrays.get(f"static{j}") for j in range(len(codecs))]
         static = [
-            own.astype(bool) if own is not None and own.shape == (codec.n_tokens,) else np.ones(codec.n_tokens, dtype=bool)
-            for codec, own in zip(codecs, saved, strict=True)
+            np.ones(size, dtype=bool) if own is None else own.astype(bool) for size, own in zip(sizes, saved, strict=True)
         ]
         return _build(schema, tuple(codecs), spans, combinations, static)
 

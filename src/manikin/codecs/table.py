@@ -20,6 +20,7 @@ from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
 from manikin.codecs.public_schema import ColumnCodec, public_schema, with_neutral_codes
 from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
+from manikin.codecs.saved_state import check_columns, check_fields
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
@@ -323,15 +324,23 @@ class TableCodec:
 
     @classmethod
     def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> TableCodec:
-        """The codec as saved."""
+        """The codec as saved.
+
+        Raises
+        ------
+        ModelFolderError : sizes, types or places of the state contradict each other or the schema in it.
+        """
+        schema = table_from_json(values["schema"])
+        check_columns(values, arrays, schema)
         codec = cls(max_tokens=values["max_tokens"])
-        codec.schema_, codec.native_ = table_from_json(values["schema"]), values["native"]
+        codec.schema_, codec.native_ = schema, values["native"]
         made: list[ColumnCodec] = []
         for j, own in enumerate(values["columns"]):
             mine = {name.split(".", 1)[1]: array for name, array in arrays.items() if name.startswith(f"column{j}.")}
             kind = _CODECS[own["codec"]]
             made.append(kind.from_state({key: value for key, value in own.items() if key != "codec"}, mine))
         codec._lay_out(tuple(made))
+        check_fields(arrays, [one.n_tokens for one in codec.fields_])
         codec.counts_ = tuple(arrays[f"field{j}.rows"] for j in range(len(codec.fields_)))
         rule_arrays = {name.removeprefix("rules."): array for name, array in arrays.items() if name.startswith("rules.")}
         codec.rules_ = RuleMasks.from_state(values["rules"], rule_arrays, codec.schema_, codec.fields_, codec.spans_)

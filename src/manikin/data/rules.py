@@ -48,7 +48,11 @@ class OrderRule(Rule):
 
 @dataclass(frozen=True)
 class SumRule(Rule):
-    """columns[0] = columns[1] + columns[2] + …, within `tolerance`; rows with a missing part satisfy it."""
+    """columns[0] = columns[1] + columns[2] + …; rows with a missing part satisfy it.
+
+    `tolerance` says how far off a row's total may be when rows are checked, as rounded parts make it. Totals that are generated do not
+    use it up: they are the sum of their parts, rounded to the column's own decimals.
+    """
 
     tolerance: float = 0.0
     kind: ClassVar[str] = "sum"

@@ -28,7 +28,12 @@ MAX_HEADER_BYTES = 16 << 20
 MAX_DIMENSIONS = 8
 ITEM_BYTES = {
     name: bits // 8
-    for bits, names in {8: ("BOOL", "I8", "U8"), 16: ("I16", "U16", "F16"), 32: ("I32", "U32", "F32"), 64: ("I64", "U64", "F64")}.items()
+    for bits, names in {
+        8: ("BOOL", "I8", "U8"),
+        16: ("I16", "U16", "F16"),
+        32: ("I32", "U32", "F32"),
+        64: ("I64", "U64", "F64"),
+    }.items()
     for name in names
 }
 _BROKEN = (
@@ -42,7 +47,9 @@ _BROKEN = (
     TypeError,
     ValueError,
 )
-_KEYS = {"format", "format_version", "synthesizer", "class", "hyperparameters", "values", "sha256"}
+_KEYS = {"format", "format_version", "synthesizer", "class", "hyperparameters", "values", "arrays", "sha256"}
+HOLES_FROM_BYTES = 64 << 20
+FEWEST_ON_DISK = 1 / 256  # of a large file; a file system that compresses keeps far more of a model than that
 
 
 def save(synthesizer: Synthesizer, folder: str | Path, *, force: bool = False) -> Path:
@@ -74,6 +81,7 @@ def save(synthesizer: Synthesizer, folder: str | Path, *, force: bool = False) -
         "class": SYNTHESIZERS[name].path,
         "hyperparameters": hyperparameters_of(synthesizer),
         "values": values,
+        "arrays": _described(weights),
     }
     config["sha256"] = {"config": _config_sum(config), "weights": hashlib.sha256(weights).hexdigest()}
     contents = {CONFIG: (json.dumps(config, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(), WEIGHTS: weights}
@@ -106,10 +114,12 @@ def load(folder: str | Path) -> Any:
         _refuse(folder, "is of a synthesizer that is not registered here. Install the package that brings it")
     if config["class"] != SYNTHESIZERS[name].path:
         _refuse(folder, f"names another class than the registry for the synthesizer {name!r}. Save the model again")
-    _check_header(folder)
+    _check_header(folder, config["arrays"])
     weights = _read(folder, WEIGHTS)
     if hashlib.sha256(weights).hexdigest() != config["sha256"].get("weights"):
-        _refuse(folder, f"does not have the {WEIGHTS} that its {CONFIG} was saved with: it is damaged or was changed. Save it again")
+        _refuse(
+            folder, f"does not have the {WEIGHTS} that its {CONFIG} was saved with: it is damaged or was changed. Save it again"
+        )
     arrays = _arrays(folder, weights)
     made = SYNTHESIZERS.load(name)
     known = {f.name for f in fields(made) if f.init}
@@ -138,7 +148,9 @@ def name_of(synthesizer: Any) -> str:
     for name, entry in SYNTHESIZERS.items():
         if entry.path == path:
             return name
-    raise ModelFolderError(f"{path} is not a registered synthesizer, so it could not be loaded again. Register it, then save it.")
+    raise ModelFolderError(
+        f"{path} is not a registered synthesizer, so it could not be loaded again. Register it, then save it."
+    )
 
 
 def hyperparameters_of(synthesizer: Any) -> dict[str, Any]:
@@ -157,7 +169,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         _refuse(folder, "is not a model that Manikin saved")
     version = config.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        _refuse(folder, f"was saved by a newer Manikin (its format is {version!r:.20}, known is {FORMAT_VERSION}). Install a newer one")
+        _refuse(
+            folder,
+            f"was saved by a newer Manikin (its format is {version!r:.20}, known is {FORMAT_VERSION}). Install a newer one",
+        )
     if not _KEYS.issubset(config) or not isinstance(config["sha256"], dict):
         _refuse(folder, f"has a {CONFIG} with parts missing. Save the model again")
     try:
@@ -194,14 +209,24 @@ def _sized(folder: Path, name: str) -> tuple[Path, int]:
     return path, size
 
 
-def _check_header(folder: Path) -> None:
-    """Reads the header of the weights alone, and refuses a file that is not as long as the arrays named there.
+def _described(weights: bytes) -> dict[str, list[Any]]:
+    """Type and shape of every array of a safetensors file, by name: what `load` compares before it reads any of them."""
+    length = int.from_bytes(weights[:8], "little")
+    header = json.loads(weights[8 : 8 + length])
+    return {name: [entry["dtype"], *entry["shape"]] for name, entry in sorted(header.items()) if name != "__metadata__"}
+
+
+def _check_header(folder: Path, arrays: Any) -> None:
+    """Reads the header of the weights alone, and refuses a file of other arrays than the config names, or as long as no such file is.
 
     Raises
     ------
-    ModelFolderError : it is no safetensors file, or its sizes contradict each other.
+    ModelFolderError : it is no safetensors file, its sizes contradict each other or the config, or it is nearly all holes.
     """
     path, size = _sized(folder, WEIGHTS)
+    on_disk = getattr(path.stat(), "st_blocks", size) * 512  # where the system does not tell, any file is whole
+    if size > HOLES_FROM_BYTES and on_disk < size * FEWEST_ON_DISK:
+        _refuse(folder, f"has a {WEIGHTS} that is nearly all holes: no model is. Save the model again")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
@@ -211,10 +236,17 @@ def _check_header(folder: Path) -> None:
         header = json.loads(text, parse_constant=_no_constant)
         header.pop("__metadata__", None)
         end = sum(_n_bytes(entry) for entry in header.values())
+        is_described = {name: [entry["dtype"], *entry["shape"]] for name, entry in header.items()} == arrays
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ModelFolderError(f"{folder} has a {WEIGHTS} that is not of the safetensors format. Save the model again.") from error
+        raise ModelFolderError(
+            f"{folder} has a {WEIGHTS} that is not of the safetensors format. Save the model again."
+        ) from error
     if end != size - 8 - length:
         _refuse(folder, f"has a {WEIGHTS} whose length is not that of the arrays it names: it is damaged. Save the model again")
+    if not is_described:
+        _refuse(
+            folder, f"has a {WEIGHTS} with other arrays than its {CONFIG} names: it is another model's. Save the model again"
+        )
 
 
 def _n_bytes(entry: dict[str, Any]) -> int:
@@ -235,7 +267,9 @@ def _arrays(folder: Path, weights: bytes) -> Arrays:
     try:
         return dict(from_bytes(weights))
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelFolderError(f"{folder} has a {WEIGHTS} that is not of the safetensors format. Save the model again.") from error
+        raise ModelFolderError(
+            f"{folder} has a {WEIGHTS} that is not of the safetensors format. Save the model again."
+        ) from error
 
 
 def _refuse_overwriting(folder: Path, force: bool) -> None:
