@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import json
+
 import adapter  # first: it holds the thread pools
 import pandas as pd
 
@@ -30,14 +32,16 @@ def with_public_codes(schema: Schema) -> Schema:
 def main() -> None:
     """Fits with the seed, samples with the next one, writes through manikin's own writer."""
     job = adapter.parse("synthesizers of manikin", ["autoregressive"])
-    name, _, variant = job.model.partition("+")
-    synthesizer, read = mk.synthesizer(name), mk.read
+    name, *variants = job.model.split("+")
+    chosen = dict(variant.split("=", 1) for variant in variants if "=" in variant)
+    synthesizer, read = mk.synthesizer(name, **{key: json.loads(value) for key, value in chosen.items()}), mk.read
 
     def fit(_: pd.DataFrame, cost: adapter.Cost) -> object:
         if job.budget_minutes is not None:
             cost.notes.append("the budget is not passed on")
         data = read(str(job.train))
-        if variant == "public-codes":
+        cost.notes.extend(f"{key} {value}" for key, value in chosen.items())
+        if "public-codes" in variants:
             cost.notes.append("code books declared public")
             data = read(str(job.train), schema=with_public_codes(data.schema))
         return synthesizer.fit(data, seed=job.seed)
