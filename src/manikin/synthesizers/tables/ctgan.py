@@ -39,7 +39,7 @@ class CTGAN(OneShot):
     pack : rows that the critic judges together. critic_steps : per generator step. penalty : of the gradient.
     numbers : "modes" (the paper), "quantile" or "standard". levels_below : number columns with fewer values are levels.
     max_onehot : larger vocabularies are given as random codes. patience : looks at held-out rows without a better one before the run
-    stops, out of 40 over the plan; None goes through with it. max_steps : most steps, whatever the epochs.
+    stops, out of 30 over the plan; None goes through with it. max_steps : most steps, whatever the epochs.
     """
 
     name: ClassVar[str] = "ctgan"
@@ -55,7 +55,7 @@ class CTGAN(OneShot):
     numbers: Numbers = "modes"
     levels_below: int = 24
     max_onehot: int = 64
-    patience: int | None = 12
+    patience: int | None = 10
     max_steps: int | None = None
     _asker: LevelAsker = field(init=False, repr=False, compare=False)
 

@@ -52,7 +52,7 @@ class Recipe:
     betas: tuple[float, float] = (0.5, 0.9)
     weight_decay: float = 1e-6
     temperature: float = 0.2
-    validations: int = 40
+    validations: int = 30
     patience: int | None = None
     average_steps: int = 500
 
@@ -234,7 +234,7 @@ class Adversarial:
         with torch.random.fork_rng():
             torch.manual_seed(derive(self.seed, "look"))
             rng = generator(self.seed, "look")
-            settle_batch_norm(self.average, lambda: self.draw(self.average, self.batch_size, rng))
+            settle_batch_norm(self.average, lambda: self.warm(self.average, rng))
             self._seen = self.likeness.measure(self.draw(self.average, max(self.likeness.n_rows, 200), rng))
         n = max(float(self._right[3]), 1.0)
         self._signals = {
@@ -250,6 +250,13 @@ class Adversarial:
             self._signals = {name: self._signals[name] for name in ("coverage", "duplicates", "duplicates of train", "drift")}
         self._right.zero_()
         return self._seen.drift
+
+    def warm(self, network: nn.Module, rng: np.random.Generator) -> None:
+        """One forward pass as in sampling, from which batch normalisation takes its statistics."""
+        condition = None
+        if self.asker is not None and self.asker.levels:
+            condition = self._tensor(self.asker.ask(self.batch_size, rng, by_log=False).condition)
+        network(torch.randn(self.batch_size, int(self.network.n_noise), device=self.device), condition)  # type: ignore[arg-type]
 
     def signals(self) -> Mapping[str, float]:
         """What the monitors watch, as of the last look."""
