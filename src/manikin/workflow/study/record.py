@@ -31,7 +31,7 @@ class Studied:
 
 
 def job_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that decides the result of a study; the same again goes on where it was interrupted."""
+    """Everything that decides the pieces of a study; the same again goes on where it was interrupted, with more splits too."""
     from manikin import __version__
 
     return {
@@ -39,7 +39,7 @@ def job_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any]
         "version": __version__,
         "data": hash_file(data).sha256,
         "schema": schema_hash(patients.schema),
-        "options": dict(options),
+        "options": {name: value for name, value in options.items() if name not in ("splits", "repeats")},
     }
 
 

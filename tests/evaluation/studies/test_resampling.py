@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import builtins
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from manikin.data.errors import MissingExtraError
+from manikin.evaluation.prepared import Feature, Sample, prepare_sides
+from manikin.evaluation.studies.resampling import drawn, joined, oversampled, smoted, weighted, wishes
+from manikin.workflow.sources import read
+
+pytest.importorskip("imblearn")
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[tuple[Feature, ...], Sample, np.ndarray]:
+    """Women of the breast cancer trial, every fifth tumour size missing; few of them without an event."""
+    from lifelines.datasets import load_gbsg2
+
+    frame: pd.DataFrame = load_gbsg2().head(200)
+    frame["tsize"] = frame["tsize"].astype("Int64").mask(frame.index % 5 == 0)
+    frame["event"] = np.where(frame.pop("cens").to_numpy() == 1, "yes", "no")
+    keep = (frame["event"] == "no") | (frame.index % 4 == 0)
+    data = read(frame[keep].reset_index(drop=True))
+    features, (sample,) = prepare_sides(data.columns, [data])
+    levels = next(f for f in features if f.name == "event").levels or ()
+    return features, sample, sample.values["event"] == levels.index("yes")
+
+
+def test_wishes_raise_the_rarer_class_within_each_group() -> None:
+    positive = np.array([True, False, False, False, True, True, False, False])
+    groups = np.array(["a", "a", "a", "a", "b", "b", "b", "c"])
+    assert [wish.n for wish in wishes(positive)] == [2]
+    found = wishes(positive, [groups])
+    assert [(wish.rows.tolist(), wish.n) for wish in found] == [([0], 2), ([6], 1)]  # c has one class only and is left alone
+
+
+def test_weights_give_the_mass_that_drawing_again_gives(table: Any) -> None:
+    _, sample, positive = table
+    wanted = wishes(positive)
+    weights = weighted(len(sample), wanted)
+    assert weights[positive].sum() == pytest.approx(weights[~positive].sum())
+    again = oversampled(sample, wanted, seed=0)
+    assert len(again) == pytest.approx(weights.sum())
+
+
+def test_drawn_rows_are_real_rows_of_the_wished_class(table: Any) -> None:
+    _, _, positive = table
+    wanted = wishes(positive)
+    rows = drawn(wanted, np.random.default_rng(0))
+    assert len(rows) == wanted[0].n
+    assert len(set(positive[rows])) == 1
+
+
+def test_smote_interpolates_numbers_and_votes_on_levels_and_holes(table: Any) -> None:
+    features, sample, positive = table
+    wanted = wishes(positive)
+    made = smoted(features, sample, wanted, seed=0)
+    added = made.take(np.arange(len(sample), len(made)))
+    rare = sample.take(wanted[0].rows)
+    assert len(added) == wanted[0].n
+    assert (added.values["event"] == rare.values["event"][0]).all()
+    for feature in features:
+        values, known = added.values[feature.name], rare.values[feature.name]
+        if feature.is_number:
+            present = values[~np.isnan(values)]
+            assert (present == np.round(present, feature.column.decimals or 0)).all()
+            if not rare.marks[feature.name].any():
+                assert present.min() >= known.min()
+                assert present.max() <= known.max()
+        else:
+            assert set(values) <= set(known)
+    holes = added.marks["tsize"] > 0
+    assert 0 < holes.sum() < len(added)
+    assert (np.isnan(added.values["tsize"]) == holes).all()
+    copies = set(zip(*(rare.values[f.name] for f in features if f.is_number), strict=True))
+    new = [row for row in zip(*(added.values[f.name] for f in features if f.is_number), strict=True) if row not in copies]
+    assert len(new) > 0.5 * len(added)
+    again = smoted(features, sample, wanted, seed=0)
+    assert all(np.array_equal(made.values[f.name], again.values[f.name], equal_nan=f.is_number) for f in features)
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_smote_takes_tables_of_one_kind_of_column(table: Any, *, numbers: bool) -> None:
+    features, sample, positive = table
+    chosen = [f for f in features if f.is_number == numbers and f.name != "tsize"]
+    names = [feature.name for feature in chosen]
+    cut = replace(
+        sample,
+        values={name: sample.values[name] for name in names},
+        marks={name: sample.marks[name] for name in names},
+    )
+    assert len(smoted(chosen, cut, wishes(positive), seed=0)) > len(cut)
+
+
+def test_a_single_row_is_drawn_again(table: Any) -> None:
+    features, sample, positive = table
+    alone = np.zeros(len(sample), dtype=bool)
+    alone[np.flatnonzero(positive)[0]] = True
+    made = smoted(features, sample, wishes(alone), seed=0)
+    assert len(made) == 2 * (len(sample) - 1)
+    assert len(set(made.values["time"][len(sample) :])) == 1
+
+
+def test_patients_of_joined_samples_are_different_ones(table: Any) -> None:
+    _, sample, _ = table
+    assert joined(sample, sample).n_records == 2 * sample.n_records
+
+
+def test_without_imbalanced_learn_the_extra_is_named(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, sample, positive = table
+    real = builtins.__import__
+
+    def absent(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("imblearn"):
+            raise ModuleNotFoundError("No module named 'imblearn'", name="imblearn")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(MissingExtraError, match=r"pip install 'manikin\[imbalanced\]'"):
+        smoted(features, sample, wishes(positive), seed=0)
