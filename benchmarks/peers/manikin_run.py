@@ -9,9 +9,8 @@ otherwise codes held by fewer than 11 rows are backed off, which is the default.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import json
+from dataclasses import replace
 
 import adapter  # first: it holds the thread pools
 import pandas as pd
