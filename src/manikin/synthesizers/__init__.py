@@ -70,6 +70,13 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             releasable=False,
             keeps_rows=True,
         ),
+        "smote": SynthesizerEntry(
+            f"{_TABLES}.smote:Smote",
+            "SMOTE-NC (Chawla et al. 2002): real rows interpolated, their levels copied; never to be released",
+            extra="imbalanced",
+            releasable=False,
+            keeps_rows=True,
+        ),
     },
     group="manikin.synthesizers",
 )

@@ -56,14 +56,14 @@ def sweep(z: Floats, bounds: Callable[[slice], Bounds], correlation: Floats, rng
 def draw_within(bounds: Bounds, correlation: Floats, rng: np.random.Generator, *, n_sweeps: int) -> Floats:
     """Latent numbers of rows whose intervals are given, float64 (n_latents, n_rows): one after the other, then rounds of Gibbs."""
     low, high = bounds
-    z = np.empty(low.shape)
-    factor = np.linalg.cholesky(correlation)
-    noise = np.empty(low.shape)
-    for k in range(len(z)):
+    n_latents, n_rows = low.shape
+    z, noise = np.empty((n_latents, n_rows)), np.empty((n_latents, n_rows))
+    factor = factor_of(correlation)
+    for k in range(n_latents):
         mean = factor[k, :k] @ noise[:k]
-        z[k] = truncated(mean, factor[k, k], low[k], high[k], rng.random(z.shape[1]))
+        z[k] = truncated(mean, factor[k, k], low[k], high[k], rng.random(n_rows))
         noise[k] = (z[k] - mean) / factor[k, k]
-    for _ in range(n_sweeps if len(z) > 1 else 0):
+    for _ in range(n_sweeps if n_latents > 1 else 0):
         sweep(z, lambda rows: (low[:, rows], high[:, rows]), correlation, rng)
     return z
 
@@ -71,7 +71,7 @@ def draw_within(bounds: Bounds, correlation: Floats, rng: np.random.Generator, *
 def given(correlation: Floats, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """The unknown latent numbers given the known ones: regression (n_unknown, n_known), and the Cholesky factor of what is left."""
     inside, across = correlation[np.ix_(known, known)], correlation[np.ix_(~known, known)]
-    regression = np.linalg.solve(inside, across.T).T if known.any() else np.zeros(across.shape)
+    regression: Floats = np.linalg.solve(inside, across.T).T.astype(float)
     rest = correlation[np.ix_(~known, ~known)] - regression @ across.T
     return regression, factor_of(rest)
 
@@ -80,11 +80,11 @@ def factor_of(covariance: Floats) -> Floats:
     """The Cholesky factor, with as much added to the diagonal as rounding asks for."""
     for jitter in (0.0, 1e-10, 1e-8, 1e-6):
         try:
-            return np.linalg.cholesky(covariance + jitter * np.eye(len(covariance)))
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))), dtype=float)
         except np.linalg.LinAlgError:
             continue
     values, vectors = np.linalg.eigh(covariance)
-    return np.linalg.cholesky((vectors * np.maximum(values, 1e-6)) @ vectors.T)
+    return np.asarray(np.linalg.cholesky((vectors * np.maximum(values, 1e-6)) @ vectors.T), dtype=float)
 
 
 def as_correlation(moments: Floats, n_rows: float, prior_rows: float) -> Floats:
