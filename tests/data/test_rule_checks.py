@@ -143,6 +143,14 @@ def test_times_and_numbers_are_not_compared() -> None:
         violations(SumRule(("a", "d")), read([]), SCHEMA)
 
 
+def test_messages_name_a_rule_by_kind_and_columns_and_never_by_its_values() -> None:
+    for rule in (RangeRule(("d",), minimum=20200704.0), CombinationRule(("c", "f")), OrderRule(("a", "d"))):
+        with pytest.raises((SchemaError, ParameterError)) as refused:
+            violations(rule, read([]), SCHEMA)
+        assert rule.about in str(refused.value)
+        assert "2.02007e+07" not in str(refused.value)
+
+
 def test_sums_of_decimals_are_not_broken_by_binary_rounding() -> None:
     schema = TableSchema("t", tuple(Column(name, Kind.CONTINUOUS, Storage.REAL, decimals=1) for name in ("whole", "x", "y")))
     table = Table(pd.DataFrame({"whole": [0.3, 0.4], "x": [0.1, 0.1], "y": [0.2, 0.2]}))

@@ -91,7 +91,7 @@ def _comparable(table: Table, column: Column) -> npt.NDArray[Any]:
 def _order(rule: OrderRule, table: Table, schema: TableSchema) -> Broken:
     first, second = (_comparable(table, schema[name]) for name in rule.columns)
     if (first.dtype.kind == "M") != (second.dtype.kind == "M"):
-        raise SchemaError(f"The rule {rule.text!r} compares a time with a number. Correct it, or remove it from the schema.")
+        raise SchemaError(f"The {rule.about} compares a time with a number. Correct it, or remove it from the schema.")
     broken: Broken = first >= second if rule.strict else first > second
     return broken
 
@@ -99,7 +99,7 @@ def _order(rule: OrderRule, table: Table, schema: TableSchema) -> Broken:
 def _sum(rule: SumRule, table: Table, schema: TableSchema) -> Broken:
     whole, *parts = (_comparable(table, schema[name]) for name in rule.columns)
     if any(values.dtype.kind == "M" for values in (whole, *parts)):
-        raise SchemaError(f"The rule {rule.text!r} adds up times. Correct it, or remove it from the schema.")
+        raise SchemaError(f"The {rule.about} adds up times. Correct it, or remove it from the schema.")
     total = np.sum(parts, axis=0)
     slack = ROUNDING * np.maximum(np.sum(np.abs(parts), axis=0), 1.0)
     broken: Broken = np.abs(whole - total) > rule.tolerance + slack
@@ -113,7 +113,7 @@ def _texts(rule: Rule, table: Table, schema: TableSchema) -> pd.DataFrame:
 def _combination(rule: CombinationRule, table: Table, schema: TableSchema, allowed: Combinations | None) -> Broken:
     if allowed is None:
         raise ParameterError(
-            f"The rule {rule.text!r} has no list of combinations. Pass `allowed=combinations(rule, train, schema)`, "
+            f"The {rule.about} has no list of combinations. Pass `allowed=combinations(rule, train, schema)`, "
             "or list them under `allowed` in the schema."
         )
     texts = _texts(rule, table, schema)
@@ -141,7 +141,7 @@ def _range(rule: RangeRule, table: Table, schema: TableSchema) -> Broken:
     values = _comparable(table, schema[rule.columns[0]])
     if values.dtype.kind == "M":
         raise SchemaError(
-            f"The rule {rule.text!r} is for numbers. Write the ends under `minimum` and `maximum` of the column instead."
+            f"The {rule.about} is for numbers. Write the ends under `minimum` and `maximum` of the column instead."
         )
     broken: Broken = np.zeros(len(values), dtype=bool)
     if rule.minimum is not None:
