@@ -73,7 +73,9 @@ def save(synthesizer: Synthesizer, folder: str | Path, *, force: bool = False) -
     _refuse_overwriting(folder, force)
     name = name_of(synthesizer)
     values, arrays = synthesizer.state()
-    weights = to_bytes({key: np.ascontiguousarray(array) for key, array in arrays.items()})
+    weights = to_bytes(
+        {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in arrays.items()}
+    )  # 0-d stays 0-d
     config: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
