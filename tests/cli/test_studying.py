@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def test_an_augmentation_study_by_command(table: Path, run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    asked = ("study", "augmentation", table, "--target", "cens", "--synthesizers", "independent", "--learner", "logistic")
+    more = ("--skip", "smote", "--skip", "alone", "--splits", 2, "--groups", "menostat", "-o", out)
+    ended = run(*asked, *more)
+    assert ended.code == 0, ended.err
+    assert "learned from" in ended.out
+    assert "no visible difference" in ended.out or "helped" in ended.out or "hurt" in ended.out
+    assert (out / "study.html").is_file()
+    assert run(*asked, *more).code == 2  # it is there
+    again = run(*asked, *more, "--force", "--json")
+    assert again.code == 0, again.err
+    assert {line["arm"] for line in json.loads(again.out)["results"]} == {"real", "weighted", "oversampled", "with-independent"}
+
+
+def test_a_learning_curve_by_command(table: Path, run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "curve"
+    asked = ("study", "learning-curve", table, "--target", "cens", "--synthesizers", "independent", "--repeats", 1, "-o", out)
+    ended = run(*asked, "--sizes", "30,60")
+    assert ended.code == 0, ended.err
+    assert "independent c2st" in ended.out
+    assert (out / "study.json").is_file()
+    assert run(*asked, "--sizes", "few").code == 2
+
+
+def test_wrong_command_lines_say_the_way_out(table: Path, run: Any, tmp_path: Path) -> None:
+    ended = run("study", "augmentation", table, "--target", "tgrade", "-o", tmp_path / "x")
+    assert (ended.code, "--positive" in ended.err) == (2, True)
+    assert not (tmp_path / "x").exists()
