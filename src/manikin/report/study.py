@@ -71,7 +71,7 @@ def _forest(document: Mapping[str, Any]) -> tuple[Block, ...]:
             rows = [
                 figures.Interval(titles[line["arm"]], line["difference"], *_ends(line), "-" in line["arm"]) for line in lines
             ]
-            better = "to the right is better" if known["better"] == "higher" else "to the left is better"
+            better = "right is better" if known["better"] == "higher" else "left is better"
             said = "; ".join(f"{titles[line['arm']]} {difference(line)}" for line in lines)
             drawn.append(
                 Figure(

@@ -18,11 +18,15 @@ def size_curve(series: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, axi
     series : (name, points) with "size", "mean" and "interval"; "real" is drawn in the colour of real rows.
     mark : a dashed line, for example at the best possible value.
     """
+    made = [name for name, _ in series if name != "real"]
     sizes = sorted({int(point["size"]) for _, points in series for point in points})
     with _drawing(WIDTH, 270, left=46, bottom=44, top=20 + 15 * len(series)) as (axes, done):
         for number, (name, points) in enumerate(series):
-            colour = REAL if name == "real" else SYNTHETIC if number % 2 == 0 else INK
-            marker, dashes = _STYLES[number % len(_STYLES)]
+            place = (
+                made.index(name) + 1 if name in made else 0
+            )  # a generator looks alike in every drawing, with real rows or without
+            colour = (SYNTHETIC if place % 2 else INK) if place else REAL
+            marker, dashes = _STYLES[place % len(_STYLES)]
             x = [point["size"] * (1 + 0.03 * (number - (len(series) - 1) / 2)) for point in points]
             for at, point in zip(x, points, strict=True):
                 if point["interval"] is not None:
@@ -44,6 +48,10 @@ def size_curve(series: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, axi
         axes.minorticks_off()
         axes.set_xlabel("real patients learned from", color=MUTED)
         axes.set_ylabel(axis, color=MUTED, rotation_mode="anchor")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, labelcolor=INK, edgecolor=LINE, fontsize=10.5)
+        legend = axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, labelcolor=INK, edgecolor=LINE, fontsize=10.5
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
         _quiet(axes)
         return done()
