@@ -80,7 +80,7 @@ class MixedHead(nn.Module):
             members = [g for g in small if low < groups[g].n_choices <= size]
             if members:
                 self._buckets.append((size, members))
-        self.scalars = nn.Linear(width, len(self._scalars))
+        self.scalars = nn.Linear(width, len(self._scalars)) if self._scalars else None
         self.small = nn.ModuleList(nn.Linear(width, size * len(members)) for size, members in self._buckets)
         self.large = nn.ModuleList(
             nn.Sequential(nn.Linear(width, RANK), nn.Linear(RANK, groups[g].n_choices)) for g in self._large
@@ -130,13 +130,24 @@ class MixedHead(nn.Module):
                 assert isinstance(last, nn.Linear)
                 last.bias.copy_(torch.from_numpy(shares))
 
+    @property
+    def members(self) -> list[list[int]]:
+        """Which groups each tensor of logits is of: those of `Given.padded`, then those of `Given.large`."""
+        return [list(members) for _, members in self._buckets] + [[g] for g in self._large]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Choices that each tensor of logits has room for, in the same order."""
+        return [size for size, _ in self._buckets] + [self.groups[g].n_choices for g in self._large]
+
     def forward(self, hidden: Tensor) -> Given:
         """Scalars through tanh, and logits."""
         n = len(hidden)
         padded = []
         for b, (linear, (size, members)) in enumerate(zip(self.small, self._buckets, strict=True)):
             padded.append(linear(hidden).view(n, len(members), size) + getattr(self, f"pad{b}"))
-        return Given(torch.tanh(self.scalars(hidden)), padded, [head(hidden) for head in self.large])
+        scalars = hidden[:, :0] if self.scalars is None else torch.tanh(self.scalars(hidden))
+        return Given(scalars, padded, [head(hidden) for head in self.large])
 
     def soft(self, given: Given, *, temperature: float | None = None, hard: bool = False) -> Tensor:
         """Vectors (n, width) that gradients pass through: choices by Gumbel-softmax (arXiv 1611.01144), or softmax without temperature."""
