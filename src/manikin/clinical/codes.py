@@ -127,6 +127,7 @@ def _icd10_spell(text: str) -> str:
 
 def _up_by_groups(groups: Groups) -> Callable[[str], str | None]:
     def up(code: str) -> str | None:
+        """A shorter code, then the block, then the chapter; None above a chapter."""
         if "." in code:
             return code[:-1].rstrip(".")
         if "-" in code:

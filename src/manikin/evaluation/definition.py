@@ -83,8 +83,11 @@ def measured(definition: Definition, *, min_rows: int = 2) -> Callable[[Measure]
     """Makes a metric of a measure: prepares the data, asks for `min_rows` rows on every side, and notes what is undefined."""
 
     def decorate(measure: Measure) -> Metric:
+        """The metric of one measure, under the measure's own name and docstring."""
+
         @wraps(measure)
         def metric(data: EvaluationData, *, seed: int) -> MetricResult:
+            """Measures where there is something to measure, and says why where there is not."""
             prepared = prepare(data)
             sizes = {"train": prepared.real, "holdout": prepared.held, "synthetic": prepared.fake}
             for side, sample in sizes.items():

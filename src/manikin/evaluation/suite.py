@@ -74,7 +74,7 @@ def _measured(name: str, data: Prepared, seed: int) -> MetricResult:
     try:
         measure: Metric = METRICS.load(name)
         return measure(data, seed=seed)
-    except Exception as error:
+    except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
         LOG.warning("The metric %s failed with %s at %s:%s.", name, type(error).__name__, place.filename, place.lineno)
         definition = Definition(name, name, METRICS[name].section, Direction.REFERENCE)

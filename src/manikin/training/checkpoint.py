@@ -36,14 +36,20 @@ def write_checkpoint(folder: Path, values: Mapping[str, Any], tensors: Tensors) 
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Any], Tensors] | None:
-    """The newest complete checkpoint; None where there is none."""
+    """The newest complete checkpoint; None where there is none.
+
+    Raises
+    ------
+    ModelFolderError : the checkpoint cannot be read.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     for place in (folder, folder.with_name(folder.name + ".old")):
         if (place / "state.json").is_file() and (place / "state.safetensors").is_file():
             try:
                 return json.loads((place / "state.json").read_text()), load_file(place / "state.safetensors")
-            except Exception as error:  # whatever a damaged file makes the readers raise, the way out is the same
+            except (SafetensorError, OSError, ValueError, LookupError, RuntimeError) as error:  # from damage
                 raise ModelFolderError(f"The checkpoint in {place} is damaged. Remove that folder and start again.") from error
     return None
 

@@ -88,6 +88,7 @@ def fit(
     from manikin.training.control import Control
 
     def told(progress: Any) -> None:
+        """Passes on how far learning is and how it goes."""
         loss = progress.validation if progress.validation is not None else progress.loss
         words = f"step {progress.step}" + ("" if loss is None else f", loss {loss:.4g}")
         watcher.advance(progress.fraction, words)

@@ -163,6 +163,7 @@ class Autoregressive:
         wished = or_none(conditions)
 
         def draw(_block: int, start: int, stop: int) -> Dataset:
+            """The rows of one block."""
             return self._rows(start, stop, seed, wished)
 
         return in_batches(draw, int(n), batch_size=int(batch_size), block=BLOCK)

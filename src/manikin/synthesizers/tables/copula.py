@@ -152,6 +152,7 @@ class Copula:
         tables = [one.bounds() for one in self.fields_]
 
         def draw(number: int, start: int, stop: int) -> Dataset:
+            """The rows of one block, from its own stream of randomness."""
             rng, own = generator(seed, "copula", "sample", number), rows_of(conditions, start, stop)
             tokens, known = self.codec_.encode_conditions(own, stop - start)
             self._draw(tokens, known, tables, rng, self.codec_.allowed_given(own, stop - start))

@@ -63,6 +63,7 @@ class Resample:
         check_request("Resample", n, batch_size, None)
 
         def draw(number: int, start: int, stop: int) -> Dataset:
+            """The rows of one block, from its own stream of randomness."""
             rng = generator(seed, "resample", number)
             tokens = self._releasable(self.rows_[rng.integers(0, len(self.rows_), stop - start)], rng)
             return self.codec_.decode(tokens, rng, first_key=start + 1)
