@@ -33,7 +33,7 @@ def test_the_closing_lines_say_what_is_in_the_table_and_what_it_protects(run: Ru
     assert "cens  given  real  synthetic  share\n" in ended.out
     assert ended.out.count("50.0%") == 2
     assert "not for release" in ended.out
-    assert "train part of an experiment only" in ended.out
+    assert "the train part of an experiment only" in ended.out
     assert "out.csv.augmented.json" in ended.out
     made = pd.read_csv(tmp_path / "out.csv")
     assert len(set(made["cens"].value_counts())) == 1

@@ -68,8 +68,8 @@ MODES: dict[str, Mode] = {
     ),
 }
 LEAKS = (
-    "The generator learns from every row given: give it the train part of an experiment only. Rows of a test set that it has seen, or "
-    "that were made before the split, flatter every model."
+    "Give it the train part of an experiment only: test rows that the generator has seen, or that are split off after augmenting, "
+    "flatter every model."
 )
 
 
