@@ -56,6 +56,54 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
         }
         for name, real in (("booster", 0.74), ("linear", 0.71))
     }
+    judged = [
+        {
+            "column": name,
+            "separation": 2.0 / (i + 1),
+            "separation_interval": [1.5 / (i + 1), 2.5 / (i + 1)],
+            "alone": 0.8 if i == 0 else 0.51,
+            "alone_interval": [0.75, 0.85] if i == 0 else [0.46, 0.56],
+            "alone_reference": 0.5,
+            "drop": 0.1 / (i + 1),
+            "drop_interval": [0.0, 0.2],
+            "stands_out": i < 3,
+            "spacing": None,
+        }
+        for i, name in enumerate(names)
+    ]
+    judged[0]["spacing"] = {
+        "step": 0.1,
+        "on_step": {"train": 1.0, "holdout": 1.0, "synthetic": 0.1},
+        "known": {"holdout": 0.9, "synthetic": 0.8},
+        "commonest": {"train": 0.1, "holdout": 0.1, "synthetic": 0.0},
+    }
+    link = {"columns": names[:2][::-1], "together": 0.7, "link": 0.2, "link_interval": [0.1, 0.3], "stands_out": True}
+    gives = {"columns": judged, "pairs": [link], "log_odds_gap": 4.0, "worst_column": names[0]}
+    group = {
+        "group": "sex F",
+        "columns": ["sex"],
+        "n_train": 40,
+        "train": 0.4,
+        "holdout": 0.41,
+        "synthetic": 0.2,
+        "ratio_synthetic": 0.5,
+        "ratio_synthetic_interval": [0.4, 0.62],
+        "ratio_holdout": 1.02,
+        "ratio_holdout_interval": [0.9, 1.1],
+        "is_short": True,
+        "shapes": 0.8,
+        "shapes_reference": 0.95,
+    }
+    fair = {
+        **group,
+        "group": "sex M",
+        "train": 0.6,
+        "synthetic": 0.8,
+        "ratio_synthetic": 1.3,
+        "is_short": False,
+        "shapes": None,
+    }
+    shown = {"groups": [group, fair], "by": ["sex"], "worst_group": "sex F", "n_short": 1}
     told = {"target": names[-1], "measure": "AUROC", "headline": "booster", "learners": learned}
     attack = {"tpr": 0.012, "tpr_interval": [0.004, 0.03], "fpr_control": 0.01, "auc": 0.51, "auc_interval": [0.47, 0.55]}
     attacks = {"attacks": {"nearest": attack}, "attacker": "holds the release"}
@@ -76,8 +124,10 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
         metric("dependence", fidelity, HIGHER, 0.91, interval=(0.85, 0.97), n=550, reference=1.0),
         metric("missingness", fidelity, HIGHER, 0.93, interval=(0.9, 0.95), n=550, reference=0.96, details={"columns": rates}),
         metric("c2st", fidelity, LOWER, 0.58, interval=(0.54, 0.62), n=1100, reference=0.51, reference_interval=(0.46, 0.55)),
+        metric("giveaway", fidelity, LOWER, 0.8, interval=(0.75, 0.85), n=1100, reference=0.52, details=gives),
         metric("tstr", Section.UTILITY, HIGHER, 0.71, interval=(0.65, 0.77), n=137, reference=0.74, details=told),
         metric("coverage", Section.DIVERSITY, HIGHER, 0.92, interval=(0.9, 0.94), n=550, reference=0.95),
+        metric("representation", Section.DIVERSITY, HIGHER, 0.5, interval=(0.4, 0.62), n=550, reference=1.0, details=shown),
         metric("copies", privacy, LOWER, 0.0, interval=(0.0, 0.006), n=550, reference=0.0),
         metric("membership", privacy, REFERENCE, 0.012, interval=(0.004, 0.03), n=550, reference=0.01, details=attacks),
         metric("rule_violations", Section.VALIDITY, LOWER, 0.0, interval=(0.0, 0.006), n=550, details={"rules": [rule]}),

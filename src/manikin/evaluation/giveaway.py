@@ -27,7 +27,7 @@ N_TOP = 8  # columns whose relations are looked at
 N_SHOWN = 30
 MIN_REPEATS, MAX_REPEATS = 2, 4
 # Rows that boosters score, for each part of the work: what bounds the cost, at some 15 microseconds a row.
-DROP_BUDGET, ALONE_BUDGET, REFERENCE_BUDGET, PAIR_BUDGET, SHAPLEY_BUDGET = 120_000, 200_000, 120_000, 240_000, 100_000
+DROP_BUDGET, ALONE_BUDGET, REFERENCE_BUDGET, PAIR_BUDGET, SHAPLEY_BUDGET = 80_000, 130_000, 80_000, 160_000, 80_000
 N_PATHS = 4
 LEAST_LINK = 0.01
 DECIMALS = range(-2, 5)

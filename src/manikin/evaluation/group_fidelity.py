@@ -57,7 +57,13 @@ def representation(data: Prepared, *, seed: int) -> MetricResult:
     worst, luckiest = (min(rows, key=lambda row: (row[f"wide_{side}"][1], row["group"])) for side in ("synthetic", "holdout"))
     value, interval = worst["ratio_synthetic"], worst["wide_synthetic"]
     reference, reference_interval = luckiest["ratio_holdout"], luckiest["wide_holdout"]
-    rows.sort(key=lambda row: (not row["is_short"], row["wide_synthetic"][1], row["group"]))
+    rows.sort(
+        key=lambda row: (
+            not row["is_short"],
+            row["wide_synthetic" if row["is_short"] else "ratio_synthetic_interval"][1],
+            row["group"],
+        )
+    )
     shown = [{key: part for key, part in row.items() if not key.startswith("wide")} for row in rows]
     note = ""
     if totals["holdout"] < totals["synthetic"]:

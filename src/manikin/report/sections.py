@@ -27,11 +27,17 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "likeness": SectionEntry(
             f"{_HERE}.resemblance:likeness", "figures, worst columns and pairs", title="Likeness, worst first"
         ),
+        "giveaway": SectionEntry(
+            f"{_HERE}.giveaway:giveaway", "the columns and pairs that tell synthetic rows, and how", title="What gives it away"
+        ),
         "columns": SectionEntry(f"{_HERE}.resemblance:overlays", "each column, real and synthetic", title="Every column"),
         "missing": SectionEntry(f"{_HERE}.resemblance:missing", "missing cells", title="Missing cells"),
         "relations": SectionEntry(f"{_HERE}.resemblance:relations", "association heat maps", title="Relations between columns"),
         "maps": SectionEntry(f"{_HERE}.resemblance:maps", "PCA and t-SNE", title="All rows on a map"),
         "utility": SectionEntry(f"{_HERE}.consequences:utility", "learning from synthetic rows", title="Usefulness"),
+        "representation": SectionEntry(
+            f"{_HERE}.representation:representation", "each group's share and likeness", title="Who is represented"
+        ),
         "privacy": SectionEntry(f"{_HERE}.consequences:privacy", "variety, copies, attacks", title="Variety and privacy"),
         "validity": SectionEntry(f"{_HERE}.consequences:validity", "rules and rare values", title="Rules and rare values"),
         "making": SectionEntry(f"{_HERE}.making:making", "data, generator, training, cost", title="How it was made"),
