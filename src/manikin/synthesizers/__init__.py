@@ -58,6 +58,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "conditional tabular GAN (Xu et al. 2019): modes, training-by-sampling, packed Wasserstein critic",
             is_neural=True,
         ),
+        "medgan": SynthesizerEntry(
+            f"{_TABLES}.medgan:MedGAN",
+            "GAN behind an autoencoder for sets of codes, yes-or-no and counted (Choi et al. 2017)",
+            is_neural=True,
+        ),
         "independent": SynthesizerEntry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",
