@@ -20,11 +20,13 @@ class SynthesizerEntry(Entry):
     private : whether it can learn under a privacy ledger.
     releasable : whether its output may be released at all; reference floors and interpolators are not.
     keeps_rows : whether fitted state holds training rows (declared, so that nobody ships it by mistake).
+    some_conditions : whether it conditions exactly on some columns, and refuses the others by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
     """
 
     modality: str = "table"
     conditions: bool = False
+    some_conditions: bool = False
     private: bool = False
     releasable: bool = True
     keeps_rows: bool = False
@@ -53,14 +55,30 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "adversarial random forest (Watson et al. 2023); quick, strong on small tables",
             conditions=True,
         ),
+        "cgan": SynthesizerEntry(
+            f"{_TABLES}.cgan:CGAN",
+            "GAN conditioned on listed columns: labels, demographics, diagnoses (Mirza & Osindero 2014)",
+            some_conditions=True,
+            is_neural=True,
+        ),
         "ctgan": SynthesizerEntry(
             f"{_TABLES}.ctgan:CTGAN",
             "conditional tabular GAN (Xu et al. 2019): modes, training-by-sampling, packed Wasserstein critic",
             is_neural=True,
         ),
+        "tvae": SynthesizerEntry(
+            f"{_TABLES}.tvae:TVAE",
+            "variational autoencoder for tables (Xu et al. 2019) with a learned prior and latent traversals",
+            is_neural=True,
+        ),
         "medgan": SynthesizerEntry(
             f"{_TABLES}.medgan:MedGAN",
             "GAN behind an autoencoder for sets of codes, yes-or-no and counted (Choi et al. 2017)",
+            is_neural=True,
+        ),
+        "tabddpm": SynthesizerEntry(
+            f"{_TABLES}.tabddpm:TabDDPM",
+            "tabular diffusion (Kotelnikov et al. 2023): Gaussian for numbers, multinomial for choices, few steps to sample",
             is_neural=True,
         ),
         "independent": SynthesizerEntry(
@@ -81,6 +99,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             extra="imbalanced",
             releasable=False,
             keeps_rows=True,
+        ),
+        "wgan": SynthesizerEntry(
+            f"{_TABLES}.wgan:WGAN",
+            "plain Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)",
+            is_neural=True,
         ),
     },
     group="manikin.synthesizers",
