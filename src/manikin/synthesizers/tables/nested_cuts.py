@@ -124,15 +124,16 @@ def _levels(tokens: Ints, counts: Ints, profiles: Floats, max_latents: int) -> _
     """Unordered levels: parted where they differ most, the widest group first, until the latent numbers are spent."""
     root = _Group.of(tokens, counts, profiles)
     open_groups, n_latents = [root], 1
-    while n_latents < max_latents:
-        best = max(open_groups, key=lambda group: group.rest, default=None)
-        if best is None or best.rest <= 0:
-            break
+    while open_groups and n_latents < max_latents:
+        best = max(open_groups, key=lambda group: group.rest)
         open_groups.remove(best)
-        best.part(counts, profiles)
-        for child in best.children:
-            n_latents += len(child.tokens) > 1
-            open_groups.append(child)
+        if best.rest <= 0:
+            break
+        children = best.parts(counts, profiles)
+        more = sum(len(child.tokens) > 1 for child in children)
+        if n_latents + more <= max_latents:
+            best.children, n_latents = children, n_latents + more
+            open_groups += children
     return root.node()
 
 
@@ -158,7 +159,7 @@ class _Group:
         enough = len(tokens) > 2 and weight.sum() >= 2 * FEWEST_ROWS_OF_A_BRANCH
         return cls(tokens[order], scores[order], rest if enough and not is_line else 0.0)
 
-    def part(self, counts: Ints, profiles: Floats) -> None:
+    def parts(self, counts: Ints, profiles: Floats) -> tuple[_Group, ...]:
         """Two groups with the greatest distance between them along the line, each of enough rows where that can be."""
         weight = counts[self.tokens].astype(float)
         below, moment = np.cumsum(weight)[:-1], np.cumsum(weight * self.scores)[:-1]
@@ -166,7 +167,7 @@ class _Group:
         between = below * above * (moment / below - rest / above) ** 2
         enough = np.minimum(below, above) >= FEWEST_ROWS_OF_A_BRANCH
         place = int(np.argmax(np.where(enough, between, -1.0) if enough.any() else np.minimum(below, above))) + 1
-        self.children = tuple(_Group.of(part, counts, profiles) for part in (self.tokens[:place], self.tokens[place:]))
+        return tuple(_Group.of(part, counts, profiles) for part in (self.tokens[:place], self.tokens[place:]))
 
     def node(self) -> _Node:
         if self.children:
