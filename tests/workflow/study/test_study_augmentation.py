@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from manikin.data.errors import ParameterError
+from manikin.data.errors import FitError, ParameterError
 from manikin.workflow.sources import read
 from manikin.workflow.study import augmentation
 from manikin.workflow.study.arms import arms, rows_for
@@ -103,6 +103,24 @@ def test_no_generator_sees_a_tuning_or_a_test_patient(table: Path, tmp_path: Pat
         assert patients == set(sides["train"].table.frame["patient_id"])
         assert not patients & (set(sides["test"].table.frame["patient_id"]) | set(sides["tune"].table.frame["patient_id"]))
     assert len(seen) == 2
+
+
+def test_a_generator_that_fails_is_told_of_and_costs_the_others_nothing(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = augmentation.fit, []
+
+    def failing(name: str, data: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        if len(calls) == 2:
+            raise FitError("It did not converge.")
+        return real(name, data, **kwargs)
+
+    monkeypatch.setattr(augmentation, "fit", failing)
+    options = AugmentationOptions(**SMALL, skip=("smote", "oversampled", "alone"))
+    document = study_augmentation(table, out=tmp_path / "study", options=options).document
+    assert [arm["key"] for arm in document["arms"]] == ["real", "weighted"]
+    assert any("failed on 1 of 2 splits" in notice and "converge" in notice for notice in document["notices"])
 
 
 @pytest.mark.parametrize("name", ["independent", "resample"])

@@ -100,11 +100,25 @@ def smoted(features: Sequence[Feature], sample: Sample, wanted: Sequence[Wish], 
     return joined(made, grid.sample(added))
 
 
-def _sampler(is_category: Sequence[bool], counts: Mapping[int, int], k: int, seed: int) -> Any:
+def require_smote() -> None:
+    """Refuses at once what would fail after the first trials.
+
+    Raises
+    ------
+    MissingExtraError : imbalanced-learn is not installed.
+    """
     try:
-        from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+        import imblearn.over_sampling  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MissingExtraError("SMOTE needs imbalanced-learn. Install it with: pip install 'manikin[imbalanced]'") from error
+        raise MissingExtraError(
+            "SMOTE needs imbalanced-learn. Install it with: pip install 'manikin[imbalanced]', or leave it out with --skip smote"
+        ) from error
+
+
+def _sampler(is_category: Sequence[bool], counts: Mapping[int, int], k: int, seed: int) -> Any:
+    require_smote()
+    from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+
     common = {"sampling_strategy": dict(counts), "k_neighbors": k, "random_state": seed}
     if all(is_category):
         return SMOTEN(**common)

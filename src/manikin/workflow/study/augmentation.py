@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import parameter_error
+from manikin.data.errors import ManikinError, parameter_error
 from manikin.data.seeds import derive
 from manikin.evaluation.studies.learners import LEARNERS
+from manikin.evaluation.studies.resampling import require_smote
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import Limits, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
@@ -80,6 +81,8 @@ def study_augmentation(
     """
     source, folder, chosen = Path(data), Path(out), options.check()
     check_free(folder, force=force)
+    if any(arm.way == "smote" for arm in chosen):
+        require_smote()
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         patients = cohort(
@@ -102,7 +105,8 @@ def study_augmentation(
             for number in range(options.splits):
                 for key, trial in _split(partial, patients, chosen, options, number, stages).items():
                     trials[key].append(trial)
-        document = _document(source, patients, chosen, options, trials, stages)
+        kept = _without_failed(chosen, trials, stages)
+        document = _document(source, patients, kept, options, {arm.key: trials[arm.key] for arm in kept}, stages)
         publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
     return Studied(folder, files, document)
@@ -122,11 +126,27 @@ def _split(
         stages.watcher.advance((number * len(chosen) + i) / (options.splits * len(chosen)), f"split {number + 1}, {arm.title}")
 
         def make(arm: Arm = arm) -> dict[str, Any]:
-            made = _generated(arm, models, sides["train"], patients, options, seed)
+            try:
+                made = _generated(arm, models, sides["train"], patients, options, seed)
+            except ManikinError as error:  # one generator that cannot learn here must not cost hours of the others
+                return {"failed": str(error)}
             return run_trial(arm.way, patients.question, schema, **sides, made=made, learner_names=options.learners, seed=seed)
 
         done[arm.key] = piece(partial, f"split{number}-{file_name(arm.key)}", make)
     return done
+
+
+def _without_failed(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> list[Arm]:
+    """The arms that have figures on every split; the others are told of, since means over other splits would not compare."""
+    kept = []
+    for arm in chosen:
+        failed = [number for number, trial in enumerate(trials[arm.key], start=1) if "failed" in trial]
+        if failed:
+            why = trials[arm.key][failed[0] - 1]["failed"]
+            stages.warn(f"'{arm.title}' failed on {len(failed)} of {len(trials[arm.key])} splits and is left out: {why}")
+        else:
+            kept.append(arm)
+    return kept
 
 
 def _generated(
