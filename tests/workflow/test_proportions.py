@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import manikin as mk
 from manikin.data.errors import DataError
-from manikin.workflow.proportions import apportion, cells_of, parse_to, planned, shares_of
+from manikin.workflow.proportions import apportion, cells_of, planned, shares_of
+from manikin.workflow.wanted_shares import parse_to
 
 WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=8)
 

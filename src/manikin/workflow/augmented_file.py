@@ -12,8 +12,9 @@ from typing import Any
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
 from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
-from manikin.workflow.augmentation import LEAKS, Augmented, Wishes, augmented
+from manikin.workflow.augmentation import LEAKS, Augmented, Wishes
 from manikin.workflow.augmented_rows import written_as
+from manikin.workflow.augmenting import augmented
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
 from manikin.workflow.output import check_free, is_resumable, whole_file, work_folder, write_json

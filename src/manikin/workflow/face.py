@@ -16,7 +16,7 @@ from manikin.workflow.stages import Silent, Stages, Watcher
 
 if TYPE_CHECKING:
     from manikin.workflow.augmentation import Augmented
-    from manikin.workflow.proportions import To
+    from manikin.workflow.wanted_shares import To
 
 
 def evaluate(
@@ -146,7 +146,8 @@ def augment(
     """
     from tempfile import TemporaryDirectory
 
-    from manikin.workflow.augmentation import Wishes, augmented, names_of
+    from manikin.workflow.augmentation import Wishes, names_of
+    from manikin.workflow.augmenting import augmented
     from manikin.workflow.models import open_model
     from manikin.workflow.options import Options
 
