@@ -34,7 +34,7 @@ def giveaway(results: Results) -> tuple[Block, ...]:
     leading = [row for row in columns if row.get("stands_out")][:N_COLUMNS]
     blocks: list[Block] = [Text(_summary(results, leading), Tone.LEAD)]
     if leading:
-        blocks += [Heading("How they tell"), Bullets(tuple(how(row, results) for row in leading))]
+        blocks += [Heading("How they tell"), Bullets(_sentences(leading, results))]
     blocks += [
         Heading("What the classifier goes by"),
         Beside((Grid((_figure(columns[:N_COLUMNS]),), has_legend=False), _columns(metric, columns))),
@@ -62,6 +62,20 @@ def how(row: Mapping[str, Any], results: Results) -> str:
     if tells_alone:
         return f"“{name}”: many small differences of its values add up; none of them is large."
     return f"“{name}”: it is told by how it goes with several other columns, not by its own values."
+
+
+def _sentences(leading: Rows, results: Results) -> tuple[str, ...]:
+    """One for each column; two columns that tell by their relation with one another alone share theirs."""
+    made: list[str] = []
+    for row in leading:
+        text = how(row, results)
+        twin = next(
+            (other for other in made if text.startswith(f"“{row['column']}”: it does not go with {other.partition(':')[0]} ")),
+            None,
+        )
+        if twin is None or f"not go with “{row['column']}”" not in twin:
+            made.append(text)
+    return tuple(made)
 
 
 def _summary(results: Results, leading: Rows) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from manikin.evaluation.base import Results
 from manikin.report import figures
-from manikin.report.blocks import Banner, Beside, Block, Bullets, Figure, Fold, Grid, Table, Text, Tone
+from manikin.report.blocks import Banner, Block, Bullets, Figure, Fold, Grid, Table, Text, Tone
 from manikin.report.dials import found
 from manikin.report.wording import listed, number, whole
 
@@ -49,7 +49,7 @@ def representation(results: Results) -> tuple[Block, ...]:
     singles = [row for row in groups if len(row.get("columns") or ()) == 1]
     open_rows, rest = groups[:N_OPEN], groups[N_OPEN:]
     table = _table(results, open_rows, f"The {len(open_rows)} groups that may be shortest of their share, of {len(groups)}")
-    blocks.append(Beside((Grid((_figure(singles),)), table)) if singles else table)
+    blocks += [Grid((_figure(singles),), has_legend=False), table] if singles else [table]
     if rest:
         blocks.append(Fold(f"The other {len(rest)} groups", (_table(results, rest, "The other groups"),)))
     return tuple(blocks)
@@ -89,16 +89,15 @@ def _weak(results: Results, groups: Rows) -> tuple[str, ...]:
 
 
 def _figure(singles: Rows) -> Figure:
-    shown = sorted(singles[:N_DRAWN], key=lambda row: (str(row["columns"]), -row["train"]))
-    drawing = figures.pairs_of_shares(
-        [str(row["group"]) for row in shown], [row["train"] for row in shown], [row["synthetic"] for row in shown]
-    )
+    shown = sorted(singles[:N_DRAWN], key=lambda row: (str(row["columns"]), row["ratio_synthetic"]))
+    lines = [figures.Interval(str(row["group"]), row["ratio_synthetic"], *row["ratio_synthetic_interval"]) for row in shown]
     worst = singles[0]
     return Figure(
-        drawing,
-        "Filled dots are real, rings are synthetic patients; a ring left of its dot is a group that has less than its share.",
+        figures.intervals(lines, axis="synthetic share over real share", mark=1.0),
+        "How much of its share among real patients a group has among the synthetic ones, with 95 % intervals. At the dashed line it has "
+        "its full share; left of it, less.",
         f"Shares of groups. {worst['group']}: {number(worst['train'], 'percent')} real, {number(worst['synthetic'], 'percent')} synthetic.",
-        "Shares by single trait",
+        "Groups by a single trait",
     )
 
 
