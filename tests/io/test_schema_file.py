@@ -85,7 +85,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema(tuple(draw(tables(name)) for name in names))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(schema=schemas())
 def test_what_is_written_is_read_back_equal(tmp_path: Path, schema: Schema) -> None:
     path = write_schema(schema, tmp_path / "schema.toml", force=True)
