@@ -56,6 +56,13 @@ STUDIES = {
             f"--synthesizers {GENERATORS} --splits 10"
         ),
     ),
+    "heart-balanced": (
+        heart,
+        (
+            "augmentation --target num --positive 1 --positive 2 --positive 3 --positive 4 --groups sex --groups site --balance sex "
+            f"--balance site --synthesizers {GENERATORS} --skip alone --splits 10"
+        ),
+    ),
     "mgus": (mgus, f"augmentation --target mgus --positive 1 --groups sex --groups age --synthesizers {GENERATORS} --splits 5"),
     "diabetes": (
         diabetes,

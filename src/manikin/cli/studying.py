@@ -169,6 +169,7 @@ def _say_augmentation(document: dict[str, Any]) -> None:
         say(f"{name}:")
         say_table(("learned from", *(document["measures"][measure]["title"] for measure in shown)), rows)
         say("")
+    say(document["headline"])
     for sentence in document["sentences"]:
         say(f"* {sentence['text']}")
 

@@ -52,7 +52,8 @@ def _short(document: Mapping[str, Any]) -> tuple[Block, ...]:
         "Whether something helped or hurt is corrected for the number of comparisons (Holm)."
     )
     return (
-        Text(lead, Tone.LEAD),
+        Text(document.get("headline", ""), Tone.LEAD),
+        Text(lead),
         Bullets(tuple(sentence["text"] for sentence in document["sentences"])),
         Text(note, Tone.NOTE),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manikin.evaluation.studies.summary import compared, groups_compared, sentences
+from manikin.evaluation.studies.summary import compared, groups_compared, headline, sentences
 
 TITLES = {"real": "real rows", "good": "good rows", "bad": "bad rows", "same": "the same rows"}
 
@@ -41,6 +41,12 @@ def test_planted_effects_are_found_although_splits_differ_more_than_arms() -> No
     brier = next(line for line in lines if (line["arm"], line["measure"]) == ("bad", "brier"))
     assert brier["verdict"] == "hurt"  # a higher Brier score is a worse one
     assert "Brier" in told["bad"]["text"]
+
+
+def test_the_headline_counts() -> None:
+    told = sentences(compared(planted(), test_to_train=0.4), TITLES, {"booster": "trees"})
+    assert headline(told) == "Of 3 comparisons with real rows alone, 1 ranked patients visibly better, 1 visibly worse."
+    assert headline(told[-1:]).startswith("In none of 1")
 
 
 def test_the_family_is_corrected_and_holds_both_ranking_figures() -> None:

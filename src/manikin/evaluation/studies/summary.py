@@ -140,6 +140,22 @@ def sentences(
     return made
 
 
+def headline(told: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence over all training sets and models.
+
+    >>> headline([{"verdict": "helped"}, {"verdict": "no visible difference"}])
+    'Of 2 comparisons with real rows alone, 1 ranked patients visibly better, 0 visibly worse.'
+    """
+    verdicts = [line["verdict"] for line in told]
+    if all(verdict == NEITHER for verdict in verdicts):
+        return f"In none of {len(verdicts)} comparisons with real rows alone were patients ranked visibly better or worse."
+    better, worse, mixed = (verdicts.count(verdict) for verdict in (HELPED, HURT, "mixed"))
+    text = (
+        f"Of {len(verdicts)} comparisons with real rows alone, {better} ranked patients visibly better, {worse} visibly worse"
+    )
+    return f"{text}, {mixed} better by one figure and worse by the other." if mixed else f"{text}."
+
+
 _WORDS = {
     HELPED: "it helped to rank patients",
     HURT: "it hurt the ranking of patients",

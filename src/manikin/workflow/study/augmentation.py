@@ -170,11 +170,11 @@ def _document(
     stages: Stages,
 ) -> dict[str, Any]:
     from manikin.evaluation.studies.measures import measure_of
-    from manikin.evaluation.studies.summary import compared, groups_compared, sentences
+    from manikin.evaluation.studies.summary import compared, groups_compared, headline, sentences
 
     test_to_train = SHARES["test"] / SHARES["train"]
     lines = compared(trials, test_to_train=test_to_train)
-    titles = {arm.key: arm.title for arm in chosen}
+    told = sentences(lines, {arm.key: arm.title for arm in chosen}, LEARNERS)
     names = list(dict.fromkeys(line["measure"] for line in lines))
     measures = {name: {"title": measure_of(name).title, "better": str(measure_of(name).direction)} for name in names}
     return {
@@ -190,7 +190,8 @@ def _document(
         "arms": [_arm_facts(arm, trials[arm.key]) for arm in chosen],
         "learners": {name: LEARNERS[name] for name in options.learners},
         "measures": measures,
-        "sentences": sentences(lines, titles, LEARNERS),
+        "headline": headline(told),
+        "sentences": told,
         "results": lines,
         "groups": groups_compared(trials, test_to_train=test_to_train),
         "trials": dict(trials),
