@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manikin.codecs.table import TableCodec
 from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Dataset, flat
-from manikin.data.schema import EMPTY, Column, Kind, MissingCode, TableSchema
+from manikin.data.errors import ModelFolderError
+from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Source, Sources, TableSchema
 
 
 def code_sets(cells: list[str], k: int = 11, **facts: object) -> Dataset:
@@ -70,3 +72,62 @@ def test_state_round_trip() -> None:
     tokens = codec.encode(data)
     assert (again.encode(data) == tokens).all()
     assert sets(again.decode(tokens, np.random.default_rng(0))) == sets(codec.decode(tokens, np.random.default_rng(0)))
+
+
+counted = st.lists(st.lists(st.sampled_from("ABC"), max_size=6).map("|".join), min_size=1, max_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cells=counted)
+def test_with_k_of_one_every_count_comes_back(cells: list[str]) -> None:
+    data = code_sets(cells, k=1)
+    codec = TableCodec().fit(data)
+    made = codec.decode(codec.encode(data), np.random.default_rng(0))
+    before, after = (texts_of(d.table, d.columns)["diagnoses"] for d in (data, made))
+    assert [sorted(cell.split("|")) for cell in after] == [sorted(cell.split("|")) for cell in before]
+
+
+def test_counts_that_few_patients_hold_are_one_group() -> None:
+    cells = ["A"] * 40 + ["A|A"] * 12 + ["A|A|A"] * 4 + ["|".join("A" * 5)] * 4 + ["|".join("A" * 9)] * 4 + ["B"] * 20
+    codec = TableCodec().fit(code_sets(cells))
+    assert codec.layout.names == ["diagnoses", "diagnoses: A", "diagnoses: B", "ward"]
+    assert codec.layout.sizes == [2, 4, 2, 3]
+    made = codec.decode(codec.encode(code_sets(cells)), np.random.default_rng(0))
+    counts = [cell.count("A") for cell in texts_of(made.table, made.columns)["diagnoses"]]
+    assert np.bincount(counts).tolist() == [20, 40, 12, 0, 0, 12], "3, 5 and 9 are shared by 12 patients together"
+    assert "9" not in str(codec.state()[0]["columns"][0]["steps"])
+
+
+def test_a_public_list_of_codes_does_not_make_counts_public() -> None:
+    cells = ["A"] * 30 + ["A|A|A"] * 3
+    codec = TableCodec().fit(code_sets(cells, source=Sources(levels=Source.DECLARED)))
+    assert codec.layout.sizes == [2, 2, 3]
+
+
+def test_no_more_codes_than_asked_for_have_a_field() -> None:
+    cells = ["A|B|C"] * 20 + ["A|B"] * 20 + ["A"] * 20
+    assert TableCodec(max_codes=2).fit(code_sets(cells)).layout.names == ["diagnoses", "diagnoses: A", "diagnoses: B", "ward"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [[[1, 1]]],
+        [[[1, 1]], []],
+        [[[1, 1]], [[0, 0]]],
+        [[[1, 1]], [[1, "1"]]],
+        [[[1, 1]], [[1, 1], [1, 2]]],
+        [[[1, 1]], [[1, 1 << 20]]],
+    ],
+)
+def test_steps_that_contradict_themselves_are_refused(steps: object) -> None:
+    values, arrays = TableCodec().fit(code_sets(["A|B"] * 30 + ["B"] * 30)).state()
+    values["columns"][0]["steps"] = steps
+    with pytest.raises(ModelFolderError, match="steps"):
+        TableCodec.from_state(values, arrays)
+
+
+def test_a_folder_of_before_counts_is_read() -> None:
+    values, arrays = TableCodec().fit(code_sets(["A|B"] * 30 + ["B"] * 30)).state()
+    del values["columns"][0]["steps"]
+    assert TableCodec.from_state(values, arrays).layout.sizes == [2, 2, 2, 3]

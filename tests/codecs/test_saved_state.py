@@ -112,7 +112,7 @@ CASES: dict[str, tuple[Callable[[State], Any], str]] = {
     "a released level": (value(6, "released", [0]), "'released' of column 'ward'"),
     "siblings of a level": (value(6, "siblings", {"0": [1]}), "'siblings' of column 'ward'"),
     "siblings beyond the levels": (value(3, "siblings", {"2": [10**6]}), "'siblings' of column 'diag'"),
-    "more codes than counts": (lambda state: state[0]["columns"][5]["codes"].append("X"), "'counts' of column 'drugs'"),
+    "more codes than counts": (lambda state: state[0]["columns"][5]["codes"].append("X"), "'steps' of column 'drugs'"),
     "no separator": (value(5, "separator", ""), "'separator' of column 'drugs'"),
     "sets below none": (value(5, "n_present", -1), "'n_present' of column 'drugs'"),
     "rows of fewer tokens": (array("field0.rows", lambda a: a[1:]), "array 'field0.rows'"),

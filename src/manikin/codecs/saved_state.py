@@ -7,6 +7,7 @@ really there; nothing is repaired, and messages name columns and arrays, never l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +19,7 @@ from manikin.data.rules import CombinationRule
 from manikin.data.schema import Column, Kind, TableSchema
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+MOST_REPEATS = 1 << 16  # of one code in one cell
 MOST_TOKENS = 1 << 20  # of one column, far above what a table of levels has
 NATIVES = ("pandas", "polars", "pyarrow")
 PARTS = {
@@ -168,10 +170,23 @@ def _code_set(own: Mapping[str, Any], arrays: Arrays, column: Column) -> None:
         _refuse(f"'separator' of {where} is no text")
     if type(own["n_present"]) is not int or own["n_present"] < 0:
         _refuse(f"'n_present' of {where} is no number of rows")
-    _counts(f"'counts' of {where}", arrays["counts"], len(own["codes"]))
+    steps = own.get("steps", [[[1, 1]]] * len(own["codes"]))
+    if not isinstance(steps, list) or len(steps) != len(own["codes"]) or not all(_are_steps(own_steps) for own_steps in steps):
+        _refuse(f"'steps' of {where} are not rising groups of counts from 1 up, some for each code")
+    _counts(f"'counts' of {where}", arrays["counts"], sum(len(own_steps) for own_steps in steps))
 
 
 _CHECKS = {"NumberCodec": _number, "LevelCodec": _levels, "CodeSetCodec": _code_set}
+
+
+def _are_steps(values: Any) -> bool:
+    """Pairs of whole numbers, least and shown count, each pair above the one before."""
+    is_list = isinstance(values, list) and values and all(isinstance(pair, list) and len(pair) == 2 for pair in values)
+    if not is_list or any(type(number) is not int for pair in values for number in pair):
+        return False
+    numbers = [0] + [number for pair in values for number in pair]
+    risen = all(low < high if i % 2 == 0 else low <= high for i, (low, high) in enumerate(pairwise(numbers)))
+    return risen and numbers[-1] <= MOST_REPEATS
 
 
 def _are_texts(values: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
-from manikin.codecs.code_sets import CodeSetCodec, fit_code_set
+from manikin.codecs.code_sets import MAX_CODES, CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
 from manikin.codecs.public_schema import ColumnCodec, public_schema, with_neutral_codes
@@ -38,6 +38,7 @@ class TableCodec:
     Parameters
     ----------
     max_tokens : most tokens of a number column, missing codes apart.
+    max_codes : most codes of a code set that have a field, by falling frequency.
 
     Attributes
     ----------
@@ -46,6 +47,7 @@ class TableCodec:
     """
 
     max_tokens: int = MAX_TOKENS
+    max_codes: int = MAX_CODES
     schema_: TableSchema = field(init=False, repr=False)
     columns_: tuple[ColumnCodec, ...] = field(init=False, repr=False)
     fields_: tuple[FieldCodec, ...] = field(init=False, repr=False)
@@ -101,7 +103,16 @@ class TableCodec:
         if column.kind.is_number or column.kind.is_time:
             return fit_numbers(series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens)
         if column.kind is Kind.CODE_SET:
-            return fit_code_set(series, mark == 0, data.records, column, min_patients=k)
+            shared = self.schema_.min_patients if column.min_patients is None else column.min_patients
+            return fit_code_set(
+                series,
+                mark == 0,
+                data.records,
+                column,
+                min_patients=k,
+                min_patients_of_count=shared,
+                max_codes=self.max_codes,
+            )
         return fit_levels(_as_category(series), data.records, column, min_patients=k)
 
     @property
@@ -110,7 +121,7 @@ class TableCodec:
         made: list[Field] = []
         for column, span in zip(self.schema_.learned, self.spans_, strict=True):
             for codec in self.fields_[span]:
-                name = column.name if not made or made[-1].column != column.name else f"{column.name}: {_last_level(codec)}"
+                name = column.name if not made or made[-1].column != column.name else f"{column.name}: {_code_of(codec)}"
                 ordered = isinstance(codec, NumberCodec) or codec.is_ordered
                 positions = codec.positions()
                 values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
@@ -386,8 +397,9 @@ def _unknown_code(column: Column) -> Table:
     raise ParameterError(f"Column {column.name!r} of the given rows has missing cells of a code that the model never learned.")
 
 
-def _last_level(codec: FieldCodec) -> str:
-    return codec.levels[-1] if isinstance(codec, LevelCodec) else ""
+def _code_of(codec: FieldCodec) -> str:
+    """The code that a field of a code set counts; its levels are "absent" and how often."""
+    return codec.levels[1] if isinstance(codec, LevelCodec) else ""
 
 
 def _has_nothing_to_release(codec: ColumnCodec) -> bool:
