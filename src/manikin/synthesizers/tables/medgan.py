@@ -42,7 +42,7 @@ class MedGAN(OneShot):
     step. temperature : of the near-discrete draws that the critic sees; None shows it probabilities, as in the paper.
     numbers : how number columns beside the codes are given, "modes", "quantile" or "standard". levels_below, max_onehot : as in `ctgan`.
     patience : looks at held-out rows without a better one before the run stops, out of 40 over the plan; None goes through with it.
-    max_steps : most steps, whatever the epochs.
+    max_codes : most codes of a set that are learned, the most frequent ones. max_steps : most steps, whatever the epochs.
     """
 
     name: ClassVar[str] = "medgan"
@@ -59,11 +59,22 @@ class MedGAN(OneShot):
     numbers: Numbers = "modes"
     levels_below: int = 24
     max_onehot: int = 64
+    max_codes: int = 1024
     patience: int | None = 12
     max_steps: int | None = None
 
     def _check(self) -> None:
-        whole = ("epochs", "pretrain_epochs", "batch_size", "latent", "blocks", "critic_steps", "levels_below", "max_onehot")
+        whole = (
+            "epochs",
+            "pretrain_epochs",
+            "batch_size",
+            "latent",
+            "blocks",
+            "critic_steps",
+            "levels_below",
+            "max_onehot",
+            "max_codes",
+        )
         positive = ("learning_rate", "temperature")
         check_numbers(self, self.name, whole=(*whole, "patience", "max_steps"), positive=positive)
         check_layers(self, self.name, ("critic",))

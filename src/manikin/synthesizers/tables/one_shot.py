@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from manikin.codecs.base import Tokens
+from manikin.codecs.code_sets import MAX_CODES
 from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.table import TableCodec
 from manikin.codecs.vectors import ALL_CELLS, Numbers, VectorCodec
@@ -105,7 +106,7 @@ class OneShot:
     def _refuse_conditions(self, conditions: Conditions) -> None:
         """Refuses conditions that the model cannot keep; all of them by default."""
         raise parameter_error(
-            "conditions", self.name, "left out: this synthesizer cannot condition", sorted(_names(conditions))
+            "conditions", self.name, "left out: this synthesizer cannot condition", sorted(names_of(conditions))
         )
 
     # what they share ---------------------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ class OneShot:
         own = getattr(self, "max_steps", None)
         if own is not None:
             control = replace(control, max_steps=own if control.max_steps is None else min(own, control.max_steps))
-        self.codec_ = TableCodec(max_tokens=ALL_CELLS).fit(data)
+        self.codec_ = TableCodec(max_tokens=ALL_CELLS, max_codes=getattr(self, "max_codes", MAX_CODES)).fit(data)
         tokens = self.codec_.encode(data)
         self.vectors_ = self._vector_codec().fit(self.codec_, tokens, seed=seed)
         inside, outside = hold_out(data.records, seed)
@@ -277,6 +278,11 @@ def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.
     return np.flatnonzero(~outside), np.flatnonzero(outside)
 
 
+def batch_rows(n_rows: int) -> int:
+    """Rows per step where none are asked for: 500 from 10,000 rows on, fewer on smaller tables so that an epoch has some 20 steps."""
+    return int(np.clip(n_rows // 20, 50, 500))
+
+
 def check_numbers(owner: Any, name: str, *, whole: Sequence[str] = (), positive: Sequence[str] = ()) -> None:
     """Refuses hyperparameters that are no whole number above 0, or no number above 0; None is let through.
 
@@ -316,7 +322,8 @@ def check_encoding(owner: Any, name: str) -> None:
         raise parameter_error("numbers", name, f"one of {', '.join(NUMBERS)}", owner.numbers)
 
 
-def _names(conditions: Conditions) -> list[str]:
+def names_of(conditions: Conditions) -> list[str]:
+    """The columns that conditions speak of."""
     return conditions.columns.names if isinstance(conditions, Dataset) else list(conditions)
 
 
