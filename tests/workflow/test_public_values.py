@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import manikin as mk
 from manikin.data.errors import ParameterError
+from manikin.workflow import judge
 from manikin.workflow.options import Options, options_from_json
 from manikin.workflow.sources import fallback_notice, read_schema
 from manikin.workflow.stages import Silent, Stages
@@ -101,7 +103,12 @@ def test_a_run_tells_how_many_cells_fall_back_and_names_no_code(codes: pd.DataFr
     assert not any(code in told for code in RARE)
 
 
-def test_the_yes_is_in_the_manifest_and_a_run_is_replayed_with_it(file: Path, tmp_path: Path) -> None:
+def test_the_yes_is_in_the_manifest_and_a_run_is_replayed_with_it(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        judge, "measure", partial(judge.measure, metrics=["column_shapes"])
+    )  # what is measured is not the point
     options = Options(synthesizer="independent", rows=600, public=("diag_1",))
     first = synthesize(file, out=tmp_path / "first", options=options)
     manifest = json.loads((tmp_path / "first" / "manifest.json").read_text())
@@ -116,8 +123,6 @@ def test_the_yes_is_in_the_manifest_and_a_run_is_replayed_with_it(file: Path, tm
 
 
 def test_an_interrupted_run_with_a_yes_is_taken_up_again(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manikin.workflow import judge
-
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
