@@ -132,6 +132,22 @@ class VectorCodec:
                 out[rows, span.start + mine] = 1.0
         return out
 
+    def choices(self, tokens: Tokens, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """What `encode` writes as vectors, for networks that take choices as indices.
+
+        Returns
+        -------
+        Scalars float32 (n, n_numbers), one per number part; options int64 (n, n_parts), 0 for parts without a choice.
+        """
+        scalars, options = [], np.zeros((len(tokens), len(self.parts_)), dtype=np.int64)
+        for p, part in enumerate(self.parts_):
+            if part.is_number:
+                scalar, options[:, p] = _encode_number(part, tokens[:, part.index], rng)
+                scalars.append(scalar)
+            else:
+                options[:, p] = tokens[:, part.index]
+        return np.stack(scalars, axis=1) if scalars else np.zeros((len(tokens), 0), dtype=np.float32), options
+
     def draw(
         self,
         scalars: Floats,
