@@ -449,3 +449,43 @@ def test_a_full_table_holds_no_rare_value_in_cells_or_dictionary(tumours: pd.Dat
     made = augment_file(path, out=tmp_path / "o.parquet", wishes=wishes, options=Options(synthesizer="independent"))
     assert b"Zx7" not in made.out.read_bytes()
     assert b"Zx7" not in made.record.read_bytes()
+
+
+def test_every_kind_of_column_comes_through(tumours: pd.DataFrame) -> None:
+    rng, n = np.random.default_rng(0), len(tumours)
+    admitted = pd.Series(pd.date_range("2020-01-01", periods=n))
+    frame = tumours.assign(
+        admitted=admitted,
+        discharged=admitted + pd.to_timedelta(rng.integers(0, 9, n), unit="D"),
+        codes=["|".join(rng.permutation(["I10", "E11", "J45"])[: 1 + i % 3]) for i in range(n)],
+        stage=pd.array(rng.integers(1, 4, n), dtype="Int64"),
+        constant="a",
+        nothing=None,
+    )
+    frame.loc[::7, "stage"] = pd.NA
+    from dataclasses import replace
+
+    table = mk.infer(frame).only
+    table = table.replace_column(replace(table["codes"], kind=mk.Kind.CODE_SET, separator="|", levels=None))
+    table = replace(table, rules=tuple(replace(rule, confirmed=True) for rule in table.rules if rule.kind == "order"))
+    assert [rule.columns for rule in table.rules] == [("admitted", "discharged")]
+    schema = mk.Schema((table,))
+    made = mk.augment(frame, target="diagnosis", schema=schema, synthesizer="forest")
+    out = made.to_native()
+    pd.testing.assert_frame_equal(out.head(n)[list(frame)], frame, check_dtype=False)
+    assert not violations(table.rules[0], made.data.table, made.data.columns).any()
+    assert (out["constant"] == "a").all()
+    assert out["nothing"].isna().all()
+    assert set("|".join(out["codes"][n:]).split("|")) == {"I10", "E11", "J45"}
+    partial = mk.augment(frame, mode="partial", replace=["discharged", "codes", "nothing"], schema=schema, **QUICK)
+    assert not violations(table.rules[0], partial.data.table, partial.data.columns).any()
+    assert (partial.to_native()["discharged"] != frame["discharged"]).any()
+
+
+@pytest.mark.skipif("cgan" not in mk.SYNTHESIZERS, reason="there is no generator that must be told its conditions")
+def test_a_generator_that_must_be_told_its_conditions_is_told(tumours: pd.DataFrame) -> None:
+    frame = tumours[["mean radius", "diagnosis", "side"]]
+    made = mk.augment(frame, target="diagnosis", to={"benign": 0.25, "malignant": 0.75}, synthesizer="cgan", max_steps=2)
+    assert sizes(made) == {("benign",): 160, ("malignant",): 480}
+    assert made.choice is not None
+    assert list(made.choice.hyperparameters["columns"]) == ["diagnosis"]
