@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, ParameterError
+from manikin.data.schema import MissingCode
+from manikin.evaluation.studies.question import MISSING
 from manikin.workflow.sources import read
-from manikin.workflow.study.cohort import cohort, is_positive, parts
+from manikin.workflow.study.cohort import cohort, group_labels, is_positive, parts
 
 
 def visits(n_patients: int = 300) -> Dataset:
@@ -102,3 +106,13 @@ def test_too_few_positive_rows_are_refused() -> None:
     frame = pd.DataFrame({"x": np.arange(400.0), "sick": np.where(np.arange(400) < 29, "yes", "no")})
     with pytest.raises(DataError, match="at least 30"):
         cohort(read(frame), target="sick")
+
+
+def test_missing_codes_are_one_group() -> None:
+    wards = np.array(["A", "", "NA", "B"] * 100, dtype=object)
+    frame = pd.DataFrame({"x": np.arange(400.0), "ward": wards, "sick": np.where(np.arange(400) % 3 == 0, "yes", "no")})
+    data = read(frame)
+    codes = [*data.columns["ward"].missing, MissingCode("NA", "not applicable")]
+    known = data.columns.replace_column(replace(data.columns["ward"], missing=tuple(dict.fromkeys(codes))))
+    again = read(frame, schema=known)
+    assert set(group_labels(again, "ward")) == {"A", "B", MISSING}

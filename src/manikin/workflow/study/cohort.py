@@ -15,7 +15,7 @@ from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Column, Kind, Schema, Storage
 from manikin.data.seeds import generator
-from manikin.evaluation.studies.question import Question, band_edges
+from manikin.evaluation.studies.question import MISSING, Question, band_edges
 from manikin.workflow.sources import with_target
 from manikin.workflow.wishes import check_columns
 
@@ -167,5 +167,7 @@ def parts(data: Dataset, question: Question, number: int, seed: int) -> dict[str
 
 
 def group_labels(data: Dataset, name: str) -> npt.NDArray[np.object_]:
-    """The level of each row as text, missing codes as their texts, object (n_rows,)."""
-    return np.asarray(column_texts(data.table, data.columns[name]), dtype=object)
+    """The level of each row as text, object (n_rows,); all missing codes are one group, as they are where figures are measured."""
+    labels = np.asarray(column_texts(data.table, data.columns[name]), dtype=object)
+    labels[data.table.mark(name) > 0] = MISSING
+    return labels
