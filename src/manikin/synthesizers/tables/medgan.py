@@ -98,9 +98,9 @@ class MedGAN(OneShot):
         assert isinstance(network, LatentGenerator)
         objective = Autoencoded(
             network,
-            AveragingCritic(self.vectors_.width, self.critic),
+            AveragingCritic(self._groups(), self.critic),
             prepared.tokens[prepared.inside],
-            encoder=RowEncoder(self.vectors_.width, self.latent),
+            encoder=RowEncoder(self._groups(), self.latent),
             outside=prepared.tokens[prepared.outside],
             pretrain_epochs=self.pretrain_epochs,
             soft_temperature=self.temperature,

@@ -13,21 +13,43 @@ from torch import Tensor, nn
 from manikin.training.networks.mixed import Given, Group, MixedHead
 
 
+class Cells(nn.Module):
+    """Leaves out the first of two one-hot cells, which says nothing that the second does not: a code is one cell, as in the paper."""
+
+    def __init__(self, groups: Sequence[Group], n_conditions: int = 0) -> None:
+        super().__init__()
+        kept: list[int] = []
+        at = 0
+        for group in groups:
+            is_pair = group.n_choices == 2 and not group.has_scalar and group.codes is None
+            kept += range(at + int(is_pair), at + group.width)
+            at += group.width
+        kept += range(at, at + n_conditions)
+        self.width = len(kept)
+        self.register_buffer("kept", torch.tensor(kept, dtype=torch.long), persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(n, width of all) to (n, width)."""
+        assert isinstance(self.kept, Tensor)
+        return rows.index_select(1, self.kept)
+
+
 class RowEncoder(nn.Module):
     """Rows to latents in (-1, 1): one layer and tanh, as in the paper.
 
     Parameters
     ----------
-    width : of a row. latent : of its code.
+    groups : what a row is made of. latent : width of its code.
     """
 
-    def __init__(self, width: int, latent: int) -> None:
+    def __init__(self, groups: Sequence[Group], latent: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(width, latent)
+        self.cells = Cells(groups)
+        self.layer = nn.Linear(self.cells.width, latent)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(n, width) to (n, latent)."""
-        return torch.tanh(self.layer(rows))
+        return torch.tanh(self.layer(self.cells(rows)))
 
 
 class LatentGenerator(nn.Module):
@@ -73,13 +95,14 @@ class AveragingCritic(nn.Module):
 
     Parameters
     ----------
-    width : of a row. hidden : units per layer.
+    groups : what a row is made of. hidden : units per layer. n_conditions : cells that stand behind it.
     """
 
-    def __init__(self, width: int, hidden: Sequence[int]) -> None:
+    def __init__(self, groups: Sequence[Group], hidden: Sequence[int], n_conditions: int = 0) -> None:
         super().__init__()
+        self.cells = Cells(groups, n_conditions)
         layers: list[nn.Module] = []
-        size = 2 * width
+        size = 2 * self.cells.width
         for units in hidden:
             layers += [nn.Linear(size, units), nn.ReLU()]
             size = units
@@ -87,6 +110,7 @@ class AveragingCritic(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (n, width) of one batch, all real or all synthetic, to one score per row, (n,)."""
-        mean = rows.mean(0, keepdim=True).expand_as(rows)
-        scores: Tensor = self.layers(torch.cat([rows, mean], dim=1))
+        cells = self.cells(rows)
+        mean = cells.mean(0, keepdim=True).expand_as(cells)
+        scores: Tensor = self.layers(torch.cat([cells, mean], dim=1))
         return scores.squeeze(1)

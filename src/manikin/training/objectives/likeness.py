@@ -15,6 +15,7 @@ import numpy.typing as npt
 Tokens = npt.NDArray[np.int32]
 MOST_BINS = 12  # of one column
 MOST_PAIRS = 60
+MOST_PAIRED = 120  # columns that pairs are looked for among
 COMMON = 0.01  # share of train rows from which a bin counts as common
 
 
@@ -78,10 +79,13 @@ class Likeness:
         n_there = sum(int((common & here).sum()) for common, here in zip(self._common, there, strict=True))
         return Measured(float(drift), n_there / max(n_common, 1), _repeated(binned), self._shares(binned))
 
-    def _binned(self, tokens: Tokens) -> npt.NDArray[np.int64]:
-        return np.stack([bins[tokens[:, j]] for j, bins in enumerate(self._bins)], axis=1)
+    def _binned(self, tokens: Tokens) -> Tokens:
+        out = np.empty((len(tokens), len(self._bins)), dtype=np.int32)  # a table of many codes is wide
+        for j, bins in enumerate(self._bins):
+            out[:, j] = bins[tokens[:, j]]
+        return out
 
-    def _tables(self, binned: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float64]]:
+    def _tables(self, binned: Tokens) -> list[npt.NDArray[np.float64]]:
         n = max(len(binned), 1)
         ones = [np.bincount(binned[:, j], minlength=size) / n for j, size in enumerate(self._n_bins)]
         twos = [
@@ -90,7 +94,7 @@ class Likeness:
         ]
         return ones + twos
 
-    def _shares(self, binned: npt.NDArray[np.int64]) -> dict[str, list[float]]:
+    def _shares(self, binned: Tokens) -> dict[str, list[float]]:
         n = max(len(binned), 1)
         return {
             column.name: (np.bincount(binned[:, j], minlength=self._n_bins[j]) / n).tolist()
@@ -117,14 +121,16 @@ def _bins(column: Column, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int64
     return out
 
 
-def _pairs(binned: npt.NDArray[np.int64], n_bins: npt.NDArray[np.int64], rng: np.random.Generator) -> list[tuple[int, int]]:
-    """The most dependent pairs of columns by the chi-square per row and degree of freedom, found on at most 4,000 rows."""
+def _pairs(binned: Tokens, n_bins: npt.NDArray[np.int64], rng: np.random.Generator) -> list[tuple[int, int]]:
+    """The pairs of columns furthest from independence, found on at most 4,000 rows; of many columns only the most varied are looked at."""
     n_columns = binned.shape[1]
     rows = binned[rng.permutation(len(binned))[:4000]]
     ones = [np.bincount(rows[:, j], minlength=n_bins[j]) / max(len(rows), 1) for j in range(n_columns)]
     found: list[tuple[float, int, int]] = []
-    for a in range(n_columns):
-        for b in range(a + 1, n_columns):
+    varied = np.argsort([float((one**2).sum()) for one in ones], kind="stable")[:MOST_PAIRED]
+    looked = sorted(varied.tolist())
+    for i, a in enumerate(looked):
+        for b in looked[i + 1 :]:
             table = np.bincount(rows[:, a] * n_bins[b] + rows[:, b], minlength=n_bins[a] * n_bins[b]) / max(len(rows), 1)
             apart = np.outer(ones[a], ones[b]).ravel()
             found.append((float(np.abs(table - apart).sum()), a, b))
@@ -132,5 +138,5 @@ def _pairs(binned: npt.NDArray[np.int64], n_bins: npt.NDArray[np.int64], rng: np
     return [(a, b) for _, a, b in found[:MOST_PAIRS]]
 
 
-def _repeated(binned: npt.NDArray[np.int64]) -> float:
+def _repeated(binned: Tokens) -> float:
     return 1 - len(np.unique(binned, axis=0)) / len(binned) if len(binned) else 0.0
