@@ -25,6 +25,7 @@ NAMES = {
     "complete",
     "declare_public",
     "evaluate",
+    "explain",
     "infer",
     "load",
     "read",

@@ -168,6 +168,36 @@ def heatmap(matrix: npt.ArrayLike, labels: Sequence[str], *, is_difference: bool
         return done()
 
 
+def effects(matrix: npt.ArrayLike, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """How strongly each row's column moves each of the others, (n_rows, n_columns) in [0, 1]; NaN stays empty."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    values = np.asarray(matrix, dtype=float)
+    finite = values[np.isfinite(values)]
+    limit = max(0.1, float(np.ceil(finite.max() * 10) / 10)) if finite.size else 0.1
+    size = 10.0 if len(columns) <= 12 else 8.5 if len(columns) <= 20 else 7.0
+    left, bottom = _room(rows, 16, size), _room(columns, 16, size)
+    height = max(26.0, (WIDTH - left - 44) / max(len(columns), 1)) * len(rows)
+    with _drawing(WIDTH, height + bottom + 8, left=left, bottom=bottom, right=44) as (axes, done):
+        colours = LinearSegmentedColormap.from_list("", ["#f4f6f7", "#8fc3c2", "#2f7f8f", "#12355b"])
+        image = axes.imshow(values, cmap=colours, vmin=0.0, vmax=limit, interpolation="none", aspect="auto")
+        for axis, labels in ((axes.xaxis, columns), (axes.yaxis, rows)):
+            axis.set_ticks(
+                np.arange(len(labels)), [_label(label, 16) for label in labels], fontsize=size, color=INK, parse_math=False
+            )
+        axes.tick_params(axis="x", rotation=90)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        beside = axes.figure.add_axes(
+            (1 - 36 / WIDTH, bottom / (height + bottom + 8), 9 / WIDTH, height / (height + bottom + 8))
+        )
+        bar = axes.figure.colorbar(image, cax=beside)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=9, labelcolor=MUTED, color=LINE, length=2)
+        return done()
+
+
 def cloud(real: npt.ArrayLike, synthetic: npt.ArrayLike, *, names: tuple[str, str]) -> str:
     """Rows as points in a plane, (n_real, 2) and (n_synthetic, 2): real ones as dots, synthetic ones as crosses, in mixed layers."""
     sides = [np.asarray(points, dtype=float).reshape(-1, 2) for points in (real, synthetic)]

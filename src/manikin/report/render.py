@@ -18,6 +18,9 @@ from manikin.report.blocks import Block, Chapter
 from manikin.report.record import read_record
 from manikin.report.sections import chapters
 
+BRAND = "evidence report"
+FOOTER = "Internal: this page is drawn from real patients' rows. It loads nothing from any network and runs no script."
+
 
 def render(results: Results, path: str | Path) -> Path:
     """Writes the report beside `path` and then renames it, so that no half-written page is ever seen.
@@ -59,10 +62,10 @@ def render_html(results: Results) -> str:
     return page(chapters(results), title=_title(results))
 
 
-def page(parts: tuple[Chapter, ...], *, title: str) -> str:
-    """The page of these chapters."""
+def page(parts: tuple[Chapter, ...], *, title: str, brand: str = BRAND, footer: str = FOOTER) -> str:
+    """The page of these chapters; `brand` says what kind of page it is, `footer` what it is drawn from."""
     template = _environment().get_template("report.html")
-    return str(template.render(title=title, chapters=parts))
+    return str(template.render(title=title, chapters=parts, brand=brand, footer=footer))
 
 
 @cache

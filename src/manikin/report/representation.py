@@ -49,7 +49,7 @@ def representation(results: Results) -> tuple[Block, ...]:
     singles = [row for row in groups if len(row.get("columns") or ()) == 1]
     open_rows, rest = groups[:N_OPEN], groups[N_OPEN:]
     table = _table(results, open_rows, f"The {len(open_rows)} groups that may be shortest of their share, of {len(groups)}")
-    blocks += [Grid((_figure(singles),), has_legend=False), table] if singles else [table]
+    blocks += [Grid(_figures(singles), has_legend=False), table] if singles else [table]
     if rest:
         blocks.append(Fold(f"The other {len(rest)} groups", (_table(results, rest, "The other groups"),)))
     return tuple(blocks)
@@ -88,15 +88,21 @@ def _weak(results: Results, groups: Rows) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _figure(singles: Rows) -> Figure:
+def _figures(singles: Rows) -> tuple[Figure, ...]:
+    """Single traits in one drawing, or in two side by side where they are many."""
     shown = sorted(singles[:N_DRAWN], key=lambda row: (str(row["columns"]), row["ratio_synthetic"]))
+    half = (len(shown) + 1) // 2 if len(shown) > N_DRAWN // 2 else len(shown)
+    return tuple(_figure(part) for part in (shown[:half], shown[half:]) if part)
+
+
+def _figure(shown: Rows) -> Figure:
     lines = [figures.Interval(str(row["group"]), row["ratio_synthetic"], *row["ratio_synthetic_interval"]) for row in shown]
-    worst = singles[0]
+    least = min(shown, key=lambda row: row["ratio_synthetic"])
     return Figure(
         figures.intervals(lines, axis="synthetic share over real share", mark=1.0),
         "How much of its share among real patients a group has among the synthetic ones, with 95 % intervals. At the dashed line it has "
         "its full share; left of it, less.",
-        f"Shares of groups. {worst['group']}: {number(worst['train'], 'percent')} real, {number(worst['synthetic'], 'percent')} synthetic.",
+        f"Shares of groups. {least['group']}: {number(least['train'], 'percent')} real, {number(least['synthetic'], 'percent')} synthetic.",
         "Groups by a single trait",
     )
 

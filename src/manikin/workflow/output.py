@@ -25,6 +25,7 @@ MARKS: Mapping[
     "config.json": ("format", "manikin-model"),
     "results.json": ("format", "manikin-results"),
     "study.json": ("format", "manikin-study"),
+    "explain.json": ("format", "manikin-explanation"),
 }
 
 

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def test_explain_says_the_strongest_and_writes_the_page(run: Run, run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "explained"
+    ended = run("explain", run_folder, "--by", "menostat", "-n", 80, "-o", out)
+    assert ended.code == 0, ended.err
+    assert "menostat" in ended.out
+    assert {path.name for path in out.iterdir()} == {"explain.html", "explain.json"}
+    again = run("explain", run_folder, "--by", "menostat", "-n", 80, "-o", out, "--force", "--json")
+    assert again.code == 0, again.err
+    document = json.loads(again.out)
+    assert document["conditions"] == ["menostat"]
+    assert document["sensitivity"] == json.loads((out / "explain.json").read_text())["sensitivity"]
+
+
+def test_an_unknown_column_is_an_input_error(run: Run, run_folder: Path, tmp_path: Path) -> None:
+    ended = run("explain", run_folder, "--by", "menostatt", "-o", tmp_path / "explained")
+    assert ended.code == 2
+    assert "Did you mean 'menostat'?" in ended.err
