@@ -165,13 +165,45 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Slider:
+    """Tables of which one is seen at a time, chosen on a row of stops; print leaves it out, so figures must say the same.
+
+    Attributes
+    ----------
+    anchor : a name that no other slider of the page has, of letters, digits and "-".
+    stops : the stops' texts, at most 11; the middle one is chosen at first. frames : one table per stop.
+    """
+
+    anchor: str
+    title: str
+    stops: tuple[str, ...]
+    frames: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
 class Beside:
     """Blocks that stand side by side where the page is wide enough."""
 
     blocks: tuple[Block, ...]
 
 
-Block = Heading | Text | Banner | Bullets | Facts | Table | Figure | Grid | Dial | Dials | Verdict | Verdicts | Fold | Beside
+Block = (
+    Heading
+    | Text
+    | Banner
+    | Bullets
+    | Facts
+    | Table
+    | Figure
+    | Grid
+    | Dial
+    | Dials
+    | Verdict
+    | Verdicts
+    | Fold
+    | Beside
+    | Slider
+)
 
 
 @dataclass(frozen=True)
@@ -196,6 +228,8 @@ def walk(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
             found.extend(walk(block.blocks))
         elif isinstance(block, Grid):
             found.extend(block.figures)
+        elif isinstance(block, Slider):
+            found.extend(block.frames)
         elif isinstance(block, Dials):
             found.extend(block.dials)
         elif isinstance(block, Verdicts):

@@ -130,9 +130,26 @@ class TVAE(OneShot):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         assert isinstance(network, VariationalNetwork)
-        device = next(network.parameters()).device
-        noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32)).to(device)
-        made = network(network.prior.from_normal(noise))
-        around = torch.from_numpy(rng.standard_normal(made.scalars.shape, dtype=np.float32)).to(device)
+        noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32))
+        latent = network.prior.from_normal(noise.to(next(network.parameters()).device))
+        return self._decoded(network, latent, rng, tokens, given)
+
+    def decode_latent(self, latent: torch.Tensor, rng: np.random.Generator) -> Tokens:
+        """Tokens int32 (n, n_fields) drawn around latent vectors, float32 (n, latent)."""
+        assert isinstance(self.network_, VariationalNetwork)
+        with torch.no_grad():
+            return self._decoded(self.network_, latent, rng, None, None)
+
+    def _decoded(
+        self,
+        network: VariationalNetwork,
+        latent: torch.Tensor,
+        rng: np.random.Generator,
+        tokens: Tokens | None,
+        given: npt.NDArray[np.bool_] | None,
+    ) -> Tokens:
+        """What the decoder says of latent vectors, with the deviation that it learned around scalars."""
+        made = network(latent)
+        around = torch.from_numpy(rng.standard_normal(made.scalars.shape, dtype=np.float32)).to(latent.device)
         made.scalars = made.scalars + around * network.sigma()
         return self._tokens(network, made, rng, tokens=tokens, given=given)
