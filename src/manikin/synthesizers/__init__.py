@@ -81,6 +81,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "tabular diffusion (Kotelnikov et al. 2023): Gaussian for numbers, multinomial for choices, few steps to sample",
             is_neural=True,
         ),
+        "tablegan": SynthesizerEntry(
+            f"{_TABLES}.tablegan:TableGAN",
+            "rows as square matrices, convolutional GAN with information and classification losses (Park et al. 2018)",
+            is_neural=True,
+        ),
         "independent": SynthesizerEntry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",
