@@ -36,11 +36,14 @@ def explain(
     if as_json:
         say_json({"out": done.out, "files": dict(done.files), **done.document, "notices": list(done.notices)})
         return
-    ranked = sorted((row for row in done.document["sensitivity"] if row["is_sure"]), key=lambda row: -row["effect"])
+    ranked = sorted((row for row in done.document.get("sensitivity", ()) if row["is_sure"]), key=lambda row: -row["excess"])
     lines = [(row["condition"], row["output"], f"{row['effect']:.3f}", f"{row['null']:.3f}") for row in ranked[:N_SHOWN]]
     if lines:
         say_table(("held", "moved", "effect", "by chance"), lines)
-    else:
+    elif "sensitivity" in done.document:
         say("No column moves another beyond chance.")
+    for strip in done.document.get("traversal", {}).get("dimensions", ()):
+        moved = ", ".join(one["column"] for one in strip["columns"])
+        say(f"  latent dimension {strip['dimension']}: moves {moved}")
     for purpose, path in done.files.items():
         say(f"  {purpose:<10} {path}")

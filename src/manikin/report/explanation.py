@@ -32,6 +32,7 @@ EXPLANATIONS: Registry[SectionEntry] = Registry(
     "explanation section",
     {
         "drivers": SectionEntry(f"{_HERE}:drivers", "how far each column moves each other", title="What drives the generator"),
+        "latent": SectionEntry(f"{_HERE}:latent", "what the latent dimensions do", title="What the latent dimensions do"),
         "asked": SectionEntry(f"{_HERE}:asked", "what was asked of which model", title="How it was asked"),
     },
     group="manikin.explanations",
@@ -50,7 +51,7 @@ def drivers(document: Explanation) -> tuple[Block, ...]:
     rows: Sequence[Mapping[str, Any]] = document.get("sensitivity") or ()
     if not rows:
         return ()
-    ranked = sorted(rows, key=lambda row: (-row["effect"], row["condition"], row["output"]))
+    ranked = sorted(rows, key=lambda row: (-row["excess"], row["condition"], row["output"]))
     sure = [row for row in ranked if row["is_sure"]]
     named = tuple(sentence(row) for row in sure[:N_SENTENCES])
     idle = _idle(rows)
@@ -73,6 +74,13 @@ def sentence(row: Mapping[str, Any]) -> str:
     if row.get("shift") is not None:
         return f"{text}; its mean travels {row['shift']:.1f} standard deviations."
     return f"{text}; it settles {number(row['explained'], 'percent')} of the variation."
+
+
+def latent(document: Explanation) -> tuple[Block, ...]:
+    """Traversals of a model that has latent dimensions."""
+    from manikin.report.traversal import traversal_blocks
+
+    return traversal_blocks(document.get("traversal") or {})
 
 
 def asked(document: Explanation) -> tuple[Block, ...]:
