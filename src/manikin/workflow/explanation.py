@@ -21,6 +21,7 @@ from manikin.workflow.wishes import check_columns
 
 FORMAT, VERSION = "manikin-explanation", 1
 LEAST_ROWS = 40
+LEAST_STOP = 50  # rows at each stop of a latent dimension
 MAX_CONDITIONS = 12  # columns that are held when none are named
 
 
@@ -56,7 +57,10 @@ def explain(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Explained:
-    """What drives a generator: how far each column moves when another is held; writes explain.html and explain.json to `out`.
+    """What drives a generator: how far each column moves when another is held, and what its latent dimensions do.
+
+    Writes explain.html and explain.json to `out`. A model that cannot condition but has latent dimensions (`tvae`) gets the second part
+    alone.
 
     Parameters
     ----------
@@ -84,8 +88,8 @@ def explain(
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model) if isinstance(model, str | Path) else model
-        name, schema = _conditional(fitted)
-        held = _held(schema, by, stages)
+        name, schema = _explicable(fitted, is_asked=bool(by))
+        held = _held(schema, by, stages) if SYNTHESIZERS[name].conditions else []
     wishes = Wishes(tuple(held), rows, seed)
     document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "synthesizer": name, "rows": rows, "seed": seed}
     with stages.stage("explain", "Asking the generator"):
@@ -100,9 +104,11 @@ def explain(
 
 
 def drivers(model: Any, schema: TableSchema, wishes: Wishes, watcher: Watcher) -> Mapping[str, Any]:
-    """The part `sensitivity`: see `manikin.evaluation.sensitivity`."""
+    """The part `sensitivity`: see `manikin.evaluation.sensitivity`; nothing of a model that cannot condition."""
     from manikin.evaluation.sensitivity import document, sensitivity
 
+    if not wishes.by:
+        return {}
     found = sensitivity(
         lambda n, seed, conditions: model.sample(n, seed=seed, conditions=conditions),
         schema,
@@ -120,15 +126,25 @@ def drivers(model: Any, schema: TableSchema, wishes: Wishes, watcher: Watcher) -
     }
 
 
-PARTS: tuple[Part, ...] = (drivers,)
+def latent(model: Any, schema: TableSchema, wishes: Wishes, watcher: Watcher) -> Mapping[str, Any]:
+    """The part `traversal`: what the latent dimensions do, of a model that has some (`manikin.synthesizers.tables.traversal`)."""
+    del schema, watcher
+    return {"traversal": model.traverse(seed=wishes.seed, rows=max(wishes.rows, LEAST_STOP))} if _has_latent(model) else {}
 
 
-def _conditional(model: Any) -> tuple[str, TableSchema]:
+PARTS: tuple[Part, ...] = (drivers, latent)
+
+
+def _has_latent(model: Any) -> bool:
+    return callable(getattr(model, "traverse", None))
+
+
+def _explicable(model: Any, *, is_asked: bool) -> tuple[str, TableSchema]:
     """The model's registry name and the schema it learned by."""
     from manikin.synthesizers.storage import name_of
 
     name, schema = name_of(model), schema_of(model)
-    if not SYNTHESIZERS[name].conditions or schema is None:
+    if schema is None or not (SYNTHESIZERS[name].conditions or (_has_latent(model) and not is_asked)):
         able = ", ".join(sorted(other for other, entry in SYNTHESIZERS.items() if entry.conditions))
         raise ParameterError(
             f"A {name} model cannot hold a column at a value, so it cannot be asked what drives it. These can: {able}."

@@ -6,8 +6,9 @@ scalar, cross entropy for choices, a factor of 2 on the reconstruction, Adam 1e-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -133,6 +134,12 @@ class TVAE(OneShot):
         noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32))
         latent = network.prior.from_normal(noise.to(next(network.parameters()).device))
         return self._decoded(network, latent, rng, tokens, given)
+
+    def traverse(self, *, seed: int, rows: int = 400) -> Mapping[str, Any]:
+        """What the latent dimensions do, as plain values: see `manikin.synthesizers.tables.traversal`, which has more to choose from."""
+        from manikin.synthesizers.tables.traversal import traverse
+
+        return traverse(self, seed=seed, rows=rows)
 
     def decode_latent(self, latent: torch.Tensor, rng: np.random.Generator) -> Tokens:
         """Tokens int32 (n, n_fields) drawn around latent vectors, float32 (n, latent)."""
