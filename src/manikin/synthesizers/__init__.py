@@ -86,6 +86,12 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "rows as square matrices, convolutional GAN with information and classification losses (Park et al. 2018)",
             is_neural=True,
         ),
+        "fairgan": SynthesizerEntry(
+            f"{_TABLES}.fairgan:FairGAN",
+            "GAN with parity between the groups of a protected column, its trade-off a parameter (Xu et al. 2018)",
+            some_conditions=True,
+            is_neural=True,
+        ),
         "independent": SynthesizerEntry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",

@@ -120,7 +120,16 @@ class Autoencoded(Adversarial):
 
     def _coded(self, tokens: Tokens, rng: np.random.Generator) -> Coded:
         vectors = self.encode(tokens, rng)
-        return Coded(self._tensor(vectors), target=self._tensor(_options(self.head.groups, tokens, vectors)))
+        return Coded(self._tensor(vectors), target=self._tensor(self.options(tokens, vectors)))
+
+    def options(self, tokens: Tokens, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """The option of each of the head's groups, (n, n_groups): the token itself for levels, the mode or constant for numbers."""
+        out, at = tokens.astype(np.int64), 0
+        for g, group in enumerate(self.head.groups):
+            if group.has_scalar:
+                out[:, g] = vectors[:, at + 1 : at + 1 + group.n_choices].argmax(1) if group.n_choices else 0
+            at += group.width
+        return out
 
     def autoencoder_loss(self, batch: Coded) -> Tensor:
         """What is lost of each row, (n,): cross-entropy of every choice and squared error of every scalar, summed."""
@@ -181,13 +190,3 @@ class Autoencoded(Adversarial):
         """Takes that back."""
         super().load_state(tensors)
         self._reconstructed = tensors["reconstructed"].clone()
-
-
-def _options(groups: Sequence[Any], tokens: Tokens, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The option of each group: the token itself for levels, the mode or constant for numbers."""
-    out, at = tokens.astype(np.int64), 0
-    for g, group in enumerate(groups):
-        if group.has_scalar:
-            out[:, g] = vectors[:, at + 1 : at + 1 + group.n_choices].argmax(1) if group.n_choices else 0
-        at += group.width
-    return out

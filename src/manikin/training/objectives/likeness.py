@@ -79,6 +79,18 @@ class Likeness:
         n_there = sum(int((common & here).sum()) for common, here in zip(self._common, there, strict=True))
         return Measured(float(drift), n_there / max(n_common, 1), _repeated(binned), self._shares(binned))
 
+    def disparity(self, tokens: Tokens, column: int) -> npt.NDArray[np.float64]:
+        """How far each column lies apart between the groups of one column, (n_columns,), 0 … 1: total variation distance of a group's
+        bins from those of all rows, the groups weighted by their rows."""
+        binned = self._binned(tokens)
+        out = np.zeros(len(self.columns))
+        for j, n_bins in enumerate(self._n_bins):
+            table = np.bincount(tokens[:, column].astype(np.int64) * n_bins + binned[:, j])
+            table = np.pad(table, (0, -len(table) % int(n_bins))).reshape(-1, n_bins).astype(float)
+            rows = table.sum(axis=1, keepdims=True)
+            out[j] = np.abs(table - rows * table.sum(axis=0) / max(rows.sum(), 1)).sum() / 2 / max(rows.sum(), 1)
+        return out
+
     def _binned(self, tokens: Tokens) -> Tokens:
         out = np.empty((len(tokens), len(self._bins)), dtype=np.int32)  # a table of many codes is wide
         for j, bins in enumerate(self._bins):
