@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -18,6 +19,9 @@ class Listener:
 
     def advance(self, fraction: float | None, note: str = "") -> None:
         self.heard.append(f"{fraction} {note}")
+
+    def watch(self, signals: Mapping[str, float]) -> None:
+        self.heard.append(f"signals {len(signals)}")
 
     def note(self, text: str) -> None:
         self.heard.append(text)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manikin.cli.live import LiveView
+from manikin.training.signals import line
 from manikin.workflow.stages import Watcher
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class LogWatcher:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._said = 0.0
+        self._signals: Mapping[str, float] = {}
+        self._best: float | None = None
 
     def stage(self, title: str) -> None:
         """A line per stage."""
@@ -35,7 +39,13 @@ class LogWatcher:
         if time.monotonic() - self._said >= LINE_EVERY_SECONDS:
             self._said = time.monotonic()
             share = "" if fraction is None else f"{fraction:.0%}"
-            self._line("  " + ", ".join(part for part in (share, note) if part))
+            self._line("  " + ", ".join(part for part in (share, note, line(self._signals, self._best)) if part))
+
+    def watch(self, signals: Mapping[str, float]) -> None:
+        """Said with the next line."""
+        self._signals = signals
+        distances = [value for value in (self._best, signals.get("drift")) if value is not None]
+        self._best = min(distances) if signals and distances else None
 
     def note(self, text: str) -> None:
         """A line."""
@@ -51,10 +61,10 @@ class LogWatcher:
 
 
 class TerminalWatcher:
-    """One live bar with the time left on stderr; what is done scrolls away above it."""
+    """One live bar with the time left on stderr, and how learning goes below it; what is done scrolls away above it."""
 
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
+    def __init__(self, progress: Any, view: LiveView) -> None:
+        self._progress, self._view = progress, view
         self._task: Any = None
         self._title = ""
 
@@ -70,6 +80,10 @@ class TerminalWatcher:
             total = None if fraction is None else 1.0
             self._progress.update(self._task, total=total, completed=fraction or 0.0, note=_safe(note))
 
+    def watch(self, signals: Mapping[str, float]) -> None:
+        """Redraws the table under the bar; it goes when there is nothing to tell."""
+        self._view.take(signals)
+
     def note(self, text: str) -> None:
         """Prints above the bar."""
         self._progress.console.print(f"  {_safe(text)}", style="dim", highlight=False)
@@ -80,6 +94,7 @@ class TerminalWatcher:
 
     def finish(self) -> None:
         """Marks the stage as done."""
+        self._view.take({})
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._progress.console.print(f"[green]done[/]  {_safe(self._title)}", highlight=False)
@@ -99,19 +114,12 @@ def watching(*, as_json: bool = False) -> Iterator[Watcher]:
         yield LogWatcher()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        watcher = TerminalWatcher(progress)
+    from manikin.cli.live import bar
+
+    view = LiveView()
+    with bar(Console(stderr=True), view) as progress:
+        watcher = TerminalWatcher(progress, view)
         yield watcher
         watcher.finish()
 
@@ -156,4 +164,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
-

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -21,10 +22,14 @@ from manikin.workflow.options import Options
 from manikin.workflow.sources import target_of
 from manikin.workflow.stages import Stages, Watcher
 
-FEWEST_PATIENTS = 20  # below this nothing is learned: eleven patients share a value before it is shown, so less than two values fit
+FEWEST_PATIENTS = (
+    20  # below this nothing is learned: eleven patients share a value before it is shown, so less than two values fit
+)
 HONEST_PATIENTS = 100  # below either of these two the user is warned
 HONEST_PATIENTS_PER_COLUMN = 5
-LARGE_ROWS = 5_000  # from here on the candidates are not compared: the network wins on every table measured, and trials cost most
+LARGE_ROWS = (
+    5_000  # from here on the candidates are not compared: the network wins on every table measured, and trials cost most
+)
 SMALL_BUDGET_SECONDS = 30.0  # a network learns too little in less
 TRIAL_SHARE = 0.4  # of a time budget, for all candidates' trials together
 SMALL_ROWS = 1_500  # below this one trial rests on too few kept rows to tell candidates apart, and trials are cheap
@@ -86,7 +91,9 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
     """
     names = candidates(conditional=conditional)
     if not names:
-        raise ParameterError("No generator that may be released is installed, so auto cannot choose. Name one with --synthesizer.")
+        raise ParameterError(
+            "No generator that may be released is installed, so auto cannot choose. Name one with --synthesizer."
+        )
     networks = [name for name in names if SYNTHESIZERS[name].is_neural]
     budget = options.time_budget_seconds
     if budget is not None and budget < SMALL_BUDGET_SECONDS and len(names) > len(networks) > 0:
@@ -140,8 +147,7 @@ def _by_trial(names: list[str], train: Dataset, options: Options, stages: Stages
     won = max(tied, key=lambda trial: (-math.inf if trial.tstr is None else trial.tstr, -trial.c2st))
     reasons = [
         f"told apart from patients that no candidate saw with AUC {', '.join(t.text for t in sorted(trials, key=lambda t: t.c2st))} "
-        "(0.5 is best)"
-        + (f"; within {TIE:g} the better downstream model decides." if len(tied) > 1 else ".")
+        "(0.5 is best)" + (f"; within {TIE:g} the better downstream model decides." if len(tied) > 1 else ".")
     ]
     scores = {trial.name: _scores(trial) for trial in trials}
     return Choice(name=won.name, asked=AUTO, reasons=(*reasons, *(f"{text}." for text in failed)), scores=scores)
@@ -156,7 +162,10 @@ def _mean(trials: list[Trial]) -> Trial:
     tstr = [trial.tstr for trial in trials if trial.tstr is not None]
     c2st = fmean(trial.c2st for trial in trials)
     return Trial(
-        trials[0].name, round(c2st, 6), round(fmean(tstr), 6) if tstr else None, round(sum(trial.seconds for trial in trials), 2)
+        trials[0].name,
+        round(c2st, 6),
+        round(fmean(tstr), 6) if tstr else None,
+        round(sum(trial.seconds for trial in trials), 2),
     )
 
 
@@ -189,10 +198,14 @@ class _Part:
         done = self._start + self._share * (fraction or 0.0)
         self._watcher.advance(done, f"trying {self._name}{', ' if note else ''}{note}")
 
+    def watch(self, signals: Mapping[str, float]) -> None:
+        """Passes it on."""
+        self._watcher.watch(signals)
+
     def note(self, text: str) -> None:
         """Passes it on."""
         self._watcher.note(text)
 
     def warn(self, text: str) -> None:
-        """Passes it on."""
-        self._watcher.warn(text)
+        """Passes it on, as a word on the candidate."""
+        self._watcher.warn(f"Trying {self._name}: {text}")

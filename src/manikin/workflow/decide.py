@@ -57,7 +57,7 @@ def decide(
 
 def learn(partial: Path, data: Dataset, decision: Decision, seed: int, stages: Stages) -> tuple[Any, Choice]:
     """The fitted model and the choice with what it set and how it learned; goes on from the checkpoint where there is one."""
-    choice = decision.choice
+    choice, warned = decision.choice, set[str]()
     with stages.stage("fit", f"Learning with {choice.name}"):
         model = fit(
             choice.name,
@@ -67,10 +67,11 @@ def learn(partial: Path, data: Dataset, decision: Decision, seed: int, stages: S
             watcher=stages.watcher,
             checkpoint=partial / CHECKPOINT,
             hyperparameters=choice.hyperparameters,
+            warned=warned,
         )
     training = training_of(model)
     for warning in training.get("warnings") or ():
-        stages.warn(str(warning))
+        stages.warn(str(warning), is_shown=warning in warned)
     return model, choice.model_copy(update={"hyperparameters": hyperparameters_of(model), "training": training})
 
 

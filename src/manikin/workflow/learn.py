@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.training.signals import HELD_OUT
 from manikin.workflow.stages import Watcher
 from manikin.workflow.wishes import candidates
+
+if TYPE_CHECKING:
+    from manikin.training.control import Progress
 
 AUTO = "auto"
 CHECKPOINT_SECONDS = 20.0
@@ -59,7 +63,9 @@ def check_privacy(name: str, epsilon: float | None, delta: float | None) -> None
         raise ParameterError(f"--synthesizer auto cannot keep a privacy budget (epsilon) in this version. {way_out}")
     if name not in able:
         raise ParameterError(f"The synthesizer {name!r} cannot keep a privacy budget (epsilon). {way_out}")
-    raise ParameterError("This command cannot pass a privacy budget (epsilon) on in this version. Leave --epsilon and --delta out.")
+    raise ParameterError(
+        "This command cannot pass a privacy budget (epsilon) on in this version. Leave --epsilon and --delta out."
+    )
 
 
 def fit(
@@ -71,12 +77,14 @@ def fit(
     watcher: Watcher,
     checkpoint: Path | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
+    warned: set[str] | None = None,
 ) -> Any:
     """A fitted synthesizer.
 
     Parameters
     ----------
     checkpoint : where a model that learns in steps keeps what it needs to go on after a kill.
+    warned : takes up the monitors' warnings that were shown as they happened.
 
     Raises
     ------
@@ -87,11 +95,18 @@ def fit(
         return model.fit(data, seed=seed)
     from manikin.training.control import Control
 
-    def told(progress: Any) -> None:
+    shown: set[str] = set() if warned is None else warned
+
+    def told(progress: Progress) -> None:
         """Passes on how far learning is and how it goes."""
+        watcher.watch(signals_of(progress))
         loss = progress.validation if progress.validation is not None else progress.loss
-        words = f"step {progress.step}" + ("" if loss is None else f", loss {loss:.4g}")
+        has_distance = "drift" in progress.signals
+        words = f"step {progress.step}" + ("" if loss is None or has_distance else f", loss {loss:.4g}")
         watcher.advance(progress.fraction, words)
+        if progress.warning and progress.warning not in shown:
+            shown.add(progress.warning)
+            watcher.warn(progress.warning)
 
     control = Control(
         time_budget_seconds=limits.time_budget_seconds,
@@ -102,7 +117,19 @@ def fit(
         checkpoint_seconds=CHECKPOINT_SECONDS,
         on_progress=told,
     )
-    return model.fit(data, seed=seed, control=control)
+    watcher.watch({})
+    try:
+        return model.fit(data, seed=seed, control=control)
+    finally:
+        watcher.watch({})
+
+
+def signals_of(progress: Progress) -> dict[str, float]:
+    """What a run tells of itself, with its held-out loss where no signal says the same."""
+    signals = dict(progress.signals)
+    if progress.validation is not None and not {"drift", "bound"} & signals.keys():
+        signals[HELD_OUT] = progress.validation
+    return signals
 
 
 def training_of(model: Any) -> dict[str, Any]:
@@ -120,4 +147,3 @@ def check_releasable(name: str) -> str | None:
     """A warning when the output of a synthesizer may never be released; None when it may."""
     entry = SYNTHESIZERS[name]
     return None if entry.releasable else f"{name} is a reference, not a release: {entry.summary}."
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,6 +19,10 @@ class Watcher(Protocol):
 
     def advance(self, fraction: float | None, note: str = "") -> None:
         """How much of the stage is done, in [0, 1], where that is known."""
+        ...
+
+    def watch(self, signals: Mapping[str, float]) -> None:
+        """How learning goes, as last measured, by the names of `training.signals`; an empty mapping begins or ends a model's learning."""
         ...
 
     def note(self, text: str) -> None:
@@ -37,6 +41,9 @@ class Silent:
         """Says nothing."""
 
     def advance(self, fraction: float | None, note: str = "") -> None:
+        """Says nothing."""
+
+    def watch(self, signals: Mapping[str, float]) -> None:
         """Says nothing."""
 
     def note(self, text: str) -> None:
@@ -78,10 +85,11 @@ class Stages:
         self.notices.append(text)
         self.watcher.note(text)
 
-    def warn(self, text: str) -> None:
-        """Keeps a warning and passes it on."""
+    def warn(self, text: str, *, is_shown: bool = False) -> None:
+        """Keeps a warning and passes it on, unless it was shown when it happened."""
         self.notices.append(text)
-        self.watcher.warn(text)
+        if not is_shown:
+            self.watcher.warn(text)
 
 
 def cpu_seconds() -> float:
