@@ -90,13 +90,14 @@ def agreement(real: np.ndarray, other: np.ndarray) -> dict[str, float]:
 
 def prediction(learned: np.ndarray, tested: np.ndarray, chosen: list[int]) -> np.ndarray:
     """AUROC on holdout rows of each chosen code told from the others by logistic regression; 0.5 where it never occurs."""
+    from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
     out = []
     for j in chosen:
-        x, y = np.delete(learned, j, axis=1) > 0, learned[:, j] > 0
-        xt, yt = np.delete(tested, j, axis=1) > 0, tested[:, j] > 0
+        x, xt = (csr_matrix(np.delete(rows > 0, j, axis=1).astype(float)) for rows in (learned, tested))
+        y, yt = learned[:, j] > 0, tested[:, j] > 0
         if len(np.unique(y)) < 2 or len(np.unique(yt)) < 2:
             out.append(0.5)
             continue

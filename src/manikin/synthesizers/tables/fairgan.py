@@ -31,6 +31,8 @@ from manikin.training.objective import Objective
 from manikin.training.objectives.adversarial import Recipe
 from manikin.training.objectives.fair import FairGame, GroupCritic
 
+FEWEST_IN_BATCH = 50  # a smaller table repeats its rows
+
 
 @dataclass(kw_only=True)
 class FairGAN(OneShot):
@@ -169,16 +171,16 @@ class FairGAN(OneShot):
             encode=self.vectors_.encode,
             draw=self._draw,
             likeness=self._likeness(prepared),
-            recipe=self._recipe(),
+            recipe=self._recipe(len(prepared.inside)),
             seed=prepared.seed,
             device=prepared.device,
         )
         return objective, objective.average
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self, n_rows: int) -> Recipe:
         return Recipe(
             game="original",
-            batch_size=self.batch_size,
+            batch_size=min(self.batch_size, max(n_rows, FEWEST_IN_BATCH)),
             epochs=self.epochs,
             critic_steps=self.critic_steps,
             learning_rate=self.learning_rate,

@@ -12,7 +12,7 @@ are reconstructed no better; the sampling generator is an average, and the best 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,11 +23,16 @@ from torch import nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import Numbers, VectorCodec
 from manikin.data.errors import parameter_error
+from manikin.data.seeds import generator
 from manikin.synthesizers.tables.one_shot import OneShot, Prepared, check_encoding, check_layers, check_numbers
 from manikin.training.networks.latent import AveragingCritic, LatentGenerator, RowEncoder
 from manikin.training.objective import Objective
 from manikin.training.objectives.adversarial import Recipe
 from manikin.training.objectives.autoencoded import Autoencoded
+from manikin.training.objectives.likeness import Likeness
+
+MOST_LOOKED_AT = 3000  # held-out rows
+FEWEST_IN_BATCH = 50  # a smaller table repeats its rows
 
 
 @dataclass(kw_only=True)
@@ -37,7 +42,7 @@ class MedGAN(OneShot):
     Parameters
     ----------
     epochs, pretrain_epochs : passes of the game, and most passes of the autoencoder before it.
-    batch_size, learning_rate, weight_decay : of Adam for every network.
+    batch_size, learning_rate, weight_decay : of Adam for every network; a batch is no larger than the table.
     latent : width of code, noise and blocks. blocks : of the generator. critic : hidden units per layer. critic_steps : per generator
     step. temperature : of the near-discrete draws that the critic sees; None shows it probabilities, as in the paper.
     numbers : how number columns beside the codes are given, "modes", "quantile" or "standard". levels_below, max_onehot : as in `ctgan`.
@@ -108,16 +113,21 @@ class MedGAN(OneShot):
             encode=self.vectors_.encode,
             draw=self._draw,
             likeness=self._likeness(prepared),
-            recipe=self._recipe(),
+            recipe=self._recipe(len(prepared.inside)),
             seed=prepared.seed,
             device=prepared.device,
         )
         return objective, objective.average
 
-    def _recipe(self) -> Recipe:
+    def _likeness(self, prepared: Prepared) -> Likeness:
+        """A look at a table of many codes is dear: samples are held against at most 3,000 rows."""
+        rows = generator(prepared.seed, "looks").permutation(prepared.outside)[:MOST_LOOKED_AT]
+        return super()._likeness(replace(prepared, outside=rows))
+
+    def _recipe(self, n_rows: int) -> Recipe:
         return Recipe(
             game="original",
-            batch_size=self.batch_size,
+            batch_size=min(self.batch_size, max(n_rows, FEWEST_IN_BATCH)),
             epochs=self.epochs,
             critic_steps=self.critic_steps,
             learning_rate=self.learning_rate,
