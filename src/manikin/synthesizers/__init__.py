@@ -21,12 +21,14 @@ class SynthesizerEntry(Entry):
     releasable : whether its output may be released at all; reference floors and interpolators are not.
     keeps_rows : whether fitted state holds training rows (declared, so that nobody ships it by mistake).
     some_conditions : whether it conditions exactly on some columns, and refuses the others by name.
+    auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
     """
 
     modality: str = "table"
     conditions: bool = False
     some_conditions: bool = False
+    auto: bool = False
     private: bool = False
     releasable: bool = True
     keeps_rows: bool = False
@@ -43,6 +45,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_TABLES}.autoregressive:Autoregressive",
             "any-order autoregressive network over mixed columns; the flagship for tables of 1,000 rows and more",
             conditions=True,
+            auto=True,
             is_neural=True,
         ),
         "copula": SynthesizerEntry(
@@ -54,6 +57,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_TABLES}.forest:Forest",
             "adversarial random forest (Watson et al. 2023); quick, strong on small tables",
             conditions=True,
+            auto=True,
         ),
         "cgan": SynthesizerEntry(
             f"{_TABLES}.cgan:CGAN",

@@ -112,8 +112,8 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
 
 
 def candidates(*, conditional: bool = False) -> list[str]:
-    """Names of the table generators whose output may be released and that can be imported here."""
-    fit = [name for name, entry in SYNTHESIZERS.items() if entry.releasable and entry.modality == "table"]
+    """Names of the table generators that stand for choice, whose output may be released and that can be imported here."""
+    fit = [name for name, entry in SYNTHESIZERS.items() if entry.auto and entry.releasable and entry.modality == "table"]
     return [name for name in fit if (SYNTHESIZERS[name].conditions or not conditional) and _is_here(name)]
 
 
