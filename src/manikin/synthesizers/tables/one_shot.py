@@ -17,7 +17,7 @@ from torch import nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.code_sets import MAX_CODES
 from manikin.codecs.numbers import NumberCodec
-from manikin.codecs.table import TableCodec
+from manikin.codecs.table import RuleMask, TableCodec
 from manikin.codecs.vectors import ALL_CELLS, Numbers, VectorCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError, parameter_error
@@ -62,6 +62,7 @@ class OneShot:
     vectors_: VectorCodec = field(init=False, repr=False, compare=False)
     network_: nn.Module = field(init=False, repr=False, compare=False)
     training_: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _rules: RuleMask | None = field(init=False, repr=False, compare=False, default=None)  # of the block that is being drawn
 
     # what a model brings -----------------------------------------------------------------------------------------------------
 
@@ -168,6 +169,7 @@ class OneShot:
             if stop > start:
                 with torch.no_grad(), torch.random.fork_rng():
                     torch.manual_seed(derive(seed, "noise", number))
+                    self._rules = self.codec_.allowed_given(part, stop - start)
                     drawn = self._draw(self.network_, stop - start, generator(seed, "rows", number), tokens, given)
             return self.codec_.decode(drawn, generator(seed, "decode", number), first_key=start + 1, conditions=part)
 
@@ -192,7 +194,7 @@ class OneShot:
             rng.random((n, len(self.vectors_.parts_)), dtype=np.float32),
             emitted=self.codec_.emitted,
             parts=parts,
-            allowed=self.codec_.allowed if self.codec_.rules_.has_rules else None,
+            allowed=(self._rules or self.codec_.allowed) if self.codec_.rules_.has_rules else None,
             tokens=tokens,
             given=given,
         )
