@@ -3,6 +3,12 @@
 From the paper: quantile-normalised numbers under Gaussian diffusion (noise prediction, cosine schedule), choices under multinomial
 diffusion (arXiv 2102.05379), an MLP denoiser with the moment added to its first layer, the bound of the choices averaged over columns
 beside the squared error of the noise, AdamW with a falling rate, the class of the target as a condition.
+
+Departures, with what they bring, in docs/synthesizers/tabddpm.md: the network gives the part of the noise that the noisy number does not
+show itself; numbers are seen through sines and cosines too; layers are joined to their input; each batch holds moments from even strata;
+weights are averaged and the best by held-out loss are kept; noisy levels are looked up instead of multiplied out, and vocabularies above
+`max_onehot` have a factorised head, so that memory does not grow with them; a missing code is an option beside the number, whose number is
+then plain noise; both parts are sampled from their exact posteriors over a few long steps.
 """
 
 from __future__ import annotations
@@ -31,16 +37,30 @@ from manikin.training.objectives.diffusion import Denoising, Recipe
 
 @dataclass(kw_only=True)
 class TabDDPM(OneShot):
-    """Tabular denoising diffusion."""
+    """Tabular denoising diffusion.
+
+    Parameters
+    ----------
+    steps, batch_size, learning_rate : gradient steps planned, rows per step, largest rate of AdamW.
+    hidden, dropout : of the denoiser. octaves : sines and cosines of each number that it sees beside the number; 0 as in the paper.
+    diffusion_steps : of the whole process. sampling_steps : looks of the network while sampling; the paper takes every step.
+    noise : 0 follows the noise that is there from look to look, 1 draws numbers from their posterior as the paper does.
+    kernel : what choices turn into, "uniform" as in the paper, or the "shares" of the train rows.
+    by_target : the schema's target, a column of levels, is an input that is never noised. Rows can then be asked for by class.
+    levels_below : number columns with fewer values are levels. max_onehot : larger vocabularies have a factorised head.
+    patience : looks at held-out rows without a better one before the run stops, out of 30 over the plan; None goes through with it.
+    max_steps : most gradient steps, whatever the plan.
+    """
 
     name: ClassVar[str] = "tabddpm"
-    steps: int = 6000
+    steps: int = 3000
     batch_size: int = 512
     learning_rate: float = 2e-3
     hidden: tuple[int, ...] = (256, 256, 256)
     dropout: float = 0.0
+    octaves: int = 4
     diffusion_steps: int = 1000
-    sampling_steps: int = 25
+    sampling_steps: int = 20
     noise: float = 0.0
     kernel: Kernel = "uniform"
     by_target: bool = False
@@ -63,6 +83,14 @@ class TabDDPM(OneShot):
         )
         check_numbers(self, self.name, whole=whole, positive=("learning_rate",))
         check_layers(self, self.name, ("hidden",))
+        for key, below in (("noise", 1.0), ("dropout", 0.95)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= below:
+                raise parameter_error(key, self.name, f"a number in [0, {below:g}]", value)
+        if type(self.octaves) is not int or not 0 <= self.octaves <= 8:
+            raise parameter_error("octaves", self.name, "an int in [0, 8]", self.octaves)
+        if type(self.by_target) is not bool:
+            raise parameter_error("by_target", self.name, "True or False", self.by_target)
         if self.kernel not in ("uniform", "shares"):
             raise parameter_error("kernel", self.name, "one of uniform, shares", self.kernel)
 
@@ -100,7 +128,7 @@ class TabDDPM(OneShot):
     def _build(self) -> nn.Module:
         clean = None if self._target is None else self._chosen(self._target)
         return MixedDiffusion(
-            Denoiser(self._groups(), self.hidden, dropout=self.dropout),
+            Denoiser(self._groups(), self.hidden, dropout=self.dropout, octaves=self.octaves),
             n_steps=self.diffusion_steps,
             kernel=self.kernel,
             clean=clean,
