@@ -1,4 +1,4 @@
-"""The tabular diffusion: dependence is learned, a class is conditioned on as an input, wide vocabularies stay small, folders are checked."""
+"""The tabular diffusion: dependence is learned, a class is an input, wide vocabularies stay small, folders are checked."""
 
 from __future__ import annotations
 
