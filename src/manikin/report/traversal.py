@@ -125,8 +125,9 @@ def separateness_blocks(score: Mapping[str, Any]) -> tuple[Block, ...]:
     return (
         heading,
         Text(
-            f"Mutual Information Gap {score['value']:.3f}, 95 % interval {low:.3f} to {high:.3f}, on {score['n_rows']} synthetic "
-            f"rows; 0 to 1, higher is more separate. Chance gives up to {score['chance']:.3f}; the same space with its dimensions mixed at random gives "
+            f"Mutual Information Gap {score['value']:.3f}, 95 % interval {low:.3f} to {high:.3f}, on {score['n_rows']} "
+            "synthetic rows; 0 to 1, higher is more separate. "
+            f"Chance gives up to {score['chance']:.3f}; the same space with its dimensions mixed at random gives "
             f"{score['mixed']:.3f} on average. {meaning}"
         ),
         Text(

@@ -35,7 +35,7 @@ class VariationalRecipe:
     Attributes
     ----------
     batch_size : rows per step. epochs : passes over the rows that the plan is made of.
-    learning_rate, weight_decay : Adam's. weight : of the reconstruction.
+    learning_rate, weight_decay : Adam's. calm : share of the plan, at its end, in which the rate sinks. weight : of the reconstruction.
     warm_up : share of the plan over which the divergence's weight grows.
     stop_by : "bound" (held-out rows' evidence lower bound) or "likeness" (a sample's distance from them).
     validations : looks at held-out rows over the plan. patience : looks without a better one before the run stops; None goes on.
@@ -46,6 +46,7 @@ class VariationalRecipe:
     epochs: int = 300
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
+    calm: float = 0.3
     weight: float = 2.0
     warm_up: float = 0.0
     stop_by: Literal["bound", "likeness"] = "likeness"
@@ -129,7 +130,11 @@ class Variational:
             lr=self.recipe.learning_rate,
             fused=True,
         )
-        return [Stage([Phase("bound", self.network, optimiser, self.loss, clip_norm=50.0, drifts=True)])]
+        return [Stage([Phase("bound", self.network, optimiser, self.loss, clip_norm=50.0, schedule=self._rate, drifts=True)])]
+
+    def _rate(self, fraction: float) -> float:
+        """Full until the calm end of the plan, then down in a line to a twentieth."""
+        return 1.0 if fraction < 1 - self.recipe.calm else max(0.05, (1 - fraction) / self.recipe.calm)
 
     def batches(self, rng: np.random.Generator) -> Iterator[VariationalBatch]:
         """Shuffled rows; the last batch of a pass is as large as is left."""
