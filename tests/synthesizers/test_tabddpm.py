@@ -130,6 +130,7 @@ def test_a_wide_vocabulary_costs_its_embedding_and_a_narrow_head() -> None:
         ("kernel", "absorbing"),
         ("hidden", ()),
         ("sampling_steps", 0),
+        ("diffusion_steps", 1 << 40),
         ("learning_rate", -1.0),
         ("noise", 2.0),
         ("dropout", 1.0),

@@ -34,6 +34,8 @@ from manikin.training.networks.mixed_diffusion import Kernel, MixedDiffusion, Ro
 from manikin.training.objective import Objective
 from manikin.training.objectives.diffusion import Denoising, Recipe
 
+MOST_STEPS = 100_000  # of the diffusion, so that a saved folder cannot ask for a schedule of any size
+
 
 @dataclass(kw_only=True)
 class TabDDPM(OneShot):
@@ -83,6 +85,8 @@ class TabDDPM(OneShot):
         )
         check_numbers(self, self.name, whole=whole, positive=("learning_rate",))
         check_layers(self, self.name, ("hidden",))
+        if self.diffusion_steps > MOST_STEPS:
+            raise parameter_error("diffusion_steps", self.name, f"an int in [1, {MOST_STEPS}]", self.diffusion_steps)
         for key, below in (("noise", 1.0), ("dropout", 0.95)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= below:
