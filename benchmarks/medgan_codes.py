@@ -2,7 +2,7 @@
 
     python benchmarks/medgan_codes.py SHARED_DATA_FOLDER OUT [diabetes|mimic] [STEPS] [HYPERPARAMETER=VALUE...]
 
-Real train and holdout parts hold different patients. OUT/medgan-NAME.json keeps the figures, OUT/medgan-NAME.svg the scatter plots.
+rows=N takes N rows only. Real train and holdout parts hold different patients. OUT/medgan-NAME.json keeps the figures, OUT/medgan-NAME.svg the scatter plots.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ def pair_shares(rows: np.ndarray) -> np.ndarray:
 def main(shared: Path, out: Path, name: str, steps: int, changed: dict[str, Any]) -> None:
     """Fits, samples, measures one table."""
     data = {"diabetes": diabetes, "mimic": mimic}[name](shared)
+    rows_wanted = changed.pop("rows", len(data))
+    data = data.take(np.sort(np.random.default_rng(1).permutation(len(data))[:rows_wanted]))
     names = [column.name for column in data.columns if column.kind is Kind.CODE_SET]
     outside = np.isin(
         data.records, np.random.default_rng(0).permutation(data.records.max() + 1)[: (data.records.max() + 1) // 5]
