@@ -181,6 +181,24 @@ class Slider:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One small drawing of a filmstrip, with the text below it; a marked one stands out, in words too."""
+
+    svg: str
+    text: str
+    is_marked: bool = False
+
+
+@dataclass(frozen=True)
+class Filmstrip:
+    """One thing at several moments, in order: side by side, on a phone in rows of four. `alt` says what the drawings show, in figures."""
+
+    title: str
+    frames: tuple[Frame, ...]
+    alt: str
+
+
+@dataclass(frozen=True)
 class Beside:
     """Blocks that stand side by side where the page is wide enough."""
 
@@ -203,6 +221,7 @@ Block = (
     | Fold
     | Beside
     | Slider
+    | Filmstrip
 )
 
 

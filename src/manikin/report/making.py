@@ -5,14 +5,14 @@ Reads the run's own record, a mapping whose every key is optional.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from manikin.evaluation.base import Results
-from manikin.report import figures
 from manikin.report.answers import CONVENTIONS
-from manikin.report.blocks import Block, Bullets, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.blocks import Block, Bullets, Facts, Fold, Heading, Table, Text, Tone
 from manikin.report.record import Record, read_record
+from manikin.report.training_view import training_blocks
 from manikin.report.wording import GLOSSARY, whole
 
 N_NOTICES = 8  # more are folded
@@ -21,7 +21,7 @@ N_NOTICES = 8  # more are folded
 def making(results: Results) -> tuple[Block, ...]:
     """How the table was made, as far as the run's record says."""
     record = read_record(results.run)
-    blocks = (*_data(record), *_generator(record), *_training(record), *_cost(record))
+    blocks = (*_data(record), *_generator(record), *training_blocks(record.training), *_cost(record))
     return blocks or (Text("Nothing was recorded of how this table was made: it was given as a file.", Tone.NOTE),)
 
 
@@ -74,39 +74,6 @@ def _generator(record: Record) -> tuple[Block, ...]:
         table = Table(("Parameter", "Value"), rows, "Hyperparameters of the generator")
         blocks.append(Fold(f"{len(rows)} hyperparameters", (table,)))
     return tuple(blocks)
-
-
-def _training(record: Record) -> tuple[Block, ...]:
-    training = record.training
-    if not training:
-        return ()
-    facts = tuple(
-        (str(key).replace("_", " ").capitalize(), _plain(value))
-        for key, value in training.items()
-        if isinstance(value, str | int | float | bool) and value != ""
-    )
-    blocks: list[Block] = [Heading("Training"), Facts(facts)]
-    warnings = tuple(str(warning) for warning in training.get("warnings") or ())
-    if warnings:
-        blocks.append(Bullets(warnings))
-    curve = training.get("curve") or ()
-    if len(curve) > 1:
-        blocks.append(Grid((_curve(curve),), has_legend=False))
-    return tuple(blocks)
-
-
-def _curve(curve: Sequence[Sequence[Any]]) -> Figure:
-    steps, train, validation = zip(
-        *((point[0], point[1], point[2] if len(point) > 2 else None) for point in curve), strict=True
-    )
-    last = next((value for value in reversed(validation) if value is not None), None)
-    return Figure(
-        figures.curve(steps, train, validation),
-        "How the loss fell while the generator learned. Validation rows are part of the training rows, kept from the gradient; when "
-        "their line rises while the other falls, the generator begins to learn rows by heart, which is when it stops.",
-        f"Training curve over {steps[-1]} steps" + (f"; the last validation loss is {last:.3g}." if last is not None else "."),
-        "Training curve",
-    )
 
 
 def _cost(record: Record) -> tuple[Block, ...]:

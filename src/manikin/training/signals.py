@@ -75,7 +75,7 @@ _KNOWN = (
         "distance from held-out",
         "0 is alike",
         "How far single columns and pairs of columns of a sample lie from real rows that the network does not learn from: 0 is alike, "
-        "1 has nothing in common. The weights with the least distance are kept.",
+        "1 has nothing in common.",
         unit="distance",
         better="lower",
     ),
