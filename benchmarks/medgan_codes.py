@@ -2,7 +2,8 @@
 
     python benchmarks/medgan_codes.py SHARED_DATA_FOLDER OUT [diabetes|mimic] [STEPS] [HYPERPARAMETER=VALUE...]
 
-rows=N takes N rows only. Real train and holdout parts hold different patients. OUT/medgan-NAME.json keeps the figures, OUT/medgan-NAME.svg the scatter plots.
+rows=N takes N rows only. Real train and holdout parts hold different patients. OUT/medgan-NAME.json keeps the figures, OUT/medgan-NAME.svg
+the scatter plots.
 """
 
 from __future__ import annotations

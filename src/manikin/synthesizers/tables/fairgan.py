@@ -11,7 +11,7 @@ the weights with the least distance from held-out rows plus `fairness` times the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,7 @@ class FairGAN(OneShot):
     blocks: int = 2
     critic: tuple[int, ...] = (256, 128)
     critic_steps: int = 2
+    game: Literal["original", "wasserstein"] = "original"
     temperature: float | None = 0.66
     numbers: Numbers = "modes"
     levels_below: int = 24
@@ -76,6 +77,8 @@ class FairGAN(OneShot):
         check_numbers(self, self.name, whole=(*whole, "patience", "max_steps"), positive=positive)
         check_layers(self, self.name, ("critic",))
         check_encoding(self, self.name)
+        if self.game not in ("original", "wasserstein"):
+            raise parameter_error("game", self.name, "original or wasserstein", self.game)
         for key, below in (("weight_decay", 1.0), ("fairness", float("inf"))):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < below:
@@ -179,7 +182,7 @@ class FairGAN(OneShot):
 
     def _recipe(self, n_rows: int) -> Recipe:
         return Recipe(
-            game="original",
+            game=self.game,
             batch_size=min(self.batch_size, max(n_rows, FEWEST_IN_BATCH)),
             epochs=self.epochs,
             critic_steps=self.critic_steps,

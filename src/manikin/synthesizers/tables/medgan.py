@@ -13,7 +13,7 @@ are reconstructed no better; the sampling generator is an average, and the best 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,7 @@ class MedGAN(OneShot):
     blocks: int = 2
     critic: tuple[int, ...] = (256, 128)
     critic_steps: int = 2
+    game: Literal["original", "wasserstein"] = "original"
     temperature: float | None = 0.66
     numbers: Numbers = "modes"
     levels_below: int = 24
@@ -84,6 +85,8 @@ class MedGAN(OneShot):
         check_numbers(self, self.name, whole=(*whole, "patience", "max_steps"), positive=positive)
         check_layers(self, self.name, ("critic",))
         check_encoding(self, self.name)
+        if self.game not in ("original", "wasserstein"):
+            raise parameter_error("game", self.name, "original or wasserstein", self.game)
         if (
             isinstance(self.weight_decay, bool)
             or not isinstance(self.weight_decay, int | float)
@@ -126,7 +129,7 @@ class MedGAN(OneShot):
 
     def _recipe(self, n_rows: int) -> Recipe:
         return Recipe(
-            game="original",
+            game=self.game,
             batch_size=min(self.batch_size, max(n_rows, FEWEST_IN_BATCH)),
             epochs=self.epochs,
             critic_steps=self.critic_steps,

@@ -37,6 +37,7 @@ from manikin.training.objective import Objective
 from manikin.training.objectives.adversarial import Recipe
 from manikin.training.objectives.tablegan import TableGame
 
+TIE = 0.002  # share of the scale that keeps tokens of one middle apart
 NO_TARGET = "The schema names no target that the model learns: the classification loss was left out."
 
 
@@ -191,7 +192,12 @@ def _cell(j: int, codec: Any) -> Part:
         middles = codec.middles()
         span = middles.max() - middles.min() or 1.0
         least = -1.0 if m == 0 else -0.6
-        scale[m:] = least + (middles - middles.min()) / span * (1 - least)
+        place = np.empty(n - m)
+        place[np.argsort(middles, kind="stable")] = np.linspace(0, 1, n - m) if n - m > 1 else 0.0
+        share = (1 - TIE) * (
+            middles - middles.min()
+        ) / span + TIE * place  # a spike and the group around it may share their middle
+        scale[m:] = least + share * (1 - least)
         scale[:m] = np.linspace(-1, -0.9, m)
     one = np.ones(1, dtype=np.float32)
     return Part(j, n, 1, is_number=True, mean=0 * one, spread=one / REACH, scale=scale.astype(np.float32))
