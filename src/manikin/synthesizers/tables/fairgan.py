@@ -4,8 +4,9 @@ From the paper (doi:10.1109/BigData.2018.8622525): medGAN's autoencoder and resi
 noise, a critic on rows with it, a second critic that guesses it from generated rows, weighted by lambda (`fairness`).
 
 Departures (docs/synthesizers/fairgan.md): more than two groups are allowed, so the second critic is a softmax, and the generator brings
-its guesses to the groups' shares instead of maximising its loss, which has no bound; columns become vectors as in `ctgan`; the run keeps
-the weights with the least distance from held-out rows plus `fairness` times the groups' distance from each other.
+its guesses to the groups' shares instead of maximising its loss, which has no bound; the critic on rows plays the Wasserstein game
+(`game="original"` is the paper's); columns become vectors as in `ctgan`; the run keeps the weights with the least distance from held-out
+rows plus `fairness` times the groups' distance from each other.
 """
 
 from __future__ import annotations
@@ -44,25 +45,25 @@ class FairGAN(OneShot):
         quasi-identifying column of levels; else the first column of levels, and `training_` says so.
     outcome : the column whose parity counts most when the best weights are chosen; None takes the schema's target.
     fairness : weight of the second critic, lambda in the paper; 0 leaves it out.
-    epochs, pretrain_epochs, batch_size, learning_rate, weight_decay, latent, blocks, critic, critic_steps, temperature, numbers,
-    levels_below, max_onehot, patience, max_steps : as in `medgan`.
+    epochs, pretrain_epochs, batch_size, learning_rate, weight_decay, latent, blocks, critic, critic_steps, game, temperature,
+    numbers, levels_below, max_onehot, patience, max_steps : as in `medgan`.
     """
 
     name: ClassVar[str] = "fairgan"
     protected: str | None = None
     outcome: str | None = None
     fairness: float = 1.0
-    epochs: int = 500
-    pretrain_epochs: int = 100
-    batch_size: int = 500
-    learning_rate: float = 1e-3
+    epochs: int = 300
+    pretrain_epochs: int = 50
+    batch_size: int = 250
+    learning_rate: float = 5e-4
     weight_decay: float = 1e-3
     latent: int = 128
     blocks: int = 2
     critic: tuple[int, ...] = (256, 128)
     critic_steps: int = 2
-    game: Literal["original", "wasserstein"] = "original"
-    temperature: float | None = 0.66
+    game: Literal["original", "wasserstein"] = "wasserstein"
+    temperature: float | None = 0.2
     numbers: Numbers = "modes"
     levels_below: int = 24
     max_onehot: int = 64

@@ -1,13 +1,15 @@
 """medGAN: bags of diagnosis and medication codes by a GAN behind an autoencoder (Choi et al. 2017, arXiv 1703.06490).
 
 From the paper: an autoencoder of one hidden layer learned first, a residual generator with batch normalisation in its latent space whose
-rows go through the same decoder, a critic that sees each row beside its batch's mean, the original game, two critic steps to one of the
-generator, Adam 1e-3 with decay 1e-3, batches of 1,000.
+rows go through the same decoder, a critic that sees each row beside its batch's mean, two critic steps to one of the generator, decay
+1e-3, batches of 1,000. `game="original"`, `learning_rate=0.001` and `temperature=None` are the paper's.
 
-Departures (docs/synthesizers/medgan.md): columns beside the codes are taken along as levels and numbers; how often a code stands in a
-set is a choice among the counts that k patients hold, not a rounded ReLU; the critic sees near-discrete draws (Gumbel-softmax) and rows
-are drawn likewise, where the paper shows it probabilities and rounds them at one half; the autoencoder's stage ends when held-out rows
-are reconstructed no better; the sampling generator is an average, and the best by held-out rows is kept.
+Departures (docs/synthesizers/medgan.md): the game is Wasserstein with gradient penalty (medWGAN, Baowaly et al. 2019,
+doi:10.1093/jamia/ocy142), since in the original one the critic wins and rows repeat; columns beside the codes are taken along as levels
+and numbers; how often a code stands in a set is a choice among the counts that k patients hold, not a rounded ReLU; the critic sees
+near-discrete draws (Gumbel-softmax) and rows are drawn likewise, where the paper shows it probabilities and rounds them at one half; the
+autoencoder's stage ends when held-out rows are reconstructed no better; the sampling generator is an average, and the best by held-out
+rows is kept.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class MedGAN(OneShot):
     epochs, pretrain_epochs : passes of the game, and most passes of the autoencoder before it.
     batch_size, learning_rate, weight_decay : of Adam for every network; a batch is no larger than the table.
     latent : width of code, noise and blocks. blocks : of the generator. critic : hidden units per layer. critic_steps : per generator
-    step. temperature : of the near-discrete draws that the critic sees; None shows it probabilities, as in the paper.
+    step. game : "wasserstein" or "original" (the paper's). temperature : of the near-discrete draws that the critic sees; None shows it
+    probabilities, as in the paper.
     numbers : how number columns beside the codes are given, "modes", "quantile" or "standard". levels_below, max_onehot : as in `ctgan`.
     patience : looks at held-out rows without a better one before the run stops, out of 40 over the plan; None goes through with it.
     max_codes : most codes of a set that are learned, the most frequent ones. max_steps : most steps, whatever the epochs.
@@ -54,14 +57,14 @@ class MedGAN(OneShot):
     epochs: int = 1000
     pretrain_epochs: int = 100
     batch_size: int = 1000
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     weight_decay: float = 1e-3
     latent: int = 128
     blocks: int = 2
     critic: tuple[int, ...] = (256, 128)
     critic_steps: int = 2
-    game: Literal["original", "wasserstein"] = "original"
-    temperature: float | None = 0.66
+    game: Literal["original", "wasserstein"] = "wasserstein"
+    temperature: float | None = 0.2
     numbers: Numbers = "modes"
     levels_below: int = 24
     max_onehot: int = 64

@@ -60,7 +60,7 @@ class TableGAN(OneShot):
     batch_size: int = 500
     learning_rate: float = 2e-4
     noise: int = 100
-    channels: int = 32
+    channels: int = 16
     encoding: Literal["vectors", "cells"] = "vectors"
     information: float = 1.0
     delta_mean: float = 0.0
