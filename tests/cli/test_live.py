@@ -37,7 +37,7 @@ def seen(view: LiveView, width: int, encoding: str = "utf-8") -> str:
     assert table is not None
     console.print(table)
     stream.flush()
-    return stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    return stream.buffer.getvalue().decode(encoding)
 
 
 def view_of(*many: dict[str, float]) -> LiveView:
@@ -52,6 +52,7 @@ def test_every_signal_has_one_line_that_fits(width: int) -> None:
     lines = seen(view_of(GAN | {"drift": 0.157}, GAN), width).rstrip("\n").split("\n")
     assert len(lines) == 8  # the patients' repeats stand beside the samples', the players' losses are left out
     assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
     text = "\n".join(lines)
     for part in ("critic right on real rows", "54 %", "50 %", "0.158", "best 0.157", "100 %", "patients 2 %", "1.2e+04"):
         assert part in text

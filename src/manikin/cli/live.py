@@ -131,7 +131,7 @@ def _merged(beside: str, brief: str) -> tuple[str, str]:
 
 
 def _short(brief: str) -> str:
-    return brief if len(brief) <= 14 else ""
+    return brief if len(brief) <= 12 else ""
 
 
 def _plain(text: str) -> str:

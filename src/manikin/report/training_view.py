@@ -18,6 +18,12 @@ from manikin.training.signals import HELD_OUT, Signal, order_of, signal_of, valu
 MOST_FRAMES, MOST_FIELDS = 8, 6
 LOOKS: tuple[Look, ...] = ("first", "second", "third", "fourth")
 Points = tuple[list[float], list[float]]
+_CAPTIONS = {
+    "accuracy real+accuracy synthetic": "Share of the rows of either kind that the critic recognises. At 50 % it can "
+    "only guess: samples look real to it, or it has not learned to look yet. Near 100 % on both it wins too easily, and the "
+    "generator learns little from it.",
+    "duplicates+duplicates of train": signal_of("duplicates").meaning + " The blue line is the patients' own share.",
+}
 
 
 def training_blocks(training: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -121,7 +127,7 @@ def _drawn(names: Sequence[str], signals: Mapping[str, Points], kept: float | No
     unit = "share" if lead.unit == "share" else "log" if is_log else "number"
     axis = {"distance": "distance", "nats": "nats per row"}.get(lead.unit, "")
     svg = course(lines, axis=axis, unit=unit, mark=mark, kept=kept)  # type: ignore[arg-type]
-    caption = lead.meaning if names[0] != "duplicates" else f"{lead.meaning} The blue line is the patients' own share."
+    caption = _CAPTIONS.get("+".join(names), lead.meaning)
     if kept is not None:
         is_choice = lead.name == "bound" or "bound" not in signals
         caption += (
