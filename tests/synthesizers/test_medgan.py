@@ -17,7 +17,7 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.storage import load, save
 from manikin.synthesizers.tables.medgan import MedGAN
 
-STEPS = 220
+STEPS = 330
 
 
 def table(n: int = 600) -> Dataset:
@@ -51,7 +51,9 @@ def made() -> pd.DataFrame:
 
 @cache
 def model() -> MedGAN:
-    fitted: MedGAN = synthesizer("medgan", batch_size=150, epochs=60, pretrain_epochs=20, max_steps=STEPS).fit(table(), seed=0)
+    fitted: MedGAN = synthesizer(
+        "medgan", batch_size=150, epochs=90, pretrain_epochs=20, learning_rate=1e-3, max_steps=STEPS
+    ).fit(table(), seed=0)
     return fitted
 
 

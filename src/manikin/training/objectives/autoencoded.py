@@ -27,6 +27,7 @@ Tokens = npt.NDArray[np.int32]
 ENOUGH = 0.005  # a held-out reconstruction counts as better when its loss falls by this share
 LOOKS = 2  # looks without a better one that end the first stage
 MOST_HELD_OUT = 2000
+CHOSEN_FROM = 0.5  # share of the plan from which weights are chosen
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Autoencoded(Adversarial):
         self.planned_steps += self.pretrain_steps
         self.validate_every = max(1, math.ceil(self.planned_steps / self.recipe.validations))
         self.soft_temperature, self.critic_decay = soft_temperature, critic_decay
-        self._is_pretraining = True
+        self._is_pretraining, self._fraction = True, 0.0
         self._held_out = outside if len(outside) else tokens
         self._reconstructed = torch.tensor([math.inf, 0.0])  # least loss on held-out rows, looks since then
         widths = [group.width for group in self.head.groups]
@@ -156,15 +157,21 @@ class Autoencoded(Adversarial):
 
     def after_step(self, fraction: float) -> None:
         """Averages the generator's weights from the second stage on; before, the average is the network itself."""
+        self._fraction = fraction
         if self._is_pretraining:
             self.average.load_state_dict(self.network.state_dict())
             return
         super().after_step(fraction)
 
     def validate(self) -> float | None:
-        """In the first stage nothing is told, the reconstruction is only remembered; then as every adversarial model."""
+        """In the first stage the reconstruction is remembered; then as every adversarial model, told from the middle of the plan on.
+
+        A generator that has not learned yet draws codes by their shares alone, which lies nearer to held-out rows than its first attempts
+        at patients do: chosen by that, no run would ever be better than where it began.
+        """
         if not self._is_pretraining:
-            return super().validate()
+            measured = super().validate()
+            return measured if self._fraction >= CHOSEN_FROM else None
         with torch.no_grad():
             rng = generator(self.seed, "reconstruction")
             rows = rng.permutation(len(self._held_out))[:MOST_HELD_OUT]
