@@ -7,7 +7,8 @@ A synthesizer is `adapter` or `adapter:model`; manikin runs in this interpreter,
 leaves RESULTS/<table>/<synthesizer>/seed<S>/{synthetic.csv,cost.json,judge.json,log.txt}; what exists is not done
 again, so a broken run is resumed by the same command. A failed job leaves failed.txt and is tried again only with
 --retry. results.json keeps rows of earlier runs with the same --out. With --splits tables under 2,000 rows are run on
-five splits of their own instead of on the one given.
+five splits of their own instead of on the one given; with --fresh N every table is run on N new splits, for figures on rows
+that no choice was made by.
 """
 
 from __future__ import annotations
@@ -54,17 +55,23 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--synthesizers", type=lambda text: text.split(","), required=True)
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--splits", action="store_true", help="five splits of tables under 2,000 rows")
+    parser.add_argument(
+        "--fresh", type=int, default=0, metavar="N", help="N new splits of every table, of the size of the given one"
+    )
     parser.add_argument("--cpu-limit-minutes", type=float, default=60.0, help="a job is ended beyond this")
     parser.add_argument("--retry", action="store_true", help="try failed jobs again")
     parser.add_argument("--no-judge", action="store_true", help="only make the synthetic files")
     return parser.parse_args()
 
 
-def table_folders(tables: Path, names: list[str], out: Path, with_splits: bool) -> dict[str, Path]:
+def table_folders(tables: Path, names: list[str], out: Path, with_splits: bool, n_fresh: int = 0) -> dict[str, Path]:
     """The folder of each table by the name it has in the results."""
     folders = {}
     for name in names:
-        if with_splits and splits.is_small(tables / name):
+        if n_fresh:
+            fresh = splits.fresh(tables / name, out / f"{name}-fresh", n_fresh)
+            folders |= {f"{name}-fresh/{part.name}": part for part in fresh}
+        elif with_splits and splits.is_small(tables / name):
             parts = splits.resplit(tables / name, out / name)
             folders |= {f"{name}/{part.name}": part for part in parts}
         else:
@@ -172,7 +179,7 @@ def main() -> None:
     """Runs all jobs, seed by seed, and writes results.json after each."""
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
-    folders = table_folders(options.tables, options.tables_named, options.out, options.splits)
+    folders = table_folders(options.tables, options.tables_named, options.out, options.splits, options.fresh)
     results = options.out / "results.json"
     for seed in options.seeds:
         for synthesizer in options.synthesizers:

@@ -45,6 +45,30 @@ def resplit(folder: Path, out: Path, n_splits: int = N_SPLITS) -> list[Path]:
     return written
 
 
+def fresh(folder: Path, out: Path, n_splits: int) -> list[Path]:
+    """Splits whose holdout nobody has looked at, of the size of the given ones; returns the folders written.
+
+    Where a table has rows that were never sampled (rest.csv) both parts are drawn from these alone; else train and test are pooled, which
+    makes holdouts new as sets but not row by row.
+    """
+    parts = {name: read_text(folder / f"{name}.csv") for name in ("train", "test")}
+    rest = folder / "rest.csv"
+    n_train, n_test = len(parts["train"]), len(parts["test"])
+    pooled = read_text(rest) if rest.exists() else pd.concat(list(parts.values()), ignore_index=True)
+    written = []
+    for seed in range(n_splits):
+        order = np.random.default_rng([4_000, seed]).permutation(len(pooled))
+        split = out / f"fresh{seed}"
+        split.mkdir(parents=True, exist_ok=True)
+        pooled.iloc[order[:n_train]].to_csv(split / "train.csv", index=False)
+        pooled.iloc[order[n_train : n_train + n_test]].to_csv(split / "test.csv", index=False)
+        if rest.exists():
+            pooled.iloc[order[n_train + n_test :]].to_csv(split / "rest.csv", index=False)
+        (split / "target.txt").write_text((folder / "target.txt").read_text())
+        written.append(split)
+    return written
+
+
 def main(tables: Path, out: Path, names: list[str]) -> None:
     """Re-splits the named tables, or every small one."""
     for folder in sorted(tables.iterdir()):
