@@ -65,12 +65,12 @@ class CGAN(OneShot):
     game: Literal["wasserstein", "original"] = "wasserstein"
     epochs: int = 300
     batch_size: int | None = None
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     noise: int = 128
     generator: tuple[int, ...] = (256, 256)
     critic: tuple[int, ...] = (256, 256)
     critic_steps: int = 1
-    pack: int = 10
+    pack: int = 1
     penalty: float = 10.0
     numbers: Numbers = "modes"
     levels_below: int = 24
@@ -123,7 +123,7 @@ class CGAN(OneShot):
         rows = self.batch_size or batch_rows(len(tokens))
         objective = _Conditional(
             network,
-            PackedCritic(self.vectors_.width, self.pack, self.critic),
+            PackedCritic(self.vectors_.width, self.pack, self.critic, dropout=0.0),
             tokens,
             encode=self.vectors_.encode,
             draw=lambda net, n, rng: self._given(net, tokens[rng.integers(len(tokens), size=n)], rng),

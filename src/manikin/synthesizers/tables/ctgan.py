@@ -1,7 +1,7 @@
 """CTGAN: a conditional Wasserstein GAN for mixed columns (Xu, Skoularidou, Cuesta-Infante & Veeramachaneni 2019, arXiv 1907.00503).
 
-From the paper: mode-specific normalisation, a condition on one level of one column, training-by-sampling, residual generator, critic on
-packs of ten rows (PacGAN, arXiv 1712.04086), Wasserstein loss with gradient penalty, Adam 2e-4.
+From the paper: mode-specific normalisation, a condition on one level of one column, training-by-sampling, residual generator,
+Wasserstein loss with gradient penalty, a critic that can judge packs of rows (PacGAN, arXiv 1712.04086; packs of one by default).
 
 Departures, each for a reason measured on inner splits of train parts (docs/synthesizers/ctgan.md): numbers are decoded to the cells of
 the table codec, so format, spikes and protected tails survive; missing codes and heavy spikes are options beside the modes; number
@@ -21,7 +21,7 @@ from torch import nn
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import Numbers, VectorCodec
-from manikin.synthesizers.tables.one_shot import OneShot, Prepared, check_encoding, check_layers, check_numbers
+from manikin.synthesizers.tables.one_shot import OneShot, Prepared, batch_rows, check_encoding, check_layers, check_numbers
 from manikin.training.networks.mixed import PackedCritic, ResidualGenerator
 from manikin.training.objective import Objective
 from manikin.training.objectives.adversarial import Adversarial, Recipe
@@ -34,9 +34,9 @@ class CTGAN(OneShot):
 
     Parameters
     ----------
-    epochs, batch_size, learning_rate : of Adam for both players.
+    epochs, batch_size, learning_rate : of Adam for both players; batch_size None is set from the number of rows.
     noise : width of the generator's input. generator, critic : hidden units per layer.
-    pack : rows that the critic judges together. critic_steps : per generator step. penalty : of the gradient.
+    pack : rows that the critic judges together. dropout : rate in the critic. critic_steps : per generator step. penalty : of the gradient.
     numbers : "modes" (the paper), "quantile" or "standard". levels_below : number columns with fewer values are levels.
     max_onehot : larger vocabularies are given as random codes. patience : looks at held-out rows without a better one before the run
     stops, out of 30 over the plan; None goes through with it. max_steps : most steps, whatever the epochs.
@@ -44,12 +44,13 @@ class CTGAN(OneShot):
 
     name: ClassVar[str] = "ctgan"
     epochs: int = 300
-    batch_size: int = 500
-    learning_rate: float = 2e-4
+    batch_size: int | None = None
+    learning_rate: float = 1e-3
     noise: int = 128
     generator: tuple[int, ...] = (256, 256)
     critic: tuple[int, ...] = (256, 256)
-    pack: int = 10
+    pack: int = 1
+    dropout: float = 0.0
     critic_steps: int = 1
     penalty: float = 10.0
     numbers: Numbers = "modes"
@@ -87,21 +88,21 @@ class CTGAN(OneShot):
         self._asker = LevelAsker(self._levels())
         objective = Adversarial(
             network,
-            PackedCritic(self.vectors_.width + asker.width, self.pack, self.critic),
+            PackedCritic(self.vectors_.width + asker.width, self.pack, self.critic, self.dropout),
             tokens,
             encode=self.vectors_.encode,
             draw=self._draw,
             likeness=self._likeness(prepared),
-            recipe=self._recipe(),
+            recipe=self._recipe(len(tokens)),
             seed=prepared.seed,
             asker=asker if asker.levels else None,
             device=prepared.device,
         )
         return objective, objective.average
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self, rows: int) -> Recipe:
         return Recipe(
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or batch_rows(rows),
             epochs=self.epochs,
             critic_steps=self.critic_steps,
             penalty=self.penalty,
