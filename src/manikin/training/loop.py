@@ -241,7 +241,7 @@ class _Run:
             f"loss: {name}": sum(all_) / len(all_) for name, all_ in self.phases.items() if all_
         }
         signals |= {f"gradient: {name}": norm for name, norm in self.norms.items()}
-        signals |= dict(self.objective.signals())
+        signals |= {name: value for name, value in self.objective.signals().items() if name != "look"}
         self.training.signals.append({name: round(float(value), 6) for name, value in signals.items() if math.isfinite(value)})
         self.phases = {}
         due = len(self.training.film) / FRAMES * self.training.planned_steps

@@ -2,6 +2,7 @@
 
 Signals an objective may tell (each optional; a monitor whose signals are missing stays silent):
 
+look                                number of the look at samples that the others come from, so that equal figures of two looks count twice
 accuracy real, accuracy synthetic   share of rows of either kind that the critic puts on their side of the middle; 0.5 is a draw
 wasserstein                         the critic's mean score of real rows less that of synthetic ones (arXiv 1701.07875), no unit
 coverage                            share of the train rows' levels (those with 1 % or more) that occur in a sample, 0 … 1
@@ -103,25 +104,26 @@ class Divergence:
 class _Patient:
     """Counts how often in a row something was seen, once per new measurement; speaks once."""
 
-    _last: tuple[float, ...] = ()
+    _last: float = -1.0
     _n_bad: int = 0
     _has_spoken: bool = False
 
-    def _count(self, measured: tuple[float, ...], *, is_bad: bool) -> bool:
+    def _count(self, signals: Mapping[str, float], *, is_bad: bool) -> bool:
         """Whether this is a new measurement; the run of bad ones is counted on."""
-        if measured == self._last:
+        look = signals.get("look", signals.get("drift", 0.0))
+        if look == self._last:
             return False
-        self._last = measured
+        self._last = look
         self._n_bad = self._n_bad + 1 if is_bad else 0
         return True
 
     def state(self) -> dict[str, Any]:
         """The latest measurement and the count."""
-        return {"last": list(self._last), "n_bad": self._n_bad, "has_spoken": self._has_spoken}
+        return {"last": self._last, "n_bad": self._n_bad, "has_spoken": self._has_spoken}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Takes them back."""
-        self._last, self._n_bad, self._has_spoken = tuple(state["last"]), state["n_bad"], state["has_spoken"]
+        self._last, self._n_bad, self._has_spoken = state["last"], state["n_bad"], state["has_spoken"]
 
 
 @dataclass
@@ -150,7 +152,7 @@ class Collapse(_Patient):
         coverage, repeated = signals["coverage"], signals.get("duplicates", 0.0)
         usual = signals.get("duplicates of train", 0.0)
         is_bad = coverage < self.least_coverage or repeated > usual + self.more_duplicates
-        if not self._count((coverage, repeated, signals.get("drift", 0.0)), is_bad=is_bad) or not is_bad:
+        if not self._count(signals, is_bad=is_bad) or not is_bad:
             return None
         what = (
             f"a sample holds {coverage:.0%} of the common levels and repeats {repeated:.0%} of its rows (patients: {usual:.0%})"
@@ -183,10 +185,7 @@ class LostBalance(_Patient):
         if "accuracy real" not in signals or self._has_spoken or seen.step < self.warm_up * seen.planned_steps:
             return None
         both = (signals["accuracy real"], signals["accuracy synthetic"])
-        if (
-            not self._count((*both, signals.get("drift", 0.0)), is_bad=min(both) > self.accuracy)
-            or self._n_bad < self.warn_after
-        ):
+        if not self._count(signals, is_bad=min(both) > self.accuracy) or self._n_bad < self.warn_after:
             return None
         self._has_spoken = True
         return Finding(
@@ -211,11 +210,12 @@ class Worsening(_Patient):
 
     def observe(self, seen: Seen, objective: Objective) -> Finding | None:
         """Looks at the distance of columns and pairs."""
-        drift = objective.signals().get("drift")
+        signals = objective.signals()
+        drift = signals.get("drift")
         if drift is None or self._has_spoken:
             return None
         is_bad = drift > max(self.factor * self._best, self._best + self.least)
-        if not self._count((drift,), is_bad=is_bad):
+        if not self._count(signals, is_bad=is_bad):
             return None
         self._best = min(self._best, drift)
         if self._n_bad < self.warn_after:

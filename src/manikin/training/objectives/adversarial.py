@@ -238,6 +238,7 @@ class Adversarial:
             self._seen = self.likeness.measure(self.draw(self.average, max(self.likeness.n_rows, 200), rng))
         n = max(float(self._right[3]), 1.0)
         self._signals = {
+            "look": self._signals.get("look", 0.0) + 1,
             "accuracy real": float(self._right[0]) / n,
             "accuracy synthetic": float(self._right[1]) / n,
             "wasserstein": float(self._right[2]) / n,
@@ -247,7 +248,7 @@ class Adversarial:
             "drift": self._seen.drift,
         }
         if not float(self._right[3]):
-            self._signals = {name: self._signals[name] for name in ("coverage", "duplicates", "duplicates of train", "drift")}
+            self._signals = {name: value for name, value in self._signals.items() if name not in OF_THE_CRITIC}
         self._right.zero_()
         return self._seen.drift
 
@@ -283,11 +284,12 @@ class Adversarial:
         """Takes that back."""
         self._steps, self._right = tensors["steps"].clone(), tensors["right"].clone()
         values = tensors["signals"].tolist()
-        names = SIGNALS if len(values) == len(SIGNALS) else SIGNALS[3:]
+        names = SIGNALS if len(values) == len(SIGNALS) else [name for name in SIGNALS if name not in OF_THE_CRITIC]
         self._signals = dict(zip(names, values, strict=True)) if values else {}
 
 
-SIGNALS = ("accuracy real", "accuracy synthetic", "wasserstein", "coverage", "duplicates", "duplicates of train", "drift")
+OF_THE_CRITIC = ("accuracy real", "accuracy synthetic", "wasserstein")
+SIGNALS = ("look", *OF_THE_CRITIC, "coverage", "duplicates", "duplicates of train", "drift")
 
 
 def with_condition(rows: Tensor, condition: Tensor | None) -> Tensor:

@@ -1,0 +1,220 @@
+"""The game on planted rows: it learns, both games; a collapsing configuration is caught; a killed run goes on to the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from manikin.data.errors import FitError
+from manikin.training.control import Control
+from manikin.training.loop import train
+from manikin.training.monitors import Collapse, Divergence, LostBalance, Seen, Worsening
+from manikin.training.networks.mixed import Given, Group, MixedHead, PackedCritic, ResidualGenerator, gradient_penalty
+from manikin.training.objectives.adversarial import Adversarial, Recipe
+from manikin.training.objectives.by_level import LevelAsker, Levels
+from manikin.training.objectives.likeness import Column, Likeness
+
+N_LEVELS = 6
+
+
+def rows(n: int, seed: int) -> np.ndarray:
+    """Two dependent fields of six levels, int32 (n, 2)."""
+    rng = np.random.default_rng(seed)
+    first = rng.choice(N_LEVELS, n, p=[0.3, 0.25, 0.2, 0.12, 0.08, 0.05])
+    second = np.where(rng.random(n) < 0.8, first, rng.integers(0, N_LEVELS, n))
+    return np.stack([first, second], axis=1).astype(np.int32)
+
+
+def encode(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    del rng
+    return np.concatenate([np.eye(N_LEVELS, dtype=np.float32)[tokens[:, j]] for j in range(2)], axis=1)
+
+
+def draw(network: nn.Module, n: int, rng: np.random.Generator) -> np.ndarray:
+    noise = torch.from_numpy(rng.standard_normal((n, 8), dtype=np.float32))
+    given = network(noise)
+    assert isinstance(network.head, MixedHead)
+    logits = network.head.logits(given).numpy()
+    drawn = [(logits[:, j * 6 : j * 6 + 6] + rng.gumbel(size=(n, 6))).argmax(1) for j in range(2)]
+    return np.stack(drawn, axis=1).astype(np.int32)
+
+
+def game(network: nn.Module | None = None, *, learning_rate: float = 1e-3, pack: int = 1, **recipe: object) -> Adversarial:
+    tokens = rows(2000, 0)
+    torch.manual_seed(0)
+    groups = [Group(N_LEVELS, has_scalar=False)] * 2
+    likeness = Likeness(
+        [Column("a", 6, 0, is_ordered=False), Column("b", 6, 0, is_ordered=False)],
+        tokens,
+        rows(600, 1),
+        np.random.default_rng(0),
+    )
+    return Adversarial(
+        network or ResidualGenerator(8, 0, (32, 32), groups),
+        PackedCritic(2 * N_LEVELS, pack, (32, 32), dropout=0.0),
+        tokens,
+        encode=encode,
+        draw=draw,
+        likeness=likeness,
+        recipe=Recipe(batch_size=100, learning_rate=learning_rate, **recipe),  # type: ignore[arg-type]
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize("play", ["wasserstein", "original"])
+def test_it_learns_shares_and_dependence(play: str) -> None:
+    objective = game(game=play, epochs=45, average_steps=100, learning_rate=3e-3 if play == "wasserstein" else 1e-3)
+    before = objective.validate()
+    training = train(objective, seed=0)
+    assert before is not None
+    last = training.signals[-1]
+    assert last["drift"] < 0.6 * before
+    assert last["coverage"] == 1.0
+    assert 0.4 < (last["accuracy real"] + last["accuracy synthetic"]) / 2 < 0.95
+    assert {"wasserstein", "gradient: critic", "loss: generator", "duplicates of train"} <= set(last)
+    assert [len(shares) for shares in training.film[-1]["bins"].values()] == [6, 6]
+    assert not training.warnings
+
+
+class Stuck(nn.Module):
+    """A generator whose noise never reaches its head: one row for ever."""
+
+    n_noise = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = MixedHead(4, [Group(N_LEVELS, has_scalar=False)] * 2)
+        with torch.no_grad():
+            for linear in self.head.small:
+                linear.bias[0] = linear.bias[N_LEVELS] = 40.0
+
+    def forward(self, noise: torch.Tensor, conditions: torch.Tensor | None = None) -> Given:
+        given: Given = self.head(torch.zeros(len(noise), 4))
+        return given
+
+
+def test_a_collapsing_configuration_is_warned_of_and_stopped_with_its_reason() -> None:
+    training = train(game(Stuck(), learning_rate=1e-6, epochs=40), seed=0)
+    assert training.stopped_because.startswith("collapsed: a sample holds")
+    assert training.steps < 0.6 * training.planned_steps
+    assert any("Mode collapse shows at step" in warning for warning in training.warnings)
+
+
+def test_a_diverging_pair_is_stopped() -> None:
+    with pytest.raises(FitError, match="diverged"):
+        train(game(learning_rate=1e20, epochs=5), seed=0)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = game(epochs=4)
+    train(whole, seed=3)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress: object) -> None:
+        if progress.step >= 40:  # type: ignore[attr-defined]
+            raise KilledError
+
+    control = Control(checkpoint=tmp_path / "at", checkpoint_seconds=0.0)
+    with pytest.raises(KilledError):
+        train(game(epochs=4), seed=3, control=Control(checkpoint=tmp_path / "at", checkpoint_seconds=0.0, on_progress=kill))
+    again = game(epochs=4)
+    training = train(again, seed=3, control=control)
+    assert training.is_resumed
+    for a, b in zip(whole.average.state_dict().values(), again.average.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_asking_by_level_raises_rare_levels_and_finds_rows_that_hold_them() -> None:
+    tokens = rows(5000, 2)
+    levels = [Levels(j, np.bincount(tokens[:, j], minlength=6), np.eye(6, dtype=np.float32)) for j in range(2)]
+    asker, rng = LevelAsker(levels, tokens), np.random.default_rng(0)
+    asked = asker.ask(6000, rng, by_log=True)
+    found = asker.rows(asked, rng)
+    np.testing.assert_array_equal(tokens[found, asked.which], asked.token)
+    rare = np.bincount(asked.token[asked.which == 0], minlength=6)[5] / (asked.which == 0).sum()
+    assert rare > 0.12  # 5 % of the rows, log-frequency about 14 %
+    plain = asker.ask(6000, rng, by_log=False)
+    assert abs(np.bincount(plain.token[plain.which == 0], minlength=6)[5] / (plain.which == 0).sum() - 0.05) < 0.02
+    np.testing.assert_array_equal(asked.condition.sum(axis=1), 1.0)
+
+
+def test_a_level_without_rows_is_never_asked_for() -> None:
+    asker = LevelAsker([Levels(0, np.array([5, 0, 7, 0]), np.eye(4, dtype=np.float32))])
+    for by_log in (True, False):
+        assert set(asker.ask(2000, np.random.default_rng(0), by_log=by_log).token) == {0, 2}
+
+
+def test_the_gradient_penalty_of_a_linear_critic_is_known() -> None:
+    linear = nn.Linear(3, 1, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[3.0, 0.0, 4.0]]))
+
+    class Score(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = linear(x)
+            return out.squeeze(1)
+
+    penalty = gradient_penalty(Score(), torch.randn(20, 3), torch.randn(20, 3))
+    torch.testing.assert_close(penalty, torch.full((20,), 16.0))
+
+
+def test_heads_start_at_the_shares_of_the_data_and_large_vocabularies_too() -> None:
+    rng = np.random.default_rng(0)
+    shares = [rng.dirichlet(np.ones(n)) for n in (3, 6, 40)]
+    codes = rng.standard_normal((40, 5)).astype(np.float32)
+    groups = [Group(len(s), has_scalar=False, log_shares=np.log(s).astype(np.float32)) for s in shares[:2]]
+    groups.append(Group(40, has_scalar=False, codes=codes, log_shares=np.log(shares[2]).astype(np.float32)))
+    head = MixedHead(4, groups)
+    with torch.no_grad():
+        for linear in (*head.small, *(large[1] for large in head.large)):
+            linear.weight.zero_()
+        given = head(torch.randn(2, 4))
+        logits = head.logits(given)
+        start = 0
+        for s in shares:
+            torch.testing.assert_close(
+                torch.softmax(logits[0, start : start + len(s)], 0), torch.tensor(s, dtype=torch.float32), atol=1e-5, rtol=0
+            )
+            start += len(s)
+        soft = head.soft(given)
+        assert soft.shape == (2, 3 + 6 + 5)
+        torch.testing.assert_close(soft[0, 9:], torch.tensor(shares[2].astype(np.float32) @ codes), atol=1e-5, rtol=0)
+
+
+def seen(step: int, **losses: float) -> Seen:
+    return Seen(step, 100, losses, frozenset({"critic"}))
+
+
+class Told:
+    """An objective that only tells signals."""
+
+    def __init__(self, **signals: float) -> None:
+        self._signals = {name.replace("_", " "): value for name, value in signals.items()}
+
+    def signals(self) -> dict[str, float]:
+        return self._signals
+
+
+def test_monitors_speak_once_and_only_of_what_lasts() -> None:
+    balance, worse, collapse = LostBalance(warn_after=2), Worsening(warn_after=2), Collapse()
+    said = []
+    for step in range(50, 60):
+        told = Told(accuracy_real=0.99, accuracy_synthetic=0.98, drift=0.1 + 0.02 * (step - 50), coverage=0.9, duplicates=0.0)
+        said += [found.message for monitor in (balance, worse, collapse) if (found := monitor.observe(seen(step), told))]  # type: ignore[arg-type]
+    assert len(said) == 2
+    assert "50 % would be a draw" in said[0]
+    assert "drifted" in said[1]
+
+
+def test_a_drifting_loss_may_grow_and_an_undefined_one_may_not() -> None:
+    divergence, told = Divergence(), Told()
+    assert divergence.observe(seen(1, critic=1.0, generator=1.0), told) is None  # type: ignore[arg-type]
+    assert divergence.observe(seen(2, critic=900.0, generator=1.0), told) is None  # type: ignore[arg-type]
+    assert divergence.observe(seen(3, critic=1.0, generator=900.0), told) is not None  # type: ignore[arg-type]
+    assert divergence.observe(seen(4, critic=float("nan"), generator=1.0), told) is not None  # type: ignore[arg-type]
