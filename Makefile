@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+WORKERS ?= 2
 
 .PHONY: help demo test check lint bench verify clean
 
@@ -27,8 +28,8 @@ lint: $(READY) ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## everything that must hold: lint, tests, conformance, examples, snippets of the docs (under 12 minutes)
-	$(BIN)/pytest
+test: lint ## everything that must hold: lint, tests, conformance, examples, snippets of the docs (under 12 minutes on 2 cores)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: lint ## the fast part of it (under 1 minute)
 	$(BIN)/pytest -x -m "not slow" tests/data tests/clinical tests/codecs tests/release tests/workflow tests/test_public.py
