@@ -218,3 +218,31 @@ def test_a_drifting_loss_may_grow_and_an_undefined_one_may_not() -> None:
     assert divergence.observe(seen(2, critic=900.0, generator=1.0), told) is None  # type: ignore[arg-type]
     assert divergence.observe(seen(3, critic=1.0, generator=900.0), told) is not None  # type: ignore[arg-type]
     assert divergence.observe(seen(4, critic=float("nan"), generator=1.0), told) is not None  # type: ignore[arg-type]
+
+
+def test_options_are_drawn_by_their_share_among_the_possible_ones() -> None:
+    rng = np.random.default_rng(0)
+    sizes = (2, 3, 9, 70)
+    groups = [Group(n, has_scalar=False) for n in sizes[:3]]
+    groups.append(Group(70, has_scalar=False, codes=rng.standard_normal((70, 5)).astype(np.float32)))
+    head = MixedHead(4, groups)
+    with torch.no_grad():
+        given = head(torch.randn(1, 4))
+        many = Given(
+            given.scalars.expand(20_000, -1),
+            [x.expand(20_000, -1, -1) for x in given.padded],
+            [given.large[0].expand(20_000, -1)],
+        )
+        possible = [torch.from_numpy(rng.random(n) < 0.7) for n in sizes]
+        for mask in possible:
+            mask[0] = True
+        drawn = head.drawn(many, torch.from_numpy(rng.random((20_000, 4), dtype=np.float32)), possible).numpy()
+        ends = head.drawn(many, torch.full((20_000, 4), 1 - 2**-24), possible).numpy()  # the last possible one, not beyond
+        logits, start = head.logits(given)[0].numpy(), 0
+    for g, (n, mask) in enumerate(zip(sizes, possible, strict=True)):
+        weight = np.exp(logits[start : start + n]) * mask.numpy()
+        start += n
+        found = np.bincount(drawn[:, g], minlength=n) / 20_000
+        assert np.abs(found - weight / weight.sum()).sum() / 2 < 0.03
+        assert mask.numpy()[drawn[:, g]].all()
+        assert mask.numpy()[ends[:, g]].all()

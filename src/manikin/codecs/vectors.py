@@ -159,6 +159,7 @@ class VectorCodec:
         allowed: Callable[[int, Tokens, npt.NDArray[np.bool_]], Allowed | None] | None = None,
         tokens: Tokens | None = None,
         given: npt.NDArray[np.bool_] | None = None,
+        options: npt.NDArray[np.int64] | None = None,
     ) -> Tokens:
         """Tokens int32 (n, n_fields) drawn from what a network gives.
 
@@ -170,12 +171,13 @@ class VectorCodec:
         parts : indices of the parts that the network gives, in order; all when None. The others must be given.
         allowed : what confirmed rules leave, given the fields drawn so far; None where there are no rules.
         tokens, given : fields that are fixed beforehand, and which these are, bool (n_fields,).
+        options : (n, len(parts)) options that were drawn already under `option_masks`, where no rule binds; `logits` are not looked at.
         """
         n = len(uniform)
         out = np.zeros((n, len(self.parts_)), dtype=np.int32) if tokens is None else tokens.copy()
         done = np.zeros(len(self.parts_), dtype=bool) if given is None else given.copy()
         at_scalar = at_logit = 0
-        for p in range(len(self.parts_)) if parts is None else parts:
+        for place, p in enumerate(range(len(self.parts_)) if parts is None else parts):
             part = self.parts_[p]
             mine = logits[:, at_logit : at_logit + part.n_choices]
             scalar = scalars[:, at_scalar] if part.is_number else None
@@ -185,12 +187,20 @@ class VectorCodec:
             static = emitted(part.index)
             may: Allowed | None = allowed(part.index, out, done) if allowed is not None else None
             may = None if may is None else _not_nothing(may & static, static)
-            u = uniform[:, part.index]
-            out[:, part.index] = (
-                _draw_levels(mine, u, static, may) if scalar is None else _draw_number(part, scalar, mine, u, static, may)
-            )
+            if options is None:
+                option = _draw_option(part, mine, uniform[:, part.index], static, may)
+            else:
+                option = options[:, place]
+            out[:, part.index] = option if scalar is None else _number_tokens(part, scalar, option, static, may)
             done[part.index] = True
         return out
+
+    def option_masks(
+        self, emitted: Callable[[int], Allowed], parts: Sequence[int] | None = None
+    ) -> list[npt.NDArray[np.bool_]]:
+        """For each part with a choice, which of its options may be drawn at all, bool (n_choices,)."""
+        chosen = [self.parts_[p] for p in (range(len(self.parts_)) if parts is None else parts)]
+        return [_possible_options(part, emitted(part.index)) for part in chosen if part.n_choices]
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Everything fitted, as JSON-able values and arrays; codes are made anew from the sizes."""
@@ -360,24 +370,38 @@ def _draw_levels(logits: Floats, uniform: Floats, static: Allowed, may: Allowed 
     return chosen
 
 
-def _draw_number(
-    part: Part, scalar: Floats, logits: Floats, uniform: Floats, static: Allowed, may: Allowed | None
+def _draw_option(part: Part, logits: Floats, uniform: Floats, static: Allowed, may: Allowed | None) -> npt.NDArray[np.int64]:
+    """One option a row: a level, or a number's mode or constant."""
+    if not part.is_number:
+        return _draw_levels(logits, uniform, static, may)
+    if not part.n_choices:
+        return np.zeros(len(uniform), dtype=np.int64)
+    options = _possible_options(part, static)
+    if may is None:
+        return _draw_levels(logits, uniform, options, None)
+    in_modes = np.any(may & _is_plain(part), axis=1).reshape(-1, 1)
+    ok = np.concatenate([np.repeat(in_modes, len(part.mean), 1), may[:, part.tokens]], axis=1)
+    return _draw_levels(logits, uniform, options, _not_nothing(ok, options))
+
+
+def _possible_options(part: Part, static: Allowed) -> npt.NDArray[np.bool_]:
+    if not part.is_number:
+        return static
+    return np.concatenate([np.full(len(part.mean), (static & _is_plain(part)).any()), static[part.tokens]])
+
+
+def _is_plain(part: Part) -> npt.NDArray[np.bool_]:
+    """Which tokens of a number part are numbers that modes give."""
+    plain = ~np.isnan(part.scale)
+    plain[part.tokens] = False
+    return plain
+
+
+def _number_tokens(
+    part: Part, scalar: Floats, option: npt.NDArray[np.int64], static: Allowed, may: Allowed | None
 ) -> npt.NDArray[np.int64]:
-    """Tokens of a number part: the option first, then the token nearest to its value among those that may be."""
-    n_modes = len(part.mean)
-    is_plain = np.ones(part.n_tokens, dtype=bool)
-    is_plain[part.tokens] = False
-    is_plain &= ~np.isnan(part.scale)
-    option = np.zeros(len(scalar), dtype=np.int64)
-    if part.n_choices:
-        options = np.concatenate([np.full(n_modes, (static & is_plain).any()), static[part.tokens]])
-        ok: Allowed | None = None
-        if may is not None:
-            ok = np.concatenate(
-                [np.repeat(np.any(may & is_plain, axis=1).reshape(-1, 1), n_modes, 1), may[:, part.tokens]], axis=1
-            )
-            ok = _not_nothing(ok, options)
-        option = _draw_levels(logits, uniform, options, ok)
+    """Tokens of a number part: the option's own, or the one nearest to the value within its mode, among those that may be."""
+    n_modes, is_plain = len(part.mean), _is_plain(part)
     mode = np.minimum(option, n_modes - 1)
     value = np.clip(scalar, -1, 1) * REACH * part.spread[mode] + part.mean[mode]
     tokens = _nearest_token(part, value, static & is_plain if (static & is_plain).any() else is_plain)

@@ -26,7 +26,7 @@ from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
-from manikin.training.networks.mixed import Given, Group, log_shares
+from manikin.training.networks.mixed import Given, Group, MixedHead, log_shares
 from manikin.training.objective import Objective
 from manikin.training.objectives.likeness import Column, Likeness
 
@@ -186,17 +186,30 @@ class OneShot:
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         """Tokens drawn from what the network's head gives, under the codec's masks and the confirmed rules."""
-        logits = network.head.logits(given_by)  # type: ignore[union-attr, operator]
+        head = network.head
+        assert isinstance(head, MixedHead)
         n = len(given_by.scalars)
+        uniform = rng.random((n, len(self.vectors_.parts_)), dtype=np.float32)
+        options, logits = None, np.empty((n, 0), dtype=np.float32)
+        if self.codec_.rules_.has_rules:  # field by field, since each rule asks what is drawn so far
+            logits = head.logits(given_by).cpu().numpy()
+        else:
+            chosen = list(range(len(self.vectors_.parts_))) if parts is None else list(parts)
+            masks = [torch.from_numpy(mask) for mask in self.vectors_.option_masks(self.codec_.emitted, chosen)]
+            indices = [self.vectors_.parts_[p].index for p in chosen]
+            device = given_by.scalars.device
+            drawn = head.drawn(given_by, torch.from_numpy(uniform[:, indices]).to(device), [mask.to(device) for mask in masks])
+            options = drawn.cpu().numpy()
         return self.vectors_.draw(
             given_by.scalars.cpu().numpy(),
-            logits.cpu().numpy(),
-            rng.random((n, len(self.vectors_.parts_)), dtype=np.float32),
+            logits,
+            uniform,
             emitted=self.codec_.emitted,
             parts=parts,
             allowed=(self._rules or self.codec_.allowed) if self.codec_.rules_.has_rules else None,
             tokens=tokens,
             given=given,
+            options=options,
         )
 
     def _groups(self, parts: Sequence[int] | None = None) -> list[Group]:

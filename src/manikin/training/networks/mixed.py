@@ -191,6 +191,25 @@ class MixedHead(nn.Module):
         zero = torch.zeros(len(target), device=target.device)
         return torch.stack([zero if one is None else one for one in out], dim=1)
 
+    def drawn(self, given: Given, uniform: Tensor, possible: Sequence[Tensor]) -> Tensor:
+        """One option per group by its logits, int64 (n, n_groups); 0 for groups without a choice. A few operations for all groups.
+
+        Parameters
+        ----------
+        uniform : (n, n_groups) in [0, 1). possible : per group with a choice, in order, bool (n_choices,): which may be drawn at all.
+        """
+        out = torch.zeros(uniform.shape, dtype=torch.long, device=uniform.device)
+        with_choice = [g for g, group in enumerate(self.groups) if group.n_choices]
+        masks = dict(zip(with_choice, possible, strict=True))
+        for logits, (size, members) in zip(given.padded, self._buckets, strict=True):
+            mask = torch.zeros(len(members), size, dtype=torch.bool, device=uniform.device)
+            for i, g in enumerate(members):
+                mask[i, : self.groups[g].n_choices] = masks[g]
+            out[:, members] = _by_share(logits, mask, uniform[:, members])
+        for logits, g in zip(given.large, self._large, strict=True):
+            out[:, g] = _by_share(logits, masks[g], uniform[:, g])
+        return out
+
     def logits(self, given: Given) -> Tensor:
         """All logits side by side in the codec's order, (n, sum of n_choices), for `VectorCodec.draw`."""
         parts: dict[int, Tensor] = {}
@@ -200,6 +219,15 @@ class MixedHead(nn.Module):
         parts |= dict(zip(self._large, given.large, strict=True))
         none = given.scalars[:, :0]
         return torch.cat([parts.get(g, none) for g in range(len(self.groups))], dim=1)
+
+
+def _by_share(logits: Tensor, possible: Tensor, uniform: Tensor) -> Tensor:
+    """The option in whose share of the possible weight `uniform` falls, int64 (…,)."""
+    shares = torch.softmax(logits.masked_fill(~possible, PAD), dim=-1)
+    ends = shares.cumsum(-1)
+    last = possible.shape[-1] - 1 - possible.flip(-1).long().argmax(-1)  # rounding must not point past what is possible
+    place: Tensor = (uniform.unsqueeze(-1) * ends[..., -1:] >= ends).sum(-1)
+    return torch.minimum(place, last.expand_as(place))
 
 
 class ResidualGenerator(nn.Module):
