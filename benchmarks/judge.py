@@ -77,6 +77,7 @@ def parse() -> argparse.Namespace:
     for name in ("train", "test", "synthetic"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--target", required=True)
+    parser.add_argument("--key", default=None, help="the patient key: made anew in a release, so it is not judged")
     parser.add_argument("--rest", type=Path, default=None, help="real rows for utility, where the holdout has few positives")
     parser.add_argument("--reference", type=Path, default=None, help="file that keeps the scores of real rows")
     parser.add_argument("--out", type=Path, default=None, help="JSON to write; printed when left out")
@@ -87,7 +88,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Judges as the command line says."""
     options = parse()
-    given = tables.load(options.train, options.test, options.synthetic, options.target, options.rest)
+    given = tables.load(options.train, options.test, options.synthetic, options.target, options.rest, options.key)
     real_rows = kept_reference(given, options.reference, options.draws)
     real = real_rows.pop("trained_on_real")
     scores = judge(given, options.draws, real) | {

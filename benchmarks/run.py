@@ -130,6 +130,8 @@ def judged(job: Job, folder: Path, options: argparse.Namespace) -> dict | None:
             if (folder / f"{part}.csv").exists():
                 command += [f"--{part}", str(folder / f"{part}.csv")]
         command += ["--target", (folder / "target.txt").read_text().strip(), "--out", str(scores)]
+        if (folder / "key.txt").exists():
+            command += ["--key", (folder / "key.txt").read_text().strip()]
         command += ["--reference", str(options.out / job.table / "reference.json")]
         done = subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True)
         if done.returncode:

@@ -112,6 +112,7 @@ def main(shared: Path, out: Path) -> None:
     write(out, "diabetes20k", *split(sampled), "readmitted", rest=full.drop(index=sampled.index))
     train, test = split_by_patient(keyed, "patient_nbr")
     write(out, "diabetes_patients", train, test, "readmitted")
+    (out / "diabetes_patients" / "key.txt").write_text("patient_nbr\n")
 
 
 if __name__ == "__main__":

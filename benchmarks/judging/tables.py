@@ -74,12 +74,12 @@ def is_code(text: pd.Series) -> bool:
     return bool((as_number(text).notna() == text.notna()).all())
 
 
-def load(train: Path, test: Path, synthetic: Path, target: str, rest: Path | None = None) -> Tables:
-    """Reads the files and types them by train."""
+def load(train: Path, test: Path, synthetic: Path, target: str, rest: Path | None = None, key: str | None = None) -> Tables:
+    """Reads the files and types them by train; the patient key, which a release makes anew, is not judged."""
     texts = {"train": read_text(train), "test": read_text(test), "synthetic": read_text(synthetic)}
     if rest is not None:
         texts["rest"] = read_text(rest)
-    columns = list(texts["train"].columns)
+    columns = [column for column in texts["train"].columns if column != key]
     for name, text in texts.items():
         lost = [column for column in columns if column not in text.columns]
         if lost:
