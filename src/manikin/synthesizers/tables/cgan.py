@@ -67,8 +67,8 @@ class CGAN(OneShot):
     batch_size: int | None = None
     learning_rate: float = 1e-3
     noise: int = 128
-    generator: tuple[int, ...] = (256, 256)
-    critic: tuple[int, ...] = (256, 256)
+    generator: tuple[int, ...] = (128, 128)
+    critic: tuple[int, ...] = (128, 128)
     critic_steps: int = 1
     pack: int = 1
     penalty: float = 10.0

@@ -47,8 +47,8 @@ class CTGAN(OneShot):
     batch_size: int | None = None
     learning_rate: float = 1e-3
     noise: int = 128
-    generator: tuple[int, ...] = (256, 256)
-    critic: tuple[int, ...] = (256, 256)
+    generator: tuple[int, ...] = (128, 128)
+    critic: tuple[int, ...] = (128, 128)
     pack: int = 1
     dropout: float = 0.0
     critic_steps: int = 1

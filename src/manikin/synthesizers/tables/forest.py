@@ -221,7 +221,9 @@ class _Features:
     def __init__(self, tokens: Tokens, fields: tuple[Field, ...]) -> None:
         self.fields = fields
         plain = np.stack([_standard(tokens[:, j], f.n_tokens) for j, f in enumerate(fields)], axis=1)
-        self.axes = {j: _likeness(tokens[:, j], f.n_tokens, np.delete(plain, j, axis=1)) for j, f in enumerate(fields) if _is_many(f)}
+        self.axes = {
+            j: _likeness(tokens[:, j], f.n_tokens, np.delete(plain, j, axis=1)) for j, f in enumerate(fields) if _is_many(f)
+        }
 
     def __call__(self, tokens: Tokens) -> Features:
         """Features float32 (n_rows, n_features)."""

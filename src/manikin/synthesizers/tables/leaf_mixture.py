@@ -217,7 +217,9 @@ class LeafMixture:
         ModelFolderError : an array has another shape, type or range than the others ask for, or the histograms would be too large.
         """
         if type(values["n_columns"]) is not int or values["n_columns"] != len(sizes):
-            raise ModelFolderError(f"The forest's 'n_columns' is not {len(sizes)}, the number of encoded columns. Save the model again.")
+            raise ModelFolderError(
+                f"The forest's 'n_columns' is not {len(sizes)}, the number of encoded columns. Save the model again."
+            )
 
         def each(name: str) -> tuple[Any, ...]:
             return tuple(arrays[f"{name}{j}"] for j in range(len(sizes)))

@@ -294,8 +294,8 @@ def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.
 
 
 def batch_rows(n_rows: int) -> int:
-    """Rows per step where none are asked for: 500 from 10,000 rows on, fewer on smaller tables so that an epoch has some 20 steps."""
-    return int(np.clip(n_rows // 20, 100, 500))
+    """Rows per step where none are asked for: 500 from 5,000 rows on, fewer on smaller tables so that an epoch has some 10 steps."""
+    return int(np.clip(n_rows // 10, 100, 500))
 
 
 def check_numbers(owner: Any, name: str, *, whole: Sequence[str] = (), positive: Sequence[str] = ()) -> None:

@@ -97,7 +97,12 @@ def expected_shapes(columns: Sequence[TokenColumn], shape: Shape) -> dict[str, t
     for g, group in enumerate(groups):
         n, width, size = len(group), columns[group[0]].width, max(columns[j].n_tokens for j in group)
         for b in range(g * shape.blocks, (g + 1) * shape.blocks):
-            made |= {f"w1.{b}": (n, width, width), f"w2.{b}": (n, width, width), f"b1.{b}": (n, 1, width), f"b2.{b}": (n, 1, width)}
+            made |= {
+                f"w1.{b}": (n, width, width),
+                f"w2.{b}": (n, width, width),
+                f"b1.{b}": (n, 1, width),
+                f"b2.{b}": (n, 1, width),
+            }
         made[f"head.{g}"] = (n, width, size)
         made[f"head_basis.{g}"] = (n, width, shape.basis_out + 2)
         made[f"head_bias.{g}"] = (n, 1, size)
