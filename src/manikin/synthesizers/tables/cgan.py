@@ -103,7 +103,10 @@ class CGAN(OneShot):
         self._check()
         if len(data) and data.columns.learned:  # else the codec says what is wrong
             self.columns_ = condition_columns(data.columns, self.columns)
-            self.forest_ = Forest().fit(data.only(self.columns_), seed=derive(seed, "conditions"))
+            keys = [
+                column.name for column in data.columns.with_role(Role.PATIENT_KEY)
+            ]  # else the forest would take rows for patients
+            self.forest_ = Forest().fit(data.only([*keys, *self.columns_]), seed=derive(seed, "conditions"))
         return super().fit(data, seed=seed, control=control)
 
     def _split(self) -> tuple[list[int], list[int]]:

@@ -1,0 +1,28 @@
+"""The conditional GAN: its forest over the listed columns counts patients, not rows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+import manikin as mk
+
+
+def test_a_level_of_one_patient_with_many_rows_is_in_no_part_of_the_model() -> None:
+    rng = np.random.default_rng(0)
+    patients = np.concatenate([np.repeat(np.arange(60), 5), np.full(15, 60)])
+    common = rng.choice(["north", "south"], len(patients))
+    frame = pd.DataFrame(
+        {
+            "patient_id": [f"P{number:04d}" for number in patients],
+            "ward": np.where(patients == 60, "attic", common),
+            "age": rng.integers(20, 80, len(patients)),
+        }
+    )
+    model = mk.synthesizer("cgan", columns=("ward",), epochs=1, max_steps=2).fit(mk.read(frame), seed=0)
+    values, _ = model.state()
+    assert "attic" not in json.dumps(values)
+    made = model.sample(30, seed=1, conditions={"ward": "north"}).to_pandas()
+    assert set(made["ward"]) == {"north"} and made["patient_id"].is_unique
