@@ -46,8 +46,12 @@ class LevelAsker:
         ends = np.cumsum([one.vectors.shape[1] for one in levels]).astype(int).tolist()
         self._spans = [slice(end - one.vectors.shape[1], end) for end, one in zip(ends, levels, strict=True)]
         self.width = ends[-1] if ends else 0
-        self._by_log = [_ends(np.log1p(one.counts)) for one in levels]
-        self._by_count = [_ends(one.counts) for one in levels]
+        # a level that only held-out rows hold has no row to show, so that it is never asked for while training
+        counts = [
+            one.counts if tokens is None else np.bincount(tokens[:, one.field], minlength=len(one.counts)) for one in levels
+        ]
+        self._by_log = [_ends(np.log1p(own)) for own in counts]
+        self._by_count = [_ends(own) for own in counts]
         self._rows: list[npt.NDArray[np.int64]] = []
         self._starts: list[npt.NDArray[np.int64]] = []
         for one in levels if tokens is not None else ():
