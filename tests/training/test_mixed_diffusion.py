@@ -137,3 +137,12 @@ def test_clean_choices_are_what_rows_are_made_for() -> None:
     process.sample(Rows(torch.zeros(30, 1), wanted), 5)
     assert len(seen) == 5
     assert all((options == wanted[:, 1]).all() for options in seen)
+
+
+def test_noise_never_falls_past_the_last_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """41 even shares add up to just below 1 in single precision."""
+    groups = [Group(41, has_scalar=False), Group(60, has_scalar=False)]
+    diffusion = MixedDiffusion(Denoiser(groups, (8,)), n_steps=10)
+    largest = 1 - 2.0**-24
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size[0], largest))
+    assert diffusion.random_options(1).tolist() == [[40, 59]]

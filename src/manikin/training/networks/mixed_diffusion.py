@@ -68,7 +68,12 @@ class MixedDiffusion(nn.Module):
                     even if start is None or kernel == "uniform" else torch.from_numpy(start), 0
                 )
             self.register_buffer(f"shares{b}", shares, persistent=False)
-            self.register_buffer(f"ends{b}", shares.cumsum(1)[:, :-1].contiguous(), persistent=False)
+            left = (
+                shares.flip(1).cumsum(1).flip(1)[:, 1:]
+            )  # sums of shares may end just below 1: past the last choice nothing is drawn
+            self.register_buffer(
+                f"ends{b}", shares.cumsum(1)[:, :-1].masked_fill(left <= 0, 2.0).contiguous(), persistent=False
+            )
             learned = torch.tensor([float(c != clean) for c in members])
             self.register_buffer(f"learned{b}", learned, persistent=False)
 
