@@ -131,3 +131,11 @@ def test_a_folder_of_before_counts_is_read() -> None:
     values, arrays = TableCodec().fit(code_sets(["A|B"] * 30 + ["B"] * 30)).state()
     del values["columns"][0]["steps"]
     assert TableCodec.from_state(values, arrays).layout.sizes == [2, 2, 2, 3]
+
+
+def test_a_public_list_does_not_tell_how_often_one_patient_has_a_code() -> None:
+    data = code_sets(["X|X|X|X|X|X|X", *["A"] * 30], source=Sources(levels=Source.DECLARED))
+    codec = TableCodec().fit(data)
+    made = codec.decode(codec.encode(data), np.random.default_rng(0))
+    assert texts_of(made.table, made.columns)["diagnoses"].iloc[0] == "X"
+    assert 7 not in [number for code in codec.state()[0]["columns"][0]["steps"] for step in code for number in step]

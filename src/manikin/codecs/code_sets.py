@@ -170,7 +170,9 @@ def _fit_steps(totals: tuple[Ints, Ints, Ints], patients: Ints, n_codes: int, k:
             if len(np.unique(who[start:at])) >= k:
                 groups.append(counted[start:at])
                 at = start
-        if at or not groups:  # too few patients hold the smallest counts: they join the next
+        if at and not groups:  # the code is public, how often so few patients have it is not
+            groups.append(np.ones(at, dtype=np.int64))
+        elif at or not groups:  # too few patients hold the smallest counts: they join the next
             groups.append(np.concatenate([counted[:at], groups.pop()]) if groups else counted[:at])
         groups = groups[::-1]
         if len(groups) > MOST_STEPS:
