@@ -72,3 +72,9 @@ def test_a_level_with_a_comma_or_a_colon_in_it_can_be_named() -> None:
     assert parse_to(["I, early=0.5", "stage:b:II=0.5"], cells, "stage") == {"stage": {"I, early": 0.5, "b:II": 0.5}}
     assert parse_to({"I, early": 0.5, "b:II": 0.5}, cells, "stage") == {"stage": {"I, early": 0.5, "b:II": 0.5}}
     assert parse_to(" Equal ", cells, "stage") is None
+
+
+def test_public_levels_make_no_small_cell_stand() -> None:
+    data = mk.declare_public(two_columns(("yes", "F", 20), ("no", "F", 20), ("yes", "M", 3), ("no", "M", 20)), ["died", "sex"])
+    cells = cells_of(data, ["died", "sex"])
+    assert dict(zip(cells.levels, cells.stands.tolist(), strict=True))["yes", "M"] is False

@@ -98,8 +98,13 @@ def cells_of(data: Dataset, columns: Sequence[str]) -> Cells:
         first=np.flatnonzero(has_all)[first],
         n_rows=n_rows.astype(np.int64),
         n_patients=np.bincount(pairs["cell"].to_numpy(dtype=np.int64), minlength=len(found)),
-        min_patients=max(data.columns.threshold(column) for column in known),
+        min_patients=max(_fewest(data, column) for column in known),
     )
+
+
+def _fewest(data: Dataset, column: Column) -> int:
+    """The schema's threshold for small cells, also where the column's levels are public: who holds which of them is not."""
+    return data.columns.min_patients if column.min_patients is None else column.min_patients
 
 
 def cell_columns(data: Dataset, target: str | None, balance: Sequence[str]) -> tuple[str, ...]:
