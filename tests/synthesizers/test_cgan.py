@@ -25,4 +25,5 @@ def test_a_level_of_one_patient_with_many_rows_is_in_no_part_of_the_model() -> N
     values, _ = model.state()
     assert "attic" not in json.dumps(values)
     made = model.sample(30, seed=1, conditions={"ward": "north"}).to_pandas()
-    assert set(made["ward"]) == {"north"} and made["patient_id"].is_unique
+    assert set(made["ward"]) == {"north"}
+    assert made["patient_id"].is_unique
