@@ -17,7 +17,7 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.storage import load, save
 from manikin.synthesizers.tables.medgan import MedGAN
 
-STEPS = 330
+STEPS = 510
 
 
 def table(n: int = 600) -> Dataset:
@@ -51,9 +51,7 @@ def made() -> pd.DataFrame:
 
 @cache
 def model() -> MedGAN:
-    fitted: MedGAN = synthesizer(
-        "medgan", batch_size=150, epochs=90, pretrain_epochs=20, learning_rate=1e-3, max_steps=STEPS
-    ).fit(table(), seed=0)
+    fitted: MedGAN = synthesizer("medgan", batch_size=150, epochs=150, pretrain_epochs=20, max_steps=STEPS).fit(table(), seed=0)
     return fitted
 
 

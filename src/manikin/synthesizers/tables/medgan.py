@@ -2,7 +2,7 @@
 
 From the paper: an autoencoder of one hidden layer learned first, a residual generator with batch normalisation in its latent space whose
 rows go through the same decoder, a critic that sees each row beside its batch's mean, two critic steps to one of the generator, decay
-1e-3, batches of 1,000. `game="original"`, `learning_rate=0.001` and `temperature=None` are the paper's.
+1e-3, batches of 1,000. `game="original"` and `temperature=None` are the paper's.
 
 Departures (docs/synthesizers/medgan.md): the game is Wasserstein with gradient penalty (medWGAN, Baowaly et al. 2019,
 doi:10.1093/jamia/ocy142), since in the original one the critic wins and rows repeat; columns beside the codes are taken along as levels
@@ -57,14 +57,14 @@ class MedGAN(OneShot):
     epochs: int = 1000
     pretrain_epochs: int = 100
     batch_size: int = 1000
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     latent: int = 128
     blocks: int = 2
     critic: tuple[int, ...] = (256, 128)
     critic_steps: int = 2
     game: Literal["original", "wasserstein"] = "wasserstein"
-    temperature: float | None = 0.2
+    temperature: float | None = 0.66
     numbers: Numbers = "modes"
     levels_below: int = 24
     max_onehot: int = 64

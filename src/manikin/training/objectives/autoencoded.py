@@ -182,6 +182,14 @@ class Autoencoded(Adversarial):
             self._reconstructed[1] += 1
         return None
 
+    def signals(self) -> Mapping[str, float]:
+        """What the monitors watch; in the first half of the plan neither coverage nor drift, so that nobody stops a generator whose first
+        attempts repeat themselves before it had its time."""
+        told = super().signals()
+        return (
+            told if self._fraction >= CHOSEN_FROM else {name: told[name] for name in told if name not in ("coverage", "drift")}
+        )
+
     def _is_reconstructed(self) -> bool:
         return float(self._reconstructed[1]) >= LOOKS
 
