@@ -489,3 +489,14 @@ def test_a_generator_that_must_be_told_its_conditions_is_told(tumours: pd.DataFr
     assert sizes(made) == {("benign",): 160, ("malignant",): 480}
     assert made.choice is not None
     assert list(made.choice.hyperparameters["columns"]) == ["diagnosis"]
+
+
+def test_a_generator_that_is_given_one_protected_column_is_used_as_a_model_and_not_offered_otherwise(
+    tumours: pd.DataFrame,
+) -> None:
+    with pytest.raises(ParameterError, match="cannot make rows of a given class") as refusal:
+        mk.augment(tumours, target="diagnosis", synthesizer="fairgan")
+    assert "fairgan" not in str(refusal.value).partition("Choose")[2]
+    model = mk.synthesizer("fairgan", protected="side", max_steps=3).fit(mk.read(tumours), seed=0)
+    made = mk.augment(tumours, balance=["side"], model=model)
+    assert set(sizes(made).values()) == {126}

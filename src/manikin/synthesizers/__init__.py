@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from manikin.data.errors import parameter_error
@@ -21,6 +21,7 @@ class SynthesizerEntry(Entry):
     releasable : whether its output may be released at all; reference floors and interpolators are not.
     keeps_rows : whether fitted state holds training rows (declared, so that nobody ships it by mistake).
     some_conditions : whether it conditions exactly on some columns, and refuses the others by name.
+    told_by : the hyperparameter that lists these columns before it learns, where any list of columns will do.
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
     """
@@ -28,6 +29,7 @@ class SynthesizerEntry(Entry):
     modality: str = "table"
     conditions: bool = False
     some_conditions: bool = False
+    told_by: str = ""
     auto: bool = False
     private: bool = False
     releasable: bool = True
@@ -63,6 +65,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_TABLES}.cgan:CGAN",
             "GAN conditioned on listed columns: labels, demographics, diagnoses (Mirza & Osindero 2014)",
             some_conditions=True,
+            told_by="columns",
             is_neural=True,
         ),
         "ctgan": SynthesizerEntry(
@@ -132,7 +135,7 @@ def synthesizer(name: str, **hyperparameters: Any) -> Any:
     Independent()
     """
     made = SYNTHESIZERS.load(name)
-    known = getattr(made, "__dataclass_fields__", {})
+    known = [one.name for one in fields(made) if one.init] if is_dataclass(made) else []
     for key in hyperparameters:
         if key not in known:
             raise parameter_error(

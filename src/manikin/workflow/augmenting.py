@@ -80,7 +80,7 @@ def _check_generator(name: str, model: Any | None) -> None:
 
         name = name_of(model)
     check_name(name)
-    if name != AUTO and not _can_condition(name):
+    if name != AUTO and not (_can_condition(name) or (model is not None and SYNTHESIZERS[name].some_conditions)):
         able = ", ".join(key for key in SYNTHESIZERS if _can_condition(key))
         raise ParameterError(
             f"The synthesizer {name!r} cannot make rows of a given class or group. Choose one that can: {able}."
@@ -89,12 +89,7 @@ def _check_generator(name: str, model: Any | None) -> None:
 
 def _can_condition(name: str) -> bool:
     """Whether a generator conditions exactly, on any columns or on those that it is told before it learns."""
-    entry = SYNTHESIZERS[name]
-    return entry.conditions or _takes_columns(name)
-
-
-def _takes_columns(name: str) -> bool:
-    return bool(getattr(SYNTHESIZERS[name], "some_conditions", False)) and not SYNTHESIZERS[name].conditions
+    return SYNTHESIZERS[name].conditions or bool(SYNTHESIZERS[name].told_by)
 
 
 def _fitting(data: Dataset, model: Any) -> Dataset:
@@ -255,8 +250,9 @@ def _generator(job: _Job, given: Sequence[str]) -> tuple[Any, Choice]:
         return job.model, Choice(name=name, asked="model", hyperparameters=known, training=training_of(job.model))
     _check_enough(job.data, job.stages)
     name, told = job.options.synthesizer, None
-    if name != AUTO and _takes_columns(name):
-        told = Decision(Choice(name=name, asked=name, hyperparameters={"columns": list(given)}), job.options.limits)
+    if name != AUTO and not SYNTHESIZERS[name].conditions:
+        listed = {SYNTHESIZERS[name].told_by: list(given)}
+        told = Decision(Choice(name=name, asked=name, hyperparameters=listed), job.options.limits)
     decision = decide(job.folder, job.data, job.options, job.stages, replay=told, conditional=True)
     return learn(job.folder, job.data, decision, job.options.seed, job.stages)
 
