@@ -40,7 +40,8 @@ class Order:
 class Implied:
     """Where column a holds a token of `when` or a number of `when_values`, b holds a token of `then` or a number of `then_values`.
 
-    `then_given` are the numbers that keep the rule where b is given: some that are too rare to be put are among them. Tokens of numbers are only those of missing codes: what a number's token stands for is decided on the number. While tokens are drawn
+    `then_given` are the numbers that keep the rule where b is given: some that are too rare to be put are among them. Tokens of
+    numbers are only those of missing codes: what a number's token stands for is decided on the number. While tokens are drawn
     there are no numbers yet: `speaks` are all tokens of a that cannot but speak, `kept` all tokens of b that may keep the rule.
     """
 
