@@ -188,7 +188,8 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "LEADERBOARD.md")
     options = parser.parse_args()
-    options.out.write_text(page([json.loads(path.read_text()) for path in options.results]))
+    records = [json.loads(path.read_text()) for path in options.results]
+    options.out.write_text(page([record for record in records if "commands" in record and "rows" in record]))  # no studies
 
 
 if __name__ == "__main__":
