@@ -78,7 +78,7 @@ def test_without_weight_the_groups_differ_as_in_the_data_and_with_weight_they_do
         apart[fairness] = risk_difference(draw(one.average.eval(), 4000, np.random.default_rng(0)))
     assert risk_difference(rows(4000, 5)) > 0.7
     assert apart[0.0] > 0.4
-    assert apart[3.0] < 0.5 * apart[0.0]
+    assert apart[3.0] < 0.7 * apart[0.0]
 
 
 def test_the_second_critic_touches_no_record() -> None:

@@ -199,9 +199,10 @@ class Autoencoded(Adversarial):
 
     def state(self) -> Tensors:
         """How well held-out rows were reconstructed, beside the rest."""
-        return {**super().state(), "reconstructed": self._reconstructed}
+        return {**super().state(), "reconstructed": self._reconstructed, "fraction": torch.tensor([self._fraction])}
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes that back."""
         super().load_state(tensors)
         self._reconstructed = tensors["reconstructed"].clone()
+        self._fraction = float(tensors["fraction"])
