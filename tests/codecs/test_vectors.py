@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,9 @@ def test_a_saved_codec_is_the_same_and_a_changed_one_is_refused(numbers: Numbers
         (values, arrays | {name: arrays[name][:-1]}),
         (values, arrays | {name.replace("scale", "tokens"): np.array([10**6], dtype=np.int32)}),
         (values | {"parts": [own | {"n_tokens": own["n_tokens"] + 1} for own in values["parts"]]}, arrays),
+        (values, arrays | {name.replace("scale", "mean"): np.full_like(arrays[name.replace("scale", "mean")], np.nan)}),
+        (values, arrays | {name.replace("scale", "spread"): 0 * arrays[name.replace("scale", "spread")]}),
+        (values, arrays | {name.replace("scale", "tokens"): arrays[name.replace("scale", "tokens")].astype(np.float32)}),
     ]
     for bad_values, bad_arrays in tampered:
         with pytest.raises(ModelFolderError):
@@ -185,3 +189,15 @@ def test_width_does_not_grow_with_the_vocabulary() -> None:
     few = read(pd.DataFrame({"code": [f"A{i}" for i in rng.integers(0, 70, 20_000)], "x": rng.choice(["a", "b"], 20_000)}))
     many = read(pd.DataFrame({"code": [f"A{i}" for i in rng.integers(0, 900, 20_000)], "x": rng.choice(["a", "b"], 20_000)}))
     assert fitted(few, "modes")[1].width == fitted(many, "modes")[1].width
+
+
+def test_a_folder_cannot_ask_for_codes_of_any_size() -> None:
+    table, vectors, _ = fitted(
+        read(pd.DataFrame({"code": [f"A{i % 90}" for i in range(3_000)], "x": ["a", "b"] * 1_500})), "modes"
+    )
+    values, arrays = vectors.state()
+    wide = replace(table.fields_[0], levels=tuple(f"B{i}" for i in range(100_000)), counts=np.ones(100_000, dtype=np.int64))
+    table.fields_ = (wide, table.fields_[1])
+    values["parts"][0]["n_tokens"] = wide.n_tokens
+    with pytest.raises(ModelFolderError, match="larger than any table's"):
+        VectorCodec.from_state(values | {"code_width": 1024}, arrays, table)

@@ -112,7 +112,9 @@ def test_sizes_that_ask_for_memory_take_none(
         ({"n_networks": True}, "'n_networks'"),
     ],
 )
-def test_a_network_of_other_sizes_is_refused_by_name(folders: dict[str, Path], values: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_a_network_of_other_sizes_is_refused_by_name(
+    folders: dict[str, Path], values: dict[str, Any], why: str, tmp_path: Path
+) -> None:
     with pytest.raises(ModelFolderError, match=why):
         load(forged(folders["autoregressive"], tmp_path / "forged", values))
 
@@ -223,3 +225,9 @@ def test_references_that_contradict_themselves_are_refused_by_name(
     real = load_file(folders[name] / "weights.safetensors")[array]
     with pytest.raises(ModelFolderError, match=f"'{array}'"):
         load(forged(folders[name], tmp_path / "forged", {}, {array: change(real)}))
+
+
+def test_a_protected_column_that_is_none_is_refused(data: Dataset, tmp_path: Path) -> None:
+    folder = save(synthesizer("fairgan", protected="sex", max_steps=2).fit(data, seed=0), tmp_path / "honest")
+    with pytest.raises(ModelFolderError):
+        load(forged(folder, tmp_path / "forged", {"own.protected": "no such column"}))

@@ -33,6 +33,7 @@ HEAVY_SPIKE = 0.05  # share of rows at one value that makes it an option of its 
 REACH = 4.0  # standard deviations that the scalar's [-1, 1] spans within a mode, as in the paper
 FURTHEST = 4.0  # of a normal score
 FIT_ROWS = 3000  # rows that modes are found on
+MOST_CELLS = 1 << 26  # of all codes that a saved folder can ask for
 
 
 @dataclass(frozen=True)
@@ -224,9 +225,14 @@ class VectorCodec:
         made = cls(**{name: values[name] for name in ("numbers", "levels_below", "max_onehot", "code_width")})
         if not (0 < made.max_onehot <= 4096 and 0 < made.code_width <= 1024) or len(values["parts"]) != len(table.fields_):
             raise _refusal("its number or width of parts is out of bounds")
-        parts = []
+        parts, left = [], MOST_CELLS
         for p, (own, codec) in enumerate(zip(values["parts"], table.fields_, strict=True)):
             n, is_number = codec.n_tokens, bool(own["is_number"])
+            left -= (
+                0 if is_number else n * (n if n <= made.max_onehot else made.code_width)
+            )  # models hold one-hot codes as squares
+            if left < 0:
+                raise _refusal("its codes are larger than any table's")
             if own["n_tokens"] != n or (is_number and not isinstance(codec, NumberCodec)):
                 raise _refusal(f"part {p} is not that of its column")
             if not is_number:
@@ -238,12 +244,29 @@ class VectorCodec:
             is_sound &= mine["tokens"].min(initial=0) >= 0 and mine["tokens"].max(initial=0) < n
             if not is_sound or len(mine["ends"]) not in (0, n - codec.n_missing + 1) or own["n_options"] != n_options:
                 raise _refusal(f"the arrays of part {p} do not fit each other")
+            if not _are_numbers(mine, codec.n_missing):
+                raise _refusal(f"the arrays of part {p} are not the finite numbers that they stand for")
             parts.append(Part(p, n, n_options, is_number=True, **mine))
         made.parts_ = tuple(parts)
         return made
 
 
 _ARRAYS = ("mean", "spread", "tokens", "scale", "ends")
+
+
+def _are_numbers(arrays: dict[str, npt.NDArray[Any]], n_missing: int) -> bool:
+    """Whether saved arrays of a number have their types, are finite but for missing codes' places, and rise where they must."""
+    mean, spread, tokens, scale, ends = (arrays[name] for name in _ARRAYS)
+    is_typed = all(one.dtype == np.float32 for one in (mean, spread, scale)) and tokens.dtype == np.int32
+    is_list = all(one.ndim == 1 for one in (mean, tokens, ends)) and (not len(ends) or ends.dtype == np.float64)
+    return bool(
+        is_typed
+        and is_list
+        and all(np.isfinite(one).all() for one in (mean, spread, scale[n_missing:], ends))
+        and (spread > 0).all()
+        and len(scale) > n_missing
+        and (np.diff(ends) >= 0).all()
+    )
 
 
 def _refusal(why: str) -> ModelFolderError:

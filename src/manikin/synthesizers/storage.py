@@ -44,6 +44,7 @@ _BROKEN = (
     LookupError,
     MemoryError,
     RuntimeError,
+    StopIteration,
     TypeError,
     ValueError,
 )
