@@ -27,6 +27,7 @@ def done(model, tmp_path_factory):
 
 def test_page_and_figures_are_written(done):
     document = json.loads((done.out / "explain.json").read_text(encoding="utf-8"))
+    assert "in the house" in document["internal"]
     assert document["format"] == "manikin-explanation"
     assert document["conditions"] == ["menostat", "age"]
     page = (done.out / "explain.html").read_text(encoding="utf-8")

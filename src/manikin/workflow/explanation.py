@@ -20,6 +20,7 @@ from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
 FORMAT, VERSION = "manikin-explanation", 1
+INTERNAL = "The generator learned from real patients and nothing here is protected: keep this folder in the house."
 LEAST_ROWS = 40
 LEAST_STOP = 50  # rows at each stop of a latent dimension
 MAX_CONDITIONS = 12  # columns that are held when none are named
@@ -91,7 +92,8 @@ def explain(
         name, schema = _explicable(fitted, is_asked=bool(by))
         held = _held(schema, by, stages) if SYNTHESIZERS[name].conditions else []
     wishes = Wishes(tuple(held), rows, seed)
-    document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "synthesizer": name, "rows": rows, "seed": seed}
+    document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "internal": INTERNAL, "synthesizer": name}
+    document |= {"rows": rows, "seed": seed}
     with stages.stage("explain", "Asking the generator"):
         for part in PARTS:
             document |= part(fitted, schema, wishes, stages.watcher)

@@ -40,6 +40,7 @@ def studied(table: Path, tmp_path_factory: pytest.TempPathFactory) -> augmentati
 def test_the_folder_holds_the_figures_and_the_page(studied: augmentation.Studied) -> None:
     pytest.importorskip("imblearn")
     assert sorted(path.name for path in studied.out.iterdir()) == ["study.html", "study.json"]
+    assert "in the house" in studied.document["internal"]
     document = json.loads(studied.files["results"].read_text())
     assert document == json.loads(json.dumps(studied.document))
     keys = [arm["key"] for arm in document["arms"]]

@@ -19,6 +19,7 @@ from manikin.workflow.threads import threads_in_use
 
 PIECES = "trials"
 FORMAT = "manikin-study 1"
+INTERNAL = "Figures of real patients, small groups among them, without protection: keep this folder in the house."
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def head_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any
         "format": FORMAT,
         "study": study,
         "made_by": f"manikin {versions(['manikin']).get('manikin', '')}",
+        "internal": INTERNAL,
         "data": {
             "name": data.name,
             "sha256": hash_file(data).sha256,
