@@ -189,3 +189,13 @@ def test_the_only_copy_of_a_checkpoint_is_kept(tmp_path: Path) -> None:
     assert everything(tmp_path) == ["checkpoint", "checkpoint.old"]
     clear(tmp_path, keep=())
     assert everything(tmp_path) == []
+
+
+def test_what_a_command_reads_is_never_replaced(tmp_path: Path) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_text("age\n1\n")
+    (tmp_path / "other.csv").write_text("age\n2\n")
+    for force in (False, True):
+        with pytest.raises(ParameterError, match="never replaced"):
+            check_free(table, force=force, inputs=[tmp_path / "." / "patients.csv"])
+    check_free(tmp_path / "other.csv", force=True, inputs=[table])

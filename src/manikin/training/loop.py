@@ -222,6 +222,8 @@ class _Run:
                 training.stopped_because = "no better on held-out rows"
         elif self.control.planned_steps is None and training.seconds > (self.control.time_budget_seconds or float("inf")):
             training.stopped_because = "time budget"
+        if training.stopped_because and (not training.curve or training.curve[-1][0] != self.step):
+            self._validate()  # a last look, so that what was learned since the one before counts
 
     def _validate(self) -> None:
         loss = self.objective.validate()

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,19 @@ MARKS: Mapping[
 }
 
 
-def check_free(path: Path, *, force: bool) -> None:
+def check_free(path: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuses a place that is taken, or that cannot be written to.
+
+    Parameters
+    ----------
+    inputs : what the job reads; never replaced, with or without `force`.
 
     Raises
     ------
     ParameterError : something is there and `force` is not given, or what is there is not ours to replace.
     """
+    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
+        raise ParameterError(f"{path} is what this command reads; it is never replaced. Choose another place with --out.")
     whole = Path(os.path.abspath(path))
     if whole == Path.cwd() or whole in Path.cwd().parents:
         raise ParameterError(f"{path} is the folder you are in, or one above it. Choose another place with --out.")

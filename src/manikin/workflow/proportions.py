@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Proportions = Mapping[str, Mapping[str, float]]  # column -> level -> share
 
+MOST_TIMES = 100  # rows asked for, in rows that there are: beyond it a share was mistyped
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -218,6 +220,11 @@ def planned(
             "--to leaves out a level, or gives it 0, whose real rows stay in hybrid mode. Name every level, or use --mode full."
         )
     least = math.ceil(float(np.max(there[there > 0] / shares[there > 0])) - 1e-6)
+    if least > MOST_TIMES * max(n_rows, 1000):
+        raise ParameterError(
+            f"With the real rows kept, these proportions ask for {least:,} rows, more than {MOST_TIMES} times what there is. "
+            "Ask for milder ones, or use --mode full with --rows."
+        )
     while (apportion(least, shares, groups) < there).any():  # a class was rounded down: a few rows more hold all
         least += 1
     if rows is None:

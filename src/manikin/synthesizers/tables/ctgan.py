@@ -21,6 +21,7 @@ from torch import nn
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import Numbers, VectorCodec
+from manikin.data.errors import parameter_error
 from manikin.synthesizers.tables.one_shot import OneShot, Prepared, batch_rows, check_encoding, check_layers, check_numbers
 from manikin.training.networks.mixed import PackedCritic, ResidualGenerator
 from manikin.training.objective import Objective
@@ -65,6 +66,8 @@ class CTGAN(OneShot):
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "penalty"))
         check_layers(self, self.name, ("generator", "critic"))
         check_encoding(self, self.name)
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise parameter_error("dropout", self.name, "a number in [0, 1)", self.dropout)
 
     def _vector_codec(self) -> VectorCodec:
         return VectorCodec(numbers=self.numbers, levels_below=self.levels_below, max_onehot=self.max_onehot)

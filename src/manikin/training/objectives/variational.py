@@ -177,6 +177,7 @@ class Variational:
                 bound = float((-likely + divergence / self.recipe.weight).mean())
             self._seen = self.likeness.measure(self.draw(self.average, max(self.likeness.n_rows, 200), rng))
         self._signals = {
+            "look": self._signals.get("look", 0.0) + 1,
             "coverage": self._seen.coverage,
             "duplicates": self._seen.duplicates,
             "duplicates of train": self.likeness.duplicates_of_train,
@@ -210,7 +211,7 @@ class Variational:
         self._signals = dict(zip(SIGNALS[: len(values)], values, strict=True))
 
 
-SIGNALS = ("coverage", "duplicates", "duplicates of train", "drift", "bound", "divergence")
+SIGNALS = ("look", "coverage", "duplicates", "duplicates of train", "drift", "bound", "divergence")
 
 
 def bound_parts(network: nn.Module, batch: VariationalBatch) -> tuple[Tensor, Tensor]:
