@@ -70,7 +70,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
         ),
         "ctgan": SynthesizerEntry(
             f"{_TABLES}.ctgan:CTGAN",
-            "conditional tabular GAN (Xu et al. 2019): modes, training-by-sampling, packed Wasserstein critic",
+            "conditional tabular GAN (Xu et al. 2019): modes, training-by-sampling, Wasserstein critic",
             is_neural=True,
         ),
         "tvae": SynthesizerEntry(
