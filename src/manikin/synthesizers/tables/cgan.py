@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import Numbers, VectorCodec
 from manikin.data.dataset import Dataset
-from manikin.data.errors import FitError, ParameterError, parameter_error
+from manikin.data.errors import FitError, ModelFolderError, ParameterError, parameter_error
 from manikin.data.schema import Role, TableSchema
 from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, Conditions
@@ -209,6 +209,9 @@ class CGAN(OneShot):
         self.forest_ = Forest().restore(
             values["forest"], {name.removeprefix("forest."): array for name, array in arrays.items()}
         )
+        told = [column.name for column in self.forest_.codec_.schema_.learned]
+        if sorted(told) != sorted(self.columns_):
+            raise ModelFolderError("The columns that the saved cgan is told are not those of its forest. Save the model again.")
 
 
 class _Conditional(Adversarial):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset, split
-from manikin.data.errors import JobError, ParameterError, parameter_error
+from manikin.data.errors import InputError, JobError, ParameterError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.evaluation.base import EvaluationData
 from manikin.workflow.judge import shared_columns
@@ -138,7 +138,7 @@ def _repeat(
             limits = Limits(options.time_budget_seconds, options.max_steps)
             model = fit(name, pool.subset(order[:size]), seed=seed, limits=limits, watcher=Silent())
             rows = model.sample(n_rows, seed=seed)
-        except JobError as error:  # too few patients is a result here
+        except (InputError, JobError) as error:  # too few patients, or a table that a generator refuses, is a result here
             return {"c2st": None, "tstr": {}, "failed": str(error)}
         return judged(rows, with_c2st=True) | {"cpu_seconds": round(time.process_time() - start, 2)}
 
