@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,12 @@ class Control:
     checkpoint_seconds: float = 20.0
     on_progress: Callable[[Progress], None] | None = None
     device: str = "auto"
+
+    def at_most(self, steps: int | None) -> Control:
+        """The same wishes with no more than these steps; unchanged for None."""
+        if steps is None:
+            return self
+        return replace(self, max_steps=steps if self.max_steps is None else min(steps, self.max_steps))
 
 
 @dataclass

@@ -93,6 +93,7 @@ class _Run:
     _iterator: Iterator[Any] | None = None
 
     def train(self) -> Training:
+        """Runs to the end of the plan, the time or a monitor's patience."""
         self._plan()
         self._resume()
         started, reported, saved = time.perf_counter(), 0.0, time.perf_counter()

@@ -137,6 +137,7 @@ class _Grid:
 
     @classmethod
     def of(cls, features: Sequence[Feature], sample: Sample) -> _Grid:
+        """The grid of these rows: the median of each number, and which numbers are sometimes missing."""
         numbers = [feature.name for feature in features if feature.is_number]
         medians = {}
         for name in numbers:
@@ -146,9 +147,11 @@ class _Grid:
 
     @property
     def is_category(self) -> list[bool]:
+        """Which columns of the matrix are categories: the marks of missing numbers are."""
         return [not feature.is_number for feature in self.features] + [True] * len(self.marked)
 
     def matrix(self, sample: Sample) -> npt.NDArray[np.float64]:
+        """The rows as numbers, (n_rows, n_columns); a missing number is the median beside its mark."""
         columns = []
         for feature in self.features:
             values, marks = sample.values[feature.name], sample.marks[feature.name].astype(float)
@@ -160,6 +163,7 @@ class _Grid:
         return np.column_stack(columns)
 
     def sample(self, X: npt.NDArray[np.float64]) -> Sample:
+        """Rows of such a matrix as values and marks again, numbers rounded as in the data."""
         values: dict[str, Array] = {}
         marks: dict[str, Array] = {}
         own_marks = dict(zip(self.marked, X[:, len(self.features) :].T, strict=True))

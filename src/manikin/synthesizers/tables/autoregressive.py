@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, require_fitted, rows_of
+from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.saved_network import checked_networks, checked_shape, checked_widths
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
@@ -32,8 +33,6 @@ from manikin.training.objectives.any_order import AnyOrderObjective, Recipe, log
 
 BLOCK = 8192  # rows that share one stream of randomness; bytes do not depend on how many are asked for at once
 CHUNK = 1024  # rows the network draws at a time, small enough to stay in a core's cache
-HELD_OUT = 0.1
-FEWEST_HELD_OUT = 40
 NOT_APPLICABLE = "not applicable"
 
 
@@ -89,14 +88,11 @@ class Autoregressive:
                 "The synthesizer 'autoregressive' cannot learn under a privacy budget yet. Run without --epsilon."
             )
         self._check()
-        control = control or Control()
-        if self.max_steps is not None:
-            steps = self.max_steps if control.max_steps is None else min(self.max_steps, control.max_steps)
-            control = replace(control, max_steps=steps)
+        control = (control or Control()).at_most(self.max_steps)
         n = len(data)
         self.codec_ = TableCodec(max_tokens=self.max_tokens or int(np.clip(n / 20, 12, 128))).fit(data)
         tokens = self.codec_.encode(data)
-        inside, outside = _hold_out(data.records, seed)
+        inside, outside = hold_out(data.records, seed)
         columns = self._columns(tokens[inside])
         device = choose_device(control.device)
         is_small = len(inside) < 10_000 and len(columns) <= 25
@@ -286,17 +282,6 @@ class Autoregressive:
 def _smallness(n_rows: int) -> float:
     """0 from 16,000 rows on, 1 at 1,600, about 1.4 at 600."""
     return math.log10(max(1.0, 16_000 / max(n_rows, 1)))
-
-
-def _hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows to train on and rows of other patients to stop by; none of the latter where there are too few."""
-    n = int(records.max()) + 1
-    if n * HELD_OUT < FEWEST_HELD_OUT:
-        share = FEWEST_HELD_OUT / n if n >= 4 * FEWEST_HELD_OUT else 0.0
-    else:
-        share = HELD_OUT
-    outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
-    return np.flatnonzero(~outside), np.flatnonzero(outside)
 
 
 def _filled(data: Dataset, made: Dataset, given: npt.NDArray[np.bool_], names: list[str]) -> Dataset:

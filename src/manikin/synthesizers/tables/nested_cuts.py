@@ -148,6 +148,7 @@ class _Group:
 
     @classmethod
     def of(cls, tokens: Ints, counts: Ints, profiles: Floats) -> _Group:
+        """The tree of cuts over these tokens, the most unlike apart first."""
         weight = counts[tokens].astype(float)
         centred = profiles[tokens] - np.average(profiles[tokens], axis=0, weights=weight)
         weighted = centred * np.sqrt(weight)[:, None]

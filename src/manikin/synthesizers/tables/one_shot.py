@@ -5,8 +5,9 @@ A model brings its networks and its objective; codec, held-out patients, samplin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from manikin.data.errors import ModelFolderError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.tables.held_out import hold_out
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.mixed import Given, Group, MixedHead, log_shares
@@ -31,8 +33,6 @@ from manikin.training.objective import Objective
 from manikin.training.objectives.likeness import Column, Likeness
 
 BLOCK = 4096  # rows that share one stream of randomness
-HELD_OUT = 0.1
-FEWEST_HELD_OUT = 40
 NUMBERS = ("modes", "quantile", "standard")
 MOST_UNITS = 8192  # of a layer in a saved folder
 
@@ -54,7 +54,7 @@ class Prepared:
 
 
 @dataclass(kw_only=True)
-class OneShot:
+class OneShot(ABC):
     """Base of the one-shot networks; a subclass is a keyword-only dataclass whose fields are its hyperparameters."""
 
     name: ClassVar[str] = ""
@@ -66,26 +66,27 @@ class OneShot:
 
     # what a model brings -----------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _vector_codec(self) -> VectorCodec:
         """How columns become vectors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check(self) -> None:
         """Refuses hyperparameters outside their domain."""
-        raise NotImplementedError
 
     def _prepare(self, data: Dataset) -> None:
         """What the model takes from the table and its schema before anything is built; nothing by default."""
         del data
 
+    @abstractmethod
     def _build(self) -> nn.Module:
         """The network that samples, from hyperparameters and codecs alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _objective(self, network: nn.Module, prepared: Prepared) -> tuple[Objective, nn.Module]:
         """What the loop trains, and the module that samples once it is done."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _draw(
         self,
         network: nn.Module,
@@ -95,14 +96,14 @@ class OneShot:
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         """Tokens of `n` rows around what is given."""
-        raise NotImplementedError
 
     def _own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What the model saves beside codecs and weights."""
         return {}, {}
 
     def _restore_own(self, values: dict[str, Any], arrays: Arrays) -> None:
-        """Takes that back, before the network is built."""
+        """Takes that back, before the network is built; nothing by default."""
+        del values, arrays
 
     def _refuse_conditions(self, conditions: Conditions) -> None:
         """Refuses conditions that the model cannot keep; all of them by default."""
@@ -126,10 +127,7 @@ class OneShot:
         """
         refuse_ledger(self.name, ledger)
         self._check()
-        control = control or Control()
-        own = getattr(self, "max_steps", None)
-        if own is not None:
-            control = replace(control, max_steps=own if control.max_steps is None else min(own, control.max_steps))
+        control = (control or Control()).at_most(getattr(self, "max_steps", None))
         self.codec_ = TableCodec(max_tokens=ALL_CELLS, max_codes=getattr(self, "max_codes", MAX_CODES)).fit(data)
         tokens = self.codec_.encode(data)
         self.vectors_ = self._vector_codec().fit(self.codec_, tokens, seed=seed)
@@ -285,14 +283,6 @@ def _refusal(why: str) -> ModelFolderError:
     return ModelFolderError(f"The weights of the model folder do not fit its config.json: {why}. Save the model again.")
 
 
-def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows to train on and rows of other patients to stop by; none of the latter where there are too few patients."""
-    n = int(records.max()) + 1
-    share = HELD_OUT if n * HELD_OUT >= FEWEST_HELD_OUT else (FEWEST_HELD_OUT / n if n >= 4 * FEWEST_HELD_OUT else 0.0)
-    outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
-    return np.flatnonzero(~outside), np.flatnonzero(outside)
-
-
 def batch_rows(n_rows: int) -> int:
     """Rows per step where none are asked for: 500 from 5,000 rows on, fewer on smaller tables so that an epoch has some 10 steps."""
     return int(np.clip(n_rows // 10, 100, 500))
@@ -355,6 +345,5 @@ __all__ = [
     "check_layers",
     "check_numbers",
     "check_weights",
-    "hold_out",
     "is_number_field",
 ]

@@ -294,6 +294,7 @@ class _Space:
 
     @classmethod
     def of(cls, model: Smote) -> _Space:
+        """The space that a model's own rows span."""
         numbers, rows = model._number_fields(), model.rows_
         centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
         filled = np.zeros(model.numbers_.shape)

@@ -1,0 +1,19 @@
+"""Patients that a network does not learn from, so that its training can be stopped by them. Knows no model."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.data.seeds import generator
+
+SHARE = 0.1
+FEWEST = 40
+
+
+def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows to train on and rows of other patients to stop by; none of the latter where there are too few patients."""
+    n = int(records.max()) + 1
+    share = SHARE if n * SHARE >= FEWEST else (FEWEST / n if n >= 4 * FEWEST else 0.0)
+    outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
+    return np.flatnonzero(~outside), np.flatnonzero(outside)
