@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -79,11 +79,28 @@ def _parse(text: Text, names: tuple[str, ...], path: Path) -> pd.DataFrame:
 
 
 def texts_to_csv(texts: pd.DataFrame, *, separator: str = ",", header: bool = True) -> str:
-    """Cell texts as delimited text with "\\n" line ends; cells are quoted only where they must be.
+    """Cell texts as delimited text with "\\n" line ends; cells are quoted only where they must be, row by row.
 
-    With "\\n" line ends, Python 3.11 leaves a cell with a carriage return unquoted, and readers end the row there: all cells of such a
-    piece are quoted.
+    With "\\n" line ends, Python 3.11 leaves a cell with a carriage return unquoted, and readers end the row there: a piece that has one
+    is written with "\\r\\n", for which such cells are quoted, and each row gets its line end back.
     """
     cells = (text for name in texts.columns for text in (name, *pd.unique(texts[name])))
-    quoting: Literal[0, 1] = csv.QUOTE_ALL if any("\r" in text for text in cells if isinstance(text, str)) else csv.QUOTE_MINIMAL
-    return texts.to_csv(index=False, header=header, sep=separator, quoting=quoting, lineterminator="\n", na_rep="")
+    if any("\r" in text for text in cells if isinstance(text, str)):
+        lines = _Lines()
+        writer = csv.writer(lines, delimiter=separator, lineterminator="\r\n")
+        if header:
+            writer.writerow(texts.columns)
+        writer.writerows(texts.itertuples(index=False, name=None))
+        return "".join(lines.rows)
+    return texts.to_csv(index=False, header=header, sep=separator, lineterminator="\n", na_rep="")
+
+
+@dataclass
+class _Lines:
+    """Rows as a csv.writer hands them over, one each call, with "\\n" in place of their line end."""
+
+    rows: list[str] = field(default_factory=list)
+
+    def write(self, row: str) -> None:
+        """Takes a row."""
+        self.rows.append(row.removesuffix("\r\n") + "\n")

@@ -29,6 +29,7 @@ from manikin.io.typed import table_of
 
 DELIMITED = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data")
 COMPRESSED_LEVEL = 6
+GROUP_ROWS = 65_536  # of a Parquet file, however large the pieces are in which it is written
 
 
 def read(source: Any, *, schema: Schema | None = None, name: str | None = None) -> Dataset:
@@ -103,7 +104,10 @@ def write(data: Dataset, path: str | os.PathLike[str], *, force: bool = False) -
 
 
 class TableWriter:
-    """Writes a table in pieces, in the memory of one piece; the file appears when the last one is in, and not at all after an error.
+    """Writes a table in pieces, in the memory of one piece and one group of rows; the file appears when the last one is in, and
+    not at all after an error.
+
+    The file is the same to the byte however the rows are cut into pieces.
 
     Examples
     --------
@@ -126,6 +130,7 @@ class TableWriter:
         self._beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self._sink: Any = None
         self._file: BinaryIO | None = None
+        self._waiting: list[Any] = []  # Arrow tables that do not fill a group yet
 
     def __enter__(self) -> Self:
         return self
@@ -157,12 +162,26 @@ class TableWriter:
 
         if self._sink is None:
             self._sink = pq.ParquetWriter(self._beside, arrow_schema(self.schema.only), compression="zstd")
-        self._sink.write_table(to_arrow(data))
+        self._waiting.append(to_arrow(data))
+        if sum(map(len, self._waiting)) >= GROUP_ROWS:
+            self._write_groups(is_last=False)
+
+    def _write_groups(self, *, is_last: bool) -> None:
+        """Writes what waits as groups of `GROUP_ROWS`; a rest that does not fill one waits on, unless it is the last."""
+        import pyarrow as pa
+
+        rows = pa.concat_tables(self._waiting).combine_chunks()
+        whole = len(rows) if is_last else len(rows) // GROUP_ROWS * GROUP_ROWS
+        for start in range(0, whole, GROUP_ROWS):
+            self._sink.write_table(rows.slice(start, min(GROUP_ROWS, whole - start)))
+        self._waiting = [rows.slice(whole)] if len(rows) > whole else []
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None and self._sink is None:
                 self.append(_no_rows(self.schema))
+            if kind is None and self._waiting:
+                self._write_groups(is_last=True)
             if self._sink is not None:
                 self._sink.close()
             if self._file is not None:
