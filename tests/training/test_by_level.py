@@ -9,7 +9,7 @@ from manikin.training.objectives.by_level import LevelAsker, Levels
 
 def test_a_level_that_only_held_out_rows_hold_is_not_asked_for() -> None:
     tokens = np.array([[0], [1], [0], [1]], dtype=np.int32)
-    asker = LevelAsker([Levels(0, np.array([2, 2, 1]), np.eye(3, dtype=np.float32))], tokens)
+    asker = LevelAsker([Levels(0, np.array([2, 2, 1]))], tokens)
     rng = np.random.default_rng(0)
     asked = asker.ask(500, rng, by_log=True)
     rows = asker.rows(asked, rng)

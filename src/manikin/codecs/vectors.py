@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -73,6 +74,21 @@ class Part:
         """Length of its vector."""
         return int(self.is_number) + (self.n_choices if self.codes is None else self.codes.shape[1])
 
+    @cached_property
+    def option_of(self) -> npt.NDArray[np.int64]:
+        """The option of each token that is one by itself, -1 for those that have a mode, int64 (n_tokens,)."""
+        out = np.full(self.n_tokens, -1, dtype=np.int64)
+        out[self.tokens] = np.arange(len(self.mean), self.n_options)
+        return out
+
+    @cached_property
+    def mode_ends(self) -> Floats:
+        """Cumulative shares of the modes that each token's number may come from, float32 (n_tokens, n_modes - 1)."""
+        distance = (np.nan_to_num(self.scale)[:, None] - self.mean) / self.spread
+        likely = np.exp(-0.5 * distance**2 + 0.5 * (distance**2).min(axis=1, keepdims=True)) / self.spread
+        ends = np.cumsum(likely, axis=1)
+        return (ends[:, :-1] / ends[:, -1:]).astype(np.float32)
+
 
 @dataclass(kw_only=True)
 class VectorCodec:
@@ -119,18 +135,19 @@ class VectorCodec:
     def encode(self, tokens: Tokens, rng: np.random.Generator) -> Floats:
         """Vectors float32 (n, width); a row's mode, and a number's place within its token's quantiles, are drawn from `rng`."""
         out = np.zeros((len(tokens), self.width), dtype=np.float32)
-        rows = np.arange(len(tokens))
+        ones = []
         for part, span in zip(self.parts_, self.spans, strict=True):
             mine = tokens[:, part.index]
             if part.is_number:
-                scalar, option = _encode_number(part, mine, rng)
-                out[:, span.start] = scalar
+                out[:, span.start], option = _encode_number(part, mine, rng)
                 if part.n_choices:
-                    out[rows, span.start + 1 + option] = 1.0
+                    ones.append(option + (span.start + 1))
             elif part.codes is not None:
                 out[:, span] = part.codes[mine]
             else:
-                out[rows, span.start + mine] = 1.0
+                ones.append(mine.astype(np.int64) + span.start)
+        if ones:
+            np.put_along_axis(out, np.stack(ones, axis=1), 1.0, axis=1)
         return out
 
     def choices(self, tokens: Tokens, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -356,23 +373,20 @@ def _normal_score(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _encode_number(part: Part, tokens: npt.NDArray[np.int32], rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
     """The scalar in [-1, 1] and the option of each row; a constant's scalar is 0."""
     n_modes = len(part.mean)
-    constant = np.full(part.n_tokens, -1, dtype=np.int64)
-    constant[part.tokens] = np.arange(n_modes, part.n_options)
-    option = constant[tokens]
-    value = part.scale[tokens].astype(np.float64)
+    option = part.option_of[tokens]
     if len(part.ends):
         m = part.n_tokens - len(part.ends) + 1
         place = np.maximum(tokens - m, 0)
         low, high = part.ends[place], part.ends[place + 1]
         value = _normal_score(low + rng.random(len(tokens)) * (high - low))
+    else:
+        value = part.scale[tokens].astype(np.float64)
     free = option < 0
     if n_modes == 1:
         option[free] = 0
-    elif free.any():
-        distance = (value[free, None] - part.mean) / part.spread
-        likely = np.exp(-0.5 * distance**2 + 0.5 * (distance**2).min(axis=1, keepdims=True)) / part.spread
-        ends = np.cumsum(likely, axis=1)
-        option[free] = (rng.random((int(free.sum()), 1)) * ends[:, -1:] >= ends).sum(axis=1).clip(max=n_modes - 1)
+    else:
+        drawn = (rng.random((len(tokens), 1), dtype=np.float32) >= part.mode_ends[tokens]).sum(axis=1)
+        option = np.where(free, drawn, option)
     mode = np.minimum(option, n_modes - 1)
     scalar = np.where(free, (value - part.mean[mode]) / (REACH * part.spread[mode]), 0.0)
     return np.clip(scalar, -1, 1).astype(np.float32), option

@@ -162,7 +162,7 @@ class _Run:
         return seconds
 
     def _step(self, stage: Stage) -> None:
-        torch.manual_seed(derive(self.seed, "step", self.step))
+        seed_torch(derive(self.seed, "step", self.step))
         losses: dict[str, float] = {}
         fraction = self.step / max(self.training.planned_steps, 1)
         for phase in stage.phases:
@@ -353,6 +353,13 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
+
+
+def seed_torch(seed: int) -> None:
+    """`torch.manual_seed` without its cost, which is a record of the call stack for every device that is not there."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def choose_device(name: str) -> torch.device:

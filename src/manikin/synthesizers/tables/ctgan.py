@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from manikin.codecs.base import Tokens
-from manikin.codecs.vectors import Numbers, VectorCodec
+from manikin.codecs.vectors import Numbers, Part, VectorCodec
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.tables.one_shot import OneShot, Prepared, batch_rows, check_encoding, check_layers, check_numbers
-from manikin.training.networks.mixed import PackedCritic, ResidualGenerator
+from manikin.training.networks.mixed import PackedCritic, ResidualGenerator, Vocabulary
 from manikin.training.objective import Objective
 from manikin.training.objectives.adversarial import Adversarial, Recipe
 from manikin.training.objectives.by_level import LevelAsker, Levels
@@ -72,18 +72,18 @@ class CTGAN(OneShot):
     def _vector_codec(self) -> VectorCodec:
         return VectorCodec(numbers=self.numbers, levels_below=self.levels_below, max_onehot=self.max_onehot)
 
-    def _levels(self) -> list[Levels]:
+    def _asked_for(self) -> list[Part]:
         """Every part that is given as levels can be asked for."""
-        made = []
-        for part in self.vectors_.parts_:
-            if not part.is_number:
-                vectors = np.eye(part.n_tokens, dtype=np.float32) if part.codes is None else part.codes
-                made.append(Levels(part.index, self.codec_.counts_[part.index], vectors))
-        return made
+        return [part for part in self.vectors_.parts_ if not part.is_number]
+
+    def _vocabularies(self) -> list[Vocabulary]:
+        return [Vocabulary(part.n_tokens, part.codes) for part in self._asked_for()]
+
+    def _levels(self) -> list[Levels]:
+        return [Levels(part.index, self.codec_.counts_[part.index]) for part in self._asked_for()]
 
     def _build(self) -> nn.Module:
-        width = sum(one.vectors.shape[1] for one in self._levels())
-        return ResidualGenerator(self.noise, width, self.generator, self._groups())
+        return ResidualGenerator(self.noise, 0, self.generator, self._groups(), self._vocabularies())
 
     def _objective(self, network: nn.Module, prepared: Prepared) -> tuple[Objective, nn.Module]:
         tokens = prepared.tokens[prepared.inside]
@@ -91,7 +91,7 @@ class CTGAN(OneShot):
         self._asker = LevelAsker(self._levels())
         objective = Adversarial(
             network,
-            PackedCritic(self.vectors_.width + asker.width, self.pack, self.critic, self.dropout),
+            PackedCritic(self.vectors_.width, self.pack, self.critic, self.dropout, vocabularies=self._vocabularies()),
             tokens,
             encode=self.vectors_.encode,
             draw=self._draw,
@@ -125,7 +125,7 @@ class CTGAN(OneShot):
         noise = torch.from_numpy(rng.standard_normal((n, self.noise), dtype=np.float32)).to(device)
         condition = None
         if self._asker.levels:
-            condition = torch.from_numpy(self._asker.ask(n, rng, by_log=False).condition).to(device)
+            condition = torch.from_numpy(self._asker.ask(n, rng, by_log=False).level).to(device)
         return self._tokens(network, network(noise, condition), rng, tokens=tokens, given=given)
 
     def _restore_own(self, values: dict[str, Any], arrays: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from manikin.training.networks.told import Told, Vocabulary
+
 PAD = -1e9
 SIZES = (2, 4, 8, 16, 32, 64)  # choices of a group, rounded up to one of these
 RANK = 32  # hidden units of the factorised head of a large vocabulary
+LEAK = 0.2  # slope of a critic's units below zero
+LEAST_SQUARE = 1e-12  # of a gradient's norm, so that its root has a derivative
+LEAST_UNIFORM = 1e-12  # below what float32 draws resolve: Gumbel noise stays finite
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Given:
     Attributes
     ----------
     scalars : (n, n_scalars), in [-1, 1].
-    padded : per size of group, logits (n, n_groups, size), PAD where there is no choice.
+    padded : per size of group, logits (n, n_groups, size), PAD where there is no choice; laid out row beside row (see `softmax`).
     large : logits (n, n_choices) of each group with codes.
     """
 
@@ -61,10 +67,17 @@ class Given:
 class MixedHead(nn.Module):
     """From hidden units to scalars and logits, and from these to vectors in the codec's order.
 
+    Scalars and small groups come from one linear layer, whose output has the rows beside each other: sums over the few choices of a group
+    then run over whole vectors of rows, which is some twenty times as quick as over rows of two or eight numbers.
+
     Parameters
     ----------
     width : hidden units. groups : what is given, in the codec's order.
     """
+
+    pad: Tensor
+    order: Tensor
+    place: Tensor
 
     def __init__(self, width: int, groups: Sequence[Group]) -> None:
         super().__init__()
@@ -80,22 +93,24 @@ class MixedHead(nn.Module):
             members = [g for g in small if low < groups[g].n_choices <= size]
             if members:
                 self._buckets.append((size, members))
-        self.scalars = nn.Linear(width, len(self._scalars)) if self._scalars else None
-        self.small = nn.ModuleList(nn.Linear(width, size * len(members)) for size, members in self._buckets)
+        ends = np.cumsum([len(self._scalars), *(size * len(members) for size, members in self._buckets)]).astype(int).tolist()
+        self._spans = [slice(start, end) for start, end in pairwise(ends)]
+        self.cells = nn.Linear(width, ends[-1]) if ends[-1] else None
         self.large = nn.ModuleList(
             nn.Sequential(nn.Linear(width, RANK), nn.Linear(RANK, groups[g].n_choices)) for g in self._large
         )
-        self._place()
+        self._place(ends[-1])
         self._start_at_shares()
 
-    def _place(self) -> None:
-        """Index of every vector cell among what `_flat` lays side by side, and of every choice among all logits."""
-        at, cells, choices = len(self._scalars), {}, {}
-        for size, members in self._buckets:
-            for g in members:
-                n = self.groups[g].n_choices
-                cells[g] = choices[g] = list(range(at, at + n))
-                at += size
+    def _place(self, n_cells: int) -> None:
+        """Where every vector cell lies among scalars, padded choices and codes, and every group among `members`."""
+        cells, pad = {}, torch.zeros(n_cells)
+        for (size, members), span in zip(self._buckets, self._spans, strict=True):
+            for i, g in enumerate(members):
+                at, n = span.start + i * size, self.groups[g].n_choices
+                cells[g] = list(range(at, at + n))
+                pad[at + n : at + size] = PAD
+        at = n_cells
         for g in self._large:
             codes = self.groups[g].codes
             assert codes is not None
@@ -105,19 +120,18 @@ class MixedHead(nn.Module):
         order: list[int] = []
         for g, group in enumerate(self.groups):
             order += ([self._scalars.index(g)] if group.has_scalar else []) + cells.get(g, [])
+        chosen = [g for members in self.members for g in members]
+        place = [chosen.index(g) if g in cells else len(chosen) for g in range(len(self.groups))]
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), persistent=False)
-        for b, (size, members) in enumerate(self._buckets):
-            pad = torch.zeros(len(members), size)
-            for i, g in enumerate(members):
-                pad[i, self.groups[g].n_choices :] = PAD
-            self.register_buffer(f"pad{b}", pad, persistent=False)
+        self.register_buffer("pad", pad, persistent=False)
+        self.register_buffer("place", torch.tensor(place, dtype=torch.long), persistent=False)
 
     @torch.no_grad()
     def _start_at_shares(self) -> None:
         """Biases such that the first draws have the shares of the data."""
-        for linear, (size, members) in zip(self.small, self._buckets, strict=True):
-            assert isinstance(linear, nn.Linear)
-            bias = linear.bias.view(len(members), size)
+        for (size, members), span in zip(self._buckets, self._spans, strict=True):
+            assert self.cells is not None
+            bias = self.cells.bias[span].view(len(members), size)
             for i, g in enumerate(members):
                 shares = self.groups[g].log_shares
                 if shares is not None:
@@ -140,34 +154,42 @@ class MixedHead(nn.Module):
         """Choices that each tensor of logits has room for, in the same order."""
         return [size for size, _ in self._buckets] + [self.groups[g].n_choices for g in self._large]
 
-    def forward(self, hidden: Tensor) -> Given:
-        """Scalars through tanh, and logits."""
-        n = len(hidden)
-        padded = []
-        for b, (linear, (size, members)) in enumerate(zip(self.small, self._buckets, strict=True)):
-            padded.append(linear(hidden).view(n, len(members), size) + getattr(self, f"pad{b}"))
-        scalars = hidden[:, :0] if self.scalars is None else torch.tanh(self.scalars(hidden))
-        return Given(scalars, padded, [head(hidden) for head in self.large])
+    @property
+    def n_cells(self) -> int:
+        """Units of the layer that scalars and small groups come from."""
+        return len(self.pad)
+
+    def forward(self, hidden: Tensor, more: Tensor | None = None) -> Given:
+        """Scalars through tanh, and logits; `more`, (n, n_cells), is added to the units that scalars and small groups come from."""
+        n, large = len(hidden), [head(hidden) for head in self.large]
+        if self.cells is None:
+            return Given(hidden[:, :0], [], large)
+        out = torch.addmm((self.cells.bias + self.pad)[:, None], self.cells.weight, hidden.t())
+        if more is not None:
+            out = out + more.t()
+        padded = [
+            out[span].view(len(members), size, n).permute(2, 0, 1)
+            for (size, members), span in zip(self._buckets, self._spans, strict=True)
+        ]
+        return Given(torch.tanh(out[: len(self._scalars)]).t(), padded, large)
 
     def soft(self, given: Given, *, temperature: float | None = None, hard: bool = False) -> Tensor:
         """Vectors (n, width) that gradients pass through: choices by Gumbel-softmax (arXiv 1611.01144), or softmax without temperature."""
 
         def chosen(logits: Tensor) -> Tensor:
             if temperature is None:
-                return torch.softmax(logits, dim=-1)
-            noise = torch.empty_like(logits).exponential_().log_()
-            shares = torch.softmax((logits - noise) / temperature, dim=-1)
+                return softmax(logits)
+            noise = torch.rand_like(logits).clamp_min_(LEAST_UNIFORM).log_().neg_().log_()
+            shares = softmax((logits - noise) / temperature)
             if not hard:
                 return shares
-            picked = torch.zeros_like(shares).scatter_(-1, shares.argmax(-1, keepdim=True), 1.0)
+            picked = (shares >= shares.amax(-1, keepdim=True)).to(shares.dtype)
             return picked + shares - shares.detach()
 
         n = len(given.scalars)
-        small = [chosen(logits).reshape(n, -1) for logits in given.padded]
-        large = [chosen(logits) @ self._codes(g) for logits, g in zip(given.large, self._large, strict=True)]
-        order = self.order
-        assert isinstance(order, Tensor)
-        return torch.cat([given.scalars, *small, *large], dim=1).index_select(1, order)
+        small = [chosen(logits).permute(1, 2, 0).reshape(-1, n) for logits in given.padded]
+        large = [(chosen(logits) @ self._codes(g)).t() for logits, g in zip(given.large, self._large, strict=True)]
+        return torch.cat([given.scalars.t(), *small, *large]).index_select(0, self.order).t()
 
     def _codes(self, g: int) -> Tensor:
         codes = getattr(self, f"codes{g}")
@@ -181,15 +203,14 @@ class MixedHead(nn.Module):
         ----------
         target : int64 (n, n_groups), the option of each group.
         """
-        out: list[Tensor | None] = [None] * len(self.groups)
+        columns, out = target.t(), []
         for logits, (_, members) in zip(given.padded, self._buckets, strict=True):
-            picked = torch.log_softmax(logits, -1).gather(-1, target[:, members, None]).squeeze(-1)
-            for i, g in enumerate(members):
-                out[g] = picked[:, i]
+            told = torch.log_softmax(logits.permute(1, 2, 0), 1)
+            out.append(told.gather(1, columns[members][:, None]).squeeze(1))
         for logits, g in zip(given.large, self._large, strict=True):
-            out[g] = torch.log_softmax(logits, -1).gather(-1, target[:, [g]]).squeeze(-1)
-        zero = torch.zeros(len(target), device=target.device)
-        return torch.stack([zero if one is None else one for one in out], dim=1)
+            out.append(torch.log_softmax(logits, -1).gather(-1, target[:, [g]]).t())
+        out.append(torch.zeros((1, len(target)), device=target.device))
+        return torch.cat(out).index_select(0, self.place).t()
 
     def drawn(self, given: Given, uniform: Tensor, possible: Sequence[Tensor]) -> Tensor:
         """One option per group by its logits, int64 (n, n_groups); 0 for groups without a choice. A few operations for all groups.
@@ -198,17 +219,19 @@ class MixedHead(nn.Module):
         ----------
         uniform : (n, n_groups) in [0, 1). possible : per group with a choice, in order, bool (n_choices,): which may be drawn at all.
         """
-        out = torch.zeros(uniform.shape, dtype=torch.long, device=uniform.device)
+        columns = uniform.t()
         with_choice = [g for g, group in enumerate(self.groups) if group.n_choices]
         masks = dict(zip(with_choice, possible, strict=True))
+        out = []
         for logits, (size, members) in zip(given.padded, self._buckets, strict=True):
             mask = torch.zeros(len(members), size, dtype=torch.bool, device=uniform.device)
             for i, g in enumerate(members):
                 mask[i, : self.groups[g].n_choices] = masks[g]
-            out[:, members] = _by_share(logits, mask, uniform[:, members])
+            out.append(_by_share(logits.permute(1, 2, 0), mask, columns[members]))
         for logits, g in zip(given.large, self._large, strict=True):
-            out[:, g] = _by_share(logits, masks[g], uniform[:, g])
-        return out
+            out.append(_by_share(logits.t()[None], masks[g][None], columns[[g]]))
+        out.append(torch.zeros((1, len(uniform)), dtype=torch.long, device=uniform.device))
+        return torch.cat(out).index_select(0, self.place).t()
 
     def logits(self, given: Given) -> Tensor:
         """All logits side by side in the codec's order, (n, sum of n_choices), for `VectorCodec.draw`."""
@@ -221,13 +244,28 @@ class MixedHead(nn.Module):
         return torch.cat([parts.get(g, none) for g in range(len(self.groups))], dim=1)
 
 
+def softmax(logits: Tensor) -> Tensor:
+    """Softmax over the last axis of (n, n_groups, size) or (n, size), along whole vectors of rows where these lie beside each other."""
+    if logits.dim() == 3 and logits.stride(0) == 1:
+        return torch.softmax(logits.permute(1, 2, 0), 1).permute(2, 0, 1)
+    return torch.softmax(logits, -1)
+
+
 def _by_share(logits: Tensor, possible: Tensor, uniform: Tensor) -> Tensor:
-    """The option in whose share of the possible weight `uniform` falls, int64 (…,)."""
-    shares = torch.softmax(logits.masked_fill(~possible, PAD), dim=-1)
-    ends = shares.cumsum(-1)
-    last = possible.shape[-1] - 1 - possible.flip(-1).long().argmax(-1)  # rounding must not point past what is possible
-    place: Tensor = (uniform.unsqueeze(-1) * ends[..., -1:] >= ends).sum(-1)
-    return torch.minimum(place, last.expand_as(place))
+    """The option in whose share of the possible weight `uniform` falls, int64 (n_groups, n).
+
+    Parameters
+    ----------
+    logits : (n_groups, size, n). possible : bool (n_groups, size). uniform : (n_groups, n) in [0, 1).
+    """
+    logits = logits.masked_fill(~possible[:, :, None], PAD)
+    ends = torch.exp(logits - logits.amax(1, keepdim=True)).mul_(possible[:, :, None]).cumsum(1)
+    wanted = uniform * ends[:, -1]
+    place = torch.zeros(uniform.shape, dtype=torch.int32, device=uniform.device)
+    for k in range(possible.shape[1] - 1):
+        place += wanted >= ends[:, k]
+    last = possible.shape[1] - 1 - possible.flip(1).long().argmax(1)  # rounding must not point past what is possible
+    return torch.minimum(place.long(), last[:, None])
 
 
 class ResidualGenerator(nn.Module):
@@ -236,24 +274,40 @@ class ResidualGenerator(nn.Module):
     Parameters
     ----------
     n_noise : width of the noise. n_conditions : width of what is given beside it. hidden : units per block.
+    vocabularies : the levels that a row can be asked for, where conditions are level numbers instead of vectors; every block is told,
+    and scalars and small groups are; a large vocabulary hears of it through the blocks.
     """
 
-    def __init__(self, n_noise: int, n_conditions: int, hidden: Sequence[int], groups: Sequence[Group]) -> None:
+    def __init__(
+        self,
+        n_noise: int,
+        n_conditions: int,
+        hidden: Sequence[int],
+        groups: Sequence[Group],
+        vocabularies: Sequence[Vocabulary] = (),
+    ) -> None:
         super().__init__()
         self.n_noise = n_noise
         width = n_noise + n_conditions
         self.blocks = nn.ModuleList()
         for units in hidden:
-            self.blocks.append(nn.Sequential(nn.Linear(width, units), nn.BatchNorm1d(units), nn.ReLU()))
+            self.blocks.append(nn.ModuleDict({"linear": nn.Linear(width, units), "norm": nn.BatchNorm1d(units)}))
             width += units
         self.head = MixedHead(width, groups)
+        self.units = [*hidden, self.head.n_cells]
+        self.told = Told(vocabularies, sum(self.units), width) if vocabularies else None
 
     def forward(self, noise: Tensor, conditions: Tensor | None = None) -> Given:
-        """Noise (n, n_noise) and conditions (n, n_conditions) to scalars and logits."""
+        """Noise (n, n_noise), and conditions (n, n_conditions) or levels int64 (n,), to scalars and logits."""
+        told: Sequence[Tensor | None] = [None] * len(self.units)
+        if self.told is not None and conditions is not None:
+            told, conditions = self.told(conditions).split(self.units, dim=1), None
         hidden = noise if conditions is None else torch.cat([noise, conditions], dim=1)
-        for block in self.blocks:
-            hidden = torch.cat([block(hidden), hidden], dim=1)
-        given: Given = self.head(hidden)
+        for block, more in zip(self.blocks, told[:-1], strict=True):
+            assert isinstance(block, nn.ModuleDict)
+            out = block["linear"](hidden)
+            hidden = torch.cat([F.relu(block["norm"](out if more is None else out + more)), hidden], dim=1)
+        given: Given = self.head(hidden, told[-1])
         return given
 
 
@@ -262,30 +316,88 @@ class PackedCritic(nn.Module):
 
     Parameters
     ----------
-    width : of one row with its conditions. pack : rows judged together. hidden : units per layer.
+    width : of one row, with its conditions where these are vectors. pack : rows judged together. hidden : units per layer.
+    vocabularies : the levels that a row was asked for, where conditions are level numbers instead of vectors.
     """
 
-    def __init__(self, width: int, pack: int, hidden: Sequence[int], dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        width: int,
+        pack: int,
+        hidden: Sequence[int],
+        dropout: float = 0.5,
+        *,
+        vocabularies: Sequence[Vocabulary] = (),
+    ) -> None:
         super().__init__()
-        self.pack = pack
-        layers: list[nn.Module] = []
-        size = width * pack
-        for units in hidden:
-            layers += [nn.Linear(size, units), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
-            size = units
-        self.layers = nn.Sequential(*layers, nn.Linear(size, 1))
+        self.pack, self.dropout = pack, dropout
+        sizes = [width * pack, *hidden, 1]
+        self.layers = nn.ModuleList(nn.Linear(before, units) for before, units in pairwise(sizes))
+        n_inputs = (width + sum(one.width for one in vocabularies)) * pack
+        self.told = nn.ModuleList(Told(vocabularies, sizes[1], n_inputs) for _ in range(pack if vocabularies else 0))
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Rows (n, width) to one score per pack, (n / pack,)."""
-        scores: Tensor = self.layers(rows.reshape(len(rows) // self.pack, -1))
+    def forward(self, rows: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Rows (n, width), and what they were asked for, to one score per pack, (n / pack,)."""
+        scores: Tensor = self._through(rows, conditions)[0]
         return scores.squeeze(1)
 
+    def slopes(self, rows: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Norm of the score's gradient by the pack with its conditions, (n / pack,), as a function of the weights.
 
-def gradient_penalty(critic: nn.Module, real: Tensor, synthetic: Tensor, pack: int = 1) -> Tensor:
-    """(|gradient| - 1)^2 between real and synthetic packs, one value per pack, (n / pack,) (arXiv 1704.00028)."""
+        The score is linear in the rows wherever it has a gradient: a product of weights and of the slopes (1 or LEAK) that the units
+        have there. Written out, it needs no second derivative: |W' s| is had from W W', which is smaller than a batch.
+        """
+        with torch.no_grad():
+            hidden, bends = self._through(rows, conditions)
+        first, *weights = [layer.weight for layer in self.layers if isinstance(layer.weight, Tensor)]
+        slope: Tensor = torch.ones_like(hidden)
+        for weight, bend in zip(reversed(weights), reversed(bends), strict=True):
+            slope = (slope @ weight) * bend
+        square = first @ first.t()
+        for told in self.told:
+            assert isinstance(told, Told)
+            square = square + told.square()
+        return ((slope @ square) * slope).sum(1).clamp_min(LEAST_SQUARE).sqrt()
+
+    def _through(self, rows: Tensor, conditions: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """Scores (n / pack, 1), and the slopes of every layer's units; dropped units have none."""
+        n = len(rows) // self.pack
+        if conditions is not None and not self.told:
+            rows, conditions = torch.cat([rows, conditions], dim=1), None
+        hidden, bends = rows.reshape(n, -1), []
+        for i, layer in enumerate(self.layers):
+            hidden = layer(hidden)
+            if i == 0 and conditions is not None:
+                for told, levels in zip(self.told, conditions.view(n, self.pack).unbind(1), strict=True):
+                    hidden = hidden + told(levels)
+            if i == len(self.layers) - 1:
+                break
+            if torch.is_grad_enabled() and not (self.dropout and self.training):
+                hidden = F.leaky_relu(hidden, LEAK)
+                continue
+            bend = (hidden > 0).to(hidden.dtype).mul_(1 - LEAK).add_(LEAK)
+            if self.dropout and self.training:
+                bend = F.dropout(bend, self.dropout)
+            hidden = hidden * bend
+            bends.append(bend)
+        return hidden, bends
+
+
+def gradient_penalty(
+    critic: nn.Module, real: Tensor, synthetic: Tensor, pack: int = 1, conditions: Tensor | None = None
+) -> Tensor:
+    """(|gradient| - 1)^2 between real and synthetic packs, one value per pack, (n / pack,) (arXiv 1704.00028).
+
+    Parameters
+    ----------
+    conditions : what both were asked for, which a `PackedCritic` takes beside the rows; other critics find it in the rows.
+    """
     n = len(real) // pack
     share = torch.rand(n, 1, 1, device=real.device).expand(n, pack, real.shape[1]).reshape(real.shape)
-    between = (share * real + (1 - share) * synthetic).requires_grad_()
+    between = torch.lerp(synthetic, real, share)
+    if isinstance(critic, PackedCritic):
+        return (critic.slopes(between, conditions) - 1) ** 2
+    between.requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.reshape(n, -1).norm(dim=1) - 1) ** 2
 
@@ -296,4 +408,15 @@ def log_shares(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     return (shares - shares.max(initial=-math.inf)).astype(np.float32)
 
 
-__all__ = ["F", "Given", "Group", "MixedHead", "PackedCritic", "ResidualGenerator", "gradient_penalty", "log_shares"]
+__all__ = [
+    "F",
+    "Given",
+    "Group",
+    "MixedHead",
+    "PackedCritic",
+    "ResidualGenerator",
+    "Vocabulary",
+    "gradient_penalty",
+    "log_shares",
+    "softmax",
+]

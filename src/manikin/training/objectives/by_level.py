@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 Tokens = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,21 +20,20 @@ class Levels:
 
     Attributes
     ----------
-    field : its index. counts : int64 (n_tokens,), rows per token. vectors : float32 (n_tokens, width), what stands for each token.
+    field : its index. counts : int64 (n_tokens,), rows per token.
     """
 
     field: int
     counts: npt.NDArray[np.int64]
-    vectors: Floats
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for, row by row: which of the fields (-1: nothing), which token, and the condition that says so, (n, width)."""
+    """What was asked for, row by row, int64 (n,): which of the fields (-1: nothing), which token, and the level's number among all."""
 
     which: npt.NDArray[np.int64]
     token: npt.NDArray[np.int64]
-    condition: Floats
+    level: npt.NDArray[np.int64]
 
 
 class LevelAsker:
@@ -43,9 +41,7 @@ class LevelAsker:
 
     def __init__(self, levels: Sequence[Levels], tokens: Tokens | None = None) -> None:
         self.levels = tuple(levels)
-        ends = np.cumsum([one.vectors.shape[1] for one in levels]).astype(int).tolist()
-        self._spans = [slice(end - one.vectors.shape[1], end) for end, one in zip(ends, levels, strict=True)]
-        self.width = ends[-1] if ends else 0
+        self._first = np.cumsum([0, *(len(one.counts) for one in levels)], dtype=np.int64)
         # a level that only held-out rows hold has no row to show, so that it is never asked for while training
         counts = [
             one.counts if tokens is None else np.bincount(tokens[:, one.field], minlength=len(one.counts)) for one in levels
@@ -68,15 +64,7 @@ class LevelAsker:
             rows = np.flatnonzero(which == w)
             ends = (self._by_log if by_log else self._by_count)[w]
             token[rows] = np.minimum(np.searchsorted(ends, uniform[rows], side="right"), len(ends) - 1)
-        return self.asked(which, token)
-
-    def asked(self, which: npt.NDArray[np.int64], token: npt.NDArray[np.int64]) -> Asked:
-        """The conditions of given choices."""
-        condition = np.zeros((len(which), self.width), dtype=np.float32)
-        for w, (one, span) in enumerate(zip(self.levels, self._spans, strict=True)):
-            rows = np.flatnonzero(which == w)
-            condition[rows, span] = one.vectors[token[rows]]
-        return Asked(which, token, condition)
+        return Asked(which, token, self._first[which] + token)
 
     def rows(self, asked: Asked, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """A train row for each condition that holds what was asked for, int64 (n,)."""

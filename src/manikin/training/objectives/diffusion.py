@@ -72,6 +72,8 @@ class Denoising:
         self.planned_steps = recipe.steps
         self.validate_every = max(1, math.ceil(recipe.steps / recipe.validations))
         self.patience = recipe.patience
+        self._averaged: list[Tensor] = list(self.average.parameters())
+        self._ours: list[Tensor] = list(self.network.parameters())
         self._steps = torch.zeros(1)
 
     def stages(self) -> Sequence[Stage]:
@@ -107,7 +109,7 @@ class Denoising:
         del fraction
         self._steps += 1
         memory = 1 + self.recipe.average_share * float(self._steps)
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
+        torch._foreach_lerp_(self._averaged, self._ours, 1 / memory)
 
     @torch.no_grad()
     def validate(self) -> float | None:

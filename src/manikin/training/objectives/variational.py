@@ -115,6 +115,8 @@ class Variational:
         self.planned_steps = self.steps_per_epoch * recipe.epochs
         self.validate_every = max(1, math.ceil(self.planned_steps / recipe.validations))
         self.patience = recipe.patience
+        self._averaged: list[Tensor] = list(self.average.parameters())
+        self._ours: list[Tensor] = list(self.network.parameters())
         self._progress = torch.zeros(2)  # steps, share of the plan
         self._seen: Measured | None = None
         self._signals: dict[str, float] = {}
@@ -161,7 +163,7 @@ class Variational:
         self._progress[0] += 1
         self._progress[1] = fraction
         memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._progress[0]))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
+        torch._foreach_lerp_(self._averaged, self._ours, 1 / memory)
 
     @torch.no_grad()
     def validate(self) -> float | None:

@@ -1,0 +1,71 @@
+"""What a network is told about a row, one level of one field, as looked-up units: a linear layer over its vector, without the vector.
+
+Knows levels by number, not what they mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The levels of one field.
+
+    Attributes
+    ----------
+    n : how many. codes : float32 (n, width), the vector that stands for each; None for one-hot.
+    """
+
+    n: int
+    codes: npt.NDArray[np.float32] | None = None
+
+    @property
+    def width(self) -> int:
+        """Length of a level's vector."""
+        return self.n if self.codes is None else self.codes.shape[1]
+
+
+class Told(nn.Module):
+    """Level numbers, running through all fields, to units: the level's row of a weight, or its code times one.
+
+    Parameters
+    ----------
+    vocabularies : the fields' levels, numbered one field after the other. units : what is given for each.
+    n_inputs : of the layer that this is a part of, for the first weights.
+    """
+
+    def __init__(self, vocabularies: Sequence[Vocabulary], units: int, n_inputs: int) -> None:
+        super().__init__()
+        self.vocabularies = tuple(vocabularies)
+        width = sum(one.width for one in vocabularies)
+        self.weight = nn.Parameter(torch.empty(width, units).uniform_(-1, 1) / math.sqrt(max(n_inputs, 1)))
+        for v, one in enumerate(self.vocabularies):
+            if one.codes is not None:
+                self.register_buffer(f"codes{v}", torch.from_numpy(one.codes.copy()), persistent=False)
+
+    def table(self) -> Tensor:
+        """What is given for each level, (n_levels, units)."""
+        if all(one.codes is None for one in self.vocabularies):
+            return self.weight
+        parts, at = [], 0
+        for v, one in enumerate(self.vocabularies):
+            rows = self.weight[at : at + one.width]
+            parts.append(rows if one.codes is None else getattr(self, f"codes{v}") @ rows)
+            at += one.width
+        return torch.cat(parts)
+
+    def square(self) -> Tensor:
+        """Weight' weight, (units, units): what |gradient by the level's vector| is had from."""
+        return self.weight.t() @ self.weight
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Level numbers int64 (n,) to units (n, units)."""
+        return nn.functional.embedding(levels, self.table())
