@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from sklearn.datasets import load_breast_cancer
 import manikin as mk
 from manikin.data.errors import DataError, FitError, InputError, ParameterError
 from manikin.data.rule_checks import violations
-from manikin.workflow import augmented_file
+from manikin.io.tabular import TableWriter
+from manikin.release import manifest
+from manikin.workflow import augmented_file, augmenting
 from manikin.workflow.augmentation import Augmented, Wishes
 from manikin.workflow.augmented_file import augment_file
 from manikin.workflow.options import Options
@@ -225,7 +229,8 @@ def test_nothing_to_make_gives_the_real_rows(tumours: pd.DataFrame) -> None:
         ({}, {"mode": "partial", "replace": ["side"], "rows": 5}, "mean nothing"),
         ({}, {"mode": "partial", "replace": ["sides"]}, "Did you mean 'side'"),
         ({}, {"balance": "side"}, "lists of column names"),
-        ({}, {"rows": 0}, "above 0"),
+        ({}, {"rows": 0}, "from 1 to 999,999,999"),
+        ({}, {"rows": 10**9}, "from 1 to 999,999,999"),
         ({}, {"to": "benign=0.5,malignant=0.4"}, "add up to 0.9"),
         ({}, {"to": "benign=0.5,borderline=0.5"}, "'benign', 'malignant'"),
         ({}, {"to": "benign=0.5,benign=0.5"}, "twice"),
@@ -403,6 +408,86 @@ def test_a_failure_leaves_what_was_there(tumours: pd.DataFrame, tmp_path: Path, 
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     augment_file(path, out=out, force=True, wishes=Wishes(target="side"), options=asked["options"])
     assert out.read_bytes() != before["out.csv"]
+
+
+@pytest.mark.parametrize(("mode", "ending"), [("full", ".csv"), ("full", ".parquet"), ("hybrid", ".csv"), ("partial", ".csv")])
+def test_the_bytes_do_not_depend_on_how_many_rows_are_handed_on_at_a_time(
+    tumours: pd.DataFrame, tmp_path: Path, mode: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    rare = tumours["diagnosis"] == "malignant"
+    tumours.assign(patient_id=np.arange(190) + 871, ward=np.where(rare, "a\rb", "c")).to_csv(
+        path, index=False, quoting=csv.QUOTE_ALL
+    )
+    monkeypatch.setattr(augmenting, "BLOCK", 120)
+    asked = {
+        "wishes": Wishes(mode=mode, replace=("ward",))
+        if mode == "partial"
+        else Wishes(target="diagnosis", mode=mode, rows=1000)
+    }
+
+    def made(size: int) -> bytes:
+        monkeypatch.setattr(augmenting, "BATCH", size)
+        out = tmp_path / f"{size}{ending}"
+        return augment_file(path, out=out, options=Options(synthesizer="independent"), **asked).out.read_bytes()
+
+    assert len({made(size) for size in (30, 100, 120, 5000)}) == 1
+    out = cells(tmp_path / "30.csv") if ending == ".csv" else pd.read_parquet(tmp_path / "30.parquet")
+    if mode != "partial":
+        assert sorted(out["diagnosis"].value_counts()) == [500, 500]
+        assert not out.drop(columns=["patient_id", "row_origin"]).duplicated().all()
+    assert out["patient_id"].is_unique
+
+
+@pytest.mark.parametrize("mode", ["full", "hybrid"])
+def test_the_memory_does_not_grow_with_the_rows(
+    tumours: pd.DataFrame, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    tumours.assign(patient_id=np.arange(190) + 871).to_csv(path, index=False)
+    monkeypatch.setattr(augmenting, "BLOCK", 1000)
+    monkeypatch.setattr(augmenting, "BATCH", 1000)
+    monkeypatch.setattr(manifest, "_CHUNK", 4096)
+
+    def peak(rows: int) -> int:
+        tracemalloc.start()
+        wishes = Wishes(target="diagnosis", mode=mode, rows=rows)
+        made = augment_file(path, out=tmp_path / "o.csv", wishes=wishes, options=Options(synthesizer="independent"), force=True)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert made.made.rows["real"] + made.made.rows["synthetic"] == rows == len(cells(made.out))
+        return found
+
+    peak(2_000)  # what is imported on the way stays
+    assert peak(30_000) < 1.2 * peak(3_000)
+
+
+def test_a_stop_while_rows_are_written_leaves_no_half_of_them(
+    tumours: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    tumours.to_csv(path, index=False)
+    asked = {"wishes": Wishes(target="diagnosis", mode="full", rows=500), "options": Options(synthesizer="independent")}
+    monkeypatch.setattr(augmenting, "BLOCK", 100)
+    monkeypatch.setattr(augmenting, "BATCH", 100)
+    whole = augment_file(path, out=tmp_path / "whole.csv", **asked).out.read_bytes()
+    real, n_written = TableWriter.append, []
+
+    def stop(self: TableWriter, data: mk.Dataset) -> None:
+        if len(n_written) == 3:
+            raise KeyboardInterrupt
+        n_written.append(len(data))
+        real(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableWriter, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            augment_file(path, out=tmp_path / "out.csv", **asked)
+    assert n_written == [100, 100, 100]
+    assert [
+        file.name for file in tmp_path.iterdir() if file.name not in ("t.csv", "whole.csv", "whole.csv.augmented.json")
+    ] == ["out.csv.partial"]
+    assert augment_file(path, out=tmp_path / "out.csv", **asked).out.read_bytes() == whole
 
 
 def _full_disk(*_: object) -> None:

@@ -10,10 +10,27 @@ from hypothesis import strategies as st
 
 import manikin as mk
 from manikin.data.errors import DataError
-from manikin.workflow.proportions import apportion, cells_of, planned, shares_of
+from manikin.workflow.proportions import apportion, cells_of, mixed, planned, shares_of
 from manikin.workflow.wanted_shares import parse_to
 
 WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=8)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 50), st.integers(0, 9))
+def test_a_mixed_order_holds_each_cell_as_often_as_asked(counts: list[int], block: int, seed: int) -> None:
+    asked = np.array(counts)
+    parts = list(mixed(asked, np.random.default_rng(seed), block=block))
+    assert [len(part) for part in parts] == [block] * (sum(counts) // block) + [sum(counts) % block] * bool(sum(counts) % block)
+    assert np.bincount(np.concatenate([np.empty(0, int), *parts]), minlength=len(counts)).tolist() == counts
+    assert asked.tolist() == counts
+
+
+def test_every_place_of_a_mixed_order_is_as_likely_to_hold_each_cell() -> None:
+    orders = [list(mixed(np.array([2, 6]), np.random.default_rng(i), block=3)) for i in range(4000)]
+    share = np.mean(
+        [np.concatenate(parts) == 0 for parts in orders], axis=0
+    )  # of the rarer cell, by place; 0.25 if all are alike
+    assert np.abs(share - 0.25).max() < 0.03  # more than four standard errors
 
 
 @given(st.integers(0, 5000), WEIGHTS, st.integers(1, 3))

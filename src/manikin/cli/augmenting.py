@@ -11,7 +11,7 @@ from manikin.cli import options as opt
 from manikin.cli.console import say, say_json, say_table, watching
 
 if TYPE_CHECKING:
-    from manikin.workflow.augmentation import Augmented
+    from manikin.workflow.augmentation import Account
     from manikin.workflow.augmented_file import Written
 
 MOST_CELLS = 24  # printed; all are in the record
@@ -153,7 +153,7 @@ def _say(written: Written) -> None:
     say(f"  record  {written.record}")
 
 
-def _say_cells(made: Augmented) -> None:
+def _say_cells(made: Account) -> None:
     names = list(made.counts[0].cell)
     total = sum(count.real + count.synthetic for count in made.counts)
     rows = [

@@ -13,6 +13,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
 from manikin.release.manifest import Choice
 from manikin.workflow.augmented_rows import DEFAULT_MARK
+from manikin.workflow.proportions import MOST_ROWS
 from manikin.workflow.wanted_shares import To, is_equal
 
 
@@ -82,8 +83,8 @@ class Wishes:
         lists: tuple[Any, ...] = (self.balance, self.replace)  # a text is a sequence of texts too
         if any(isinstance(names, str) for names in lists):
             raise ParameterError("The 'balance' and 'replace' parameters of augment must be lists of column names.")
-        if self.rows is not None and self.rows < 1:
-            raise parameter_error("rows", "augment", "a whole number above 0", self.rows)
+        if self.rows is not None and not 1 <= self.rows <= MOST_ROWS:
+            raise parameter_error("rows", "augment", f"a whole number from 1 to {MOST_ROWS:,}", self.rows)
         if self.replace and self.mode != "partial":
             raise ParameterError(
                 "--replace belongs to --mode partial: the other modes change no real row. Leave it out, or give that mode."
@@ -105,14 +106,13 @@ class CellCount:
     synthetic: int
 
 
-@dataclass(frozen=True)
-class Augmented:
-    """An augmented table.
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What an augmented table is and how it came about: everything but its rows.
 
     Attributes
     ----------
-    data : the rows, in the columns of the table given and one more, `mark`, that says where each comes from; `to_native()` gives a
-        frame of the user's kind.
+    mark : the name of the column that says where a row comes from.
     counts : the cells that were balanced; none in partial mode.
     n_small_cells : cells with too few patients: nothing was made for them.
     n_without : rows that lack a value in one of the balanced columns.
@@ -120,7 +120,6 @@ class Augmented:
     choice : the generator; None when there was nothing to make.
     """
 
-    data: Dataset
     mode: str
     statement: str
     mark: str
@@ -131,10 +130,6 @@ class Augmented:
     replaced: tuple[str, ...] = ()
     choice: Choice | None = None
     notices: tuple[str, ...] = ()
-
-    def to_native(self) -> Any:
-        """The table as the kind of frame the user brought (pandas, polars or pyarrow)."""
-        return self.data.to_native()
 
     def facts(self) -> dict[str, Any]:
         """Everything but the rows, as JSON values."""
@@ -152,6 +147,22 @@ class Augmented:
             "synthesizer": None if self.choice is None else self.choice.model_dump(mode="json"),
             "notices": list(self.notices),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmented(Account):
+    """An augmented table with its account.
+
+    Attributes
+    ----------
+    data : the rows, in the columns of the table given and one more, `mark`; `to_native()` gives a frame of the user's kind.
+    """
+
+    data: Dataset
+
+    def to_native(self) -> Any:
+        """The table as the kind of frame the user brought (pandas, polars or pyarrow)."""
+        return self.data.to_native()
 
 
 def names_of(wish: Sequence[str] | None) -> tuple[str, ...]:

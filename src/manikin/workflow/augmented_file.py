@@ -1,20 +1,24 @@
 """Augmentation from file to file: the table, and beside it a record of what it is and how it came about. Knows no generator.
 
-Both files appear whole or not at all, the record first, so that no augmented table stands without its record.
+Both files appear whole or not at all, the record first, so that no augmented table stands without its record. Rows are written as they
+are drawn, so that the memory does not grow with their number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
 from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
-from manikin.workflow.augmentation import LEAKS, Augmented, Wishes
-from manikin.workflow.augmented_rows import written_as
-from manikin.workflow.augmenting import augmented
+from manikin.workflow.augmentation import LEAKS, Account, Wishes
+from manikin.workflow.augmented_rows import handwriting
+from manikin.workflow.augmenting import begun
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
 from manikin.workflow.output import check_free, is_resumable, whole_file, work_folder, write_json
@@ -31,11 +35,11 @@ _PARQUET = (".parquet", ".pq")
 
 @dataclass(frozen=True)
 class Written:
-    """An augmented table as files: the table, its record, and what is in them."""
+    """An augmented table as files: the table, its record, and an account of what is in them."""
 
     out: Path
     record: Path
-    made: Augmented
+    made: Account
 
 
 def augment_file(
@@ -90,18 +94,16 @@ def augment_file(
     if is_resumable(path, job):
         stages.note(f"An interrupted run of this job was found beside {path.name}; going on from there.")
     with work_folder(path, job=job) as folder:
-        made = augmented(patients, asked, limits, model=fitted, folder=folder, stages=stages)
-        rows = made.data
+        made, pieces = begun(patients, asked, limits, model=fitted, folder=folder, stages=stages)
         if _is_delimited(source) and _is_delimited(path):
             kept = [name for name in patients.columns.names if name not in made.replaced]
-            n_kept = made.rows["real"] + made.rows.get("partial", 0)
-            rows = written_as(source, patients, made.data, n_kept=n_kept, kept=kept)
+            pieces = _as_in(source, patients, pieces, kept if made.mode != "full" else ())
         document = {
             **_document(made, asked, limits),
             "inputs": [file.model_dump(mode="json") for file in hashes],
             "schema_sha256": job["schema"],
         }
-        _write(rows, document, path, record, force=force)
+        _write(pieces, document, path, record, force=force)
     return Written(path, record, made)
 
 
@@ -124,17 +126,27 @@ def _is_delimited(path: Path) -> bool:
     return path.suffix.lower() not in _PARQUET
 
 
-def _write(rows: Any, document: dict[str, Any], path: Path, record: Path, *, force: bool) -> None:
-    from manikin.io import tabular
+def _as_in(source: Path, real: Dataset, pieces: Iterator[Dataset], kept: Collection[str]) -> Iterator[Dataset]:
+    """The pieces as `source` writes its cells; those of `kept` columns are its own in the first piece."""
+    hand = handwriting(source, real)
+    yield hand.write(next(pieces), kept=kept)
+    yield from map(hand.write, pieces)
+
+
+def _write(pieces: Iterator[Dataset], document: dict[str, Any], path: Path, record: Path, *, force: bool) -> None:
+    from manikin.io.tabular import TableWriter
 
     with whole_file(path, force=force) as beside:
-        tabular.write(rows, beside)
+        first = next(pieces)
+        with TableWriter(beside, first.schema) as writer:
+            for piece in chain([first], pieces):
+                writer.append(piece)
         document["outputs"] = [hash_file(beside, name=path.name).model_dump(mode="json")]
         with whole_file(record, force=force) as record_beside:
             write_json(record_beside, document)
 
 
-def _document(made: Augmented, wishes: Wishes, options: Options) -> dict[str, Any]:
+def _document(made: Account, wishes: Wishes, options: Options) -> dict[str, Any]:
     found = versions()
     return {
         "format": FORMAT,

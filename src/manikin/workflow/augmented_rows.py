@@ -6,8 +6,8 @@ Knows no generator and no proportions.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.cells import column_texts, texts_of
-from manikin.data.dataset import Dataset, Marks, Table, concat, flat
+from manikin.data.dataset import Dataset, Marks, Table, flat
 from manikin.data.errors import ParameterError
 from manikin.data.schema import EMPTY, Column, Kind, Role, Storage, TableSchema
 
@@ -25,6 +25,7 @@ ORIGINS = (REAL, SYNTHETIC, PARTIAL)
 DEFAULT_MARK = "row_origin"
 
 Texts = npt.NDArray[np.object_]
+Keys = Mapping[str, Any]  # column -> the cells of some rows
 
 
 def check_mark(name: str, schema: TableSchema) -> None:
@@ -40,53 +41,56 @@ def check_mark(name: str, schema: TableSchema) -> None:
         raise ParameterError(f"The column that marks every row {has}. Choose another name with --mark NAME.")
 
 
-def with_origin(data: Dataset, origins: Sequence[str], name: str) -> Dataset:
-    """The table with one column more, the last: where each row comes from ("real", "synthetic" or "partial")."""
+def with_origin(data: Dataset, origin: str, name: str) -> Dataset:
+    """The table with one column more, the last: where its rows come from ("real", "synthetic" or "partial")."""
     column = Column(name, Kind.CATEGORICAL, Storage.TEXT, levels=ORIGINS, missing=())
     frame = data.table.frame.copy()
-    frame[name] = pd.Categorical(list(origins), categories=list(ORIGINS))
+    frame[name] = pd.Categorical([origin], categories=list(ORIGINS)).repeat(len(data))
     schema = replace(data.columns, columns=(*data.columns.columns, column))
     return flat(Table(frame, data.table.marks), schema, data.native)
 
 
-def stacked(real: Dataset, made: Dataset) -> Dataset:
-    """The real rows, unchanged, then the made ones in the same columns; cells that no generator makes are empty in these."""
-    alike = in_columns_of(real, made)
-    return concat([flat(real.table, alike.columns, real.native), alike])
-
-
-def in_columns_of(real: Dataset, made: Dataset) -> Dataset:
-    """Made rows in the columns of the real table; a missing code that it does not have becomes the empty cell."""
-    schema, columns, marks = real.columns, {}, {}
-    for column in real.columns:
-        own = real.table.frame[column.name]
+def with_holes_of(real: TableSchema, made: TableSchema) -> TableSchema:
+    """The real table's schema, with the empty cell among the codes of columns whose made cells it may have to stand in for."""
+    for column in real:
         if is_key(column):
-            columns[column.name] = keys(real, column, len(made))
+            continue
+        ours = {code.value for code in column.missing}
+        theirs = {code.value for code in made[column.name].missing} if column.name in made else {EMPTY.value}
+        if EMPTY.value not in ours and not theirs <= ours:
+            real = real.replace_column(replace(column, missing=(*column.missing, EMPTY)))
+    return real
+
+
+def in_columns_of(real: Dataset, schema: TableSchema, made: Dataset, keys: Keys) -> Dataset:
+    """Made rows in the columns of the real table; a missing code that it does not have becomes the empty cell.
+
+    Parameters
+    ----------
+    schema : that of the real table, as `with_holes_of` gives it.
+    keys : new ones for these rows, by column. Cells that no generator makes are empty.
+    """
+    columns, marks = {}, {}
+    for column in schema:
+        if column.name in keys:
+            columns[column.name] = keys[column.name]
             continue
         if column.name in made.columns:
             columns[column.name] = made.table.frame[column.name]
             mark, theirs = made.table.mark(column.name), [code.value for code in made.columns[column.name].missing]
         else:
-            columns[column.name] = _nothing(own, len(made))
-            mark, theirs = np.ones(len(made), dtype=np.int8), [""]
+            columns[column.name] = _nothing(real.table.frame[column.name], len(made))
+            mark, theirs = np.ones(len(made), dtype=np.int8), [EMPTY.value]
         if mark.any():
-            missing = _with_empty(column, [theirs[i - 1] for i in np.unique(mark[mark > 0])])
-            schema = schema.replace_column(replace(column, missing=missing))
-            marks[column.name] = _places(theirs, [code.value for code in missing])[mark]
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(made)))[real.columns.names]
+            marks[column.name] = _places(theirs, [code.value for code in column.missing])[mark]
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(made)))[schema.names]
     return flat(Table(frame, marks), schema, real.native)
 
 
-def with_new_keys(made: Dataset, real: Dataset) -> Dataset:
-    """Made rows as they are, with keys that no real row has."""
-    new = {column.name: keys(real, column, len(made)) for column in real.columns if is_key(column)}
-    known = {name: cells for name, cells in new.items() if name in made.columns}
+def with_keys(made: Dataset, keys: Keys) -> Dataset:
+    """Made rows with these keys in place of those that the generator gave them."""
+    known = {name: cells for name, cells in keys.items() if name in made.columns}
     return made.with_table(Table(made.table.frame.assign(**known), made.table.marks))
-
-
-def _with_empty(column: Column, used: Collection[str]) -> tuple[Any, ...]:
-    known = {code.value for code in column.missing}
-    return column.missing if known.issuperset(used) else (*column.missing, EMPTY)
 
 
 def _places(theirs: Sequence[str], ours: Sequence[str]) -> Marks:
@@ -105,14 +109,15 @@ def _nothing(like: pd.Series, n: int) -> Any:
 
 def with_columns(data: Dataset, made: Dataset, names: Collection[str]) -> Dataset:
     """The rows of `data` with the named columns of `made`; all other cells stay as they are."""
-    alike = in_columns_of(data, made)
+    known = with_holes_of(data.columns, made.columns)
+    alike = in_columns_of(data, known, made, {})
     frame, marks, schema = data.table.frame.copy(), dict(data.table.marks), data.columns
     for name in names:
         frame[name] = alike.table.frame[name]
         marks.pop(name, None)
         if name in alike.table.marks:
             marks[name] = alike.table.marks[name]
-            schema = schema.replace_column(alike.columns[name])
+            schema = schema.replace_column(known[name])
     return flat(Table(frame, marks), schema, data.native)
 
 
@@ -121,53 +126,94 @@ def is_key(column: Column) -> bool:
     return column.has_role(Role.PATIENT_KEY) or (column.kind is Kind.IDENTIFIER and not column.has_role(Role.DIRECT_IDENTIFIER))
 
 
-def keys(real: Dataset, column: Column, n: int) -> Any:
-    """`n` keys that no real row has: numbers with one digit more than any real one, or texts that begin as none of them does."""
+def new_keys(real: Dataset, n: int) -> Callable[[int, int], Keys]:
+    """What gives the rows start … stop - 1 of `n` made ones their keys, which no real row has and no two rows share."""
+    makers = {column.name: _new_keys(real, column, n) for column in real.columns if is_key(column)}
+    return lambda start, stop: {name: make(start, stop) for name, make in makers.items()}
+
+
+def _new_keys(real: Dataset, column: Column, n: int) -> Callable[[int, int], Any]:
+    """Keys of one column: numbers with one digit more than any real one, or texts that begin as none of them does."""
     present = column_texts(real.table, column)[real.table.mark(column.name) == 0]
     found = [re.fullmatch(r"(\d+)(\.0+)?", text) for text in pd.unique(present)]
     numbers = [match for match in found if match is not None]
+    first, begin, end = 1, "synthetic-", ""
     if numbers and len(numbers) == len(found):
         most = max(int(match[1]) for match in numbers)
-        first = 10 ** len(str(most))
+        first, begin, end = 10 ** len(str(most)), "", numbers[0][2] or ""
         if first + n >= (2**53 if column.kind.is_number else 2**63):
             first = most + 1
         if column.kind.is_number:
-            return np.arange(first, first + n, dtype=np.float64)
-        texts = [f"{first + i}{numbers[0][2] or ''}" for i in range(n)]
-    else:
-        begin = "synthetic-"
-        while any(text.startswith(begin) for text in present):
-            begin = f"new-{begin}"
-        texts = [f"{begin}{i + 1}" for i in range(n)]
+            return lambda start, stop: np.arange(first + start, first + stop, dtype=np.float64)
+    while begin and any(text.startswith(begin) for text in present):
+        begin = f"new-{begin}"
     is_category = isinstance(real.table.frame[column.name].dtype, pd.CategoricalDtype)
-    return pd.Categorical(texts) if is_category else pd.Series(texts, dtype=object)
+
+    def make(start: int, stop: int) -> Any:
+        texts = [f"{begin}{first + i}{end}" for i in range(start, stop)]
+        return pd.Categorical(texts) if is_category else pd.Series(texts, dtype=object)
+
+    return make
 
 
-def written_as(source: Path, real: Dataset, out: Dataset, *, n_kept: int, kept: Collection[str]) -> Dataset:
-    """The rows as cell texts: kept cells letter for letter as in the source file, made ones written as its columns write theirs.
+@dataclass(frozen=True)
+class Handwriting:
+    """How a delimited file writes its cells, so that other rows of its columns can be written alike. Made by `handwriting`.
 
-    Parameters
+    Attributes
     ----------
-    source : the delimited file that `real` was read from.
-    n_kept, kept : the first rows of `out` are those of the file, in its order, and their cells in these columns are as they were.
+    cells : the file's own cells, object (n_rows,) for each of its columns.
+    spelling : for each column that the file does not write as its schema would, its spelling of each text.
+    decimals : for columns of numbers among these, the number of decimals that all its cells have.
     """
+
+    cells: Mapping[str, Texts]
+    spelling: Mapping[str, Mapping[str, str]]
+    decimals: Mapping[str, int]
+
+    def write(self, rows: Dataset, *, kept: Collection[str] = ()) -> Dataset:
+        """The rows as cell texts.
+
+        Parameters
+        ----------
+        kept : columns whose cells are as they were, where the rows are those of the file in its order: they come letter for letter.
+        """
+        texts = texts_of(rows.table, rows.columns)
+        for column in rows.columns:
+            if column.name in kept:
+                texts[column.name] = self.cells[column.name]
+            elif column.name in self.spelling:
+                own = texts[column.name].to_numpy(dtype=object)
+                texts[column.name] = self._styled(own, rows.table.mark(column.name) == 0, column)
+        plain = tuple(Column(name, Kind.TEXT, Storage.TEXT, missing=()) for name in texts.columns)
+        return flat(Table(texts), TableSchema(rows.columns.name, plain))
+
+    def _styled(self, own: Texts, present: npt.NDArray[np.bool_], column: Column) -> Texts:
+        """63.0 where the file writes all numbers of the column with one decimal, its spelling of each level elsewhere."""
+        spelling = self.spelling[column.name]
+        out = np.array([spelling.get(text, text) for text in own], dtype=object)
+        if column.kind.is_number and column.name in self.decimals:
+            n = self.decimals[column.name]
+            out[present] = [f"{float(text):.{n}f}" for text in own[present]]
+        return out
+
+
+def handwriting(source: Path, real: Dataset) -> Handwriting:
+    """How the file `source`, of which `real` was read, writes its cells."""
     from manikin.io.delimited import read_texts
 
-    original, texts = read_texts(source)[0], texts_of(out.table, out.columns)
-    for column in out.columns:
-        if column.name not in original.columns:
+    original = read_texts(source)[0]
+    cells = {str(name): original[name].to_numpy(dtype=object) for name in original.columns}
+    spelling, decimals = {}, {}
+    for column in real.columns:
+        theirs, ours = cells[column.name], column_texts(real.table, column)
+        if not (theirs != ours).any():
             continue
-        theirs = original[column.name].to_numpy(dtype=object)
-        ours = column_texts(real.table, real.columns[column.name])
-        own = texts[column.name].to_numpy(dtype=object).copy()
-        if (theirs != ours).any():
-            spelling = _spelling(ours, theirs, real.records, real.columns.threshold(column))
-            own = _styled(own, out.table.mark(column.name) == 0, column, spelling, theirs)
-        if column.name in kept:
-            own[:n_kept] = theirs[:n_kept]
-        texts[column.name] = own
-    plain = tuple(Column(name, Kind.TEXT, Storage.TEXT, missing=()) for name in texts.columns)
-    return flat(Table(texts), TableSchema(out.columns.name, plain))
+        spelling[column.name] = _spelling(ours, theirs, real.records, real.columns.threshold(column))
+        found = {len(text.partition(".")[2]) for text in pd.unique(theirs) if re.fullmatch(r"-?\d+(\.\d+)?", text)}
+        if len(found) == 1:
+            decimals[column.name] = found.pop()
+    return Handwriting(cells, spelling, decimals)
 
 
 def _spelling(ours: Texts, theirs: Texts, patients: npt.NDArray[np.int64], least: int) -> dict[str, str]:
@@ -187,13 +233,3 @@ def _mean_the_same(text: str, other: str) -> bool:
         return float(text) == float(other)
     except ValueError:
         return text.strip() == other.strip()
-
-
-def _styled(own: Texts, present: npt.NDArray[np.bool_], column: Column, spelling: Mapping[str, str], theirs: Texts) -> Texts:
-    """Texts in the way that the file writes them: 63.0 where it writes all its numbers with one decimal, its spelling of each level."""
-    out = np.array([spelling.get(text, text) for text in own], dtype=object)
-    decimals = {len(text.partition(".")[2]) for text in pd.unique(theirs) if re.fullmatch(r"-?\d+(\.\d+)?", text)}
-    if column.kind.is_number and len(decimals) == 1:
-        n = decimals.pop()
-        out[present] = [f"{float(text):.{n}f}" for text in own[present]]
-    return out

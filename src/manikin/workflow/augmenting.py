@@ -5,16 +5,16 @@ Knows no generator by name; any that conditions exactly will do. Knows no file.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manikin.data.cells import column_texts
-from manikin.data.dataset import Dataset, concat
+from manikin.data.dataset import Dataset, concat, flat
 from manikin.data.errors import DataError, FitError, ParameterError
 from manikin.data.rule_checks import violations
 from manikin.data.rules import CombinationRule, UniqueRule
@@ -22,9 +22,10 @@ from manikin.data.schema import Role
 from manikin.data.seeds import derive, generator
 from manikin.release.manifest import Choice
 from manikin.synthesizers import SYNTHESIZERS
+from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
 from manikin.workflow import proportions
-from manikin.workflow.augmentation import MODES, Augmented, CellCount, Wishes
+from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
 from manikin.workflow.auto import FEWEST_PATIENTS, HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN
 from manikin.workflow.decide import Decision, decide, learn
@@ -37,12 +38,25 @@ from manikin.workflow.stages import Stages
 from manikin.workflow.wanted_shares import parse_to
 from manikin.workflow.wishes import check_columns
 
-SAMPLE_BATCH = 16_384
+BLOCK = 16_384  # rows that are drawn at a time, each block from its own seed
+BATCH = 16_384  # rows that are handed on at a time
 MANYFOLD = 10  # a cell that grows beyond this many times its size is warned of
 
 
 def augmented(data: Dataset, wishes: Wishes, options: Options, *, model: Any | None, folder: Path, stages: Stages) -> Augmented:
-    """Makes the table that `wishes` ask for.
+    """Makes the table that `wishes` ask for, in memory; see `begun`."""
+    account, pieces = begun(data, wishes, options, model=model, folder=folder, stages=stages)
+    whole = concat(list(pieces))
+    return Augmented(data=whole, **{one.name: getattr(account, one.name) for one in fields(account)})
+
+
+def begun(
+    data: Dataset, wishes: Wishes, options: Options, *, model: Any | None, folder: Path, stages: Stages
+) -> tuple[Account, Iterator[Dataset]]:
+    """Learns, and begins the table that `wishes` ask for: its account, and its rows in pieces that are drawn as they are taken.
+
+    The first piece is the real rows, where there are any; the others are made ones, in the memory of one piece however many there are.
+    The rows do not depend on the size of the pieces.
 
     Parameters
     ----------
@@ -52,7 +66,8 @@ def augmented(data: Dataset, wishes: Wishes, options: Options, *, model: Any | N
 
     Raises
     ------
-    InputError : the table, a column or an option cannot be used. FitError : the generator could not learn, or broke a condition or rule.
+    InputError : the table, a column or an option cannot be used. FitError : the generator could not learn, or (while pieces are taken)
+        broke a condition or rule.
     """
     _check_generator(options.synthesizer, model)
     rows_of.check_mark(wishes.mark, data.columns)
@@ -109,7 +124,7 @@ def _fitting(data: Dataset, model: Any) -> Dataset:
     return read_like(data, known)
 
 
-def _balanced(job: _Job, target: str | None) -> Augmented:
+def _balanced(job: _Job, target: str | None) -> tuple[Account, Iterator[Dataset]]:
     data, wishes, stages = job.data, job.wishes, job.stages
     keeps_real = wishes.mode == "hybrid"
     cells = proportions.cells_of(data, proportions.cell_columns(data, target, wishes.balance))
@@ -118,21 +133,19 @@ def _balanced(job: _Job, target: str | None) -> Augmented:
     shares = proportions.shares_of(cells, asked)
     to_make = proportions.planned(cells, shares, asked, keeps_real=keeps_real, rows=wishes.rows, n_rows=len(data))
     _tell(cells, to_make, target, keeps_real, stages)
-    made, choice = _made(job, cells, to_make) if to_make.any() else (None, None)
-    if made is None:
+    n_made = int(to_make.sum())
+    model, choice = _generator(job, cells.names) if n_made else (None, None)
+    if choice is None:
         stages.note("The wanted proportions hold already: nothing was made, and the table is the real rows with their mark.")
-        out, origins = data, [REAL] * len(data)
-    elif keeps_real:
-        out, origins = rows_of.stacked(data, made), [REAL] * len(data) + [SYNTHETIC] * len(made)
+        pieces = iter([rows_of.with_origin(data, REAL, wishes.mark)])
     else:
-        out, origins = rows_of.with_new_keys(made, data), [SYNTHETIC] * len(made)
-    n_real = len(data) if keeps_real else 0
-    return Augmented(
-        data=rows_of.with_origin(out, origins, wishes.mark),
+        drawn = _made(job, cells, to_make, model, choice.name)
+        pieces = _hybrid(job, drawn, n_made) if keeps_real else _full(job, drawn, n_made)
+    account = Account(
         mode=wishes.mode,
         statement=MODES[wishes.mode].statement,
         mark=wishes.mark,
-        rows={"given": len(data), "real": n_real, "synthetic": int(to_make.sum())},
+        rows={"given": len(data), "real": len(data) if keeps_real else 0, "synthetic": n_made},
         counts=tuple(
             CellCount(cells.label(int(i)), int(cells.n_rows[i]), int(cells.n_rows[i]) if keeps_real else 0, int(to_make[i]))
             for i in np.flatnonzero(cells.stands)
@@ -142,6 +155,27 @@ def _balanced(job: _Job, target: str | None) -> Augmented:
         choice=choice,
         notices=tuple(stages.notices),
     )
+    return account, pieces
+
+
+def _hybrid(job: _Job, made: Iterator[Dataset], n: int) -> Iterator[Dataset]:
+    """The real rows, unchanged, then `n` made ones in the same columns and with new keys."""
+    data, mark, first = job.data, job.wishes.mark, next(made)
+    schema, keys, start = rows_of.with_holes_of(data.columns, first.columns), rows_of.new_keys(data, n), 0
+    yield rows_of.with_origin(flat(data.table, schema, data.native), REAL, mark)
+    for piece in chain([first], made):
+        alike = rows_of.in_columns_of(data, schema, piece, keys(start, start + len(piece)))
+        yield rows_of.with_origin(alike, SYNTHETIC, mark)
+        start += len(piece)
+
+
+def _full(job: _Job, made: Iterator[Dataset], n: int) -> Iterator[Dataset]:
+    """`n` made rows as they are, with keys that no real row has."""
+    keys, start = rows_of.new_keys(job.data, n), 0
+    for piece in made:
+        own = rows_of.with_keys(piece, keys(start, start + len(piece)))
+        yield rows_of.with_origin(own, SYNTHETIC, job.wishes.mark)
+        start += len(piece)
 
 
 def _tell(cells: Cells, to_make: Ints, target: str | None, keeps_real: bool, stages: Stages) -> None:
@@ -166,18 +200,24 @@ def _tell(cells: Cells, to_make: Ints, target: str | None, keeps_real: bool, sta
         )
 
 
-def _made(job: _Job, cells: Cells, to_make: Ints) -> tuple[Dataset, Choice]:
+def _made(job: _Job, cells: Cells, to_make: Ints, model: Any, name: str) -> Iterator[Dataset]:
     """The made rows in mixed order, each of the cell it was asked for."""
-    model, choice = _generator(job, cells.names)
-    order = generator(job.options.seed, "augment", "order").permutation(int(to_make.sum()))
-    conditions = job.data.only(cells.names).take(np.repeat(cells.first, to_make)[order])
-    made = _sample(model, conditions, job, f"Making {len(conditions):,} rows")
-    for name in cells.names:
-        wanted = column_texts(conditions.table, conditions.columns[name])
-        if (column_texts(made.table, made.columns[name]) != wanted).any():
-            raise FitError(f"The synthesizer {choice.name!r} did not keep to {name!r} as asked. Choose another.")
-    _check_rules(made, job.data)
-    return made, choice
+    order = proportions.mixed(to_make, generator(job.options.seed, "augment", "order"), block=BLOCK)
+    classes = job.data.only(cells.names)
+
+    def draw(number: int, _start: int, _stop: int) -> Dataset:
+        """One block, after a look at whether it is what was asked for."""
+        conditions = classes.take(cells.first[next(order)])
+        made = _sample(job, model, conditions, number)
+        for column in conditions.columns:
+            wanted = column_texts(conditions.table, column)
+            if (column_texts(made.table, made.columns[column.name]) != wanted).any():
+                raise FitError(f"The synthesizer {name!r} did not keep to {column.name!r} as asked. Choose another.")
+        _check_rules(made, job.data)
+        return made
+
+    n = int(to_make.sum())
+    return _batches(job, draw, n, f"Making {n:,} rows")
 
 
 def _check_rules(made: Dataset, data: Dataset) -> None:
@@ -188,12 +228,12 @@ def _check_rules(made: Dataset, data: Dataset) -> None:
         n_broken = int(violations(rule, made.table, made.columns).sum())
         if n_broken:
             raise FitError(
-                f"{n_broken:,} made rows break the {rule.about}, which a person confirmed: it cannot hold in the wanted cells. "
-                "Correct the rule in the schema, or balance other columns."
+                f"{n_broken:,} of {len(made):,} made rows break the {rule.about}, which a person confirmed: it cannot hold in the wanted "
+                "cells. Correct the rule in the schema, or balance other columns."
             )
 
 
-def _partial(job: _Job) -> Augmented:
+def _partial(job: _Job) -> tuple[Account, Iterator[Dataset]]:
     data, stages = job.data, job.stages
     replaced = _columns_to_replace(job)
     kept = [column.name for column in data.columns.learned if column.name not in replaced]
@@ -205,11 +245,8 @@ def _partial(job: _Job) -> Augmented:
     if open_names:
         stages.warn(f"{', '.join(map(repr, open_names))} identify people and are kept as they are. Take them out of the table.")
     model, choice = _generator(job, kept)
-    made = _sample(model, data.only(kept), job, f"Making {', '.join(replaced)} anew in {len(data):,} records")
-    out = rows_of.with_columns(data, made, replaced)
     statement = f"Made anew: {', '.join(replaced)}. {MODES['partial'].statement}"
-    return Augmented(
-        data=rows_of.with_origin(out, [PARTIAL] * len(data), job.wishes.mark),
+    account = Account(
         mode="partial",
         statement=statement,
         mark=job.wishes.mark,
@@ -218,6 +255,19 @@ def _partial(job: _Job) -> Augmented:
         choice=choice,
         notices=tuple(stages.notices),
     )
+    return account, _anew(job, kept, replaced, model)
+
+
+def _anew(job: _Job, kept: Sequence[str], replaced: Sequence[str], model: Any) -> Iterator[Dataset]:
+    """All records, in one piece, with their replaced columns drawn given the kept ones."""
+    data = job.data
+    given = data.only(kept)
+
+    def draw(number: int, start: int, stop: int) -> Dataset:
+        return _sample(job, model, given.take(np.arange(start, stop)), number)
+
+    made = concat(list(_batches(job, draw, len(data), f"Making {', '.join(replaced)} anew in {len(data):,} records")))
+    yield rows_of.with_origin(rows_of.with_columns(data, made, replaced), PARTIAL, job.wishes.mark)
 
 
 def _columns_to_replace(job: _Job) -> list[str]:
@@ -271,12 +321,15 @@ def _check_enough(data: Dataset, stages: Stages) -> None:
         )
 
 
-def _sample(model: Any, conditions: Dataset, job: _Job, title: str) -> Dataset:
-    n, parts = len(conditions), list[Dataset]()
-    seed = derive(job.options.seed, "augment") % 2**31
-    n_pieces = math.ceil(n / SAMPLE_BATCH)
+def _sample(job: _Job, model: Any, conditions: Dataset, number: int) -> Dataset:
+    """One block of rows, each given the cells of its condition."""
+    seed = derive(job.options.seed, "augment", number) % 2**31
+    made: Dataset = model.sample(len(conditions), seed=seed, conditions=conditions)
+    return made
+
+
+def _batches(job: _Job, draw: Draw, n: int, title: str) -> Iterator[Dataset]:
     with job.stages.stage("sample", title):
-        for part in model.sample_batches(n, seed=seed, conditions=conditions, batch_size=SAMPLE_BATCH):
-            parts.append(part)
-            job.stages.watcher.advance(min(len(parts) / n_pieces, 1.0))
-    return concat(parts)
+        for number, part in enumerate(in_batches(draw, n, batch_size=BATCH, block=BLOCK), start=1):
+            job.stages.watcher.advance(min(number * BATCH / n, 1.0))
+            yield part

@@ -7,7 +7,7 @@ lack one of the columns, take no part: they are kept where real rows are kept, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 Proportions = Mapping[str, Mapping[str, float]]  # column -> level -> share
 
 MOST_TIMES = 100  # rows asked for, in rows that there are: beyond it a share was mistyped
+MOST_ROWS = 999_999_999  # of one table; numpy draws from fewer than 10**9 only
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def planned(
             "--to leaves out a level, or gives it 0, whose real rows stay in hybrid mode. Name every level, or use --mode full."
         )
     least = math.ceil(float(np.max(there[there > 0] / shares[there > 0])) - 1e-6)
-    if least > MOST_TIMES * max(n_rows, 1000):
+    if least > min(MOST_TIMES * max(n_rows, 1000), MOST_ROWS):
         raise ParameterError(
             f"With the real rows kept, these proportions ask for {least:,} rows, more than {MOST_TIMES} times what there is. "
             "Ask for milder ones, or use --mode full with --rows."
@@ -236,6 +237,19 @@ def planned(
             "Ask for more, or use --mode full."
         )
     return made
+
+
+def mixed(counts: Ints, rng: np.random.Generator, *, block: int) -> Iterator[Ints]:
+    """So many of each cell in an order of which all are as likely, `block` rows at a time: int64 (block,), the last may be shorter.
+
+    The memory is that of one block: how many of each cell are in it is drawn first (multivariate hypergeometric), then their order.
+    """
+    left = counts.copy()
+    while left.any():
+        n = min(block, int(left.sum()))
+        own = rng.multivariate_hypergeometric(left, n) if n < left.sum() else left
+        yield np.repeat(np.arange(len(left)), own)[rng.permutation(n)]
+        left = left - own
 
 
 def _groups(cells: Cells, name: str | None) -> Ints:
