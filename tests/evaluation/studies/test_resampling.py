@@ -106,6 +106,41 @@ def test_a_single_row_is_drawn_again(table: Any) -> None:
     assert len(set(made.values["time"][len(sample) :])) == 1
 
 
+@pytest.fixture(scope="module")
+def parabola() -> tuple[tuple[Feature, ...], Sample, np.ndarray, np.ndarray]:
+    """Thirty rare rows of one group along a parabola, two rare rows of another far off, one of a third; all amid common ones."""
+    t = np.arange(30.0)
+    rare = pd.DataFrame({"x": t, "y": t**2, "group": "large"})
+    tiny = pd.DataFrame({"x": [500.0, 502.0], "y": [0.0, 3.0], "group": "tiny"})
+    alone = pd.DataFrame({"x": [900.0], "y": [9.0], "group": "alone"})
+    common = pd.DataFrame({"x": np.arange(330) * 1.5, "y": 0.5, "group": ["large"] * 200 + ["tiny"] * 80 + ["alone"] * 50})
+    frame = pd.concat([rare, tiny, alone, common], ignore_index=True).assign(ill=np.arange(363) < 33)
+    frame["x"], frame["y"] = frame["x"] + 0.001, frame["y"] + 0.001  # numbers with a point
+    data = read(frame)
+    features, (sample,) = prepare_sides(data.columns, [data])
+    positive = sample.values["ill"] == (next(f for f in features if f.name == "ill").levels or ()).index("True")
+    group = np.array(next(f for f in features if f.name == "group").levels or (), dtype=object)[sample.values["group"]]
+    return features, sample, positive, group
+
+
+def test_a_tiny_group_does_not_narrow_the_neighbours_of_a_large_one(parabola: Any) -> None:
+    features, sample, positive, group = parabola
+    wanted = wishes(positive, [group])
+    assert sorted((len(wish.rows), wish.n) for wish in wanted) == [(1, 49), (2, 78), (30, 170)]
+    made = smoted(features, sample, wanted, seed=0)
+    added = made.take(np.arange(len(sample), len(made)))
+    x, y = added.values["x"] - 0.001, added.values["y"] - 0.001
+    large, tiny, alone = x < 30, (x >= 500) & (x <= 502), np.isclose(x, 900)
+    assert (large.sum(), tiny.sum(), alone.sum()) == (170, 78, 49)
+    assert np.isclose(y[alone], 9).all()
+    assert np.allclose(y[tiny], (x[tiny] - 500) * 1.5, atol=0.01)
+    assert len(set(x[tiny])) > 50
+    # Between neighbours at distance d the chord lies up to d²/4 above the parabola; with one neighbour alone, at most 1/4.
+    above = y[large] - x[large] ** 2
+    assert above.max() > 1
+    assert (above > 0.3).mean() > 0.3
+
+
 def test_patients_of_joined_samples_are_different_ones(table: Any) -> None:
     _, sample, _ = table
     assert joined(sample, sample).n_records == 2 * sample.n_records

@@ -51,6 +51,23 @@ def test_the_folder_holds_the_figures_and_the_page(studied: augmentation.Studied
     assert {line["group"] for line in document["groups"]} == {"Pre", "Post"}
 
 
+def test_groups_with_a_single_row_of_the_rarer_class_are_told_of(table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("imblearn")
+    frame = pd.read_csv(table)
+    frame["site"] = np.where(frame.index % 9 == 0, "small", "large")
+    frame.loc[frame["site"] == "small", "event"] = "no"
+    frame.loc[frame.index[frame["site"] == "small"][:2], "event"] = "yes"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    options = AugmentationOptions(**SMALL | {"splits": 3, "skip": ("alone",)}, balance=("site",), seed=1)
+    done = study_augmentation(tmp_path / "t.csv", out=tmp_path / "out", options=options)
+    n_single = [trial["n_single"] for trial in done.document["trials"]["smote"]]
+    assert set(n_single) == {0, 1}
+    told = [text for text in done.document["notices"] if text.startswith("SMOTE had a single row")]
+    assert len(told) == 1
+    assert f"on {sum(n_single)} of 3 splits" in told[0]
+    assert not any(name in told[0] for name in ("small", "large"))
+
+
 def test_columns_drawn_apart_hurt_when_learned_from_alone(studied: augmentation.Studied) -> None:
     means = {line["arm"]: line["mean"] for line in studied.document["results"] if line["measure"] == "auroc"}
     assert means["only-independent"] < means["real"] - 0.1

@@ -75,29 +75,37 @@ def oversampled(sample: Sample, wanted: Sequence[Wish], *, seed: int) -> Sample:
 def smoted(features: Sequence[Feature], sample: Sample, wanted: Sequence[Wish], *, seed: int) -> Sample:
     """The sample with the wished rows interpolated between neighbours of the same class and group.
 
-    SMOTE-NC (Chawla et al. 2002, doi:10.1613/jair.953, section 6.1) of imbalanced-learn with five neighbours, fewer where a group has
-    fewer rows; a group of one row is drawn again. SMOTE takes no missing values: a missing number stands at its median while
-    neighbours are sought, and whether it is missing is a category that the neighbours vote on, as levels and missing codes are.
+    SMOTE-NC (Chawla et al. 2002, doi:10.1613/jair.953, section 6.1) of imbalanced-learn with five neighbours, or with all other rows
+    of a group that has fewer, whatever the others have; a single row has no neighbour and is drawn again. SMOTE takes no missing values:
+    a missing number stands at its median while neighbours are sought, and whether it is missing is a category that the neighbours vote
+    on, as levels and missing codes are.
 
     Raises
     ------
     MissingExtraError : imbalanced-learn is not installed.
     """
+    made = oversampled(sample, single(wanted), seed=seed)
     wide = [wish for wish in wanted if len(wish.rows) > 1]
-    narrow = [wish for wish in wanted if len(wish.rows) == 1]
-    made = oversampled(sample, narrow, seed=seed)
     if not wide:
         return made
     grid = _Grid.of(features, sample)
     X, y = grid.matrix(sample), np.zeros(len(sample), dtype=np.int64)
     for number, wish in enumerate(wide, start=1):
         y[wish.rows] = number
-    counts = {number: len(wish.rows) + wish.n for number, wish in enumerate(wide, start=1)}
-    k = min(N_NEIGHBOURS, min(len(wish.rows) for wish in wide) - 1)
     if not (y == 0).any():  # the sampler wants a class that it leaves alone
         X, y = np.concatenate([X, X[:1]]), np.append(y, 0)
-    added = _sampler(grid.is_category, counts, k, derive(seed, "study", "smote") % 2**31).fit_resample(X, y)[0][len(X) :]
-    return joined(made, grid.sample(added))
+    for number, wish in enumerate(wide, start=1):
+        k = min(N_NEIGHBOURS, len(wish.rows) - 1)
+        sampler = _sampler(
+            grid.is_category, {number: len(wish.rows) + wish.n}, k, derive(seed, "study", "smote", number) % 2**31
+        )
+        made = joined(made, grid.sample(sampler.fit_resample(X, y)[0][len(X) :]))
+    return made
+
+
+def single(wanted: Sequence[Wish]) -> list[Wish]:
+    """The wishes for more rows like one single row: SMOTE has no neighbour to interpolate towards."""
+    return [wish for wish in wanted if len(wish.rows) == 1]
 
 
 def require_smote() -> None:

@@ -20,7 +20,7 @@ from manikin.evaluation.prepared import Feature, Sample, prepare_sides
 from manikin.evaluation.studies import learners
 from manikin.evaluation.studies.measures import by_group, gap_name, measured, recalibrated, threshold
 from manikin.evaluation.studies.question import Question
-from manikin.evaluation.studies.resampling import joined, oversampled, smoted, weighted, wishes
+from manikin.evaluation.studies.resampling import Wish, joined, oversampled, single, smoted, weighted, wishes
 
 WAYS = ("real", "weighted", "oversampled", "smote", "added", "alone")
 
@@ -48,7 +48,8 @@ def run_trial(
 
     Returns
     -------
-    n_train, n_real, n_added, n_positive, and per learner "figures", "threshold" and "groups".
+    n_train, n_real, n_added, n_positive, for "smote" n_single (groups of one row, which is drawn again), and per learner
+    "figures", "threshold" and "groups".
 
     Raises
     ------
@@ -72,6 +73,8 @@ def run_trial(
         "n_test_positive": int(truths[2].sum()),
         "learners": {},
     }
+    if way == "smote":
+        result["n_single"] = len(single(_wanted(question, features, real)))
     inputs = question.inputs(features)
     for name in learner_names:
         tuned, scores = learners.predict(
@@ -96,13 +99,17 @@ def _training_set(
         if made is None:
             raise DataError(f"The way {way!r} learns from generated rows, and none were given.")
         return (made if way == "alone" else joined(real, made)), None
-    groups = [question.labels(features, real, name) for name in question.balance]
-    wanted = wishes(question.is_positive(features, real), groups)
+    wanted = _wanted(question, features, real)
     if way == "weighted":
         return real, weighted(len(real), wanted)
     if way == "oversampled":
         return oversampled(real, wanted, seed=seed), None
     return smoted(features, real, wanted, seed=seed), None
+
+
+def _wanted(question: Question, features: Sequence[Feature], real: Sample) -> list[Wish]:
+    groups = [question.labels(features, real, name) for name in question.balance]
+    return wishes(question.is_positive(features, real), groups)
 
 
 def _figures(

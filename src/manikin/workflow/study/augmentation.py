@@ -106,6 +106,7 @@ def study_augmentation(
                 for key, trial in _split(partial, patients, chosen, options, number, stages).items():
                     trials[key].append(trial)
         kept = _without_failed(chosen, trials, stages)
+        _tell_single(trials, stages)
         document = _document(source, patients, kept, options, {arm.key: trials[arm.key] for arm in kept}, stages)
         publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
@@ -147,6 +148,16 @@ def _without_failed(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]
         else:
             kept.append(arm)
     return kept
+
+
+def _tell_single(trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> None:
+    """Says where SMOTE had one row to go by, which is drawn again as random oversampling does."""
+    counts = [trial.get("n_single", 0) for trial in trials.get("smote", ())]
+    if any(counts):
+        stages.note(
+            f"SMOTE had a single row of the rarer class in up to {max(counts)} of the --balance groups, on {sum(map(bool, counts))} of "
+            f"{len(counts)} splits: it has no neighbour, and is drawn again."
+        )
 
 
 def _generated(
