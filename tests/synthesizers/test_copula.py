@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from scipy import stats
 
 from manikin.codecs.base import Field
 from manikin.data.dataset import Dataset, split
-from manikin.data.errors import ModelFolderError, ParameterError
+from manikin.data.errors import FitError, ModelFolderError, ParameterError
 from manikin.data.rules import ImpliedRule, OrderRule, Rule
 from manikin.data.schema import Kind
 from manikin.io.tabular import read
@@ -110,7 +111,7 @@ def test_saved_cuts_come_back_and_broken_ones_are_refused() -> None:
     circle = arrays["after"].copy()
     circle[0] = -1
     for broken in ({"cuts": backwards}, {"after": circle}, {"latents": arrays["latents"][1:]}, {"start": arrays["start"] + 50}):
-        with pytest.raises(ValueError):
+        with pytest.raises(ModelFolderError):
             nested_cuts.from_state(arrays | broken, sizes)
 
 
@@ -251,3 +252,61 @@ def test_a_foreign_correlation_is_refused(fitted: Any) -> None:
     for wrong in (broken, arrays["correlation"][1:, 1:], arrays["correlation"] * np.nan):
         with pytest.raises(ModelFolderError, match="correlation"):
             Copula().restore(values, arrays | {"correlation": wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("latents", lambda a: a[1:], "one number for each"),
+        ("latents", lambda a: -a, "one number for each"),
+        ("latents", lambda a: a + 1, "'fields.intervals'"),
+        ("latents", lambda a: a.astype(float), "'fields.latents' is missing, or no row of type int64"),
+        ("start", lambda a: a + 10**6, "none of its field's"),
+        ("start", lambda a: a[1:], "one number for each"),
+        ("intervals", lambda a: a * 0 + 1, "'fields.intervals'"),
+        ("intervals", lambda a: a + (1 << 62), "as long as"),
+        ("after", lambda a: a + 10**6, "leads nowhere"),
+        ("after", lambda a: a * 0 - 1, "leads nowhere"),
+        ("after", lambda a: a.astype(float), "'fields.after'"),
+        ("after", lambda a: a[None], "'fields.after'"),
+        ("shares", lambda a: a[1:], "as long as"),
+        ("cuts", lambda a: -a, "do not increase"),
+        ("cuts", lambda a: a * np.nan, "do not increase"),
+        ("cuts", lambda a: a[1:], "as long as"),
+    ],
+)
+def test_latent_numbers_that_contradict_the_columns_are_refused_by_name(fitted: Any, name: str, change: Any, why: str) -> None:
+    values, arrays = fitted.state()
+    with pytest.raises(ModelFolderError, match=why):
+        Copula().restore(values, arrays | {f"fields.{name}": change(arrays[f"fields.{name}"])})
+    assert len(Copula().restore(values, arrays).sample(3, seed=0)) == 3
+
+
+def test_latent_numbers_and_tokens_are_bounded_together_before_memory_is_taken() -> None:
+    n, n_tokens = 20_000, 1 << 20  # a megabyte of arrays that would ask for 300 GB of ends
+    arrays = {
+        "latents": np.array([n]),
+        "start": np.array([0]),
+        "intervals": np.full(n, 2),
+        "after": np.stack([np.zeros(n, np.int64), -2 - np.arange(n) % (n - 1)], axis=1).ravel(),
+        "shares": np.full(2 * n, 0.5),
+        "cuts": np.zeros(n),
+    }
+    tracemalloc.start()
+    with pytest.raises(ModelFolderError, match="latent numbers times tokens are more than 16,777,216"):
+        nested_cuts.from_state(arrays, [n_tokens])
+    assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    tracemalloc.stop()
+
+
+def test_what_could_not_be_loaded_is_not_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = wards(300)
+    model = Copula().fit(data, seed=0)
+    size = nested_cuts.n_bounds([len(one.cuts) for one in model.fields_], model.codec_.layout.sizes)
+    monkeypatch.setattr(nested_cuts, "MOST_BOUNDS", size)
+    assert len(Copula().restore(*model.state()).sample(3, seed=0)) == 3
+    monkeypatch.setattr(nested_cuts, "MOST_BOUNDS", size - 1)
+    with pytest.raises(FitError, match=r"'copula' would need .* latent numbers .* max_latents"):
+        Copula().fit(data, seed=0)
+    with pytest.raises(ModelFolderError, match="latent numbers times tokens"):
+        Copula().restore(*model.state())

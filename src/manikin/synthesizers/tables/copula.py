@@ -21,7 +21,7 @@ import numpy.typing as npt
 from manikin.codecs.base import Field, Tokens
 from manikin.codecs.table import RuleMask, TableCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import ModelFolderError, parameter_error
+from manikin.data.errors import FitError, ModelFolderError, parameter_error
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
@@ -81,8 +81,19 @@ class Copula:
             field_cuts(f, n, profile, max_latents=self.max_latents)
             for f, n, profile in zip(fields, counts, profiles, strict=True)
         )
+        self._check_size()
         self._learn(tokens, seed)
         return self
+
+    def _check_size(self) -> None:
+        """Refuses to learn what `restore` would refuse to load."""
+        latents, sizes = [len(one.cuts) for one in self.fields_], self.codec_.layout.sizes
+        if nested_cuts.n_bounds(latents, sizes) > nested_cuts.MOST_BOUNDS:
+            largest = int(np.argmax(np.multiply(latents, sizes)))
+            raise FitError(
+                f"The synthesizer 'copula' would need {sum(latents):,} latent numbers for {sum(sizes):,} values, most of them for "
+                f"column {self.codec_.layout.fields[largest].column!r}. Ask for fewer max_latents, or leave the column out."
+            )
 
     def _check(self) -> None:
         for name, low in {"max_latents": 1, "n_sweeps": 1, "max_rows": 2, "max_tokens": 2}.items():

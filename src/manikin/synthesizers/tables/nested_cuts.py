@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.codecs.base import Field
+from manikin.data.errors import ModelFolderError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,6 +23,9 @@ Bools = npt.NDArray[np.bool_]
 
 FEWEST_ROWS_OF_A_BRANCH = 40  # a cut that tells apart fewer rows is not worth a latent number of its own
 FEWEST_REACHED = 50
+MOST_BOUNDS = (
+    1 << 24
+)  # latent numbers times tokens, over all fields: where each begins and ends takes 16 bytes while rows are drawn
 LINE = 0.06  # levels whose differences lie on one axis, but for this share, stand on one line
 
 
@@ -214,25 +218,38 @@ def state_of(fields: Sequence[FieldCuts]) -> dict[str, npt.NDArray[Any]]:
     }
 
 
+def n_bounds(latents: Sequence[int], sizes: Sequence[int]) -> int:
+    """How many pairs of ends the `bounds` of fields with so many latent numbers and tokens hold together."""
+    return sum(n * size for n, size in zip(latents, sizes, strict=True))
+
+
 def from_state(arrays: dict[str, npt.NDArray[Any]], sizes: Sequence[int]) -> tuple[FieldCuts, ...]:
     """The fields as saved, for vocabularies of these sizes.
 
     Raises
     ------
-    ValueError : the arrays do not fit each other or the sizes.
+    ModelFolderError : the arrays do not fit each other or the sizes, or together they ask for more memory than any model.
     """
-    intervals = arrays["intervals"].tolist()
-    if (
-        len(arrays["latents"]) != len(sizes)
-        or sum(arrays["latents"].tolist()) != len(intervals)
-        or min(intervals, default=2) < 2
-    ):
-        raise ValueError("the latent numbers do not fit the fields")
+    for name in ("latents", "start", "intervals", "after", "shares", "cuts"):
+        wanted = np.float64 if name in ("shares", "cuts") else np.int64
+        if name not in arrays or arrays[name].ndim != 1 or arrays[name].dtype != wanted:
+            raise _refusal(f"the array 'fields.{name}' is missing, or no row of type {wanted.__name__}")
+    latents, intervals = arrays["latents"].tolist(), arrays["intervals"].tolist()
+    if len(latents) != len(sizes) or len(arrays["start"]) != len(sizes) or min(latents, default=0) < 0:
+        raise _refusal(
+            f"'fields.latents' and 'fields.start' do not have one number for each of the {len(sizes)} encoded columns"
+        )
+    if n_bounds(latents, sizes) > MOST_BOUNDS:
+        raise _refusal(f"latent numbers times tokens are more than {MOST_BOUNDS:,}")
+    if sum(latents) != len(intervals) or min(intervals, default=2) < 2:
+        raise _refusal("'fields.intervals' does not have one number above 1 for each latent number")
+    if not len(arrays["after"]) == len(arrays["shares"]) == len(arrays["cuts"]) + len(intervals) == sum(intervals):
+        raise _refusal("'fields.after', 'fields.shares' and 'fields.cuts' are not as long as 'fields.intervals' says")
     ends = np.cumsum(intervals, dtype=np.int64)[:-1]
     after, shares = np.split(arrays["after"], ends), np.split(arrays["shares"], ends)
     cuts = np.split(arrays["cuts"], np.cumsum(np.array(intervals, dtype=np.int64) - 1)[:-1])
     made, first = [], 0
-    for size, n, start in zip(sizes, arrays["latents"].tolist(), arrays["start"].tolist(), strict=True):
+    for size, n, start in zip(sizes, latents, arrays["start"].tolist(), strict=True):
         own = [
             Cut(*parts)
             for parts in zip(after[first : first + n], shares[first : first + n], cuts[first : first + n], strict=True)
@@ -246,9 +263,13 @@ def from_state(arrays: dict[str, npt.NDArray[Any]], sizes: Sequence[int]) -> tup
 def _check(cuts: Sequence[Cut], n_tokens: int, start: int) -> None:
     """Every interval leads to a token of the field or to a latent number further on, and cuts increase."""
     if not 0 <= start < n_tokens:
-        raise ValueError("a token is none of its field's")
+        raise _refusal("a token is none of its field's")
     for k, cut in enumerate(cuts):
-        if len(cut.cuts) != len(cut.after) - 1 or np.isnan(cut.cuts).any() or (np.diff(cut.cuts) < 0).any():
-            raise ValueError("cuts do not increase")
-        if (cut.after >= n_tokens).any() or (cut.after < -len(cuts)).any() or np.isin(cut.after, -1 - np.arange(k + 1)).any():
-            raise ValueError("an interval leads nowhere")
+        if np.isnan(cut.cuts).any() or (cut.cuts[1:] < cut.cuts[:-1]).any():
+            raise _refusal("'fields.cuts' do not increase")
+        if (cut.after >= n_tokens).any() or (cut.after < -len(cuts)).any() or ((cut.after < 0) & (cut.after >= -1 - k)).any():
+            raise _refusal("an interval of 'fields.after' leads nowhere")
+
+
+def _refusal(why: str) -> ModelFolderError:
+    return ModelFolderError(f"The latent numbers of the model folder do not fit its columns: {why}. Save the model again.")
