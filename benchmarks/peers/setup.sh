@@ -1,22 +1,29 @@
 #!/bin/sh
-# Makes one environment per peer below a folder: setup.sh FOLDER [PEER...]   (PEER: mostly, sdv, arfpy; all three when none is named)
+# Makes one environment per peer below a folder: setup.sh FOLDER [PEER...]
+# PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion; all of them when none is named.
 # Each peer has its own, because their pins contradict one another. Needs Python 3.11; PYTHON names another interpreter.
 set -eu
 
 folder=${1:?usage: setup.sh FOLDER [PEER...]}
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -gt 0 ] || set -- mostly sdv arfpy
+[ $# -gt 0 ] || set -- mostly sdv arfpy tabddpm forestdiffusion
 
 for peer in "$@"; do
     environment="$folder/$peer"
     "${PYTHON:-python3}" -m venv "$environment"
-    # torch before the rest, so that no other package chooses its build
-    "$environment/bin/pip" install --quiet torch==2.13.0
+    if [ "$peer" != forestdiffusion ]; then
+        # torch before the rest, so that no other package chooses its build
+        "$environment/bin/pip" install --quiet torch==2.13.0
+    fi
     "$environment/bin/pip" install --quiet --requirement "$here/requirements-$peer.txt"
     if [ "$peer" = mostly ]; then
         # a dependency may bring CUDA builds of these two, which transformers then loads beside the CPU torch and fails
         "$environment/bin/pip" uninstall --quiet --yes torchvision torchaudio
+    fi
+    if [ "$peer" = tabddpm ]; then
+        # what it requires cannot be had beside today's torch, and its diffusion needs none of it
+        "$environment/bin/pip" install --quiet --no-deps synthcity==0.2.12
     fi
     echo "$peer: $environment"
 done
