@@ -185,7 +185,7 @@ class CGAN(OneShot):
             return tokens
         device = next(network.parameters()).device
         condition = torch.from_numpy(self.vectors_.encode(tokens, rng)[:, self._cells(parts)[0].numpy()]).to(device)
-        noise = torch.from_numpy(rng.standard_normal((len(tokens), self.noise), dtype=np.float32)).to(device)
+        noise = torch.randn(len(tokens), self.noise).to(device)
         return self._tokens(network, network(noise, condition), rng, parts=made, tokens=tokens, given=given)
 
     def conditionable(self) -> list[str]:

@@ -122,7 +122,7 @@ class CTGAN(OneShot):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         device = next(network.parameters()).device
-        noise = torch.from_numpy(rng.standard_normal((n, self.noise), dtype=np.float32)).to(device)
+        noise = torch.randn(n, self.noise).to(device)
         condition = None
         if self._asker.levels:
             condition = torch.from_numpy(self._asker.ask(n, rng, by_log=False).level).to(device)

@@ -209,7 +209,7 @@ class FairGAN(OneShot):
         known = np.arange(rows.shape[1]) == at
         device = next(network.parameters()).device
         condition = torch.from_numpy(self.vectors_.encode(rows, rng)[:, self.vectors_.spans[at]]).to(device)
-        noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32)).to(device)
+        noise = torch.randn(n, self.latent).to(device)
         return self._tokens(network, network(noise, condition), rng, parts=self._made(), tokens=rows, given=known)
 
     def conditionable(self) -> list[str]:

@@ -151,5 +151,5 @@ class MedGAN(OneShot):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         device = next(network.parameters()).device
-        noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32)).to(device)
+        noise = torch.randn(n, self.latent).to(device)
         return self._tokens(network, network(noise), rng, tokens=tokens, given=given)

@@ -27,12 +27,13 @@ from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.training.control import Control
-from manikin.training.loop import choose_device, train
+from manikin.training.loop import choose_device, seed_torch, train
 from manikin.training.networks.mixed import Given, Group, MixedHead, log_shares
 from manikin.training.objective import Objective
 from manikin.training.objectives.likeness import Column, Likeness
 
 BLOCK = 4096  # rows that share one stream of randomness
+CHUNK = 1024  # rows that go through the network at a time, so that what it gives stays in a core's cache
 NUMBERS = ("modes", "quantile", "standard")
 MOST_UNITS = 8192  # of a layer in a saved folder
 
@@ -161,17 +162,23 @@ class OneShot(ABC):
             self._refuse_conditions(conditions)
 
         def draw(number: int, start: int, stop: int) -> Dataset:
+            with torch.no_grad(), torch.random.fork_rng():
+                seed_torch(derive(seed, "noise", number))
+                rng = generator(seed, "rows", number)
+                drawn = [self._piece(conditions, at, min(at + CHUNK, stop), rng) for at in range(start, max(stop, start + 1), CHUNK)]
             part = rows_of(conditions, start, stop)
-            tokens, given = self.codec_.encode_conditions(part, stop - start)
-            drawn = tokens
-            if stop > start:
-                with torch.no_grad(), torch.random.fork_rng():
-                    torch.manual_seed(derive(seed, "noise", number))
-                    self._rules = self.codec_.allowed_given(part, stop - start)
-                    drawn = self._draw(self.network_, stop - start, generator(seed, "rows", number), tokens, given)
-            return self.codec_.decode(drawn, generator(seed, "decode", number), first_key=start + 1, conditions=part)
+            return self.codec_.decode(np.concatenate(drawn), generator(seed, "decode", number), first_key=start + 1, conditions=part)
 
         return in_batches(draw, int(n), batch_size=int(batch_size), block=BLOCK)
+
+    def _piece(self, conditions: Conditions | None, start: int, stop: int, rng: np.random.Generator) -> Tokens:
+        """Tokens of some rows of a sample."""
+        part = rows_of(conditions, start, stop)
+        tokens, given = self.codec_.encode_conditions(part, stop - start)
+        if stop <= start:
+            return tokens
+        self._rules = self.codec_.allowed_given(part, stop - start)
+        return self._draw(self.network_, stop - start, rng, tokens, given)
 
     def _tokens(
         self,

@@ -156,7 +156,7 @@ class TableGAN(OneShot):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         device = next(network.parameters()).device
-        noise = torch.from_numpy(rng.standard_normal((n, self.noise), dtype=np.float32)).to(device)
+        noise = torch.randn(n, self.noise).to(device)
         made = network(noise)
         if self.encoding == "vectors":
             return self._tokens(network, made, rng, tokens=tokens, given=given)

@@ -29,6 +29,7 @@ from manikin.training.objectives.variational import Encoded, Variational, Variat
 
 PRIORS = ("flow", "normal")
 STOPS = ("likeness", "bound")
+MANY_ROWS = 5000  # from which a batch of 1,000 learns as much in an epoch as two of 500, for three fifths of the time
 
 
 @dataclass(kw_only=True)
@@ -37,7 +38,7 @@ class TVAE(OneShot):
 
     Parameters
     ----------
-    epochs, batch_size, learning_rate : of Adam. latent : dimensions of the latent vector.
+    epochs, batch_size, learning_rate : of Adam; batch_size None is 500, from 5,000 rows on 1,000. latent : width of the latent vector.
     encoder, decoder : hidden units per layer. weight : of the reconstruction against the divergence (the paper's loss factor).
     prior : "flow", learned with the rest, or "normal" (the paper). couplings : of the flow.
     stop_by : what the best weights are chosen by on held-out rows: "likeness" of samples, or the "bound".
@@ -48,7 +49,7 @@ class TVAE(OneShot):
 
     name: ClassVar[str] = "tvae"
     epochs: int = 300
-    batch_size: int = 500
+    batch_size: int | None = None
     learning_rate: float = 3e-3
     latent: int = 32
     encoder: tuple[int, ...] = (128, 128)
@@ -93,15 +94,15 @@ class TVAE(OneShot):
             encode=self._encode,
             draw=self._draw,
             likeness=self._likeness(prepared),
-            recipe=self._recipe(),
+            recipe=self._recipe(len(prepared.inside)),
             seed=prepared.seed,
             device=prepared.device,
         )
         return objective, objective.average
 
-    def _recipe(self) -> VariationalRecipe:
+    def _recipe(self, rows: int) -> VariationalRecipe:
         return VariationalRecipe(
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or (1000 if rows >= MANY_ROWS else 500),
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             weight=self.weight,
@@ -135,7 +136,7 @@ class TVAE(OneShot):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         assert isinstance(network, VariationalNetwork)
-        noise = torch.from_numpy(rng.standard_normal((n, self.latent), dtype=np.float32))
+        noise = torch.randn(n, self.latent)
         latent = network.prior.from_normal(noise.to(next(network.parameters()).device))
         return self._decoded(network, latent, rng, tokens, given)
 

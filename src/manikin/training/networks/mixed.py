@@ -219,19 +219,26 @@ class MixedHead(nn.Module):
         ----------
         uniform : (n, n_groups) in [0, 1). possible : per group with a choice, in order, bool (n_choices,): which may be drawn at all.
         """
-        columns = uniform.t()
         with_choice = [g for g, group in enumerate(self.groups) if group.n_choices]
-        masks = dict(zip(with_choice, possible, strict=True))
-        out = []
-        for logits, (size, members) in zip(given.padded, self._buckets, strict=True):
-            mask = torch.zeros(len(members), size, dtype=torch.bool, device=uniform.device)
+        bars = {
+            g: torch.zeros(len(one), device=uniform.device).masked_fill(~one, PAD)
+            for g, one in zip(with_choice, possible, strict=True)
+        }
+        padded = []
+        for size, members in self._buckets:
+            bar = torch.full((len(members), size, 1), PAD, device=uniform.device)
             for i, g in enumerate(members):
-                mask[i, : self.groups[g].n_choices] = masks[g]
-            out.append(_by_share(logits.permute(1, 2, 0), mask, columns[members]))
+                bar[i, : self.groups[g].n_choices, 0] = bars[g]
+            padded.append(bar)
+        out = torch.zeros((sum(len(members) for members in self.members) + 1, len(uniform)), dtype=torch.long, device=uniform.device)
+        columns, at = uniform.t(), 0
+        for logits, bar, (_, members) in zip(given.padded, padded, self._buckets, strict=True):
+            out[at : at + len(members)] = _among_few(logits.permute(1, 2, 0) + bar, columns[members])
+            at += len(members)
         for logits, g in zip(given.large, self._large, strict=True):
-            out.append(_by_share(logits.t()[None], masks[g][None], columns[[g]]))
-        out.append(torch.zeros((1, len(uniform)), dtype=torch.long, device=uniform.device))
-        return torch.cat(out).index_select(0, self.place).t()
+            out[at] = _among_many(logits + bars[g], columns[g])
+            at += 1
+        return out.index_select(0, self.place).t()
 
     def logits(self, given: Given) -> Tensor:
         """All logits side by side in the codec's order, (n, sum of n_choices), for `VectorCodec.draw`."""
@@ -251,21 +258,27 @@ def softmax(logits: Tensor) -> Tensor:
     return torch.softmax(logits, -1)
 
 
-def _by_share(logits: Tensor, possible: Tensor, uniform: Tensor) -> Tensor:
-    """The option in whose share of the possible weight `uniform` falls, int64 (n_groups, n).
+def _among_few(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The choice in whose share `uniform` falls, int64 (n_groups, n), of logits (n_groups, size, n) that bar some by PAD.
 
-    Parameters
-    ----------
-    logits : (n_groups, size, n). possible : bool (n_groups, size). uniform : (n_groups, n) in [0, 1).
+    A choice without a share is never drawn: uniform is below 1, so that what is wanted stays below the sum, which is the end of the last
+    choice that has a share.
     """
-    logits = logits.masked_fill(~possible[:, :, None], PAD)
-    ends = torch.exp(logits - logits.amax(1, keepdim=True)).mul_(possible[:, :, None]).cumsum(1)
-    wanted = uniform * ends[:, -1]
-    place = torch.zeros(uniform.shape, dtype=torch.int32, device=uniform.device)
-    for k in range(possible.shape[1] - 1):
+    ends = torch.softmax(logits, 1)
+    for k in range(1, logits.shape[1]):
+        ends[:, k] += ends[:, k - 1]
+    wanted, place = uniform * ends[:, -1], torch.zeros(uniform.shape, dtype=torch.int32, device=uniform.device)
+    for k in range(logits.shape[1] - 1):
         place += wanted >= ends[:, k]
-    last = possible.shape[1] - 1 - possible.flip(1).long().argmax(1)  # rounding must not point past what is possible
-    return torch.minimum(place.long(), last[:, None])
+    return place.long()
+
+
+def _among_many(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The same of one group, int64 (n,), of logits (n, size)."""
+    ends = torch.softmax(logits, 1).cumsum(1)
+    place = torch.searchsorted(ends, (uniform * ends[:, -1])[:, None], right=True).squeeze(1)
+    last = torch.searchsorted(ends, ends[:, -1:].contiguous()).squeeze(1)  # the first that reaches the sum
+    return torch.minimum(place, last)
 
 
 class ResidualGenerator(nn.Module):
