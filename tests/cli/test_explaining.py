@@ -21,6 +21,18 @@ def test_explain_says_the_strongest_and_writes_the_page(run: Run, run_folder: Pa
     assert document["sensitivity"] == json.loads((out / "explain.json").read_text())["sensitivity"]
 
 
+def test_neither_the_model_nor_the_run_that_holds_it_is_replaced_by_its_explanation(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    assert run("fit", table, "--synthesizer", "independent", "-o", tmp_path / "run" / "model").code == 0
+    (tmp_path / "run" / "manifest.json").write_text('{"made_by": "manikin 0.1"}')
+    before = sorted(path.name for path in (tmp_path / "run").rglob("*"))
+    for out in (tmp_path / "run" / "model", tmp_path / "run"):
+        ended = run("explain", tmp_path / "run" / "model", "--by", "age", "-n", 40, "-o", out, "--force")
+        assert (ended.code, "never replaced" in ended.err) == (2, True)
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == before
+
+
 def test_an_unknown_column_is_an_input_error(run: Run, run_folder: Path, tmp_path: Path) -> None:
     ended = run("explain", run_folder, "--by", "menostatt", "-o", tmp_path / "explained")
     assert ended.code == 2

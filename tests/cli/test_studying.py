@@ -30,6 +30,26 @@ def test_a_learning_curve_by_command(table: Path, run: Any, tmp_path: Path) -> N
     assert run(*asked, "--sizes", "few").code == 2
 
 
+def test_no_command_replaces_what_it_reads(table: Path, run: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"made_by": "manikin 0.1"}')
+    data = folder / "women.csv"
+    data.write_bytes(table.read_bytes())
+    for arguments in (
+        ("study", "augmentation", data, "--target", "cens", "-o", folder),
+        ("study", "learning-curve", data, "--target", "cens", "-o", folder),
+        ("synthesize", data, "-o", folder),
+        ("fit", data, "-o", folder),
+        ("evaluate", "--train", table, "--holdout", table, "--synthetic", data, "-o", folder),
+        ("inspect", data, "-o", data),
+        ("augment", data, "--target", "cens", "-o", data),
+    ):
+        ended = run(*arguments, "--force")
+        assert (ended.code, "never replaced" in ended.err) == (2, True), arguments
+    assert data.read_bytes() == table.read_bytes()
+
+
 def test_wrong_command_lines_say_the_way_out(table: Path, run: Any, tmp_path: Path) -> None:
     ended = run("study", "augmentation", table, "--target", "tgrade", "-o", tmp_path / "x")
     assert (ended.code, "--positive" in ended.err) == (2, True)

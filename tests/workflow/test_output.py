@@ -198,4 +198,16 @@ def test_what_a_command_reads_is_never_replaced(tmp_path: Path) -> None:
     for force in (False, True):
         with pytest.raises(ParameterError, match="never replaced"):
             check_free(table, force=force, inputs=[tmp_path / "." / "patients.csv"])
-    check_free(tmp_path / "other.csv", force=True, inputs=[table])
+    check_free(tmp_path / "other.csv", force=True, inputs=[table, None, 3])
+
+
+def test_a_folder_is_not_replaced_when_the_command_reads_a_file_in_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "model").mkdir(parents=True)
+    (run / "manifest.json").write_text(OURS)
+    (run / "synthetic.csv").write_text("age\n1\n")
+    for read in (run / "synthetic.csv", run / "model", tmp_path / "." / "run" / "model"):
+        with pytest.raises(ParameterError, match=f"run holds {read.name}, which this command reads"):
+            check_free(run, force=True, inputs=[str(read)])
+    check_free(run / "explanation", force=True, inputs=[run / "model"])
+    check_free(run, force=True, inputs=[tmp_path / "other.csv"])

@@ -76,7 +76,7 @@ def augment_file(
     for place in (path, record):
         if place.is_dir():
             raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")
-        check_free(place, force=force, inputs=[source])
+        check_free(place, force=force, inputs=[source, schema, model])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema

@@ -61,7 +61,7 @@ def complete(
 
     path = Path(out)
     check_suffix(path)
-    check_free(path, force=force, inputs=[Path(data)])
+    check_free(path, force=force, inputs=[data, model])
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model and the data"):
         fitted = open_model(model)

@@ -85,7 +85,7 @@ def explain(
         raise parameter_error("rows", "explain", f"a whole number of {LEAST_ROWS} or more", rows)
     folder = None if out is None else Path(out)
     if folder is not None:
-        check_free(folder, force=force)
+        check_free(folder, force=force, inputs=[model])
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model) if isinstance(model, str | Path) else model

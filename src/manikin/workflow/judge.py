@@ -91,7 +91,7 @@ def judge(
     from manikin.workflow.sources import write_schema
 
     folder = Path(out)
-    check_free(folder, force=force)
+    check_free(folder, force=force, inputs=[train, holdout, synthetic])
     stages = Stages(watcher or Silent())
     paths = [Path(train), Path(holdout), Path(synthetic)]
     with stages.stage("read", "Reading the three tables"):

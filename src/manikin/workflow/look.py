@@ -34,7 +34,7 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
 
     target = None if out is None else Path(out)
     if target is not None:
-        check_free(target, force=force)
+        check_free(target, force=force, inputs=[data])
     patients = read(Path(data))
     if target is not None:
         write_schema(patients.schema, target, force=force)

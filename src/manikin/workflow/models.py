@@ -58,7 +58,7 @@ def fit_model(
     """
     folder, source, wishes = Path(out), Path(data), options or Options()
     wishes.check()
-    check_free(folder, force=force)
+    check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
@@ -144,7 +144,7 @@ def draw(
     if n < 1:
         raise parameter_error("n", "sample", "a whole number above 0", n)
     check_suffix(path)
-    check_free(path, force=force)
+    check_free(path, force=force, inputs=[model])
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model)

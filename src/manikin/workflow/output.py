@@ -29,19 +29,25 @@ MARKS: Mapping[
 }
 
 
-def check_free(path: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
+def check_free(path: Path, *, force: bool, inputs: Iterable[object] = ()) -> None:
     """Refuses a place that is taken, or that cannot be written to.
 
     Parameters
     ----------
-    inputs : what the job reads; never replaced, with or without `force`.
+    inputs : what the job reads; never replaced, with or without `force`, nor is a folder that one of them is in. Whatever is no path
+        is passed over.
 
     Raises
     ------
     ParameterError : something is there and `force` is not given, or what is there is not ours to replace.
     """
-    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
-        raise ParameterError(f"{path} is what this command reads; it is never replaced. Choose another place with --out.")
+    for source in (Path(given) for given in inputs if isinstance(given, str | Path)):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise ParameterError(f"{path} is what this command reads; it is never replaced. Choose another place with --out.")
+        if path.is_dir() and any(path.iterdir()) and path.resolve() in source.resolve().parents:
+            raise ParameterError(
+                f"{path} holds {source.name}, which this command reads; it is never replaced. Choose another --out."
+            )
     whole = Path(os.path.abspath(path))
     if whole == Path.cwd() or whole in Path.cwd().parents:
         raise ParameterError(f"{path} is the folder you are in, or one above it. Choose another place with --out.")

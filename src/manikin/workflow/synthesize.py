@@ -73,7 +73,7 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
-    check_free(folder, force=force)
+    check_free(folder, force=force, inputs=[source])
     stages = Stages(watcher or Silent())
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     known = known or (again.schema if again else None)

@@ -80,7 +80,7 @@ def study_augmentation(
     InputError : the data or an option cannot be used. MissingExtraError : SMOTE is wanted without imbalanced-learn.
     """
     source, folder, chosen = Path(data), Path(out), options.check()
-    check_free(folder, force=force)
+    check_free(folder, force=force, inputs=[source, schema])
     if any(arm.way == "smote" for arm in chosen):
         require_smote()
     stages = Stages(watcher or Silent())

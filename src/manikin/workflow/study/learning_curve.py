@@ -89,7 +89,7 @@ def study_learning_curve(
     """
     source, folder = Path(data), Path(out)
     options.check()
-    check_free(folder, force=force)
+    check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         patients = with_target(read(source, schema=schema), options.target)
