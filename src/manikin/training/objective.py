@@ -15,6 +15,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 
+from manikin.training.adam import Optimiser
+
 Batch = Any
 Tensors = dict[str, torch.Tensor]
 
@@ -38,7 +40,7 @@ class Phase:
 
     name: str
     module: torch.nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     loss: Callable[[Batch], torch.Tensor]
     repeats: int = 1
     every: int = 1

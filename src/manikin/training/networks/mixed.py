@@ -230,7 +230,9 @@ class MixedHead(nn.Module):
             for i, g in enumerate(members):
                 bar[i, : self.groups[g].n_choices, 0] = bars[g]
             padded.append(bar)
-        out = torch.zeros((sum(len(members) for members in self.members) + 1, len(uniform)), dtype=torch.long, device=uniform.device)
+        out = torch.zeros(
+            (sum(len(members) for members in self.members) + 1, len(uniform)), dtype=torch.long, device=uniform.device
+        )
         columns, at = uniform.t(), 0
         for logits, bar, (_, members) in zip(given.padded, padded, self._buckets, strict=True):
             out[at : at + len(members)] = _among_few(logits.permute(1, 2, 0) + bar, columns[members])

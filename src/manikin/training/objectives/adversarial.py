@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from manikin.data.seeds import derive, generator
+from manikin.training.adam import Adam
 from manikin.training.networks.mixed import MixedHead, PackedCritic, gradient_penalty
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.by_level import LevelAsker
@@ -128,10 +129,8 @@ class Adversarial:
     def stages(self) -> Sequence[Stage]:
         """One stage: the critic's steps, then one of the generator."""
         rate, betas = self.recipe.learning_rate, self.recipe.betas
-        critic = torch.optim.Adam(self.critic.parameters(), lr=rate, betas=betas, fused=True)
-        network = torch.optim.Adam(
-            self.network.parameters(), lr=rate, betas=betas, weight_decay=self.recipe.weight_decay, fused=True
-        )
+        critic = Adam(self.critic.parameters(), lr=rate, betas=betas)
+        network = Adam(self.network.parameters(), lr=rate, betas=betas, weight_decay=self.recipe.weight_decay)
         return [
             Stage(
                 [

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from manikin.training.adam import Adam
 from manikin.training.networks.any_order import AnyOrderNet, causal_mask, draw_masks
 from manikin.training.objective import Phase, Stage, Tensors
 
@@ -84,11 +85,11 @@ class AnyOrderObjective:
         for name, parameter in self.networks.named_parameters():
             is_plain = "bias" in name or ".b1." in name or ".b2." in name
             (plain if is_plain else decayed).append(parameter)
-        optimiser = torch.optim.AdamW(
+        optimiser = Adam(
             [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=self.recipe.learning_rate,
             betas=(0.9, 0.98),
-            fused=True,
+            decoupled=True,
         )
         phase = Phase(
             "likelihood",

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from manikin.data.seeds import generator
+from manikin.training.adam import Adam
 from manikin.training.networks.latent import LatentGenerator, RowEncoder
 from manikin.training.networks.mixed import Given
 from manikin.training.objective import Phase, Stage, Tensors
@@ -80,8 +81,8 @@ class Autoencoded(Adversarial):
         """The autoencoder, then the critic's steps and one of the generator with its decoder."""
         rate, betas = self.recipe.learning_rate, self.recipe.betas
 
-        def adam(module: nn.Module, decay: float) -> torch.optim.Optimizer:
-            return torch.optim.Adam(module.parameters(), lr=rate, betas=betas, weight_decay=decay, fused=True)
+        def adam(module: nn.Module, decay: float) -> Adam:
+            return Adam(module.parameters(), lr=rate, betas=betas, weight_decay=decay)
 
         coder = nn.ModuleList([self.encoder, self.head])
         return [

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from manikin.data.seeds import derive, generator
+from manikin.training.adam import Adam
 from manikin.training.networks.mixed_diffusion import MixedDiffusion, Rows
 from manikin.training.objective import Phase, Stage, Tensors
 
@@ -78,8 +79,11 @@ class Denoising:
 
     def stages(self) -> Sequence[Stage]:
         """One stage with one phase."""
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay, fused=True
+        optimiser = Adam(
+            self.network.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+            decoupled=True,
         )
         return [Stage([Phase("denoising", self.network, optimiser, self._loss, clip_norm=5.0, schedule=_falling)])]
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from manikin.training.adam import Adam
 from manikin.training.networks.latent import Cells
 from manikin.training.networks.mixed import Group
 from manikin.training.objective import Phase, Stage, Tensors
@@ -102,9 +103,7 @@ class FairGame(Autoencoded):
         first, second = super().stages()
         critic, network = second.phases
         rate, betas = self.recipe.learning_rate, self.recipe.betas
-        adam = torch.optim.Adam(
-            self.group_critic.parameters(), lr=rate, betas=betas, weight_decay=self.critic_decay, fused=True
-        )
+        adam = Adam(self.group_critic.parameters(), lr=rate, betas=betas, weight_decay=self.critic_decay)
         fair = Phase(
             "group critic",
             self.group_critic,

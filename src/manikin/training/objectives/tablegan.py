@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from manikin.training.adam import Adam
 from manikin.training.networks.matrices import MatrixCritic
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.adversarial import Adversarial, Batch
@@ -58,7 +59,7 @@ class TableGame(Adversarial):
         phases = [critic]
         if self.classifier is not None:
             rate, betas = self.recipe.learning_rate, self.recipe.betas
-            adam = torch.optim.Adam(self.classifier.parameters(), lr=rate, betas=betas, fused=True)
+            adam = Adam(self.classifier.parameters(), lr=rate, betas=betas)
             phases.append(Phase("classifier", self.classifier, adam, self.classifier_loss, mixes_records=True))
         return [Stage([*phases, replace(network, touches_records=True, mixes_records=True)])]  # it sees moments of real rows
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from manikin.data.seeds import derive, generator
+from manikin.training.adam import Adam
 from manikin.training.networks.variational import LOG_TWO_PI, VariationalNetwork
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.likeness import Likeness, Measured
@@ -124,13 +125,12 @@ class Variational:
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
         decayed = [p for name, p in self.network.named_parameters() if name != "log_sigma"]
-        optimiser = torch.optim.Adam(
+        optimiser = Adam(
             [
                 {"params": decayed, "weight_decay": self.recipe.weight_decay},
                 {"params": [self.network.log_sigma], "weight_decay": 0.0},
             ],
             lr=self.recipe.learning_rate,
-            fused=True,
         )
         return [Stage([Phase("bound", self.network, optimiser, self.loss, clip_norm=50.0, schedule=self._rate, drifts=True)])]
 
