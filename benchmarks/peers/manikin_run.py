@@ -3,8 +3,9 @@
     python manikin_run.py --model autoregressive --train train.csv --out synthetic.csv --rows N --seed S --cost cost.json
 
 The model's file, and what it would import while it learns (`LATE`), are imported before the meter starts, as the peers' packages import
-what they need; reading the CSV counts as fitting, making a pandas frame as sampling. A name that ends in `+public-codes` declares the code books of code columns (ICD-9) public, as a steward would in schema.toml;
-otherwise codes held by fewer than 11 rows are backed off, which is the default.
+what they need; reading the CSV counts as fitting, making a pandas frame as sampling. A name that ends in `+public-codes` declares the code
+books of code columns (ICD-9) public, as a steward would in schema.toml; otherwise codes held by fewer than 11 rows are backed off, which
+is the default. `+epochs=100` sets a hyperparameter.
 """
 
 from __future__ import annotations
