@@ -180,6 +180,9 @@ def test_lists(run: Run) -> None:
     assert set(document) == {"synthesizers", "metrics", "attacks", "formats"}
     assert {"autoregressive", "forest", "independent", "resample"} <= {entry["name"] for entry in document["synthesizers"]}
     ended = run("list", "synthesizers")
-    assert "forest" in ended.out
+    marks = {line.split()[0]: line.rpartition("[")[2] for line in ended.out.splitlines()[1:] if line.endswith("]")}
+    assert (marks["forest"], marks["cgan"]) == ("conditional]", "conditional on some columns]")
+    assert marks["independent"] == "conditional, never released]"
+    assert "tvae" not in marks
     assert "c2st" not in ended.out
     assert set(json.loads(run("list", "formats", "--json").out)) == {"formats"}

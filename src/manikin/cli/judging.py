@@ -12,6 +12,12 @@ from manikin.cli import options as opt
 from manikin.cli.console import figures, say, say_figures, say_json, say_table, watching
 
 WIDEST = 120  # characters of a rule that are shown; the schema has all of it
+MARKS = {  # what else an entry's line says
+    ("conditions", True): "conditional",
+    ("some_conditions", True): "conditional on some columns",
+    ("private", True): "private",
+    ("releasable", False): "never released",
+}
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
 
 
@@ -123,4 +129,5 @@ def list_registry(
             say("  none yet")
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
-            say(f"  {entry['name']:<{width}}  {entry['summary']}")
+            marks = ", ".join(word for (key, value), word in MARKS.items() if entry.get(key) is value)
+            say(f"  {entry['name']:<{width}}  {entry['summary']}{f' [{marks}]' if marks else ''}")
