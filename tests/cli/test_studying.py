@@ -17,7 +17,10 @@ def test_an_augmentation_study_by_command(table: Path, run: Any, tmp_path: Path)
     assert run(*asked, *more).code == 2  # it is there
     again = run(*asked, *more, "--force", "--json")
     assert again.code == 0, again.err
-    assert {line["arm"] for line in json.loads(again.out)["results"]} == {"real", "weighted", "oversampled", "with-independent"}
+    said = json.loads(again.out)
+    assert said["headline"] in ended.out
+    assert said["notices"] == []
+    assert {line["arm"] for line in said["results"]} == {"real", "weighted", "oversampled", "with-independent"}
 
 
 def test_a_learning_curve_by_command(table: Path, run: Any, tmp_path: Path) -> None:

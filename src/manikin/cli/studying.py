@@ -15,6 +15,7 @@ study = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Studies over many splits of a table: what added rows do for a model, how many patients a generator needs.",
+    epilog="Example: manikin study augmentation patients.csv --target died --groups sex -o study",
 )
 
 NeededTarget = Annotated[
@@ -93,9 +94,7 @@ def augmentation(
     with watching(as_json=as_json) as watcher:
         done = study_augmentation(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
     if as_json:
-        say_json(
-            {"out": done.out, "files": done.files, "sentences": done.document["sentences"], "results": done.document["results"]}
-        )
+        say_json({"out": done.out, "files": done.files, **_part(done.document, "headline", "sentences", "results", "notices")})
         return
     _say_augmentation(done.document)
     _say_files(done.files)
@@ -144,9 +143,7 @@ def learning_curve(
     with watching(as_json=as_json) as watcher:
         done = study_learning_curve(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
     if as_json:
-        say_json(
-            {"out": done.out, "files": done.files, "sentences": done.document["sentences"], "curves": done.document["curves"]}
-        )
+        say_json({"out": done.out, "files": done.files, **_part(done.document, "sentences", "curves", "notices")})
         return
     curves = done.document["curves"]
     rows = [
@@ -178,6 +175,10 @@ def _say_files(files: dict[str, Path]) -> None:
     say("\nThis folder is internal: its figures were made from real patients and are not protected.")
     for purpose, path in files.items():
         say(f"  {purpose:<10} {path}")
+
+
+def _part(document: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: document[key] for key in keys}
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -92,7 +92,9 @@ def test_splits_share_no_patient_and_are_stratified() -> None:
         ({"target": "score"}, "--positive '>0'"),
         ({"target": "outcome", "positive": ["never"]}, "does not hold"),
         ({"target": "nothing"}, "no column"),
-        ({"target": "outcome", "positive": ["<30"], "groups": ["patient_id"]}, "cannot form groups"),
+        ({"target": "outcome", "positive": ["<30"], "groups": ["wards"]}, "--groups names 'wards'.*Did you mean 'ward'"),
+        ({"target": "outcome", "positive": ["<30"], "balance": ["wards"]}, "--balance names 'wards'.*Did you mean 'ward'"),
+        ({"target": "outcome", "positive": ["<30"], "groups": ["patient_id"]}, "--groups names .* cannot form groups"),
         ({"target": "outcome", "positive": ["<30"], "balance": ["age"]}, "levels only"),
         ({"target": "outcome", "positive": ["<30"], "groups": ["outcome"]}, "not the target"),
     ],
@@ -106,6 +108,42 @@ def test_too_few_positive_rows_are_refused() -> None:
     frame = pd.DataFrame({"x": np.arange(400.0), "sick": np.where(np.arange(400) < 29, "yes", "no")})
     with pytest.raises(DataError, match="at least 30"):
         cohort(read(frame), target="sick")
+
+
+def test_too_few_patients_of_a_class_are_refused_however_many_rows_they_have() -> None:
+    data = visits().to_pandas()
+    data["outcome"] = "no"
+    data.loc[data["patient_id"].isin(data["patient_id"].unique()[:9]), "outcome"] = "yes"
+    many = pd.concat([data, *[data[data["outcome"] == "yes"]] * 4], ignore_index=True)  # 90 rows of 9 patients
+    with pytest.raises(DataError, match="at least 10 patients of each class; the rarer one has 9"):
+        cohort(read(many), target="outcome")
+
+
+def test_a_comparison_of_levels_that_are_numbers() -> None:
+    frame = pd.DataFrame({"x": np.arange(300.0), "stage": np.arange(300) % 5})
+    data = read(frame)
+    assert data.columns["stage"].kind.is_discrete
+    for wish, n in ((">0", 240), (">= 3", 120), ("<1", 60), ("2", 60)):
+        found = cohort(data, target="stage", positive=[wish])
+        assert is_positive(found.data, "stage", found.question.positive).sum() == n
+    with pytest.raises(DataError, match="the rarer one has none"):
+        cohort(data, target="stage", positive=[">4"])
+    with pytest.raises(ParameterError, match=r"5 levels: .* or, as they are numbers, with --positive '>0'"):
+        cohort(data, target="stage")
+
+
+@pytest.mark.parametrize(("target", "has"), [("same", "one value"), ("void", "no value")])
+def test_a_target_of_one_value_is_refused(target: str, has: str) -> None:
+    frame = pd.DataFrame({"x": np.arange(300.0), "same": "yes", "void": [None] * 300})
+    with pytest.raises(DataError, match=f"'{target}' has {has} only, so there is nothing to predict") as refused:
+        cohort(read(frame), target=target)
+    assert "yes" not in str(refused.value)
+
+
+def test_a_time_is_no_target() -> None:
+    frame = pd.DataFrame({"x": np.arange(300.0), "seen": pd.date_range("2020-01-01", periods=300).astype(str)})
+    with pytest.raises(ParameterError, match=r"which is a date\. Name a column of levels or numbers"):
+        cohort(read(frame), target="seen")
 
 
 def test_missing_codes_are_one_group() -> None:

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from manikin.data.errors import FitError, ParameterError
+from manikin.data.errors import DataError, FitError, ParameterError
 from manikin.workflow.study import learning_curve
 from manikin.workflow.study.learning_curve import CurveOptions, study_learning_curve
 
@@ -60,12 +61,15 @@ def test_a_generator_that_cannot_learn_from_so_few_is_a_result(
     line = next(line for line in done.document["curves"] if line["figure"] == "c2st")
     assert [point["mean"] is None for point in line["points"]] == [True, False]
     assert "failed" in done.files["report"].read_text()
+    assert "independent failed on 1 of 2 points, which are left out: Too few." in done.document["notices"]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"sizes": (5,)}, "sizes"),
+        ({"sizes": ()}, "at least one number of patients"),
+        ({"seed": -1}, "seed"),
         ({"repeats": 0}, "repeats"),
         ({"synthesizers": ()}, "at least one"),
         ({"synthesizers": ("auto",)}, "auto"),
@@ -74,6 +78,17 @@ def test_a_generator_that_cannot_learn_from_so_few_is_a_result(
 def test_options_outside_their_domain_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         CurveOptions(**{"target": "cens", **wrong}).check()
+
+
+@pytest.mark.parametrize(("n", "change", "words"), [(250, {"cens": 1}, "'cens' has one value only"), (19, {}, "Only 15 patients")])
+def test_tables_that_no_curve_can_be_drawn_of_are_refused(
+    table: Path, tmp_path: Path, n: int, change: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "t.csv"
+    pd.read_csv(table).head(n).assign(**change).to_csv(path, index=False)
+    with pytest.raises(DataError, match=words):
+        study_learning_curve(path, out=tmp_path / "curve", options=OPTIONS)
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_sizes_beyond_the_table_are_refused(table: Path, tmp_path: Path) -> None:

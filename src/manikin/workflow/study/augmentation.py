@@ -53,6 +53,8 @@ class AugmentationOptions:
             raise parameter_error("splits", "study augmentation", "a whole number above 1", self.splits)
         if self.max_rows is not None and self.max_rows < 100:
             raise parameter_error("max-rows", "study augmentation", "a whole number, 100 or above", self.max_rows)
+        if self.seed < 0:
+            raise parameter_error("seed", "study augmentation", "a whole number, 0 or above", self.seed)
         if not self.learners or any(name not in LEARNERS for name in self.learners):
             raise parameter_error("learner", "study augmentation", f"among {', '.join(LEARNERS)}", ",".join(self.learners))
         return arms(self.synthesizers, self.skip)

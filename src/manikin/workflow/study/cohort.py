@@ -21,6 +21,7 @@ from manikin.workflow.wishes import check_columns
 
 REST = "rest"
 FEWEST_POSITIVE = 30
+FEWEST_PATIENTS = 10  # of each class: fewer cannot be on three sides of a split
 SHARES = {"train": 0.60, "tune": 0.15, "test": 0.25}
 _COMPARISON = re.compile(r"\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
 
@@ -48,14 +49,16 @@ def cohort(
 
     Parameters
     ----------
-    positive : the level or levels that count as positive, or for a number one comparison such as ">0"; without any the rarer
-        one of two levels.
+    positive : the level or levels that count as positive, or for numbers (levels that are numbers too) one comparison such as ">0";
+        without any the rarer one of two levels.
 
     Raises
     ------
-    ParameterError : a column or level is unknown, or cannot be used so. DataError : fewer than 30 rows of either class.
+    ParameterError : a column or level is unknown, or cannot be used so. DataError : the target has one value only, or fewer than 30 rows
+        or 10 patients of either class.
     """
-    check_columns([*groups, *balance], data.columns, "--groups or --balance")
+    for option, names in (("--groups", groups), ("--balance", balance)):
+        check_columns(names, data.columns, option)
     data = with_target(data, target)
     notices = []
     present = data.table.mark(target) == 0
@@ -66,24 +69,38 @@ def cohort(
     if max_rows is not None and len(data) > max_rows:
         n_before, data = len(data), at_most(data, max_rows, seed)
         notices.append(f"{len(data):,} of {n_before:,} rows were drawn, whole patients at random.")
-    n_positive = int(is_positive(data, target, name).sum())
-    if min(n_positive, len(data) - n_positive) < FEWEST_POSITIVE:
-        raise DataError(
-            f"A study needs at least {FEWEST_POSITIVE} rows of each class; the rarer one has {min(n_positive, len(data) - n_positive)}."
-        )
-    learned = [column.name for column in data.columns.learned]
-    edges = {}
-    for column in (data.columns[group] for group in dict.fromkeys([*groups, *balance])):
-        if column.name not in learned or column.kind.is_time or column.kind is Kind.CODE_SET or column.name == target:
-            raise ParameterError(
-                f"{column.name!r} cannot form groups: name a column of levels or numbers that is not the target."
-            )
-        if column.kind.is_number:
-            if column.name in balance:
-                raise ParameterError(f"--balance names {column.name!r}, which holds numbers. Name columns of levels only.")
-            edges[column.name] = band_edges(data.table.frame[column.name].to_numpy(dtype=float))
+    _check_enough(data, is_positive(data, target, name))
+    edges = _edges(data, target, groups, balance)
     question = Question(target, name, tuple(groups), tuple(balance), edges)
     return Cohort(data, question, tuple(notices))
+
+
+def _check_enough(data: Dataset, positive: npt.NDArray[np.bool_]) -> None:
+    """Refuses a study of too few rows or patients of a class; with several rows a patient may count for both."""
+    n_rows = min(int(positive.sum()), int((~positive).sum()))
+    n_patients = min(len(np.unique(data.records[side])) for side in (positive, ~positive))
+    for n, least, what in ((n_rows, FEWEST_POSITIVE, "rows"), (n_patients, FEWEST_PATIENTS, "patients")):
+        if n < least:
+            raise DataError(
+                f"A study needs at least {least} {what} of each class; the rarer one has {n or 'none'}. Bring more, or say with --positive "
+                "which other values are positive."
+            )
+
+
+def _edges(data: Dataset, target: str, groups: Sequence[str], balance: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The edges of the bands that columns of numbers are cut into, after a look at whether all columns can form groups."""
+    learned, edges = {column.name for column in data.columns.learned}, {}
+    for option, names in (("--groups", groups), ("--balance", balance)):
+        for column in (data.columns[name] for name in names):
+            if column.name not in learned or column.kind.is_time or column.kind is Kind.CODE_SET or column.name == target:
+                raise ParameterError(
+                    f"{option} names {column.name!r}, which cannot form groups. Name a column of levels that is not the target."
+                )
+            if column.kind.is_number:
+                if option == "--balance":
+                    raise ParameterError(f"--balance names {column.name!r}, which holds numbers. Name columns of levels only.")
+                edges[column.name] = band_edges(data.table.frame[column.name].to_numpy(dtype=float))
+    return edges
 
 
 def is_positive(data: Dataset, target: str, positive: str) -> npt.NDArray[np.bool_]:
@@ -93,26 +110,29 @@ def is_positive(data: Dataset, target: str, positive: str) -> npt.NDArray[np.boo
 
 def _binary(data: Dataset, target: str, positive: Sequence[str]) -> tuple[Dataset, str]:
     column, series = data.columns[target], data.table.frame[target]
+    if not (column.kind.is_number or column.kind.is_discrete):
+        what = "a set of codes" if column.kind is Kind.CODE_SET else f"a {column.kind}"
+        raise ParameterError(f"--target names {target!r}, which is {what}. Name a column of levels or numbers.")
+    check_varies(data, target)
+    compared = _COMPARISON.fullmatch(positive[0]) if len(positive) == 1 else None
     if column.kind.is_number:
-        found = _COMPARISON.fullmatch(positive[0]) if len(positive) == 1 else None
-        if found is None:
+        if compared is None:
             raise ParameterError(f"{target!r} holds numbers: say which are positive, for example --positive '>0'.")
-        sign, limit = found[1], float(found[2])
-        values = series.to_numpy(dtype=float)
-        tests = {">": values > limit, ">=": values >= limit, "<": values < limit, "<=": values <= limit}
-        return _recoded(data, column, tests[sign], positive[0].strip())
-    if not column.kind.is_discrete:
-        raise ParameterError(f"--target names {target!r}, which is {column.kind}. Name a column of levels or numbers.")
+        return _recoded(data, column, _passes(series.to_numpy(dtype=float), compared), positive[0].strip())
     texts = series.astype(object)
     counts = texts.value_counts()
     levels = [str(level) for level in counts.index if counts[level] > 0]
+    are_numbers = all(map(_is_number, levels))
     if not positive and len(levels) == 2:
         return data, levels[-1]
     if not positive:
+        or_so = " or, as they are numbers, with --positive '>0'" if are_numbers else ""
         raise ParameterError(
-            f"{target!r} has {len(levels)} levels: say which is positive with --positive LEVEL; may be repeated."
+            f"{target!r} has {len(levels)} levels: say which is positive with --positive LEVEL, which may be repeated{or_so}."
         )
     unknown = [level for level in positive if level not in levels]
+    if unknown and compared and are_numbers:
+        return _recoded(data, column, _passes(texts.to_numpy(dtype=float), compared), positive[0].strip())
     if unknown:
         raise ParameterError(
             f"--positive names a level that {target!r} does not hold. `manikin inspect` shows how levels are written."
@@ -120,6 +140,34 @@ def _binary(data: Dataset, target: str, positive: Sequence[str]) -> tuple[Datase
     if len(levels) == 2 and len(positive) == 1:
         return data, positive[0]
     return _recoded(data, column, np.asarray(texts.isin(list(positive))), " or ".join(positive))
+
+
+def check_varies(data: Dataset, target: str) -> None:
+    """Refuses a target that has one value only.
+
+    Raises
+    ------
+    DataError : names the column.
+    """
+    n_values = data.table.frame[target][data.table.mark(target) == 0].nunique()
+    if n_values < 2:
+        has = "one value" if n_values else "no value"
+        raise DataError(f"The target {target!r} has {has} only, so there is nothing to predict. Name another with --target.")
+
+
+def _passes(values: npt.NDArray[np.float64], comparison: re.Match[str]) -> npt.NDArray[np.bool_]:
+    """Which numbers pass a comparison such as >0, bool (n_rows,)."""
+    sign, limit = comparison[1], float(comparison[2])
+    tests = {">": values > limit, ">=": values >= limit, "<": values < limit, "<=": values <= limit}
+    return np.asarray(tests[sign])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _recoded(data: Dataset, column: Column, positive: npt.NDArray[np.bool_], name: str) -> tuple[Dataset, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset, split
-from manikin.data.errors import InputError, JobError, ParameterError, parameter_error
+from manikin.data.errors import DataError, InputError, JobError, ParameterError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.evaluation.base import EvaluationData
 from manikin.workflow.judge import shared_columns
@@ -21,7 +21,7 @@ from manikin.workflow.learn import AUTO, Limits, check_name, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
 from manikin.workflow.sources import read, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
-from manikin.workflow.study.cohort import at_most
+from manikin.workflow.study.cohort import at_most, check_varies
 from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
 
 REAL, WHOLE = "real", "whole"
@@ -56,10 +56,12 @@ class CurveOptions:
                 raise ParameterError(f"A study compares named generators; {name!r} is none. Name them with --synthesizers.")
         if not self.synthesizers:
             raise ParameterError("A learning curve needs at least one generator. Name them with --synthesizers.")
-        if not self.sizes or min(self.sizes) < FEWEST:
-            raise parameter_error(
-                "sizes", "study learning-curve", f"whole numbers, {FEWEST} or above", min(self.sizes, default=0)
-            )
+        if not self.sizes:
+            raise ParameterError("A learning curve needs at least one number of patients. Name them with --sizes 100,200,500.")
+        if min(self.sizes) < FEWEST:
+            raise parameter_error("sizes", "study learning-curve", f"whole numbers, {FEWEST} or above", min(self.sizes))
+        if self.seed < 0:
+            raise parameter_error("seed", "study learning-curve", "a whole number, 0 or above", self.seed)
         if self.repeats < 1:
             raise parameter_error("repeats", "study learning-curve", "a whole number above 0", self.repeats)
         if self.max_rows is not None and self.max_rows < 100:
@@ -95,7 +97,10 @@ def study_learning_curve(
         patients = with_target(read(source, schema=schema), options.target)
         if options.max_rows is not None and len(patients) > options.max_rows:
             patients = at_most(patients, options.max_rows, options.seed)
+    check_varies(patients, options.target)
     n_pool = split(patients, holdout=HOLDOUT, seed=options.seed)[0].n_records
+    if n_pool < FEWEST:
+        raise DataError(f"Only {n_pool:,} patients can be learned from; a learning curve needs at least {FEWEST}. Bring more.")
     sizes = sorted({size for size in options.sizes if size <= n_pool})
     if not sizes:
         raise ParameterError(
@@ -109,6 +114,7 @@ def study_learning_curve(
     with whole_folder(folder, force=force, job=job) as partial:
         with stages.stage("points", f"{options.repeats} repeats, {len(sizes)} sizes, {len(options.synthesizers)} generators"):
             points = [_repeat(partial, patients, sizes, options, number, stages) for number in range(options.repeats)]
+        _tell_failed(points, sizes, options, stages)
         document = head_of("learning-curve", source, patients, options.to_json(), stages) | _figures(sizes, options, points)
         publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
@@ -157,6 +163,15 @@ def _repeat(
 
         points[f"{size}-{name}"] = piece(partial, f"repeat{number}-{size}-{file_name(name)}", make)
     return points
+
+
+def _tell_failed(points: list[dict[str, Any]], sizes: list[int], options: CurveOptions, stages: Stages) -> None:
+    """Says where a generator has no figures, and the first reason."""
+    for name in options.synthesizers:
+        tried = [one[f"{size}-{name}"] for one in points for size in sizes]
+        failed = [found["failed"] for found in tried if "failed" in found]
+        if failed:
+            stages.warn(f"{name} failed on {len(failed)} of {len(tried)} points, which are left out: {failed[0]}")
 
 
 def _figures(sizes: list[int], options: CurveOptions, points: list[dict[str, Any]]) -> dict[str, Any]:
