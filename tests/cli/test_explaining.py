@@ -21,6 +21,17 @@ def test_explain_says_the_strongest_and_writes_the_page(run: Run, run_folder: Pa
     assert document["sensitivity"] == json.loads((out / "explain.json").read_text())["sensitivity"]
 
 
+def test_columns_that_cannot_be_held_are_told_of(run: Run, table: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    pd.read_csv(table).assign(country="same").to_csv(tmp_path / "t.csv", index=False)
+    assert run("fit", tmp_path / "t.csv", "--synthesizer", "independent", "-o", tmp_path / "model").code == 0
+    ended = run("explain", tmp_path / "model", "--by", "country", "-n", 40, "-o", tmp_path / "explained", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["notices"] == ["Not held: 'country'. A column is held at two values or more, and dates are not held."]
+    assert run("explain", tmp_path / "model", "--by", "age", "--seed", "-1", "-o", tmp_path / "x").code == 2
+
+
 def test_neither_the_model_nor_the_run_that_holds_it_is_replaced_by_its_explanation(
     run: Run, table: Path, tmp_path: Path
 ) -> None:

@@ -90,7 +90,7 @@ def test_cells_of_few_patients_are_left_as_they_are_and_named_by_their_number_on
     assert made.n_small_cells == 1
     told = [text for text in made.notices if "fewer than 11" in text]
     assert told
-    assert told[0].startswith("1 of the 4 combinations of 'diagnosis', 'side'")
+    assert told[0].startswith("1 of the 4 combinations of 'diagnosis', 'side' is held by fewer than 11 patients: no rows are made for it,")
     assert not any(value in text for text in made.notices for value in ("malignant", "benign", "left", "right"))
 
 
@@ -195,6 +195,31 @@ def test_keys_are_new_and_what_is_not_learned_is_empty(tumours: pd.DataFrame) ->
     assert not set(full["patient_id"]) & set(frame["patient_id"])
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "full", "partial"])
+def test_columns_that_are_not_learned_and_patients_of_several_rows_are_told_of(tumours: pd.DataFrame, mode: str) -> None:
+    frame = tumours.assign(patient_id=[f"P{i // 2:05d}" for i in range(190)])
+    wish: dict[str, Any] = {"replace": ["side"]} if mode == "partial" else {"target": "diagnosis"}
+    made = mk.augment(frame, mode=mode, **wish, **QUICK)
+    told = [text for text in made.notices if text.startswith("95 patients have 190 rows: ")]
+    assert len(told) == 1
+    assert ("row by row" if mode == "partial" else "every synthetic row is a patient of its own") in told[0]
+    not_learned = [text for text in made.notices if text.startswith("Not learned") and "patient_id (patient key, made anew)" in text]
+    assert len(not_learned) == (mode != "partial")
+    alone = mk.augment(tumours, mode=mode, **wish, **QUICK)
+    assert not any(text.startswith("Not learned") or "patients have" in text for text in alone.notices)
+
+
+def test_cells_that_cannot_be_read_are_told_of(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    frame = tumours.astype({"mean radius": object})
+    frame.loc[[5, 9], "mean radius"] = "see note"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    made = mk.augment(tmp_path / "t.csv", target="diagnosis", **QUICK)
+    told = [text for text in made.notices if text.startswith("Column 'mean radius': ")]
+    assert len(told) == 1
+    assert "2 cells" in told[0]
+    assert "see note" not in told[0]
+
+
 def test_patients_are_counted_not_rows(tumours: pd.DataFrame) -> None:
     rare = tumours["diagnosis"] == "malignant"
     frame = tumours.assign(patient_id=np.where(rare, np.arange(190) % 5, np.arange(190) + 10))
@@ -235,13 +260,17 @@ def test_nothing_to_make_gives_the_real_rows(tumours: pd.DataFrame) -> None:
         ({}, {"to": "benign=0.5,borderline=0.5"}, "'benign', 'malignant'"),
         ({}, {"to": "benign=0.5,benign=0.5"}, "twice"),
         ({}, {"to": "benign=1"}, "leaves out a level"),
-        ({}, {"to": "side:left=0.5,side:right=0.5"}, "does not have"),
+        ({}, {"to": "side:left=0.5,side:right=0.5"}, "does not have.*COL:LEVEL is for the target and columns that --balance names"),
+        ({}, {"to": "benign=0.5,malignant, never=0.5"}, "A level with a comma in it takes a --to of its own"),
+        ({}, {"seed": -1}, "'seed' parameter of augment"),
+        ({}, {"max_steps": 0}, "'max_steps' parameter of augment"),
         ({}, {"to": "benign"}, "yes=0.4,no=0.6"),
         ({}, {"to": "benign=x,malignant=0.5"}, "from 0 to 1"),
         ({}, {"to": ["equal", "benign=1"]}, "not both"),
         ({}, {"to": []}, "empty"),
         ({"row_Origin": "a"}, {}, "--mark NAME"),
-        ({"diagnosis": "benign"}, {}, "one value only"),
+        ({"diagnosis": "benign"}, {}, "one value only.*Name other columns with --target or --balance"),
+        ({"diagnosis": None}, {}, "no row with a value only"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_way_out(
@@ -581,7 +610,7 @@ def test_a_generator_that_is_given_one_protected_column_is_used_as_a_model_and_n
 ) -> None:
     with pytest.raises(ParameterError, match="cannot make rows of a given class") as refusal:
         mk.augment(tumours, target="diagnosis", synthesizer="fairgan")
-    assert "fairgan" not in str(refusal.value).partition("Choose")[2]
+    assert not {"fairgan", "independent"} & set(str(refusal.value).partition("Choose")[2].strip(".").replace(",", "").split())
     model = mk.synthesizer("fairgan", protected="side", max_steps=3).fit(mk.read(tumours), seed=0)
     made = mk.augment(tumours, balance=["side"], model=model)
     assert set(sizes(made).values()) == {126}

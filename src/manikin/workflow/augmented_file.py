@@ -72,7 +72,7 @@ def augment_file(
     path = _named(Path(out), file_format)
     record = path.with_name(path.name + RECORD)
     asked.check()
-    limits.check()
+    limits.check("augment")
     for place in (path, record):
         if place.is_dir():
             raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")

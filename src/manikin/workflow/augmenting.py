@@ -15,7 +15,7 @@ import numpy as np
 
 from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, concat, flat
-from manikin.data.errors import DataError, FitError, ParameterError
+from manikin.data.errors import FitError, ParameterError
 from manikin.data.rule_checks import violations
 from manikin.data.rules import CombinationRule, UniqueRule
 from manikin.data.schema import Role
@@ -26,8 +26,8 @@ from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
 from manikin.workflow import proportions
 from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes
+from manikin.workflow.augmented_notices import check_enough, tell_cells, tell_columns
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
-from manikin.workflow.auto import FEWEST_PATIENTS, HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN
 from manikin.workflow.decide import Decision, decide, learn
 from manikin.workflow.learn import AUTO, check_name, hyperparameters_of, training_of
 from manikin.workflow.models import schema_of
@@ -40,7 +40,6 @@ from manikin.workflow.wishes import check_columns
 
 BLOCK = 16_384  # rows that are drawn at a time, each block from its own seed
 BATCH = 16_384  # rows that are handed on at a time
-MANYFOLD = 10  # a cell that grows beyond this many times its size is warned of
 
 
 def augmented(data: Dataset, wishes: Wishes, options: Options, *, model: Any | None, folder: Path, stages: Stages) -> Augmented:
@@ -96,7 +95,7 @@ def _check_generator(name: str, model: Any | None) -> None:
         name = name_of(model)
     check_name(name)
     if name != AUTO and not (_can_condition(name) or (model is not None and SYNTHESIZERS[name].some_conditions)):
-        able = ", ".join(key for key in SYNTHESIZERS if _can_condition(key))
+        able = ", ".join(key for key, entry in SYNTHESIZERS.items() if _can_condition(key) and entry.releasable)
         raise ParameterError(
             f"The synthesizer {name!r} cannot make rows of a given class or group. Choose one that can: {able}."
         )
@@ -132,7 +131,9 @@ def _balanced(job: _Job, target: str | None) -> tuple[Account, Iterator[Dataset]
     asked = parse_to(wishes.to, cells, target)
     shares = proportions.shares_of(cells, asked)
     to_make = proportions.planned(cells, shares, asked, keeps_real=keeps_real, rows=wishes.rows, n_rows=len(data))
-    _tell(cells, to_make, target, keeps_real, stages)
+    tell_cells(cells, to_make, target, keeps_real=keeps_real, stages=stages)
+    if to_make.any():
+        tell_columns(data, wishes.mode, stages)
     n_made = int(to_make.sum())
     model, choice = _generator(job, cells.names) if n_made else (None, None)
     if choice is None:
@@ -176,28 +177,6 @@ def _full(job: _Job, made: Iterator[Dataset], n: int) -> Iterator[Dataset]:
         own = rows_of.with_keys(piece, keys(start, start + len(piece)))
         yield rows_of.with_origin(own, SYNTHETIC, job.wishes.mark)
         start += len(piece)
-
-
-def _tell(cells: Cells, to_make: Ints, target: str | None, keeps_real: bool, stages: Stages) -> None:
-    """What the counts alone do not say."""
-    names, n_small = ", ".join(map(repr, cells.names)), int((~cells.stands).sum())
-    if target is not None and target not in cells.names:
-        stages.note(f"The target {target!r} has no classes: it is drawn given {names}, which is what is balanced.")
-    if n_small:
-        stages.warn(
-            f"{n_small} of the {len(cells.levels)} {cells.what} {'is' if n_small == 1 else 'are'} held by fewer than "
-            f"{cells.min_patients} patients: no rows are made for them, and "
-            f"{'their real rows stay as they are' if keeps_real else 'the table has none'}. The proportions hold among the others."
-        )
-    if cells.n_without:
-        stay = "stay as they are" if keeps_real else "are learned from, and no such row is made"
-        stages.note(f"{cells.n_without:,} rows without a value in {names} take no part: they {stay}.")
-    grown = int((to_make > (MANYFOLD - 1) * cells.n_rows)[cells.stands].sum()) if keeps_real else 0
-    if grown:
-        stages.warn(
-            f"{grown} of the {cells.what} {'grows' if grown == 1 else 'grow'} more than {MANYFOLD}-fold: such rows repeat what few "
-            "patients showed, and hold nothing of what these did not show."
-        )
 
 
 def _made(job: _Job, cells: Cells, to_make: Ints, model: Any, name: str) -> Iterator[Dataset]:
@@ -244,6 +223,7 @@ def _partial(job: _Job) -> tuple[Account, Iterator[Dataset]]:
     open_names = [column.name for column in data.columns if column.has_role(Role.DIRECT_IDENTIFIER)]
     if open_names:
         stages.warn(f"{', '.join(map(repr, open_names))} identify people and are kept as they are. Take them out of the table.")
+    tell_columns(data, "partial", stages)
     model, choice = _generator(job, kept)
     statement = f"Made anew: {', '.join(replaced)}. {MODES['partial'].statement}"
     account = Account(
@@ -298,27 +278,13 @@ def _generator(job: _Job, given: Sequence[str]) -> tuple[Any, Choice]:
         name = name_of(job.model)
         known = hyperparameters_of(job.model)
         return job.model, Choice(name=name, asked="model", hyperparameters=known, training=training_of(job.model))
-    _check_enough(job.data, job.stages)
+    check_enough(job.data, job.stages)
     name, told = job.options.synthesizer, None
     if name != AUTO and not SYNTHESIZERS[name].conditions:
         listed = {SYNTHESIZERS[name].told_by: list(given)}
         told = Decision(Choice(name=name, asked=name, hyperparameters=listed), job.options.limits)
     decision = decide(job.folder, job.data, job.options, job.stages, replay=told, conditional=True)
     return learn(job.folder, job.data, decision, job.options.seed, job.stages)
-
-
-def _check_enough(data: Dataset, stages: Stages) -> None:
-    n_patients, n_columns = data.n_records, len(data.columns.learned)
-    if n_patients < FEWEST_PATIENTS:
-        raise DataError(
-            f"There are {n_patients} patients to learn from; fewer than {FEWEST_PATIENTS} are not learned from. Bring more."
-        )
-    if n_patients < max(HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN * n_columns):
-        stages.warn(
-            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to learn from honestly (at least "
-            f"{HONEST_PATIENTS}, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted): made rows may be noise, or close to "
-            "single patients."
-        )
 
 
 def _sample(job: _Job, model: Any, conditions: Dataset, number: int) -> Dataset:

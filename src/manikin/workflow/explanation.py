@@ -83,6 +83,8 @@ def explain(
 
     if rows < LEAST_ROWS:
         raise parameter_error("rows", "explain", f"a whole number of {LEAST_ROWS} or more", rows)
+    if seed < 0:
+        raise parameter_error("seed", "explain", "a whole number, 0 or above", seed)
     folder = None if out is None else Path(out)
     if folder is not None:
         check_free(folder, force=force, inputs=[model])
@@ -97,6 +99,9 @@ def explain(
     with stages.stage("explain", "Asking the generator"):
         for part in PARTS:
             document |= part(fitted, schema, wishes, stages.watcher)
+        if document.get("left_out"):
+            names = ", ".join(map(repr, document["left_out"]))
+            stages.note(f"Not held: {names}. A column is held at two values or more, and dates are not held.")
     if folder is not None:
         with whole_folder(folder, force=force) as partial:
             write_json(partial / "explain.json", document)
@@ -147,7 +152,7 @@ def _explicable(model: Any, *, is_asked: bool) -> tuple[str, TableSchema]:
 
     name, schema = name_of(model), schema_of(model)
     if schema is None or not (SYNTHESIZERS[name].conditions or (_has_latent(model) and not is_asked)):
-        able = ", ".join(sorted(other for other, entry in SYNTHESIZERS.items() if entry.conditions))
+        able = ", ".join(sorted(other for other, entry in SYNTHESIZERS.items() if entry.conditions and entry.releasable))
         raise ParameterError(
             f"A {name} model cannot hold a column at a value, so it cannot be asked what drives it. These can: {able}."
         )

@@ -154,7 +154,7 @@ def augment(
     wishes = Wishes(target=target, balance=names_of(balance), to=to, mode=mode, rows=rows, replace=names_of(replace), mark=mark)
     options = Options(synthesizer=synthesizer, time_budget_seconds=time_budget_seconds, max_steps=max_steps, seed=seed)
     wishes.check()
-    options.check()
+    options.check("augment")
     patients = read(data, schema=schema)
     fitted = open_model(model) if isinstance(model, str | Path) else model
     with TemporaryDirectory(prefix="manikin-") as folder:

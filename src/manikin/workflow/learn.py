@@ -146,4 +146,4 @@ def hyperparameters_of(model: Any) -> dict[str, Any]:
 def check_releasable(name: str) -> str | None:
     """A warning when the output of a synthesizer may never be released; None when it may."""
     entry = SYNTHESIZERS[name]
-    return None if entry.releasable else f"{name} is a reference, not a release: {entry.summary}."
+    return None if entry.releasable else f"{name} is a reference, not a release ({entry.summary})."

@@ -57,7 +57,7 @@ def fit_model(
     InputError : the data, the schema or an option cannot be used. Nothing is written.
     """
     folder, source, wishes = Path(out), Path(data), options or Options()
-    wishes.check()
+    wishes.check("fit")
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):

@@ -32,8 +32,8 @@ class Options:
     format: str = "csv"
     public: tuple[str, ...] = ()
 
-    def check(self) -> None:
-        """Refuses what is outside its domain.
+    def check(self, command: str = "synthesize") -> None:
+        """Refuses what is outside its domain; messages name the command.
 
         Raises
         ------
@@ -42,18 +42,18 @@ class Options:
         check_name(self.synthesizer)
         check_privacy(self.synthesizer, self.epsilon, self.delta)
         if self.format not in FORMATS:
-            raise parameter_error("format", "synthesize", f"one of {', '.join(FORMATS)}", self.format)
+            raise parameter_error("format", command, f"one of {', '.join(FORMATS)}", self.format)
         if self.rows is not None and self.rows < 1:
-            raise parameter_error("rows", "synthesize", "a whole number above 0", self.rows)
+            raise parameter_error("rows", command, "a whole number above 0", self.rows)
         if self.max_steps is not None and self.max_steps < 1:
-            raise parameter_error("max_steps", "synthesize", "a whole number above 0", self.max_steps)
+            raise parameter_error("max_steps", command, "a whole number above 0", self.max_steps)
         if self.time_budget_seconds is not None and not self.time_budget_seconds > 0:
-            raise parameter_error("time_budget_seconds", "synthesize", "a number of seconds above 0", self.time_budget_seconds)
+            raise parameter_error("time_budget_seconds", command, "a number of seconds above 0", self.time_budget_seconds)
         if self.seed < 0:
-            raise parameter_error("seed", "synthesize", "a whole number, 0 or above", self.seed)
+            raise parameter_error("seed", command, "a whole number, 0 or above", self.seed)
         wished: Any = self.public  # a text is a sequence of texts too
         if not isinstance(wished, list | tuple) or not all(isinstance(name, str) for name in wished):
-            raise ParameterError("The 'public' option of synthesize must be a tuple of column names.")
+            raise ParameterError(f"The 'public' option of {command} must be a tuple of column names.")
 
     @property
     def limits(self) -> Limits:

@@ -152,12 +152,17 @@ def check_standing(cells: Cells) -> None:
     """
     n_standing, n_cells, names = int(cells.stands.sum()), len(cells.levels), _quoted(cells.names)
     if n_cells < 2:
-        has = "no value" if not n_cells else "one value"
-        raise DataError(f"There is nothing to balance: {names} {'have' if len(cells.names) > 1 else 'has'} {has} only.")
+        has = "no row with a value" if not n_cells else "one value"
+        each = " in each of them" if len(cells.names) > 1 and not n_cells else ""
+        raise DataError(
+            f"There is nothing to balance: {names} {'have' if len(cells.names) > 1 else 'has'} {has}{each} only. "
+            "Name other columns with --target or --balance."
+        )
     if n_standing < 2:
         raise DataError(
             f"Of {n_cells} {cells.what}, {n_standing or 'none'} {'is' if n_standing == 1 else 'are'} held by at least "
-            f"{cells.min_patients} patients; rows are made only for what so many share. Bring more patients, or balance fewer columns."
+            f"{cells.min_patients} patients; rows are made only for what so many share. Bring more patients, "
+            f"or {'balance fewer columns' if len(cells.names) > 1 else 'merge the rarer values'}."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from manikin.data.cells import column_texts
+from manikin.data.cells import UNREADABLE, column_texts
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.rare_values import has_code_book, rare_values
@@ -266,6 +266,16 @@ def fallback_notice(data: Dataset) -> str | None:
     options = " ".join(f"--public {column.name}" for column, _ in found)
     yes = f"Where the code book is public and every code may be shown: {options}"
     return f"Codes that {which} are released as their group: {columns}. {yes}"
+
+
+def unreadable_notices(schema: TableSchema) -> list[str]:
+    """A sentence for each column whose cells that cannot be read are taken as empty: how many, and in which rows."""
+    found = []
+    for column in schema:
+        if any(code.meaning == UNREADABLE.meaning for code in column.missing):
+            told = [note for note in column.notes if "read as empty" in note] or ["Cells that cannot be read are taken as empty."]
+            found.append(f"Column {column.name!r}: {told[0]}")
+    return found
 
 
 def target_of(schema: TableSchema) -> str | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from manikin.data.cells import UNREADABLE
 from manikin.data.dataset import Dataset, split
 from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
@@ -21,7 +20,16 @@ from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
-from manikin.workflow.sources import SUFFIX, as_wished, fallback_notice, read, read_schema, schema_hash, target_of
+from manikin.workflow.sources import (
+    SUFFIX,
+    as_wished,
+    fallback_notice,
+    read,
+    read_schema,
+    schema_hash,
+    target_of,
+    unreadable_notices,
+)
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 SAMPLE_BATCH = 65_536
@@ -147,12 +155,8 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
         stages.note(f"Not learned: {', '.join(out)}.")
-    for column in schema:
-        if any(code.meaning == UNREADABLE.meaning for code in column.missing):
-            told = [note for note in column.notes if "read as empty" in note] or [
-                "Cells that cannot be read are taken as empty."
-            ]
-            stages.warn(f"Column {column.name!r}: {told[0]}")
+    for text in unreadable_notices(schema):
+        stages.warn(text)
     notice = fallback_notice(train)
     if notice:
         stages.note(notice)

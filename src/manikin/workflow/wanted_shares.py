@@ -63,7 +63,8 @@ def _asked(to: To, cells: Cells, default: str | None) -> Iterable[tuple[str, str
         for item in _items(str(text), cells, default):
             left, equals, right = item.rpartition("=")
             if not equals or not left:
-                raise ParameterError("--to is 'equal', or proportions such as yes=0.4,no=0.6 or COL:LEVEL=0.5.")
+                own = " A level with a comma in it takes a --to of its own." if "," in str(text) else ""
+                raise ParameterError(f"--to is 'equal', or proportions such as yes=0.4,no=0.6 or COL:LEVEL=0.5.{own}")
             yield (*_named(left.strip(), cells, default), _share(right))
 
 
@@ -97,7 +98,7 @@ def _level(text: str, column: str | None, cells: Cells) -> tuple[str, str]:
         shown = _quoted(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
         raise ParameterError(
             f"--to names a level of {column!r} that the table does not have, or that fewer than {cells.min_patients} patients hold. "
-            f"Its levels are {shown}."
+            f"Its levels are {shown}.{' COL:LEVEL is for the target and columns that --balance names.' if ':' in text else ''}"
         )
     return column, alike[0]
 

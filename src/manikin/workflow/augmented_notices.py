@@ -1,0 +1,79 @@
+"""What an augmentation tells of its table beside the counts: small and missing cells, columns that are not learned, too few patients.
+
+Columns are named and rows are counted; no value is. Knows no generator.
+"""
+
+from __future__ import annotations
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import DataError
+from manikin.workflow.auto import FEWEST_PATIENTS, HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN
+from manikin.workflow.proportions import Cells, Ints
+from manikin.workflow.record import left_out
+from manikin.workflow.sources import unreadable_notices
+from manikin.workflow.stages import Stages
+
+MANYFOLD = 10  # a cell that grows beyond this many times its size is warned of
+
+
+def tell_cells(cells: Cells, to_make: Ints, target: str | None, *, keeps_real: bool, stages: Stages) -> None:
+    """What the counts alone do not say of the cells."""
+    names, n_small = ", ".join(map(repr, cells.names)), int((~cells.stands).sum())
+    if target is not None and target not in cells.names:
+        stages.note(f"The target {target!r} has no classes: it is drawn given {names}, which is what is balanced.")
+    if n_small:
+        are, them, their = ("is", "it", "its") if n_small == 1 else ("are", "them", "their")
+        stages.warn(
+            f"{n_small} of the {len(cells.levels)} {cells.what} {are} held by fewer than {cells.min_patients} patients: no rows are made "
+            f"for {them}, and {f'{their} real rows stay as they are' if keeps_real else 'the table has none'}. "
+            "The proportions hold among the others."
+        )
+    if cells.n_without:
+        is_one = cells.n_without == 1
+        rows, they = ("row", "takes no part: it") if is_one else ("rows", "take no part: they")
+        stay = ("stays as it is" if is_one else "stay as they are") if keeps_real else ("is learned from" if is_one else "are learned from")
+        stages.note(f"{cells.n_without:,} {rows} without a value in {names} {they} {stay}, and no such row is made.")
+    grown = int((to_make > (MANYFOLD - 1) * cells.n_rows)[cells.stands].sum()) if keeps_real else 0
+    if grown:
+        stages.warn(
+            f"{grown} of the {cells.what} {'grows' if grown == 1 else 'grow'} more than {MANYFOLD}-fold: such rows repeat what few "
+            "patients showed, and hold nothing of what these did not show."
+        )
+
+
+def tell_columns(data: Dataset, mode: str, stages: Stages) -> None:
+    """What happens to cells that cannot be read, to columns that are not learned, and to patients of several rows."""
+    for text in unreadable_notices(data.columns):
+        stages.warn(text)
+    if mode != "partial":
+        out = [f"{column.name} ({reason})" for column, reason in left_out(data.columns)]
+        if out:
+            without = "the table does not have them" if mode == "full" else "empty in synthetic rows"
+            stages.note(f"Not learned, so {without} unless made anew: {', '.join(out)}.")
+    if data.n_records < len(data):
+        so = (
+            "columns are made anew row by row, so that rows of one patient may come to differ in what she has once"
+            if mode == "partial"
+            else "every synthetic row is a patient of its own, and no patient's course over several rows is made"
+        )
+        stages.note(f"{data.n_records:,} patients have {len(data):,} rows: {so}.")
+
+
+def check_enough(data: Dataset, stages: Stages) -> None:
+    """Refuses a table of too few patients to learn from, and warns of one of few.
+
+    Raises
+    ------
+    DataError : says how many there are.
+    """
+    n_patients, n_columns = data.n_records, len(data.columns.learned)
+    if n_patients < FEWEST_PATIENTS:
+        raise DataError(
+            f"There are {n_patients} patients to learn from; fewer than {FEWEST_PATIENTS} are not learned from. Bring more."
+        )
+    if n_patients < max(HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN * n_columns):
+        stages.warn(
+            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to learn from honestly (at least "
+            f"{HONEST_PATIENTS}, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted): made rows may be noise, or close to "
+            "single patients."
+        )
