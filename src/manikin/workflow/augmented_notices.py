@@ -46,10 +46,10 @@ def tell_columns(data: Dataset, mode: str, stages: Stages) -> None:
     for text in unreadable_notices(data.columns):
         stages.warn(text)
     if mode != "partial":
-        out = [f"{column.name} ({reason})" for column, reason in left_out(data.columns)]
-        if out:
-            without = "the table does not have them" if mode == "full" else "empty in synthetic rows"
-            stages.note(f"Not learned, so {without} unless made anew: {', '.join(out)}.")
+        gone = "left out" if mode == "full" else "empty in synthetic rows"
+        told = [(column.name, reason if "made anew" in reason else f"{reason}, {gone}") for column, reason in left_out(data.columns)]
+        if told:
+            stages.note(f"Not learned: {', '.join(f'{name} ({what})' for name, what in told)}.")
     if data.n_records < len(data):
         so = (
             "columns are made anew row by row, so that rows of one patient may come to differ in what she has once"
