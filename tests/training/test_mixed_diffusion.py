@@ -47,15 +47,15 @@ def test_bound_is_the_divergence_of_enumerated_posteriors(kernel: Kernel, t: int
     b = next(b for b, members in enumerate(process.members) if 0 in members)
     size = process.get_buffer(f"shares{b}").shape[1]
     said = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    predicted = torch.zeros(1, len(process.members[b]), size)
-    predicted[0, :, :4] = said
+    predicted = torch.zeros(len(process.members[b]), size, 1)
+    predicted[:, :4, 0] = said
     for first in range(4):
         for now in range(4):
             options = torch.zeros(1, 2, dtype=torch.long)
             options[0, 0] = first
             noisy = torch.zeros(1, 2, dtype=torch.long)
             noisy[0, 0] = now
-            found = process._bound(b, predicted, options, noisy, torch.tensor([t]))[0, process.members[b].index(0)]
+            found = process._bound(b, predicted, options, noisy, torch.tensor([t]))[process.members[b].index(0), 0]
             truth = posterior(process, torch.eye(4, dtype=torch.float64)[first], now, t, t - 1)
             guess = posterior(process, said.double(), now, t, t - 1)
             expected = torch.special.xlogy(truth, truth / guess).sum()

@@ -22,6 +22,7 @@ PAD = -1e9
 SIZES = (2, 4, 8, 16, 32, 64)  # choices of a group, rounded up to one of these
 RANK = 32  # hidden units of the factorised head of a large vocabulary
 LEAK = 0.2  # slope of a critic's units below zero
+MOST_STEPS = 64  # choices that are gone through one by one when one is drawn
 LEAST_SQUARE = 1e-12  # of a gradient's norm, so that its root has a derivative
 LEAST_UNIFORM = 1e-12  # below what float32 draws resolve: Gumbel noise stays finite
 
@@ -235,10 +236,10 @@ class MixedHead(nn.Module):
         )
         columns, at = uniform.t(), 0
         for logits, bar, (_, members) in zip(given.padded, padded, self._buckets, strict=True):
-            out[at : at + len(members)] = _among_few(logits.permute(1, 2, 0) + bar, columns[members])
+            out[at : at + len(members)] = picked(torch.softmax(logits.permute(1, 2, 0) + bar, 1), columns[members])
             at += len(members)
         for logits, g in zip(given.large, self._large, strict=True):
-            out[at] = _among_many(logits + bars[g], columns[g])
+            out[at] = _picked_of_many(torch.softmax(logits + bars[g], 1), columns[g])
             at += 1
         return out.index_select(0, self.place).t()
 
@@ -260,24 +261,29 @@ def softmax(logits: Tensor) -> Tensor:
     return torch.softmax(logits, -1)
 
 
-def _among_few(logits: Tensor, uniform: Tensor) -> Tensor:
-    """The choice in whose share `uniform` falls, int64 (n_groups, n), of logits (n_groups, size, n) that bar some by PAD.
+def picked(weights: Tensor, uniform: Tensor) -> Tensor:
+    """The choice in whose share of the weights `uniform` falls, int64 (n_groups, n).
 
-    A choice without a share is never drawn: uniform is below 1, so that what is wanted stays below the sum, which is the end of the last
-    choice that has a share.
+    A choice without weight is never drawn: uniform is below 1, so that what is wanted stays below the sum, which is the end of the last
+    choice that has any.
+
+    Parameters
+    ----------
+    weights : (n_groups, size, n), at least 0; may be used up. uniform : (n_groups, n) in [0, 1).
     """
-    ends = torch.softmax(logits, 1)
-    for k in range(1, logits.shape[1]):
-        ends[:, k] += ends[:, k - 1]
-    wanted, place = uniform * ends[:, -1], torch.zeros(uniform.shape, dtype=torch.int32, device=uniform.device)
-    for k in range(logits.shape[1] - 1):
-        place += wanted >= ends[:, k]
+    if weights.shape[1] > MOST_STEPS:
+        return torch.stack([_picked_of_many(one.t(), own) for one, own in zip(weights, uniform, strict=True)])
+    for k in range(1, weights.shape[1]):
+        weights[:, k] += weights[:, k - 1]
+    wanted, place = uniform * weights[:, -1], torch.zeros(uniform.shape, dtype=torch.int32, device=uniform.device)
+    for k in range(weights.shape[1] - 1):
+        place += wanted >= weights[:, k]
     return place.long()
 
 
-def _among_many(logits: Tensor, uniform: Tensor) -> Tensor:
-    """The same of one group, int64 (n,), of logits (n, size)."""
-    ends = torch.softmax(logits, 1).cumsum(1)
+def _picked_of_many(weights: Tensor, uniform: Tensor) -> Tensor:
+    """The same of one group, int64 (n,), with weights (n, size)."""
+    ends = weights.cumsum(1)
     place = torch.searchsorted(ends, (uniform * ends[:, -1])[:, None], right=True).squeeze(1)
     last = torch.searchsorted(ends, ends[:, -1:].contiguous()).squeeze(1)  # the first that reaches the sum
     return torch.minimum(place, last)
@@ -433,5 +439,6 @@ __all__ = [
     "Vocabulary",
     "gradient_penalty",
     "log_shares",
+    "picked",
     "softmax",
 ]

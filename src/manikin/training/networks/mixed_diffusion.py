@@ -7,7 +7,8 @@ sqrt(alpha) x_0 + sqrt(1 - alpha) e. A choice at t is still the first one with p
     p(x_s | x_t)  ~  [alpha_s x^ + (1 - alpha_s) m]  *  [a 1(x_s = x_t) + (1 - a) m(x_t)],   a = alpha_t / alpha_s
 
 The second factor is what x_t itself says, so that x^ is learned from the other columns; both hold for any s, not t - 1 alone, which
-is what few steps stand on. All columns are treated at once, padded groups as `MixedHead` gives them.
+is what few steps stand on. All columns are treated at once: groups of like size as (n_members, size, n), rows beside rows, as `MixedHead`
+lays them out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from manikin.training.networks.denoiser import Denoiser
-from manikin.training.networks.mixed import Given
+from manikin.training.networks.mixed import Given, picked
 
 MOST_BETA = 0.999  # of one step, as in the paper of the schedule
 FURTHEST = 4.0  # of a number that is predicted
@@ -118,27 +119,26 @@ class MixedDiffusion(nn.Module):
         numbers = ((predicted - noise) ** 2).mean(1) if noise.shape[1] else torch.zeros(len(t), device=t.device)
         choices = torch.zeros(len(t), device=t.device)
         for b, logits in enumerate(_all_logits(given)):
-            one = self._bound(b, torch.softmax(logits, -1), rows.options, noisy.options, t)
-            choices = choices + one @ self._buffer("learned", b)
+            choices = choices + self._buffer("learned", b) @ self._bound(b, _shares(logits), rows.options, noisy.options, t)
         return numbers, choices / max(self.n_learned, 1)
 
     def _bound(self, b: int, predicted: Tensor, first: Tensor, now: Tensor, t: Tensor) -> Tensor:
-        """KL of p(x_{t-1} | x_t) from q(x_{t-1} | x_t, x_0) per group, (n, n_members); at t = 1 the first choice's surprise."""
+        """KL of p(x_{t-1} | x_t) from q(x_{t-1} | x_t, x_0) per group, (n_members, n); at t = 1 the first choice's surprise."""
         m, members = self._buffer("shares", b), self.members[b]
-        before = self.alpha[t - 1][:, None]
-        stays = self.alpha[t][:, None] / before
-        first, now = first[:, members, None], now[:, members, None]
-        noise_now = m.expand(len(t), -1, -1).gather(2, now).squeeze(2) * (1 - stays)
+        before = self.alpha[t - 1]
+        stays = self.alpha[t] / before
+        first, now = first.t()[members], now.t()[members]
+        noise_now = m.gather(1, now) * (1 - stays)
         with torch.no_grad():
-            truth = ((1 - before)[..., None] * m).scatter_add(2, first, before[..., None].expand_as(first).contiguous())
-            truth_now = truth.gather(2, now).squeeze(2)
+            truth = ((1 - before) * m[:, :, None]).scatter_add(1, first[:, None], before.expand(len(m), 1, -1))
+            truth_now = truth.gather(1, now[:, None]).squeeze(1)
             truth_sum = noise_now + stays * truth_now  # the sum over choices of both factors' product
-            posterior = truth * noise_now[..., None]
-            posterior = posterior.scatter_add(2, now, (stays * truth_now)[..., None]) / truth_sum[..., None]
-            known = torch.special.xlogy(posterior, truth).sum(2) - truth_sum.log()
-        said = before[..., None] * predicted + (1 - before)[..., None] * m
-        said_sum = noise_now + stays * said.gather(2, now).squeeze(2)
-        return known - (posterior * said.clamp_min(TINY).log()).sum(2) + said_sum.clamp_min(TINY).log()
+            posterior = truth * noise_now[:, None]
+            posterior = posterior.scatter_add_(1, now[:, None], (stays * truth_now)[:, None]) / truth_sum[:, None]
+            known = torch.special.xlogy(posterior, truth).sum(1) - truth_sum.log()
+        said = before * predicted + (1 - before) * m[:, :, None]
+        said_sum = noise_now + stays * said.gather(1, now[:, None]).squeeze(1)
+        return known - (posterior * said.clamp_min(TINY).log()).sum(1) + said_sum.clamp_min(TINY).log()
 
     @torch.no_grad()
     def sample(self, rows: Rows, n_steps: int, *, noise: float = 0.0) -> tuple[Tensor, Given]:
@@ -156,7 +156,7 @@ class MixedDiffusion(nn.Module):
             predicted, given = self.predict(now, t[None])
             options = now.options.clone()
             for b, logits in enumerate(_all_logits(given)):
-                options[:, self.members[b]] = self._earlier(b, logits, now.options, self.alpha[t], self.alpha[s])
+                options[:, self.members[b]] = self._earlier(b, logits, now.options, self.alpha[t], self.alpha[s]).t()
             now = Rows(
                 self._earlier_numbers(now.scalars, predicted, self.alpha[t], self.alpha[s], noise),
                 self._unless_clean(options, rows),
@@ -167,17 +167,15 @@ class MixedDiffusion(nn.Module):
         return _first_numbers(now.scalars, predicted, alpha), self._with_now(given, now.options, alpha)
 
     def _earlier(self, b: int, logits: Tensor, options: Tensor, alpha_t: Tensor, alpha_s: Tensor) -> Tensor:
-        """Choices at s drawn from p(x_s | x_t), (n, n_members): x_t stays, or is drawn from x^ or from the noise."""
-        m, now = self._buffer("shares", b), options[:, self.members[b], None]
-        predicted = torch.softmax(logits, -1)
+        """Choices at s drawn from p(x_s | x_t), (n_members, n): x_t stays, or is drawn from x^ or from the noise."""
+        m, now = self._buffer("shares", b), options.t()[self.members[b]]
+        predicted = _shares(logits)
         stays = alpha_t / alpha_s
-        m_now = m.expand(len(now), -1, -1).gather(2, now).squeeze(2)
-        said_now = alpha_s * predicted.gather(2, now).squeeze(2) + (1 - alpha_s) * m_now
+        m_now = m.gather(1, now)
+        said_now = alpha_s * predicted.gather(1, now[:, None]).squeeze(1) + (1 - alpha_s) * m_now
         is_kept = torch.rand_like(m_now) * ((1 - stays) * m_now + stays * said_now) < stays * said_now
-        said = alpha_s * predicted + (1 - alpha_s) * m
-        ends = said.cumsum(-1)
-        drawn = (ends[..., :-1] < torch.rand_like(m_now)[..., None] * ends[..., -1:]).sum(-1)
-        return torch.where(is_kept, now.squeeze(2), drawn)
+        drawn = picked(alpha_s * predicted + (1 - alpha_s) * m[:, :, None], torch.rand_like(m_now))
+        return torch.where(is_kept, now, drawn)
 
     def _earlier_numbers(self, now: Tensor, predicted: Tensor, alpha_t: Tensor, alpha_s: Tensor, noise: float) -> Tensor:
         first = _first_numbers(now, predicted, alpha_t)
@@ -190,11 +188,13 @@ class MixedDiffusion(nn.Module):
         """Logits of p(x_0 | x_t): what the network says, and what x_t itself says."""
         out = []
         for b, logits in enumerate(_all_logits(given)):
-            now = options[:, self.members[b], None]
-            m_now = self._buffer("shares", b).expand(len(now), -1, -1).gather(2, now)
-            out.append(logits.scatter_add(2, now, torch.log1p(alpha / ((1 - alpha) * m_now).clamp_min(TINY))))
+            now = options.t()[self.members[b]]
+            m_now = self._buffer("shares", b).gather(1, now)
+            gain = torch.log1p(alpha / ((1 - alpha) * m_now).clamp_min(TINY))
+            out.append(logits.scatter_add(1, now[:, None], gain[:, None]))
         n = len(given.padded)
-        return Given(given.scalars, out[:n], [logits.squeeze(1) for logits in out[n:]])
+        padded = [logits.permute(2, 0, 1) for logits in out[:n]]
+        return Given(given.scalars, padded, [logits.squeeze(0).t() for logits in out[n:]])
 
 
 def _first_numbers(now: Tensor, predicted: Tensor, alpha: Tensor) -> Tensor:
@@ -202,8 +202,15 @@ def _first_numbers(now: Tensor, predicted: Tensor, alpha: Tensor) -> Tensor:
 
 
 def _all_logits(given: Given) -> list[Tensor]:
-    """Every tensor of logits as (n, n_members, size)."""
-    return given.padded + [logits[:, None] for logits in given.large]
+    """Every tensor of logits as (n_members, size, n)."""
+    return [logits.permute(1, 2, 0) for logits in given.padded] + [logits.t()[None] for logits in given.large]
+
+
+def _shares(logits: Tensor) -> Tensor:
+    """Softmax over the choices of (n_members, size, n), in the layout that the logits have."""
+    if len(logits) == 1 and logits.stride(1) == 1:
+        return torch.softmax(logits.squeeze(0).t(), 1).t()[None]
+    return torch.softmax(logits, 1)
 
 
 def _cosine(n_steps: int) -> Tensor:
