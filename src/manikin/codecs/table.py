@@ -87,6 +87,25 @@ class TableCodec:
         self.rules_ = fit_rule_masks(self.schema_, self.fields_, self.spans_, tokens, data.records)
         return self
 
+    def impute(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
+        """Gives every missing cell what another row of its column holds, and from then on generates no missing cell there.
+
+        A random draw keeps the column's distribution, which a median would not; the relation to other columns is lost in those cells. A
+        column without any present cell stays as it is.
+
+        Parameters
+        ----------
+        tokens : int32 (n_rows, n_fields), as encoded from the data that were fitted. rng : draws the other rows.
+        """
+        out = tokens.copy()
+        for codec, span in zip(self.columns_, self.spans_, strict=True):
+            is_missing = tokens[:, span.start] < codec.n_missing
+            donors = np.flatnonzero(~is_missing)
+            if len(donors) and is_missing.any():
+                out[is_missing, span] = tokens[rng.choice(donors, size=int(is_missing.sum())), span]
+        self.counts_ = tuple(np.bincount(out[:, j], minlength=c.n_tokens) for j, c in enumerate(self.fields_))
+        return out
+
     def _lay_out(self, columns: tuple[ColumnCodec, ...]) -> None:
         """One field a column, several for a code set."""
         parts = [codec.fields() if isinstance(codec, CodeSetCodec) else [codec] for codec in columns]

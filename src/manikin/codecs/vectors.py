@@ -388,6 +388,7 @@ def _encode_number(part: Part, tokens: npt.NDArray[np.int32], rng: np.random.Gen
         drawn = (rng.random((len(tokens), 1), dtype=np.float32) >= part.mode_ends[tokens]).sum(axis=1)
         option = np.where(free, drawn, option)
     mode = np.minimum(option, n_modes - 1)
+    free &= np.isfinite(value)  # a missing code that is no option: it is given, where missing cells were imputed
     scalar = np.where(free, (value - part.mean[mode]) / (REACH * part.spread[mode]), 0.0)
     return np.clip(scalar, -1, 1).astype(np.float32), option
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from manikin.training.objectives.likeness import Column, Likeness
 BLOCK = 4096  # rows that share one stream of randomness
 CHUNK = 1024  # rows that go through the network at a time, so that what it gives stays in a core's cache
 NUMBERS = ("modes", "quantile", "standard")
+MISSING = ("mask", "impute")
 MOST_UNITS = 8192  # of a layer in a saved folder
 
 
@@ -56,9 +57,16 @@ class Prepared:
 
 @dataclass(kw_only=True)
 class OneShot(ABC):
-    """Base of the one-shot networks; a subclass is a keyword-only dataclass whose fields are its hyperparameters."""
+    """Base of the one-shot networks; a subclass is a keyword-only dataclass whose fields are its hyperparameters.
+
+    Parameters
+    ----------
+    missing : "mask" learns where cells are missing, and by which code; "impute" draws them from other rows before learning, and gives
+        rows without missing cells.
+    """
 
     name: ClassVar[str] = ""
+    missing: Literal["mask", "impute"] = "mask"
     codec_: TableCodec = field(init=False, repr=False, compare=False)
     vectors_: VectorCodec = field(init=False, repr=False, compare=False)
     network_: nn.Module = field(init=False, repr=False, compare=False)
@@ -128,9 +136,13 @@ class OneShot(ABC):
         """
         refuse_ledger(self.name, ledger)
         self._check()
+        if self.missing not in MISSING:
+            raise parameter_error("missing", self.name, f"one of {', '.join(MISSING)}", self.missing)
         control = (control or Control()).at_most(getattr(self, "max_steps", None))
         self.codec_ = TableCodec(max_tokens=ALL_CELLS, max_codes=getattr(self, "max_codes", MAX_CODES)).fit(data)
         tokens = self.codec_.encode(data)
+        if self.missing == "impute":
+            tokens = self.codec_.impute(tokens, generator(seed, "missing cells"))
         self.vectors_ = self._vector_codec().fit(self.codec_, tokens, seed=seed)
         inside, outside = hold_out(data.records, seed)
         prepared = Prepared(tokens, inside, outside, choose_device(control.device), seed)
@@ -141,9 +153,9 @@ class OneShot(ABC):
             objective, sampler = self._objective(network, prepared)
         training = train(objective, seed=seed, control=control)
         training.device = prepared.device.type
-        self.training_ = training.to_json() | {
-            "bins of train": getattr(getattr(objective, "likeness", None), "train_shares", {})
-        }
+        shares = getattr(getattr(objective, "likeness", None), "train_shares", {})
+        bins = {name: [round(share, 4) for share in own] for name, own in shares.items()}
+        self.training_ = training.to_json() | {"bins of train": bins}
         self.network_ = sampler.cpu().eval()
         return self
 
