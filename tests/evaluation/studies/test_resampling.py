@@ -106,6 +106,25 @@ def test_a_single_row_is_drawn_again(table: Any) -> None:
     assert len(set(made.values["time"][len(sample) :])) == 1
 
 
+def test_groups_of_enough_rows_are_as_imbalanced_learn_draws_each_of_them(table: Any) -> None:
+    from imblearn.over_sampling import SMOTENC
+
+    from manikin.data.seeds import derive
+    from manikin.evaluation.studies import resampling
+
+    features, sample, positive = table
+    wanted = wishes(positive)
+    grid = resampling._Grid.of(features, sample)
+    categories = [i for i, found in enumerate(grid.is_category) if found]
+    seed = derive(0, "study", "smote") % 2**31
+    slow = SMOTENC(categories, k_neighbors=5, random_state=seed).fit_resample(
+        grid.matrix(sample), np.isin(np.arange(len(sample)), wanted[0].rows)
+    )
+    made = smoted(features, sample, wanted, seed=0)
+    added = made.take(np.arange(len(sample), len(made)))
+    assert np.array_equal(grid.matrix(added), grid.matrix(grid.sample(slow[0][len(sample) :])))
+
+
 @pytest.fixture(scope="module")
 def parabola() -> tuple[tuple[Feature, ...], Sample, np.ndarray, np.ndarray]:
     """Thirty rare rows of one group along a parabola, two rare rows of another far off, one of a third; all amid common ones."""

@@ -94,11 +94,10 @@ def smoted(features: Sequence[Feature], sample: Sample, wanted: Sequence[Wish], 
         y[wish.rows] = number
     if not (y == 0).any():  # the sampler wants a class that it leaves alone
         X, y = np.concatenate([X, X[:1]]), np.append(y, 0)
+    own = derive(seed, "study", "smote") % 2**31  # the same for all groups, as when they are drawn in one go
     for number, wish in enumerate(wide, start=1):
         k = min(N_NEIGHBOURS, len(wish.rows) - 1)
-        sampler = _sampler(
-            grid.is_category, {number: len(wish.rows) + wish.n}, k, derive(seed, "study", "smote", number) % 2**31
-        )
+        sampler = _sampler(grid.is_category, {number: len(wish.rows) + wish.n}, k, own)
         made = joined(made, grid.sample(sampler.fit_resample(X, y)[0][len(X) :]))
     return made
 
