@@ -24,6 +24,7 @@ def test_help_says_of_each_mode_what_it_protects(run: Run) -> None:
     assert "    manikin augment " in ended.out
     assert "-o, --out" in ended.out
     assert "Split before you augment" in words
+    assert "take it out before a model learns" in words
 
 
 def test_the_closing_lines_say_what_is_in_the_table_and_what_it_protects(run: Run, table: Path, tmp_path: Path) -> None:

@@ -50,7 +50,12 @@ Rows = Annotated[
 ModelFolder = Annotated[
     Path | None, typer.Option("--model", metavar="MODEL", help="A saved model of this table, in place of learning one.")
 ]
-Mark = Annotated[str, typer.Option("--mark", metavar="NAME", help="The column that says where a row comes from.")]
+Mark = Annotated[
+    str,
+    typer.Option(
+        "--mark", metavar="NAME", help="The column that says where a row comes from; take it out before a model learns."
+    ),
+]
 Format = Annotated[
     str | None, typer.Option("--format", metavar="csv|parquet", help="The format; by the ending of FILE when not given.")
 ]
