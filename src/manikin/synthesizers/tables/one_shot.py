@@ -190,7 +190,10 @@ class OneShot(ABC):
         if stop <= start:
             return tokens
         self._rules = self.codec_.allowed_given(part, stop - start)
-        return self._draw(self.network_, stop - start, rng, tokens, given)
+        try:
+            return self._draw(self.network_, stop - start, rng, tokens, given)
+        finally:
+            self._rules = None  # else the next table that is learned would be looked at under this one's rules
 
     def _tokens(
         self,
