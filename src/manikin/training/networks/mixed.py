@@ -24,6 +24,7 @@ RANK = 32  # hidden units of the factorised head of a large vocabulary
 LEAK = 0.2  # slope of a critic's units below zero
 MOST_STEPS = 64  # choices that are gone through one by one when one is drawn
 LEAST_SQUARE = 1e-12  # of a gradient's norm, so that its root has a derivative
+MOST_GIVEN = 1 << 26  # numbers that a head gives at a time where nothing is learned from them
 LEAST_UNIFORM = 1e-12  # below what float32 draws resolve: Gumbel noise stays finite
 
 
@@ -159,6 +160,11 @@ class MixedHead(nn.Module):
     def n_cells(self) -> int:
         """Units of the layer that scalars and small groups come from."""
         return len(self.pad)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows a look may ask for at a time: their scalars and logits are no more than MOST_GIVEN numbers."""
+        return max(1, MOST_GIVEN // max(1, self.n_cells + sum(self.groups[g].n_choices for g in self._large)))
 
     def forward(self, hidden: Tensor, more: Tensor | None = None) -> Given:
         """Scalars through tanh, and logits; `more`, (n, n_cells), is added to the units that scalars and small groups come from."""

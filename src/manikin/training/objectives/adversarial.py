@@ -22,7 +22,7 @@ from manikin.training.adam import Adam
 from manikin.training.networks.mixed import MixedHead, PackedCritic, gradient_penalty
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.by_level import LevelAsker
-from manikin.training.objectives.likeness import Likeness, Measured
+from manikin.training.objectives.likeness import Likeness, Measured, in_pieces
 
 Tokens = npt.NDArray[np.int32]
 Draw = Callable[[nn.Module, int, np.random.Generator], Tokens]
@@ -104,7 +104,8 @@ class Adversarial:
         self.device = device or torch.device("cpu")
         self.network, self.critic = network.to(self.device), critic.to(self.device)
         self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.tokens, self.encode, self.draw, self.likeness = tokens, encode, draw, likeness
+        self.tokens, self.encode, self.likeness = tokens, encode, likeness
+        self.draw = in_pieces(draw, self.head.rows_at_once)
         self.recipe, self.seed, self.asker = recipe, seed, asker
         self.pack = int(getattr(critic, "pack", 1))
         self.batch_size = self.pack * max(recipe.batch_size // self.pack, 2)

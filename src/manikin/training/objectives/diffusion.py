@@ -125,9 +125,10 @@ class Denoising:
             torch.manual_seed(derive(self.seed, "look"))
             rows = self._rows(np.tile(self.held_out, (times, 1)), generator(self.seed, "look"))
             moments = self._moments(len(rows.options))[torch.randperm(len(rows.options))]
-            total = 0.0
-            for start in range(0, len(moments), CHUNK):
-                span = slice(start, start + CHUNK)
+            total, head = 0.0, self.average.denoiser.head
+            most = CHUNK if head is None else min(CHUNK, head.rows_at_once)
+            for start in range(0, len(moments), most):
+                span = slice(start, start + most)
                 numbers, choices = self.average.loss(Rows(rows.scalars[span], rows.options[span]), moments[span])
                 total += float((numbers + self.network.n_steps * choices).sum())
         return total / len(moments)

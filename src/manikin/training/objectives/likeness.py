@@ -6,13 +6,15 @@ two-column tables are cheap, have a known zero and see the failures that matter 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Tokens = npt.NDArray[np.int32]
+Draw = Callable[[Any, int, np.random.Generator], Tokens]
 MOST_BINS = 12  # of one column
 MOST_PAIRS = 60
 MOST_PAIRED = 120  # columns that pairs are looked for among
@@ -45,6 +47,16 @@ class Measured:
     coverage: float
     duplicates: float
     shares: dict[str, list[float]]
+
+
+def in_pieces(draw: Draw, most: int) -> Draw:
+    """The same draw by at most so many rows at a time: a look takes as many as there are held-out rows."""
+
+    def drawn(network: Any, n: int, rng: np.random.Generator) -> Tokens:
+        """Tokens of `n` rows."""
+        return np.concatenate([draw(network, min(most, n - at), rng) for at in range(0, n, most)])
+
+    return drawn
 
 
 class Likeness:

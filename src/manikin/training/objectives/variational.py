@@ -21,11 +21,12 @@ from manikin.data.seeds import derive, generator
 from manikin.training.adam import Adam
 from manikin.training.networks.variational import LOG_TWO_PI, VariationalNetwork
 from manikin.training.objective import Phase, Stage, Tensors
-from manikin.training.objectives.likeness import Likeness, Measured
+from manikin.training.objectives.likeness import Likeness, Measured, in_pieces
 
 Tokens = npt.NDArray[np.int32]
 Draw = Callable[[nn.Module, int, np.random.Generator], Tokens]
-AHEAD = 8  # batches that are encoded together
+AHEAD = 8  # batches that are encoded together, fewer where they have more than MOST_CELLS
+MOST_CELLS = 1 << 25
 MOST_BOUND_ROWS = 4000  # held-out rows that the bound is taken on
 
 
@@ -108,7 +109,8 @@ class Variational:
         self.device = device or torch.device("cpu")
         self.network = network.to(self.device)
         self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.tokens, self.encode, self.draw, self.likeness = tokens, encode, draw, likeness
+        self.tokens, self.encode, self.likeness = tokens, encode, likeness
+        self.draw = in_pieces(draw, network.head.rows_at_once)
         self.held_out = held_out[:MOST_BOUND_ROWS]
         self.recipe, self.seed = recipe, seed
         self.batch_size = min(recipe.batch_size, len(tokens))
@@ -141,7 +143,8 @@ class Variational:
     def batches(self, rng: np.random.Generator) -> Iterator[VariationalBatch]:
         """Shuffled rows; the last batch of a pass is as large as is left."""
         order = rng.permutation(len(self.tokens))
-        many = self.batch_size * AHEAD
+        cells = self.batch_size * max(self.network.head.width, 1)
+        many = self.batch_size * int(np.clip(MOST_CELLS // cells, 1, AHEAD))
         for start in range(0, len(order), many):
             encoded = self.encode(self.tokens[order[start : start + many]], rng)
             for at in range(0, len(encoded.rows), self.batch_size):
@@ -174,8 +177,10 @@ class Variational:
             rng = generator(self.seed, "look")
             self.average.eval()
             if len(self.held_out):
-                encoded = self.encode(self.held_out, rng)
-                likely, divergence = bound_parts(self.average, self._batch(encoded, 0, len(self.held_out)))
+                encoded, most = self.encode(self.held_out, rng), self.average.head.rows_at_once
+                starts = range(0, len(self.held_out), most)
+                parts = [bound_parts(self.average, self._batch(encoded, start, start + most)) for start in starts]
+                likely, divergence = (torch.cat(part) for part in zip(*parts, strict=True))
                 bound = float((-likely + divergence / self.recipe.weight).mean())
             self._seen = self.likeness.measure(self.draw(self.average, max(self.likeness.n_rows, 200), rng))
         self._signals = {
