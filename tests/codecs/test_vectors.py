@@ -179,6 +179,15 @@ def test_a_saved_codec_is_the_same_and_a_changed_one_is_refused(numbers: Numbers
         (values, arrays | {name.replace("scale", "spread"): 0 * arrays[name.replace("scale", "spread")]}),
         (values, arrays | {name.replace("scale", "tokens"): arrays[name.replace("scale", "tokens")].astype(np.float32)}),
     ]
+    p = int(name.removeprefix("part").split(".")[0])
+    most = {"mean": 10, "tokens": values["parts"][p]["n_tokens"]}
+    for part, n in ((part, n + 1) for part, n in most.items()):
+        many = {name.replace("scale", part): np.ones(n, dtype=arrays[name.replace("scale", part)].dtype)}
+        many |= {name.replace("scale", "spread"): np.ones(n, dtype=np.float32)} if part == "mean" else {}
+        longer = arrays | many
+        n_options = len(longer[name.replace("scale", "mean")]) + len(longer[name.replace("scale", "tokens")])
+        own = [one | {"n_options": n_options} if i == p else one for i, one in enumerate(values["parts"])]
+        tampered.append((values | {"parts": own}, longer))
     for bad_values, bad_arrays in tampered:
         with pytest.raises(ModelFolderError):
             VectorCodec.from_state(bad_values, bad_arrays, table)

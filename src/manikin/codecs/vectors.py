@@ -259,6 +259,7 @@ class VectorCodec:
             n_options = len(mine["mean"]) + len(mine["tokens"])
             is_sound = mine["scale"].shape == (n,) and mine["mean"].shape == mine["spread"].shape and len(mine["mean"]) > 0
             is_sound &= mine["tokens"].min(initial=0) >= 0 and mine["tokens"].max(initial=0) < n
+            is_sound &= len(mine["mean"]) <= MODES and len(mine["tokens"]) <= n  # encoding looks at every token in every mode
             if not is_sound or len(mine["ends"]) not in (0, n - codec.n_missing + 1) or own["n_options"] != n_options:
                 raise _refusal(f"the arrays of part {p} do not fit each other")
             if not _are_numbers(mine, codec.n_missing):
