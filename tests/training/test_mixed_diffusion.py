@@ -99,7 +99,7 @@ def test_few_steps_give_the_shares_that_many_give(kernel: Kernel, n_steps: int) 
     assert torch.allclose(shares, process.said, atol=0.015)
 
 
-@pytest.mark.parametrize(("noise", "n_steps"), [(0.0, 50), (1.0, 200)])
+@pytest.mark.parametrize(("noise", "n_steps"), [(0.0, 10), (0.0, 50), (1.0, 200)])
 def test_numbers_come_back_with_their_mean_and_spread(noise: float, n_steps: int) -> None:
     process = diffusion("uniform", n_scalars=2, n_steps=1000)
     process.__class__ = Oracle
@@ -146,3 +146,13 @@ def test_noise_never_falls_past_the_last_choice(monkeypatch: pytest.MonkeyPatch)
     largest = 1 - 2.0**-24
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size[0], largest))
     assert diffusion.random_options(1).tolist() == [[40, 59]]
+
+
+def test_looks_fall_and_all_of_them_are_every_step() -> None:
+    process = diffusion("uniform")
+    for n_steps in range(1, STEPS + 5):
+        grid = process._looks(n_steps)
+        assert len(grid) == min(n_steps, STEPS) + 1
+        assert int(grid[0]) == STEPS
+        assert int(grid[-1]) == 0
+        assert (grid.diff() < 0).all()

@@ -25,6 +25,7 @@ from manikin.training.networks.denoiser import Denoiser
 from manikin.training.networks.mixed import Given, picked
 
 MOST_BETA = 0.999  # of one step, as in the paper of the schedule
+CLOSER = 1.5  # power by which looks come closer to each other towards the end
 FURTHEST = 4.0  # of a number that is predicted
 TINY = 1e-30
 Kernel = Literal["uniform", "shares"]
@@ -146,21 +147,29 @@ class MixedDiffusion(nn.Module):
 
         Parameters
         ----------
-        n_steps : looks of the network, at even distances. noise : 1 draws numbers from their posterior at each step, 0 follows the
-        noise that is there (arXiv 2010.02502, equation 16).
+        n_steps : looks of the network, closer to each other towards the end. noise : 1 draws numbers from their posterior at each step
+        (the paper), 0 follows the noise that is there (arXiv 2010.02502), two looks at a time (DPM-Solver++ 2M, arXiv 2211.01095).
         """
-        n = len(rows.options)
-        grid = torch.linspace(self.n_steps, 0, min(n_steps, self.n_steps) + 1).round().long().to(self.alpha.device)
+        n, before = len(rows.options), None
+        grid = self._looks(n_steps)
         now = Rows(torch.randn_like(rows.scalars), self._unless_clean(self.random_options(n), rows))
         for t, s in pairwise(grid[:-1]):
             predicted, given = self.predict(now, t[None])
             options = now.options.clone()
             for b, logits in enumerate(_all_logits(given)):
                 options[:, self.members[b]] = self._earlier(b, logits, now.options, self.alpha[t], self.alpha[s]).t()
-            now = Rows(
-                self._earlier_numbers(now.scalars, predicted, self.alpha[t], self.alpha[s], noise),
-                self._unless_clean(options, rows),
-            )
+            first = _first_numbers(now.scalars, predicted, self.alpha[t])
+            if noise:
+                scalars = self._earlier_numbers(now.scalars, first, self.alpha[t], self.alpha[s], noise)
+            else:
+                stride = self._log_snr(s) - self._log_snr(t)
+                aim = first
+                if before is not None:  # where the first numbers were heading between the last two looks, half a stride on
+                    aim = first + (first - before[0]) * (stride / (2 * before[1]))
+                alpha_t, alpha_s = self.alpha[t], self.alpha[s]
+                scalars = ((1 - alpha_s) / (1 - alpha_t)).sqrt() * now.scalars - alpha_s.sqrt() * torch.expm1(-stride) * aim
+                before = (first, stride)
+            now = Rows(scalars, self._unless_clean(options, rows))
         last = grid[-2]
         predicted, given = self.predict(now, last[None])
         alpha = self.alpha[last]
@@ -177,12 +186,23 @@ class MixedDiffusion(nn.Module):
         drawn = picked(alpha_s * predicted + (1 - alpha_s) * m[:, :, None], torch.rand_like(m_now))
         return torch.where(is_kept, now, drawn)
 
-    def _earlier_numbers(self, now: Tensor, predicted: Tensor, alpha_t: Tensor, alpha_s: Tensor, noise: float) -> Tensor:
-        first = _first_numbers(now, predicted, alpha_t)
+    def _earlier_numbers(self, now: Tensor, first: Tensor, alpha_t: Tensor, alpha_s: Tensor, noise: float) -> Tensor:
         implied = (now - alpha_t.sqrt() * first) / (1 - alpha_t).sqrt()
         deviation = noise * ((1 - alpha_s) / (1 - alpha_t) * (1 - alpha_t / alpha_s)).sqrt()
         out = alpha_s.sqrt() * first + (1 - alpha_s - deviation**2).clamp_min(0).sqrt() * implied
-        return out + deviation * torch.randn_like(out) if noise else out
+        return out + deviation * torch.randn_like(out)
+
+    def _looks(self, n_steps: int) -> Tensor:
+        """Steps at which the network looks, from the last one down, and 0: int64, falling."""
+        n_steps = min(n_steps, self.n_steps)
+        grid = (self.n_steps * torch.linspace(1, 0, n_steps + 1, dtype=torch.float64) ** CLOSER).round().long()
+        least = torch.arange(n_steps, -1, -1)
+        return torch.maximum(grid, least).to(self.alpha.device)
+
+    def _log_snr(self, t: Tensor) -> Tensor:
+        """Half the log of signal over noise at t."""
+        alpha = self.alpha[t]
+        return 0.5 * torch.log(alpha / (1 - alpha))
 
     def _with_now(self, given: Given, options: Tensor, alpha: Tensor) -> Given:
         """Logits of p(x_0 | x_t): what the network says, and what x_t itself says."""
