@@ -210,3 +210,12 @@ def test_a_folder_cannot_ask_for_codes_of_any_size() -> None:
     values["parts"][0]["n_tokens"] = wide.n_tokens
     with pytest.raises(ModelFolderError, match="larger than any table's"):
         VectorCodec.from_state(values | {"code_width": 1024}, arrays, table)
+
+
+def test_many_long_one_hot_columns_come_back() -> None:
+    table, vectors, _ = fitted(read(pd.DataFrame({f"x{j}": ["a", "b"] * 100 for j in range(9)})), "modes", max_onehot=4096)
+    values, arrays = vectors.state()
+    wide = [replace(one, levels=tuple(f"B{i}" for i in range(3000)), counts=np.ones(3000, dtype=int)) for one in table.fields_]
+    table.fields_ = tuple(wide)
+    values["parts"] = [one | {"n_tokens": f.n_tokens} for one, f in zip(values["parts"], wide, strict=True)]
+    assert VectorCodec.from_state(values, arrays, table).width == sum(one.n_tokens for one in wide)

@@ -55,3 +55,9 @@ def test_a_look_takes_no_more_rows_at_a_time_than_fit(name: str, monkeypatch: py
     assert max(asked) <= 5000 // 90
     assert len(asked) > 3
     assert model.training_["curve"][-1][2] is not None
+
+
+@pytest.mark.parametrize("name", ["ctgan", "wgan", "cgan", "tvae", "tabddpm", "medgan", "fairgan", "tablegan"])
+def test_what_no_saved_model_may_have_is_not_learned(name: str) -> None:
+    with pytest.raises(mk.ManikinError, match=r"max_onehot.*\[1, 4096\]"):
+        mk.synthesizer(name, max_onehot=4097, max_steps=2).fit(stays(3, 0), seed=0)

@@ -34,6 +34,7 @@ HEAVY_SPIKE = 0.05  # share of rows at one value that makes it an option of its 
 REACH = 4.0  # standard deviations that the scalar's [-1, 1] spans within a mode, as in the paper
 FURTHEST = 4.0  # of a normal score
 FIT_ROWS = 3000  # rows that modes are found on
+MOST_ONEHOT = 4096  # levels of a vocabulary that is not given as codes
 MOST_CELLS = 1 << 26  # of all codes that a saved folder can ask for
 
 
@@ -240,14 +241,12 @@ class VectorCodec:
         ModelFolderError : sizes do not fit each other.
         """
         made = cls(**{name: values[name] for name in ("numbers", "levels_below", "max_onehot", "code_width")})
-        if not (0 < made.max_onehot <= 4096 and 0 < made.code_width <= 1024) or len(values["parts"]) != len(table.fields_):
+        if not (0 < made.max_onehot <= MOST_ONEHOT and 0 < made.code_width <= 1024) or len(values["parts"]) != len(table.fields_):
             raise _refusal("its number or width of parts is out of bounds")
         parts, left = [], MOST_CELLS
         for p, (own, codec) in enumerate(zip(values["parts"], table.fields_, strict=True)):
             n, is_number = codec.n_tokens, bool(own["is_number"])
-            left -= (
-                0 if is_number else n * (n if n <= made.max_onehot else made.code_width)
-            )  # models hold one-hot codes as squares
+            left -= 0 if is_number or n <= made.max_onehot else n * made.code_width
             if left < 0:
                 raise _refusal("its codes are larger than any table's")
             if own["n_tokens"] != n or (is_number and not isinstance(codec, NumberCodec)):

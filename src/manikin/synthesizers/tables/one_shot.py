@@ -19,7 +19,7 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.code_sets import MAX_CODES
 from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.table import RuleMask, TableCodec
-from manikin.codecs.vectors import ALL_CELLS, Numbers, VectorCodec
+from manikin.codecs.vectors import ALL_CELLS, MOST_ONEHOT, Numbers, VectorCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError, parameter_error
 from manikin.data.seeds import derive, generator
@@ -344,9 +344,16 @@ def check_layers(owner: Any, name: str, keys: Sequence[str]) -> None:
 
 
 def check_encoding(owner: Any, name: str) -> None:
-    """Refuses a way of giving numbers that there is not."""
+    """Refuses a way of giving numbers that there is not, and one-hot vectors that no saved model may have."""
+    check_onehot(owner, name)
     if owner.numbers not in NUMBERS:
         raise parameter_error("numbers", name, f"one of {', '.join(NUMBERS)}", owner.numbers)
+
+
+def check_onehot(owner: Any, name: str) -> None:
+    """Refuses one-hot vectors longer than a saved model may have."""
+    if owner.max_onehot is None or owner.max_onehot > MOST_ONEHOT:
+        raise parameter_error("max_onehot", name, f"an int in [1, {MOST_ONEHOT}]", owner.max_onehot)
 
 
 def names_of(conditions: Conditions) -> list[str]:

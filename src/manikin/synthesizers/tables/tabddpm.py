@@ -27,7 +27,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ModelFolderError, parameter_error
 from manikin.data.schema import Role
 from manikin.synthesizers.base import Conditions
-from manikin.synthesizers.tables.one_shot import OneShot, Prepared, check_layers, check_numbers
+from manikin.synthesizers.tables.one_shot import OneShot, Prepared, check_layers, check_numbers, check_onehot
 from manikin.training.networks.denoiser import Denoiser
 from manikin.training.networks.mixed import Given, Group, log_shares
 from manikin.training.networks.mixed_diffusion import Kernel, MixedDiffusion, Rows
@@ -85,6 +85,7 @@ class TabDDPM(OneShot):
         )
         check_numbers(self, self.name, whole=whole, positive=("learning_rate",))
         check_layers(self, self.name, ("hidden",))
+        check_onehot(self, self.name)
         if self.diffusion_steps > MOST_STEPS:
             raise parameter_error("diffusion_steps", self.name, f"an int in [1, {MOST_STEPS}]", self.diffusion_steps)
         for key, below in (("noise", 1.0), ("dropout", 0.95)):
