@@ -69,6 +69,9 @@ def test_moments_are_averaged_exponentially_and_checkpointed() -> None:
     assert 0 < float((one._moments - kept).norm()) < 0.05 * float(kept.norm()), "one batch moves them by a hundredth"
     other.load_state(one.state())
     assert torch.equal(other._moments, one._moments)
+    other.device = torch.device("meta")  # stands for a GPU: a checkpoint is read into the processor's memory
+    other.load_state(one.state())
+    assert other._moments.device == other.device
 
 
 class Copies(nn.Module):

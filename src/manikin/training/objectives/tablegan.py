@@ -104,4 +104,4 @@ class TableGame(Adversarial):
     def load_state(self, tensors: Tensors) -> None:
         """Takes them back."""
         super().load_state(tensors)
-        self._moments = tensors["moments"].clone()
+        self._moments = tensors["moments"].to(self.device, copy=True)
