@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 EXPIRED_OR_HOSPICE = ["11", "13", "14", "19", "20", "21"]  # cannot be readmitted; left out as in Strack et al. 2014
-GENERATORS = "forest,autoregressive"
+GENERATORS = "forest,autoregressive,cgan,tvae"  # told or given the class, or sifted by it
+CURVES = "forest,autoregressive,tvae"
 SIZES = "100,200,500,1000,2000,5000"
 
 
@@ -37,7 +38,11 @@ def heart(shared: Path) -> pd.DataFrame:
 
 
 def mgus(shared: Path) -> pd.DataFrame:
-    """Who has monoclonal gammopathy (1.5 %), from age, sex and blood; what came later is left out."""
+    """Who has monoclonal gammopathy (1.5 %), from age, sex and blood; what came later is left out.
+
+    These data call it so where the ratio of kappa to lambda chains lies outside 0.26 to 1.65: a rare class that a relation of two
+    columns defines, which trees find at once and a model of single columns hardly does.
+    """
     return pd.read_csv(shared / "survival" / "flchain.csv.gz", dtype=str, keep_default_na=False).drop(
         columns=["chapter", "futime", "death", "flc.grp"]
     )
@@ -71,10 +76,10 @@ STUDIES = {
             "--max-rows 12000 --splits 5"
         ),
     ),
-    "curve-support2": (support2, f"learning-curve --target hospdead --synthesizers {GENERATORS} --sizes {SIZES} --repeats 2"),
+    "curve-support2": (support2, f"learning-curve --target hospdead --synthesizers {CURVES} --sizes {SIZES} --repeats 2"),
     "curve-diabetes": (
         diabetes,
-        f"learning-curve --target readmitted --synthesizers {GENERATORS} --sizes {SIZES} --repeats 2 --max-rows 12000",
+        f"learning-curve --target readmitted --synthesizers {CURVES} --sizes {SIZES} --repeats 2 --max-rows 12000",
     ),
 }
 
