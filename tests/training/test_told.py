@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from manikin.training.networks import mixed
 from manikin.training.networks.told import Told, Vocabulary
 
 CODES = np.random.default_rng(0).standard_normal((5000, 3)).astype(np.float32)
@@ -53,3 +54,14 @@ def test_a_large_vocabulary_costs_no_more_than_a_batch() -> None:
     with Largest() as largest:
         told(torch.arange(20) * 200).sum().backward()
     assert largest.n <= 20 * 100
+
+
+def test_a_wide_table_is_told_through_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [mixed.Group(4, has_scalar=False)] * 10
+    assert mixed.ResidualGenerator(3, 0, (8,), groups, [Vocabulary(4)] * 10).told.weight.shape == (40, 8 + 40)  # type: ignore[union-attr]
+    monkeypatch.setattr(mixed, "MOST_TOLD", 40 * 40 - 1)
+    network = mixed.ResidualGenerator(3, 0, (8,), groups, [Vocabulary(4)] * 10).eval()
+    assert network.told is not None
+    assert network.told.weight.shape == (40, 8)
+    logits = [network.head.logits(network(torch.zeros(1, 3), torch.tensor([level]))) for level in (0, 17)]
+    assert not torch.equal(*logits)

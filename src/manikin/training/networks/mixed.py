@@ -24,6 +24,7 @@ RANK = 32  # hidden units of the factorised head of a large vocabulary
 LEAK = 0.2  # slope of a critic's units below zero
 MOST_STEPS = 64  # choices that are gone through one by one when one is drawn
 LEAST_SQUARE = 1e-12  # of a gradient's norm, so that its root has a derivative
+MOST_TOLD = 1 << 26  # weights between what a row can be asked for and what is given for it
 MOST_GIVEN = 1 << 26  # numbers that a head gives at a time where nothing is learned from them
 LEAST_UNIFORM = 1e-12  # below what float32 draws resolve: Gumbel noise stays finite
 
@@ -302,7 +303,8 @@ class ResidualGenerator(nn.Module):
     ----------
     n_noise : width of the noise. n_conditions : width of what is given beside it. hidden : units per block.
     vocabularies : the levels that a row can be asked for, where conditions are level numbers instead of vectors; every block is told,
-    and scalars and small groups are; a large vocabulary hears of it through the blocks.
+    and scalars and small groups are; a large vocabulary hears of it through the blocks, as all do where there are more than MOST_TOLD
+    pairs of a level to ask for and a cell to give.
     """
 
     def __init__(
@@ -321,7 +323,8 @@ class ResidualGenerator(nn.Module):
             self.blocks.append(nn.ModuleDict({"linear": nn.Linear(width, units), "norm": nn.BatchNorm1d(units)}))
             width += units
         self.head = MixedHead(width, groups)
-        self.units = [*hidden, self.head.n_cells]
+        n_told = sum(one.width for one in vocabularies)
+        self.units = [*hidden, self.head.n_cells if n_told * self.head.n_cells <= MOST_TOLD else 0]
         self.told = Told(vocabularies, sum(self.units), width) if vocabularies else None
 
     def forward(self, noise: Tensor, conditions: Tensor | None = None) -> Given:
@@ -334,7 +337,7 @@ class ResidualGenerator(nn.Module):
             assert isinstance(block, nn.ModuleDict)
             out = block["linear"](hidden)
             hidden = torch.cat([F.relu(block["norm"](out if more is None else out + more)), hidden], dim=1)
-        given: Given = self.head(hidden, told[-1])
+        given: Given = self.head(hidden, told[-1] if self.units[-1] else None)
         return given
 
 
