@@ -33,42 +33,23 @@ def layers(width: int, hidden: Sequence[int]) -> tuple[nn.Sequential, int]:
 class Coupling(nn.Module):
     """One affine coupling: half of the dimensions moved and stretched by what the other half says; starts as the identity."""
 
-    def __init__(self, width: int, hidden: int, *, moves_first: bool) -> None:
+    def __init__(self, kept: int, moved: int, hidden: int) -> None:
         super().__init__()
-        self.moves_first = moves_first
-        self.split = width // 2
-        moved = self.split if moves_first else width - self.split
-        self.inner = nn.Linear(width - moved, hidden)
+        self.inner = nn.Linear(kept, hidden)
         self.outer = nn.Linear(hidden, 2 * moved)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
-    def _parts(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = values[:, : self.split], values[:, self.split :]
-        return (first, second) if self.moves_first else (second, first)
-
-    def _whole(self, moved: Tensor, kept: Tensor) -> Tensor:
-        return torch.cat([moved, kept] if self.moves_first else [kept, moved], dim=1)
-
-    def _says(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and log-scale of the other half, from the half that stays."""
         shift, stretch = self.outer(F.silu(self.inner(kept))).chunk(2, dim=1)
         return shift, MOST_STRETCH * torch.tanh(stretch / MOST_STRETCH)
-
-    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Towards the normal distribution: values (n, width), and the log-determinant (n,)."""
-        moved, kept = self._parts(values)
-        shift, stretch = self._says(kept)
-        return self._whole((moved + shift) * torch.exp(stretch), kept), stretch.sum(1)
-
-    def inverse(self, values: Tensor) -> Tensor:
-        """Back from it."""
-        moved, kept = self._parts(values)
-        shift, stretch = self._says(kept)
-        return self._whole(moved * torch.exp(-stretch) - shift, kept)
 
 
 class FlowPrior(nn.Module):
     """A density of latent vectors: couplings in turn towards a standard normal; none of them is a standard normal itself.
+
+    The halves are held apart from the first coupling to the last, since putting them together each time costs more than the couplings do.
 
     Parameters
     ----------
@@ -77,23 +58,27 @@ class FlowPrior(nn.Module):
 
     def __init__(self, width: int, n_couplings: int, hidden: int) -> None:
         super().__init__()
-        self.couplings = nn.ModuleList(
-            Coupling(width, hidden, moves_first=bool(i % 2)) for i in range(n_couplings if width > 1 else 0)
-        )
+        self.split = width // 2
+        sizes = [(self.split, width - self.split), (width - self.split, self.split)]
+        self.couplings = nn.ModuleList(Coupling(*sizes[i % 2], hidden) for i in range(n_couplings if width > 1 else 0))
 
     def log_density(self, latent: Tensor) -> Tensor:
         """Log-density of latent vectors (n, width), (n,)."""
-        total = torch.zeros(len(latent), device=latent.device)
-        for coupling in self.couplings:
-            latent, stretch = coupling(latent)
-            total = total + stretch
-        return total - 0.5 * (latent.square().sum(1) + latent.shape[1] * LOG_TWO_PI)
+        halves, total = [latent[:, : self.split], latent[:, self.split :]], torch.zeros(len(latent), device=latent.device)
+        for i, coupling in enumerate(self.couplings):
+            shift, stretch = coupling(halves[i % 2])
+            halves[1 - i % 2] = (halves[1 - i % 2] + shift) * torch.exp(stretch)
+            total = total + stretch.sum(1)
+        squares = halves[0].square().sum(1) + halves[1].square().sum(1)
+        return total - 0.5 * (squares + latent.shape[1] * LOG_TWO_PI)
 
     def from_normal(self, noise: Tensor) -> Tensor:
         """Latent vectors from standard normal noise, (n, width)."""
-        for coupling in reversed(self.couplings):
-            noise = coupling.inverse(noise)  # type: ignore[operator]
-        return noise
+        halves = [noise[:, : self.split], noise[:, self.split :]]
+        for i, coupling in reversed(list(enumerate(self.couplings))):
+            shift, stretch = coupling(halves[i % 2])
+            halves[1 - i % 2] = halves[1 - i % 2] * torch.exp(-stretch) - shift
+        return torch.cat(halves, dim=1)
 
 
 class VariationalNetwork(nn.Module):
