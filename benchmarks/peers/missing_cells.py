@@ -21,7 +21,7 @@ def filled(train: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
     whole = train.copy()
     whole[numbers] = whole[numbers].astype(float).fillna(whole[numbers].median())
     others = train.columns.difference(numbers)
-    whole[others] = whole[others].fillna(MISSING).astype(str)
+    whole[others] = whole[others].astype(object).where(whole[others].notna(), MISSING).astype(str)
     return whole, rates[rates > 0].to_dict()
 
 
