@@ -5,7 +5,7 @@
 The model's file, and what it would import while it learns (`LATE`), are imported before the meter starts, as the peers' packages import
 what they need; reading the CSV counts as fitting, making a pandas frame as sampling. A name that ends in `+public-codes` declares the code
 books of code columns (ICD-9) public, as a steward would in schema.toml; otherwise codes held by fewer than 11 rows are backed off, which
-is the default. `+epochs=100` sets a hyperparameter.
+is the default. `+target` names the target, as `--target` does; `+epochs=100` sets a hyperparameter.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 
 import manikin as mk
 from manikin.data.schema import Kind, Schema, Source
+from manikin.workflow.sources import with_target
 
 LATE = ("manikin.io.tabular", "manikin.workflow.sources", "pyarrow.csv", "scipy.special", "scipy.stats", "sklearn.mixture")
 
@@ -49,6 +50,9 @@ def main() -> None:
         if "public-codes" in variants:
             cost.notes.append("code books declared public")
             data = read(str(job.train), schema=with_public_codes(data.schema))
+        if "target" in variants:
+            cost.notes.append("the target is named")
+            data = with_target(data, job.train.with_name("target.txt").read_text().strip())
         return synthesizer.fit(data, seed=job.seed)
 
     def sample(model: object, _: adapter.Cost) -> pd.DataFrame:
