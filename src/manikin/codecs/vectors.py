@@ -33,7 +33,7 @@ LEAST_MODE = 0.005  # share of a mode that is kept, as in the paper
 HEAVY_SPIKE = 0.05  # share of rows at one value that makes it an option of its own beside modes
 REACH = 4.0  # standard deviations that the scalar's [-1, 1] spans within a mode, as in the paper
 FURTHEST = 4.0  # of a normal score
-FIT_ROWS = 3000  # rows that modes are found on
+FIT_ROWS = 1500  # rows that modes are found on
 MOST_ONEHOT = 4096  # levels of a vocabulary that is not given as codes
 MOST_CELLS = 1 << 26  # of all codes that a saved folder can ask for
 
