@@ -173,3 +173,24 @@ def test_added_rows_are_of_the_wished_class_and_group(table: Path, name: str) ->
 def test_options_outside_their_domain_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         AugmentationOptions(**{**SMALL, **wrong}).check()
+
+
+def test_a_generator_that_is_told_its_columns_gives_every_row_that_is_asked_for(table: Path, tmp_path: Path) -> None:
+    options = AugmentationOptions(
+        **{**SMALL, "synthesizers": ("cgan",)}, balance=("menostat",), skip=("smote", "alone"), max_steps=3
+    )
+    found = study_augmentation(table, out=tmp_path / "study", options=options)
+    added = {arm["key"]: arm["n_added"] for arm in found.document["arms"]}
+    assert added["with-cgan"] == added["oversampled"] > 0
+    assert not any("asked for" in notice for notice in found.document["notices"])
+
+
+def test_rows_that_sifting_did_not_find_are_told_of(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from manikin.workflow.study import arms as rooms
+
+    monkeypatch.setattr(rooms, "MOST_DRAWS", 0)
+    options = AugmentationOptions(**{**SMALL, "synthesizers": ("wgan",)}, skip=("smote", "alone"), max_steps=3)
+    found = study_augmentation(table, out=tmp_path / "study", options=options)
+    assert {arm["key"]: arm["n_added"] for arm in found.document["arms"]}["with-wgan"] == 0
+    (told,) = [notice for notice in found.document["notices"] if "asked for" in notice]
+    assert told.startswith("'real rows and wgan' got 0% of the rows that it asked for")

@@ -71,17 +71,28 @@ def rows_for(arm: Arm, model: Any, train: Dataset, question: Question, *, seed: 
     """The generated rows of an arm: as many as train has, or those that the rarer class lacks, conditioned on exactly.
 
     A generator that takes no conditions is asked for rows until enough of the wished class and group have come, at most 50 for each;
-    what is missing then stays missing.
+    what is missing then stays missing. One that is told beforehand what it will be given (`told_of`) keeps to it exactly.
     """
     own = derive(seed, "study", "sample") % 2**31
     if arm.way == "alone":
         return model.sample(len(train), seed=own)
     wanted = _wanted(train, question)
     columns = [question.target, *question.balance]
-    if arm.generator is not None and SYNTHESIZERS[arm.generator].conditions:
+    if arm.generator is not None and (SYNTHESIZERS[arm.generator].conditions or SYNTHESIZERS[arm.generator].told_by):
         given = train.only(columns).take(drawn(wanted, generator(seed, "study", "conditions")))
         return model.sample(len(given), seed=own, conditions=given)
     return _sifted(model, train, wanted, columns, own)
+
+
+def told_of(generator: str, question: Question) -> dict[str, Any]:
+    """What a generator is told before it learns, so that it can be given class and groups; nothing where any columns may be given."""
+    told_by = SYNTHESIZERS[generator].told_by
+    return {told_by: [question.target, *question.balance]} if told_by else {}
+
+
+def n_wanted(arm: Arm, train: Dataset, question: Question) -> int:
+    """How many generated rows an arm asks for."""
+    return len(train) if arm.way == "alone" else sum(wish.n for wish in _wanted(train, question))
 
 
 def _wanted(train: Dataset, question: Question) -> list[Wish]:

@@ -20,7 +20,7 @@ from manikin.workflow.learn import Limits, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
 from manikin.workflow.sources import read
 from manikin.workflow.stages import Silent, Stages, Watcher
-from manikin.workflow.study.arms import Arm, arms, rows_for
+from manikin.workflow.study.arms import Arm, arms, n_wanted, rows_for, told_of
 from manikin.workflow.study.cohort import SHARES, Cohort, cohort, parts
 from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
 
@@ -109,6 +109,7 @@ def study_augmentation(
                     trials[key].append(trial)
         kept = _without_failed(chosen, trials, stages)
         _tell_single(trials, stages)
+        _tell_lacking(kept, trials, stages)
         document = _document(source, patients, kept, options, {arm.key: trials[arm.key] for arm in kept}, stages)
         publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
@@ -133,7 +134,10 @@ def _split(
                 made = _generated(arm, models, sides["train"], patients, options, seed)
             except ManikinError as error:  # one generator that cannot learn here must not cost hours of the others
                 return {"failed": str(error)}
-            return run_trial(arm.way, patients.question, schema, **sides, made=made, learner_names=options.learners, seed=seed)
+            trial = run_trial(arm.way, patients.question, schema, **sides, made=made, learner_names=options.learners, seed=seed)
+            if made is not None:
+                trial["n_lacking"] = n_wanted(arm, sides["train"], patients.question) - len(made)
+            return trial
 
         done[arm.key] = piece(partial, f"split{number}-{file_name(arm.key)}", make)
     return done
@@ -150,6 +154,18 @@ def _without_failed(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]
         else:
             kept.append(arm)
     return kept
+
+
+def _tell_lacking(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> None:
+    """Says which generators, that can only be sifted, made too few rows of the rarer class."""
+    for arm in chosen:
+        lacking = [trial.get("n_lacking", 0) for trial in trials[arm.key]]
+        if any(lacking):
+            added = sum(trial["n_added"] for trial in trials[arm.key])
+            stages.note(
+                f"'{arm.title}' got {added / (added + sum(lacking)):.0%} of the rows that it asked for: {arm.generator} cannot be given a "
+                "class, and too few of what it drew fell into it."
+            )
 
 
 def _tell_single(trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> None:
@@ -170,7 +186,8 @@ def _generated(
         return None
     if arm.generator not in models:
         limits = Limits(options.time_budget_seconds, options.max_steps)
-        models[arm.generator] = fit(arm.generator, train, seed=seed, limits=limits, watcher=Silent())
+        told = told_of(arm.generator, patients.question)
+        models[arm.generator] = fit(arm.generator, train, seed=seed, limits=limits, watcher=Silent(), hyperparameters=told)
     return rows_for(arm, models[arm.generator], train, patients.question, seed=seed)
 
 
