@@ -64,6 +64,10 @@ def test_the_page_holds_sentences_drawings_and_groups_that_are_too_few() -> None
     parts = {chapter.anchor: walk(chapter.blocks) for chapter in chapters(document())}
     assert list(parts) == ["short", "differences", "figures", "groups", "design", "made"]
     assert any(isinstance(block, Bullets) and "forest: it hurt." in block.items for block in parts["short"])
+    (glance,) = [block for block in parts["short"] if isinstance(block, Table)]
+    assert glance.head[0] == "Learned from"
+    assert {row[-1] for row in glance.rows} == {"", "hurt"}
+    assert any("-0.021 [-0.040, -0.002]" in row for row in glance.rows)
     drawn = [block for block in parts["differences"] if isinstance(block, Figure)]
     assert len(drawn) == 4
     assert "-0.021 [-0.040, -0.002]" in drawn[0].alt
@@ -71,6 +75,15 @@ def test_the_page_holds_sentences_drawings_and_groups_that_are_too_few() -> None
     shown = [block for block in parts["groups"] if isinstance(block, Table)]
     assert all("burns" not in row for table in shown for row in table.rows)
     assert any(isinstance(block, Fold) for block in parts["figures"])
+
+
+def test_comparisons_without_a_difference_are_folded_away() -> None:
+    quiet = document()
+    quiet["sentences"] = [{**quiet["sentences"][0], "verdict": "no visible difference", "text": "forest: nothing to see."}]
+    (short,) = [chapter for chapter in chapters(quiet) if chapter.anchor == "short"]
+    assert not any(isinstance(block, Bullets) for block in short.blocks)
+    (fold,) = [block for block in short.blocks if isinstance(block, Fold)]
+    assert any(isinstance(block, Bullets) and "forest: nothing to see." in block.items for block in walk(fold.blocks))
 
 
 def test_every_text_is_escaped_and_nothing_is_loaded() -> None:

@@ -167,8 +167,10 @@ def _say_augmentation(document: dict[str, Any]) -> None:
         say_table(("learned from", *(document["measures"][measure]["title"] for measure in shown)), rows)
         say("")
     say(document["headline"])
-    for sentence in document["sentences"]:
-        say(f"* {sentence['text']}")
+    told = [sentence["text"] for sentence in document["sentences"] if sentence["verdict"] != "no visible difference"]
+    for text in told:
+        say(f"* {text}")
+    say(f"The page has the sentence of {'each' if not told else 'every other'} comparison, with its intervals.")
 
 
 def _say_files(files: dict[str, Path]) -> None:

@@ -12,6 +12,8 @@ from manikin.report.render import page
 
 TITLES = {"augmentation": "Does it help to add generated rows?", "learning-curve": "How many real patients does it take?"}
 FOREST = ("auroc", "auprc", "recall", "brier_recalibrated")  # the figures that are drawn
+RANKING = ("auroc", "auprc")  # the figures that decide
+NEITHER = "no visible difference"
 OF_GROUP = ("auroc", "recall", "precision", "calibration_error")  # those shown group by group
 
 
@@ -51,12 +53,30 @@ def _short(document: Mapping[str, Any]) -> tuple[Block, ...]:
         "Brackets hold 95 % intervals of the paired difference from real rows alone, wide enough for splits that share patients. "
         "Whether something helped or hurt is corrected for the number of comparisons (Holm)."
     )
-    return (
-        Text(document.get("headline", ""), Tone.LEAD),
-        Text(lead),
-        Bullets(tuple(sentence["text"] for sentence in document["sentences"])),
-        Text(note, Tone.NOTE),
-    )
+    told = document["sentences"]
+    decided = tuple(sentence["text"] for sentence in told if sentence["verdict"] != NEITHER)
+    blocks: list[Block] = [Text(document.get("headline", ""), Tone.LEAD), Text(lead)]
+    blocks += [Bullets(decided)] if decided else []
+    blocks += [_at_a_glance(document, learner, name) for learner, name in document["learners"].items()]
+    blocks += [Text(note, Tone.NOTE), Fold("Every comparison in a sentence", (Bullets(tuple(one["text"] for one in told)),))]
+    return tuple(blocks)
+
+
+def _at_a_glance(document: Mapping[str, Any], learner: str, name: str) -> Table:
+    """How patients are ranked after learning from each training set, and what is said of it."""
+    own = {(line["arm"], line["measure"]): line for line in document["results"] if line["learner"] == learner}
+    verdicts = {one["arm"]: one["verdict"] for one in document["sentences"] if one["learner"] == learner}
+    known = [measure for measure in RANKING if measure in document["measures"]]
+    rows = []
+    for arm in document["arms"]:
+        cells = [arm["title"]]
+        for measure in known:
+            line = own.get((arm["key"], measure))
+            cells += ["–", ""] if line is None else [number(line["mean"]), "" if arm["key"] == "real" else difference(line)]
+        rows.append((*cells, verdicts.get(arm["key"], "")))
+    titles = [title for measure in known for title in (document["measures"][measure]["title"], "Difference")]
+    numeric = tuple(range(1, 2 * len(known), 2))
+    return Table(("Learned from", *titles, "In a word"), tuple(rows), name[0].upper() + name[1:], numeric)
 
 
 def _forest(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -76,7 +96,7 @@ def _forest(document: Mapping[str, Any]) -> tuple[Block, ...]:
             said = "; ".join(f"{titles[line['arm']]} {difference(line)}" for line in lines)
             drawn.append(
                 Figure(
-                    figures.intervals(rows, axis=f"{known['title']}, difference; {better}", mark=0.0),
+                    figures.intervals(rows, axis=f"difference; {better}", mark=0.0),
                     f"{known['title']}: each training set less real rows alone, with 95 % intervals; the dashed line is no difference.",
                     f"Paired differences in {known['title']}: {said}.",
                     known["title"],
