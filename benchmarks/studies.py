@@ -79,7 +79,7 @@ STUDIES = {
     "curve-support2": (support2, f"learning-curve --target hospdead --synthesizers {CURVES} --sizes {SIZES} --repeats 2"),
     "curve-diabetes": (
         diabetes,
-        f"learning-curve --target readmitted --synthesizers {CURVES} --sizes {SIZES} --repeats 2 --max-rows 12000",
+        f"learning-curve --target readmitted --synthesizers {CURVES} --sizes {SIZES} --repeats 1 --max-rows 12000",
     ),
 }
 
