@@ -186,3 +186,20 @@ def test_lists(run: Run) -> None:
     assert "tvae" not in marks
     assert "c2st" not in ended.out
     assert set(json.loads(run("list", "formats", "--json").out)) == {"formats"}
+
+
+def test_hyperparameters_are_set_and_stand_in_the_manifest(table: Path, run: Any, tmp_path: Path) -> None:
+    asked = ("synthesize", table, "--synthesizer", "cgan", "--set", "columns=cens", "--set", "epochs=1", "--set", "critic=[8]")
+    ended = run(*asked, "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    used = manifest["synthesizer"]["hyperparameters"]
+    assert (used["columns"], used["epochs"], used["critic"]) == (["cens"], 1, [8])
+    assert manifest["options"]["hyperparameters"] == {"columns": ["cens"], "epochs": 1, "critic": [8]}
+    again = run("synthesize", table, "--replay", tmp_path / "run" / "manifest.json", "-o", tmp_path / "again")
+    assert again.code == 0, again.err
+    assert (tmp_path / "again" / "synthetic.csv").read_bytes() == (tmp_path / "run" / "synthetic.csv").read_bytes()
+    refused = run("fit", table, "--set", "epochs=1", "-o", tmp_path / "model")
+    assert refused.code == 2
+    assert "no generator is named" in refused.err
+    assert run("augment", table, "--target", "cens", "--synthesizer", "cgan", "--set", "epochs=0", "-o", tmp_path / "a.csv").code == 2

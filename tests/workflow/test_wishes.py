@@ -6,7 +6,8 @@ import pytest
 
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Column, Kind, TableSchema
-from manikin.workflow.wishes import candidates, check_columns, parse_duration, parse_where
+from manikin.workflow.options import Options
+from manikin.workflow.wishes import candidates, check_columns, parse_duration, parse_settings, parse_where
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,27 @@ def test_check_columns_names_the_option_and_the_stranger() -> None:
     assert check_columns(["sex"], schema, "--keep") == ["sex"]
     with pytest.raises(ParameterError, match=r"--keep names 'agee', which is no column.*Did you mean 'age'"):
         check_columns(["agee"], schema, "--keep")
+
+
+def test_settings_are_json_or_text() -> None:
+    assert parse_settings(["a=1", "b=1.5", "c=true", "d=[1, 2]", "e=sex,age", "f=null", "g=x=y"]) == {
+        "a": 1, "b": 1.5, "c": True, "d": [1, 2], "e": "sex,age", "f": None, "g": "x=y",
+    }  # fmt: skip
+    for texts in (["a"], ["=1"], ["a=1", "a=2"]):
+        with pytest.raises(ParameterError, match="hyperparameter"):
+            parse_settings(texts)
+
+
+def test_settings_of_a_generator_are_refused_by_name() -> None:
+    assert Options(synthesizer="cgan", hyperparameters={"columns": "sex,age"}).settings == {"columns": ["sex", "age"]}
+    Options(synthesizer="ctgan", hyperparameters={"critic": [8], "batch_size": None}).check()
+    wrong = [
+        ("auto", {"epochs": 3}, "no generator is named"),
+        ("ctgan", {"epoch": 3}, "one of its hyperparameters"),
+        ("ctgan", {"pack": None}, "must be a value"),
+        ("ctgan", {"critic": 64}, "must be a list"),
+        ("cgan", {"columns": ["sex", 3]}, "must be a list"),
+    ]
+    for name, settings, told in wrong:
+        with pytest.raises(ParameterError, match=told):
+            Options(synthesizer=name, hyperparameters=settings).check()

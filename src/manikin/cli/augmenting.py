@@ -74,6 +74,7 @@ def augment(
     replace: Replace = None,
     rows: Rows = None,
     synthesizer: opt.Synthesizer = "auto",
+    settings: opt.Set = None,
     model: ModelFolder = None,
     schema: opt.SchemaFile = None,
     mark: Mark = "row_origin",
@@ -106,7 +107,7 @@ def augment(
     from manikin.workflow.augmentation import Wishes
     from manikin.workflow.augmented_file import augment_file
     from manikin.workflow.options import Options
-    from manikin.workflow.wishes import parse_duration
+    from manikin.workflow.wishes import parse_duration, parse_settings
 
     wishes = Wishes(
         target=target,
@@ -122,6 +123,7 @@ def augment(
         time_budget_seconds=None if time_budget is None else parse_duration(time_budget),
         max_steps=max_steps,
         seed=seed,
+        hyperparameters=parse_settings(settings or ()) or None,
     )
     with watching(as_json=as_json) as watcher:
         written = augment_file(

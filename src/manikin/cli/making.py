@@ -41,6 +41,7 @@ def synthesize(
     data: opt.Data,
     schema: opt.SchemaFile = None,
     synthesizer: opt.Synthesizer = "auto",
+    settings: opt.Set = None,
     rows: opt.Rows = None,
     target: opt.Target = None,
     public: opt.Public = None,
@@ -68,7 +69,7 @@ def synthesize(
     """
     from manikin.workflow.synthesize import synthesize as run
 
-    options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public)
+    options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public, settings)
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
     _say_outcome(outcome, as_json)
@@ -79,6 +80,7 @@ def fit(
     out: opt.OutModel,
     schema: opt.SchemaFile = None,
     synthesizer: opt.Synthesizer = "auto",
+    settings: opt.Set = None,
     target: opt.Target = None,
     public: opt.Public = None,
     epsilon: opt.Epsilon = None,
@@ -96,10 +98,12 @@ def fit(
     Example:
 
         manikin fit patients.csv --synthesizer forest -o model
+
+        manikin fit patients.csv --synthesizer fairgan --set protected=sex --set fairness=0.5 -o model
     """
     from manikin.workflow.models import fit_model
 
-    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv", public)
+    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv", public, settings)
     with watching(as_json=as_json) as watcher:
         fitted = fit_model(data, out=out, schema=schema, options=options, force=force, watcher=watcher)
     if as_json:
@@ -185,9 +189,10 @@ def _options(
     seed: int,
     file_format: str,
     public: list[str] | None,
+    settings: list[str] | None,
 ) -> Options:
     from manikin.workflow.options import Options
-    from manikin.workflow.wishes import parse_duration
+    from manikin.workflow.wishes import parse_duration, parse_settings
 
     return Options(
         synthesizer=synthesizer,
@@ -200,6 +205,7 @@ def _options(
         seed=seed,
         format=file_format,
         public=tuple(public or ()),
+        hyperparameters=parse_settings(settings or ()) or None,
     )
 
 

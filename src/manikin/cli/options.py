@@ -38,6 +38,14 @@ Epsilon = Annotated[
     float | None, typer.Option("--epsilon", metavar="E", help="Privacy budget; refused unless the synthesizer can keep it.")
 ]
 Delta = Annotated[float | None, typer.Option("--delta", metavar="D", help="Privacy budget's failure probability.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A hyperparameter of the named synthesizer (see its page), such as epochs=100; may be repeated.",
+    ),
+]
 TimeBudget = Annotated[
     str | None,
     typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it."),

@@ -281,7 +281,7 @@ def _generator(job: _Job, given: Sequence[str]) -> tuple[Any, Choice]:
     check_enough(job.data, job.stages)
     name, told = job.options.synthesizer, None
     if name != AUTO and not SYNTHESIZERS[name].conditions:
-        listed = {SYNTHESIZERS[name].told_by: list(given)}
+        listed = {**job.options.settings, SYNTHESIZERS[name].told_by: list(given)}
         told = Decision(Choice(name=name, asked=name, hyperparameters=listed), job.options.limits)
     decision = decide(job.folder, job.data, job.options, job.stages, replay=told, conditional=True)
     return learn(job.folder, job.data, decision, job.options.seed, job.stages)

@@ -82,7 +82,8 @@ def remember_fitted(partial: Path, decision: Decision, choice: Choice) -> None:
 
 def _decide(data: Dataset, options: Options, stages: Stages, conditional: bool) -> Decision:
     if options.synthesizer != AUTO:
-        return Decision(Choice(name=options.synthesizer, asked=options.synthesizer), options.limits)
+        asked = options.synthesizer
+        return Decision(Choice(name=asked, asked=asked, hyperparameters=options.settings), options.limits)
     with stages.stage("choose", "Choosing a generator"):
         choice = auto.choose(data, options=options, stages=stages, conditional=conditional)
     budget = options.time_budget_seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,7 @@ def augment(
     mark: str = "row_origin",
     time_budget_seconds: float | None = None,
     max_steps: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
     seed: int = 0,
     watcher: Watcher | None = None,
 ) -> Augmented:
@@ -127,6 +128,7 @@ def augment(
         only the `replace` columns anew (the schema's sensitive ones when none are named). Only "full" may ever be released.
     rows : hybrid: rows of all balanced cells together; full: rows made.
     model : a fitted synthesizer, or the folder of a saved one, in place of learning `synthesizer`.
+    hyperparameters : of the `synthesizer` that is named.
 
     Returns
     -------
@@ -152,7 +154,13 @@ def augment(
     from manikin.workflow.options import Options
 
     wishes = Wishes(target=target, balance=names_of(balance), to=to, mode=mode, rows=rows, replace=names_of(replace), mark=mark)
-    options = Options(synthesizer=synthesizer, time_budget_seconds=time_budget_seconds, max_steps=max_steps, seed=seed)
+    options = Options(
+        synthesizer=synthesizer,
+        time_budget_seconds=time_budget_seconds,
+        max_steps=max_steps,
+        seed=seed,
+        hyperparameters=hyperparameters,
+    )
     wishes.check()
     options.check("augment")
     patients = read(data, schema=schema)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import ParameterError
+from manikin.data.errors import ParameterError, parameter_error
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.training.signals import HELD_OUT
 from manikin.workflow.stages import Watcher
@@ -137,10 +137,53 @@ def training_of(model: Any) -> dict[str, Any]:
     return dict(getattr(model, "training_", None) or {})
 
 
+def check_hyperparameters(name: str, hyperparameters: Mapping[str, Any] | None) -> None:
+    """Refuses hyperparameters for no generator in particular, and those that the named one does not have.
+
+    Raises
+    ------
+    ParameterError : names the hyperparameter and those that there are.
+    """
+    if not hyperparameters:
+        return
+    if name == AUTO:
+        raise ParameterError(
+            f"The hyperparameter {next(iter(hyperparameters))!r} is set, but no generator is named. Name one with --synthesizer."
+        )
+    settings = settings_of(name, hyperparameters)
+    kinds = _kinds(SYNTHESIZERS.load(name))
+    for key, value in settings.items():
+        if key not in kinds:
+            raise parameter_error(key, name, f"one of its hyperparameters ({', '.join(kinds) or 'it has none'})", value)
+        kind = kinds[key]
+        if value is None and "None" not in kind:
+            raise parameter_error(key, name, "a value", None)
+        if not kind.startswith("tuple") or value is None:
+            continue
+        is_of_texts = kind.startswith("tuple[str")
+        if not isinstance(value, list | tuple) or (is_of_texts and not all(isinstance(one, str) for one in value)):
+            raise parameter_error(key, name, f"a list, such as --set {key}={'a,b' if is_of_texts else '[64,64]'}", value)
+
+
+def settings_of(name: str, hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Hyperparameters with texts as lists where the generator asks for a list: "sex,age" is two items."""
+    if not hyperparameters:
+        return {}
+    kinds = _kinds(SYNTHESIZERS.load(name))
+    return {
+        key: value.split(",") if isinstance(value, str) and kinds.get(key, "").startswith("tuple") else value
+        for key, value in hyperparameters.items()
+    }
+
+
+def _kinds(made: Any) -> dict[str, str]:
+    """The type of each hyperparameter of a synthesizer's class, as it is written; class variables are none."""
+    return {one.name: str(one.type) for one in fields(made) if one.init} if is_dataclass(made) else {}
+
+
 def hyperparameters_of(model: Any) -> dict[str, Any]:
     """The hyperparameters of a model, by name."""
-    known = getattr(model, "__dataclass_fields__", {})
-    return {name: getattr(model, name) for name, field in known.items() if field.init}
+    return {name: getattr(model, name) for name in _kinds(type(model))}
 
 
 def check_releasable(name: str) -> str | None:

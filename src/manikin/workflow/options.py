@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import ParameterError, parameter_error
-from manikin.workflow.learn import AUTO, Limits, check_name, check_privacy
+from manikin.workflow.learn import AUTO, Limits, check_hyperparameters, check_name, check_privacy, settings_of
 
 FORMATS = ("csv", "parquet")
 
@@ -19,6 +20,7 @@ class Options:
     Attributes
     ----------
     public : columns whose list of values is declared public knowledge, so that rare values are released too.
+    hyperparameters : of the synthesizer that is named; a text stands for a list where one is asked for, its items apart by commas.
     """
 
     synthesizer: str = AUTO
@@ -31,6 +33,7 @@ class Options:
     seed: int = 0
     format: str = "csv"
     public: tuple[str, ...] = ()
+    hyperparameters: Mapping[str, Any] | None = None
 
     def check(self, command: str = "synthesize") -> None:
         """Refuses what is outside its domain; messages name the command.
@@ -54,6 +57,7 @@ class Options:
         wished: Any = self.public  # a text is a sequence of texts too
         if not isinstance(wished, list | tuple) or not all(isinstance(name, str) for name in wished):
             raise ParameterError(f"The 'public' option of {command} must be a tuple of column names.")
+        check_hyperparameters(self.synthesizer, self.hyperparameters)
 
     @property
     def limits(self) -> Limits:
@@ -62,7 +66,12 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values, for the manifest."""
-        return {**asdict(self), "public": list(self.public)}
+        return {**asdict(self), "public": list(self.public), "hyperparameters": self.settings or None}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The hyperparameters as the synthesizer takes them; empty for none."""
+        return settings_of(self.synthesizer, self.hyperparameters)
 
     def changed(self) -> list[str]:
         """Names of the options that differ from their defaults."""

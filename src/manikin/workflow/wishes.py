@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from manikin.data.errors import ParameterError
 from manikin.data.schema import TableSchema
@@ -46,6 +48,30 @@ def parse_where(texts: Iterable[str]) -> dict[str, str]:
             raise ParameterError(f"The column {name!r} is named by two --where options. Name it once.")
         conditions[name] = value
     return conditions
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Hyperparameters from "NAME=VALUE" texts: numbers, true, false, null and lists as JSON writes them, all else as text.
+
+    >>> parse_settings(["epochs=100", "critic=[64, 64]", "missing=impute", "columns=sex,age"])
+    {'epochs': 100, 'critic': [64, 64], 'missing': 'impute', 'columns': 'sex,age'}
+
+    Raises
+    ------
+    ParameterError : a text is no NAME=VALUE, or a name comes twice.
+    """
+    settings: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"A hyperparameter is written NAME=VALUE, for example --set epochs=100. Got {text!r} instead.")
+        if name in settings:
+            raise ParameterError(f"The hyperparameter {name!r} is set by two --set options. Set it once.")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
 
 
 def check_columns(names: Iterable[str], schema: TableSchema, option: str) -> list[str]:
