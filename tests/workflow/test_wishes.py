@@ -51,7 +51,7 @@ def test_settings_are_json_or_text() -> None:
         "a": 1, "b": 1.5, "c": True, "d": [1, 2], "e": "sex,age", "f": None, "g": "x=y",
     }  # fmt: skip
     for texts in (["a"], ["=1"], ["a=1", "a=2"]):
-        with pytest.raises(ParameterError, match="hyperparameter"):
+        with pytest.raises(ParameterError, match="--set"):
             parse_settings(texts)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from manikin.cli import options as opt
 from manikin.cli.console import say, say_json, say_table, watching
+
+if TYPE_CHECKING:
+    from manikin.workflow.study.record import Studied
 
 study = typer.Typer(
     add_completion=False,
@@ -96,7 +99,7 @@ def augmentation(
     if as_json:
         say_json({"out": done.out, "files": done.files, **_part(done.document, "headline", "sentences", "results", "notices")})
         return
-    _say_augmentation(done.document)
+    _say_augmentation(done)
     _say_files(done.files)
 
 
@@ -157,7 +160,8 @@ def learning_curve(
     _say_files(done.files)
 
 
-def _say_augmentation(document: dict[str, Any]) -> None:
+def _say_augmentation(done: Studied) -> None:
+    document = done.document
     titles = {arm["key"]: arm["title"] for arm in document["arms"]}
     shown = ("auroc", "auprc", "recall", "precision", "calibration_error")
     for learner, name in document["learners"].items():
@@ -167,10 +171,9 @@ def _say_augmentation(document: dict[str, Any]) -> None:
         say_table(("learned from", *(document["measures"][measure]["title"] for measure in shown)), rows)
         say("")
     say(document["headline"])
-    told = [sentence["text"] for sentence in document["sentences"] if sentence["verdict"] != "no visible difference"]
-    for text in told:
+    for text in done.decided:
         say(f"* {text}")
-    say(f"The page has the sentence of {'each' if not told else 'every other'} comparison, with its intervals.")
+    say(f"The page has the sentence of {'every other' if done.decided else 'each'} comparison, with its intervals.")
 
 
 def _say_files(files: dict[str, Path]) -> None:

@@ -55,7 +55,7 @@ def missing_marks(texts: pd.Series, column: Column) -> Marks:
     values = texts.to_numpy(dtype=object)
     for i, code in enumerate(column.missing, start=1):
         mark[values == code.value] = i
-        if column.kind.is_number and code.value not in ("",) and _is_number(code.value):
+        if column.kind.is_number and code.value not in ("",) and is_number(code.value):
             mark[(mark == 0) & (pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float) == float(code.value))] = i
     return mark
 
@@ -74,7 +74,12 @@ def _with_unreadable(series: pd.Series, mark: Marks, column: Column) -> Marks:
     return np.where((mark == 0) & ~readable, np.int8(place), mark)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text can be read as a number; "nan" and "inf" can.
+
+    >>> is_number("1e3"), is_number("I")
+    (True, False)
+    """
     try:
         float(text)
     except ValueError:
@@ -145,8 +150,8 @@ def categories(texts: npt.NDArray[np.object_], column: Column) -> pd.Categorical
 
 def _same_numbers(texts: list[str], levels: list[str]) -> dict[str, str]:
     """The level that stands for the same number as a text, for the texts that have one."""
-    by_number = {float(level): level for level in levels if _is_number(level)}
-    return {text: by_number[float(text)] for text in texts if _is_number(text) and float(text) in by_number}
+    by_number = {float(level): level for level in levels if is_number(level)}
+    return {text: by_number[float(text)] for text in texts if is_number(text) and float(text) in by_number}
 
 
 def _refuse(bad: npt.NDArray[np.bool_], column: Column, what: str, where: str) -> None:
@@ -215,7 +220,7 @@ def _plain(table: Table, column: Column) -> Any:
     if column.kind.is_number and column.storage is not Storage.TEXT:
         values = series.to_numpy(dtype=float).copy()
         for i, code in enumerate(column.missing, start=1):
-            if _is_number(code.value):
+            if is_number(code.value):
                 values[mark == i] = float(code.value)
         if column.storage is Storage.REAL:
             return values
@@ -238,7 +243,7 @@ def _unstored(texts: npt.NDArray[np.object_], mark: Marks, column: Column) -> An
 
     A level that is no number, such as the one that stands for rare ones, cannot be stored among numbers and is given back as missing.
     """
-    gaps = np.array([not _is_number(text) or not math.isfinite(float(text)) for text in texts], dtype=bool)
+    gaps = np.array([not is_number(text) or not math.isfinite(float(text)) for text in texts], dtype=bool)
     if column.storage is Storage.BOOLEAN:
         truth = np.array([text in ("True", "true", "1") for text in texts], dtype=bool)
         return pd.arrays.BooleanArray(truth, mark > 0) if (mark > 0).any() else truth

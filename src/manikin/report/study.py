@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from manikin.evaluation.studies.summary import PRIMARY, decided
 from manikin.report import figures
 from manikin.report.blocks import Block, Bullets, Chapter, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.render import page
 
 TITLES = {"augmentation": "Does it help to add generated rows?", "learning-curve": "How many real patients does it take?"}
 FOREST = ("auroc", "auprc", "recall", "brier_recalibrated")  # the figures that are drawn
-RANKING = ("auroc", "auprc")  # the figures that decide
-NEITHER = "no visible difference"
 OF_GROUP = ("auroc", "recall", "precision", "calibration_error")  # those shown group by group
 
 
@@ -53,10 +52,9 @@ def _short(document: Mapping[str, Any]) -> tuple[Block, ...]:
         "Brackets hold 95 % intervals of the paired difference from real rows alone, wide enough for splits that share patients. "
         "Whether something helped or hurt is corrected for the number of comparisons (Holm)."
     )
-    told = document["sentences"]
-    decided = tuple(sentence["text"] for sentence in told if sentence["verdict"] != NEITHER)
+    told, apart = document["sentences"], decided(document["sentences"])
     blocks: list[Block] = [Text(document.get("headline", ""), Tone.LEAD), Text(lead)]
-    blocks += [Bullets(decided)] if decided else []
+    blocks += [Bullets(apart)] if apart else []
     blocks += [_at_a_glance(document, learner, name) for learner, name in document["learners"].items()]
     blocks += [Text(note, Tone.NOTE), Fold("Every comparison in a sentence", (Bullets(tuple(one["text"] for one in told)),))]
     return tuple(blocks)
@@ -66,7 +64,7 @@ def _at_a_glance(document: Mapping[str, Any], learner: str, name: str) -> Table:
     """How patients are ranked after learning from each training set, and what is said of it."""
     own = {(line["arm"], line["measure"]): line for line in document["results"] if line["learner"] == learner}
     verdicts = {one["arm"]: one["verdict"] for one in document["sentences"] if one["learner"] == learner}
-    known = [measure for measure in RANKING if measure in document["measures"]]
+    known = [measure for measure in PRIMARY if measure in document["measures"]]
     rows = []
     for arm in document["arms"]:
         cells = [arm["title"]]

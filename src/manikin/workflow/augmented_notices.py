@@ -1,4 +1,4 @@
-"""What an augmentation tells of its table beside the counts: small and missing cells, columns that are not learned, too few patients.
+"""What an augmentation tells of its table beside the counts: small and missing cells, columns that are not learned.
 
 Columns are named and rows are counted; no value is. Knows no generator.
 """
@@ -6,8 +6,6 @@ Columns are named and rows are counted; no value is. Knows no generator.
 from __future__ import annotations
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import DataError
-from manikin.workflow.auto import FEWEST_PATIENTS, HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN
 from manikin.workflow.proportions import Cells, Ints
 from manikin.workflow.record import left_out
 from manikin.workflow.sources import unreadable_notices
@@ -57,23 +55,3 @@ def tell_columns(data: Dataset, mode: str, stages: Stages) -> None:
             else "every synthetic row is a patient of its own, and no patient's course over several rows is made"
         )
         stages.note(f"{data.n_records:,} patients have {len(data):,} rows: {so}.")
-
-
-def check_enough(data: Dataset, stages: Stages) -> None:
-    """Refuses a table of too few patients to learn from, and warns of one of few.
-
-    Raises
-    ------
-    DataError : says how many there are.
-    """
-    n_patients, n_columns = data.n_records, len(data.columns.learned)
-    if n_patients < FEWEST_PATIENTS:
-        raise DataError(
-            f"There are {n_patients} patients to learn from; fewer than {FEWEST_PATIENTS} are not learned from. Bring more."
-        )
-    if n_patients < max(HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN * n_columns):
-        stages.warn(
-            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to learn from honestly (at least "
-            f"{HONEST_PATIENTS}, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted): made rows may be noise, or close to "
-            "single patients."
-        )

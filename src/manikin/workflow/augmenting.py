@@ -26,8 +26,9 @@ from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
 from manikin.workflow import proportions
 from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes
-from manikin.workflow.augmented_notices import check_enough, tell_cells, tell_columns
+from manikin.workflow.augmented_notices import tell_cells, tell_columns
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
+from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import Decision, decide, learn
 from manikin.workflow.learn import AUTO, check_name, hyperparameters_of, training_of
 from manikin.workflow.models import schema_of

@@ -53,11 +53,15 @@ class Trial:
         return f"{self.name} {self.c2st:.3f}"
 
 
-def check_enough(train: Dataset, stages: Stages) -> None:
+def check_enough(train: Dataset, stages: Stages, *, has_holdout: bool = False) -> None:
     """Refuses or warns when the patients are too few to synthesize honestly.
 
     Fewer than 20 patients to learn from are refused. Fewer than 100, or fewer than 5 for each learned column, are learned from with
     a warning: what comes out is then either noise or close to single patients.
+
+    Parameters
+    ----------
+    has_holdout : whether other patients were set aside, which the message then says.
 
     Raises
     ------
@@ -66,14 +70,15 @@ def check_enough(train: Dataset, stages: Stages) -> None:
     n_patients, n_columns = train.n_records, len(train.columns.learned)
     if n_patients < FEWEST_PATIENTS:
         raise DataError(
-            f"There are {n_patients} patients to learn from after the holdout is set aside; fewer than {FEWEST_PATIENTS} are not "
-            "synthesized, since every row would either be invented or point at one of them. Bring more patients."
+            f"There are {n_patients} patients to learn from{' after the holdout is set aside' if has_holdout else ''}; fewer than "
+            f"{FEWEST_PATIENTS} are not learned from, since every row would either be invented or point at one of them. Bring more "
+            "patients."
         )
     if n_patients < max(HONEST_PATIENTS, HONEST_PATIENTS_PER_COLUMN * n_columns):
         stages.warn(
-            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to synthesize honestly (at least "
-            f"{HONEST_PATIENTS} patients, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted). Do not rely on this table, "
-            "and read the privacy section of the report before anyone else sees it."
+            f"INSUFFICIENT DATA: {n_patients} patients for {n_columns} columns are too few to learn from honestly (at least "
+            f"{HONEST_PATIENTS} patients, and {HONEST_PATIENTS_PER_COLUMN} for each column, are wanted): made rows may be noise, or close "
+            "to single patients. Do not rely on them, and measure what they expose before anyone else sees them."
         )
 
 

@@ -133,7 +133,7 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
 def _make(partial: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
     train, holdout = split(patients, seed=options.seed)
     _tell(patients, train, holdout, stages)
-    auto.check_enough(train, stages)
+    auto.check_enough(train, stages, has_holdout=True)
     decision = decide(partial, train, options, stages, replay=again.decision if again else None)
     clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if decision.is_fitted else [])))
     model, choice = _model(partial, train, decision, options.seed, stages)

@@ -39,15 +39,7 @@ def parse_where(texts: Iterable[str]) -> dict[str, str]:
     >>> parse_where(["sex=F", "icu=yes"])
     {'sex': 'F', 'icu': 'yes'}
     """
-    conditions: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise ParameterError(f"A condition is written COL=VALUE, for example --where sex=F. Got {text!r} instead.")
-        if name in conditions:
-            raise ParameterError(f"The column {name!r} is named by two --where options. Name it once.")
-        conditions[name] = value
-    return conditions
+    return _named(texts, "A condition is written COL=VALUE, for example --where sex=F.", "--where")
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -60,18 +52,27 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     ------
     ParameterError : a text is no NAME=VALUE, or a name comes twice.
     """
+    named = _named(texts, "A hyperparameter is written NAME=VALUE, for example --set epochs=100.", "--set")
     settings: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise ParameterError(f"A hyperparameter is written NAME=VALUE, for example --set epochs=100. Got {text!r} instead.")
-        if name in settings:
-            raise ParameterError(f"The hyperparameter {name!r} is set by two --set options. Set it once.")
+    for name, value in named.items():
         try:
             settings[name] = json.loads(value)
         except ValueError:
             settings[name] = value
     return settings
+
+
+def _named(texts: Iterable[str], how: str, option: str) -> dict[str, str]:
+    """What stands behind the first "=" of each text, by what stands before it; a name may come once."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"{how} Got {text!r} instead.")
+        if name in found:
+            raise ParameterError(f"{name!r} is named by two {option} options. Name it once.")
+        found[name] = value
+    return found
 
 
 def check_columns(names: Iterable[str], schema: TableSchema, option: str) -> list[str]:

@@ -140,6 +140,11 @@ def sentences(
     return made
 
 
+def decided(told: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The sentences of the comparisons that came out one way or the other."""
+    return tuple(line["text"] for line in told if line["verdict"] != NEITHER)
+
+
 def headline(told: Sequence[Mapping[str, Any]]) -> str:
     """One sentence over all training sets and models.
 

@@ -185,14 +185,15 @@ class MixedHead(nn.Module):
         """Vectors (n, width) that gradients pass through: choices by Gumbel-softmax (arXiv 1611.01144), or softmax without temperature."""
 
         def chosen(logits: Tensor) -> Tensor:
+            """The share of each choice, or one choice nearly."""
             if temperature is None:
                 return softmax(logits)
-            noise = torch.rand_like(logits).clamp_min_(LEAST_UNIFORM).log_().neg_().log_()
-            shares = softmax((logits - noise) / temperature)
+            less = torch.rand_like(logits).clamp_min_(LEAST_UNIFORM).log_().neg_().log_()  # Gumbel noise with its sign turned
+            shares = softmax((logits - less) / temperature)
             if not hard:
                 return shares
-            picked = (shares >= shares.amax(-1, keepdim=True)).to(shares.dtype)
-            return picked + shares - shares.detach()
+            one = (shares >= shares.amax(-1, keepdim=True)).to(shares.dtype)
+            return one + shares - shares.detach()
 
         n = len(given.scalars)
         small = [chosen(logits).permute(1, 2, 0).reshape(-1, n) for logits in given.padded]
@@ -213,8 +214,8 @@ class MixedHead(nn.Module):
         """
         columns, out = target.t(), []
         for logits, (_, members) in zip(given.padded, self._buckets, strict=True):
-            told = torch.log_softmax(logits.permute(1, 2, 0), 1)
-            out.append(told.gather(1, columns[members][:, None]).squeeze(1))
+            logs = torch.log_softmax(logits.permute(1, 2, 0), 1)
+            out.append(logs.gather(1, columns[members][:, None]).squeeze(1))
         for logits, g in zip(given.large, self._large, strict=True):
             out.append(torch.log_softmax(logits, -1).gather(-1, target[:, [g]]).t())
         out.append(torch.zeros((1, len(target)), device=target.device))

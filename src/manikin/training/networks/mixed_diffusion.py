@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from manikin.training.networks.denoiser import Denoiser
-from manikin.training.networks.mixed import Given, picked
+from manikin.training.networks.mixed import Given, picked, softmax
 
 MOST_BETA = 0.999  # of one step, as in the paper of the schedule
 CLOSER = 1.5  # power by which looks come closer to each other towards the end
@@ -228,9 +228,7 @@ def _all_logits(given: Given) -> list[Tensor]:
 
 def _shares(logits: Tensor) -> Tensor:
     """Softmax over the choices of (n_members, size, n), in the layout that the logits have."""
-    if len(logits) == 1 and logits.stride(1) == 1:
-        return torch.softmax(logits.squeeze(0).t(), 1).t()[None]
-    return torch.softmax(logits, 1)
+    return softmax(logits.permute(2, 0, 1)).permute(1, 2, 0)
 
 
 def _cosine(n_steps: int) -> Tensor:

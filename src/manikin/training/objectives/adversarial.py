@@ -203,9 +203,7 @@ class Adversarial:
         """One loss per pack, (n_packs,)."""
         with torch.no_grad():
             made = self.synthetic(batch)
-        real, condition = batch.real, batch.condition
-        if not isinstance(self.critic, PackedCritic):
-            made, real, condition = with_condition(made, condition), with_condition(real, condition), None
+        real, made, condition = self._judged(batch.real, batch.condition), self._judged(made, batch.condition), batch.condition
         on_real, on_made = self.on_both(real, made, condition)
         self._note(on_real.detach(), on_made.detach())
         if self.recipe.game == "original":
@@ -213,10 +211,14 @@ class Adversarial:
         penalty = gradient_penalty(self.critic, real, made, self.pack, condition)
         return on_made - on_real + self.recipe.penalty * penalty
 
+    def _judged(self, rows: Tensor, condition: Tensor | None) -> Tensor:
+        """Rows as the critic takes them: with their conditions, but for a critic that takes these beside."""
+        return rows if isinstance(self.critic, PackedCritic) else with_condition(rows, condition)
+
     def on_both(self, real: Tensor, made: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """The critic's scores of real and of made rows, (n_packs,) each; a critic that sees a batch's mean must see them apart."""
         if not isinstance(self.critic, PackedCritic):
-            return self.critic(real), self.critic(made)
+            return self.critic(real), self.critic(made)  # their conditions stand in the rows
         twice = None if condition is None else torch.cat([condition, condition])
         scores = self.critic(torch.cat([real, made]), twice)
         return scores[: len(scores) // 2], scores[len(scores) // 2 :]
@@ -230,10 +232,8 @@ class Adversarial:
     def generator_loss(self, batch: Batch) -> Tensor:
         """One loss per pack, (n_packs,): the critic's score, and how unlikely what was asked for is."""
         made, given = self._soft(batch)
-        if isinstance(self.critic, PackedCritic):
-            score = self.critic(made, batch.condition)
-        else:
-            score = self.critic(with_condition(made, batch.condition))
+        rows = self._judged(made, batch.condition)
+        score = self.critic(rows, batch.condition) if isinstance(self.critic, PackedCritic) else self.critic(rows)
         loss = F.softplus(-score) if self.recipe.game == "original" else -score
         if batch.group is not None and batch.option is not None:
             target = torch.zeros((len(made), len(self.head.groups)), dtype=torch.long, device=self.device)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from manikin.data.cells import column_texts
+from manikin.data.cells import column_texts, is_number
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Column, Kind, Schema, Storage
@@ -122,7 +122,7 @@ def _binary(data: Dataset, target: str, positive: Sequence[str]) -> tuple[Datase
     texts = series.astype(object)
     counts = texts.value_counts()
     levels = [str(level) for level in counts.index if counts[level] > 0]
-    are_numbers = all(map(_is_number, levels))
+    are_numbers = all(map(is_number, levels))
     if not positive and len(levels) == 2:
         return data, levels[-1]
     if not positive:
@@ -160,14 +160,6 @@ def _passes(values: npt.NDArray[np.float64], comparison: re.Match[str]) -> npt.N
     sign, limit = comparison[1], float(comparison[2])
     tests = {">": values > limit, ">=": values >= limit, "<": values < limit, "<=": values <= limit}
     return np.asarray(tests[sign])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _recoded(data: Dataset, column: Column, positive: npt.NDArray[np.bool_], name: str) -> tuple[Dataset, str]:

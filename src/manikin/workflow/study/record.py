@@ -30,6 +30,13 @@ class Studied:
     files: dict[str, Path]
     document: dict[str, Any]
 
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """The sentences of the comparisons that came out one way or the other; of an augmentation study."""
+        from manikin.evaluation.studies.summary import decided
+
+        return decided(self.document["sentences"])
+
 
 def job_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides the pieces of a study; the same again goes on where it was interrupted, with more splits too."""
