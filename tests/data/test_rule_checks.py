@@ -161,3 +161,8 @@ def test_the_fixture_reads_back_as_it_was_written() -> None:
     rows = [{"a": "-1", "b": "0.5", "c": "?", "d": "2020-01-01", "e": "", "f": "2"}]
     assert texts_of(read(rows), SCHEMA).to_dict("records") == rows
     assert np.array_equal(read(rows).mark("c"), [2])
+
+
+def test_an_empty_cell_has_a_word_in_a_rule() -> None:
+    assert ImpliedRule(("exang", "oldpeak"), when=("",), then=("",)).text == "exang is empty => oldpeak is empty"
+    assert ImpliedRule(("setting", "icu"), when=("out",), then=("", "no")).text == "setting in (out) => icu in (empty, no)"

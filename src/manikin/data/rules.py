@@ -73,8 +73,12 @@ class ImpliedRule(Rule):
 
     @property
     def text(self) -> str:
-        """`setting in (outpatient) => icu in (not applicable)`."""
-        return f"{self.columns[0]} in ({', '.join(self.when)}) => {self.columns[1]} in ({', '.join(self.then)})"
+        """`setting in (outpatient) => icu in (not applicable)`; `exang is empty => oldpeak is empty`."""
+        return f"{self.columns[0]} {_one_of(self.when)} => {self.columns[1]} {_one_of(self.then)}"
+
+
+def _one_of(texts: tuple[str, ...]) -> str:
+    return "is empty" if texts == ("",) else f"in ({', '.join(text or 'empty' for text in texts)})"
 
 
 @dataclass(frozen=True)
