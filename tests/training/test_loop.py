@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +99,36 @@ def test_same_seed_same_weights_and_another_seed_other_weights() -> None:
         runs.append(weights(objective))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
+
+
+def tiny_is_zero() -> bool:
+    return float(torch.tensor([1e-39]).mul(1.0)) == 0.0
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_denormal_numbers_count_as_zero_while_it_learns_and_only_then(breaks: bool) -> None:
+    can = torch.set_flush_denormal(True)
+    torch.set_flush_denormal(False)
+    if not can:
+        pytest.skip("this processor cannot flush denormal numbers")
+    seen: list[bool] = []
+
+    class Watched(Line):
+        def after_step(self, fraction: float) -> None:
+            seen.append(tiny_is_zero())
+            if breaks:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError) if breaks else nullcontext():
+        train(Watched(planned_steps=3), seed=0)
+    assert seen == [True] * (1 if breaks else 3)
+    assert not tiny_is_zero()
+    torch.set_flush_denormal(True)  # a user's own wish is left alone
+    try:
+        train(Line(planned_steps=2), seed=0)
+        assert tiny_is_zero()
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_the_users_own_torch_generator_is_left_alone() -> None:

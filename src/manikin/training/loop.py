@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def train(
     if ledger is not None:
         refuse_unaccounted(objective, stages)
     run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else standard_monitors())
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), without_denormals():
         return run.train()
 
 
@@ -353,6 +354,21 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Counts numbers below 1e-38 as 0, as far as the processor can, and leaves it as it was.
+
+    The moments of units that have gone quiet sink there step by step, and a processor takes a hundred times as long for such numbers: a
+    variational autoencoder's steps doubled in the second half of its run.
+    """
+    were_zero = float(torch.tensor([1e-39]).mul(1.0)) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(were_zero)
 
 
 def seed_torch(seed: int) -> None:
