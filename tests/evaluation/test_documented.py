@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from manikin.evaluation import METRICS
+from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.results_file import FORMAT, write_results
 from manikin.evaluation.suite import evaluate
 
@@ -18,6 +19,11 @@ def test_every_metric_has_its_line(name):
     assert f"| `{name}` |" in (DOCS / "metrics.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_every_attack_has_its_line(name):
+    assert f"| `{name}` |" in (DOCS / "attacks.md").read_text(encoding="utf-8")
+
+
 def test_every_key_of_the_file_is_documented(good, tmp_path):
     import json
 
@@ -25,10 +31,9 @@ def test_every_key_of_the_file_is_documented(good, tmp_path):
     results = evaluate(good, seed=0, metrics=[name for name in METRICS if name != "c2st"])
     document = json.loads(write_results(results, tmp_path / "results.json").read_text())
     assert FORMAT in page
-    keys = {*document, *document["views"], *document["metrics"][0]}
-    keys |= {
-        key for metric in document["metrics"] for key in metric["details"] if not key.endswith(("_reference", "_interval"))
-    }
+    keys = {*document, *document["views"], *document["metrics"][0], *document["attacks"][0]}
+    figures = document["metrics"] + document["attacks"]
+    keys |= {key for figure in figures for key in figure["details"] if not key.endswith(("_reference", "_interval"))}
     keys |= {key for view in document["views"]["columns"] for key in view}
     assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
 

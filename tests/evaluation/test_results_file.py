@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manikin.data.errors import DataError
-from manikin.evaluation.base import Direction, MetricResult, Results, Section
+from manikin.evaluation.base import AttackResult, Direction, MetricResult, Rate, Results, Section, ThreatModel
 from manikin.evaluation.results_file import FORMAT, VERSION, read_results, write_results
 
 RESULTS = Results(
@@ -20,7 +20,21 @@ RESULTS = Results(
     ),
     {"columns": [{"column": "x", "train": [0.5, 0.5]}]},
     {"seed": 1},
-)
+    (
+        AttackResult(
+            "c", "An attack", Section.PRIVACY, Direction.LOWER, 0.1, (0.0, 0.2), 50, "targets", 0.0,
+            threat_model=ThreatModel("holds the release", "wants a name", "succeeds when she has it", "linkability"),
+            attack=Rate(0.2, (0.1, 0.3), 10, 50), control=Rate(0.1, (0.05, 0.2), 5, 50), n_requested=60, power=0.12,
+            worst_group="sex F", groups=({"group": "sex F", "n": 20, "value": 0.2, "interval": [0.1, 0.4]},),
+        ),
+    ),
+)  # fmt: skip
+
+
+def test_a_file_of_version_1_has_no_attacks(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({**good_document(), "version": 1}))
+    assert read_results(path).attacks == ()
 
 
 def test_round_trip(tmp_path):
@@ -57,6 +71,9 @@ def test_a_minimal_document_is_read(tmp_path):
         ({"version": "1"}, "which version"),
         ({"version": True}, "which version"),
         ({"metrics": {}}, "'metrics'"),
+        ({"attacks": {}}, "'attacks'"),
+        ({"attacks": [{"name": "a"}]}, "attack 1, title"),
+        ({"attacks": good_document()["metrics"]}, "twice"),
         ({"views": []}, "'views'"),
         ({"run": None}, "'run'"),
         ({"metrics": [{"name": "a"}]}, "metric 1, title"),

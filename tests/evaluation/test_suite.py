@@ -13,6 +13,7 @@ from evaluation.simulated import evidence, reordered, simulate, table
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Column, Kind, Storage, TableSchema
 from manikin.evaluation import METRICS
+from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import EvaluationData, MetricEntry
 from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
@@ -20,7 +21,7 @@ from manikin.evaluation.suite import FAILED, evaluate
 NAMES = {
     "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
     "representation", "alpha_precision", "beta_recall", "coverage",
-    "authenticity", "copies", "rare_levels", "rare_values", "rule_violations", "membership", "dcr_share",
+    "authenticity", "copies", "rare_levels", "rare_values", "rule_violations", "dcr_share",
 }  # fmt: skip
 OF_LEVELS = ["column_shapes", "pair_trends", "dependence", "missingness", "rare_levels", "rare_values", "copies", "coverage"]
 
@@ -41,6 +42,22 @@ def finite(value):
 def test_the_registry_names_every_metric():
     assert set(METRICS) == NAMES
     assert all(callable(METRICS.load(name)) for name in METRICS)
+
+
+def test_every_attack_has_a_control_a_threat_model_and_its_power(results):
+    assert [attack.name for attack in results.attacks] == [name for name, entry in ATTACKS.items() if not entry.needs_refit]
+    for attack in results.attacks:
+        assert attack.value is not None, attack.note
+        assert attack.section == "privacy"
+        assert attack.threat_model.knows.startswith("holds ")
+        assert attack.threat_model.wants.startswith("wants ")
+        assert attack.threat_model.succeeds.startswith("succeeds ")
+        low, high = attack.interval
+        assert low <= attack.value <= high
+        assert attack.reference is not None
+        assert 0 < attack.n <= attack.n_requested
+        assert attack.control.n > 0
+        assert 0 < attack.power <= 1
 
 
 def test_every_metric_has_value_interval_n_and_reference(results):
@@ -69,19 +86,21 @@ def test_the_order_of_rows_changes_nothing(good, results, tmp_path):
 
 
 def test_another_seed_draws_anew(good):
-    first, second = (evaluate(good, seed=seed, metrics=["membership"], with_views=False)["membership"] for seed in (0, 1))
+    first, second = (evaluate(good, seed=seed, metrics=[], attacks=["membership"], with_views=False)["membership"] for seed in (0, 1))
     assert first.details["auc"] != second.details["auc"]
 
 
 def test_progress_counts_up_to_the_end(good):
     calls: list[tuple[str, int, int]] = []
-    evaluate(good, seed=0, metrics=["copies", "rare_values"], progress=lambda *call: calls.append(call), with_views=False)
+    evaluate(good, seed=0, metrics=["copies", "rare_values"], attacks=[], progress=lambda *call: calls.append(call), with_views=False)
     assert calls == [("copies", 0, 2), ("rare_values", 1, 2), ("done", 2, 2)]
 
 
 def test_an_unknown_metric_is_refused_before_work(good):
     with pytest.raises(ParameterError, match="no metric named 'nonsense'"):
         evaluate(good, seed=0, metrics=["copies", "nonsense"])
+    with pytest.raises(ParameterError, match="no attack named 'nonsense'"):
+        evaluate(good, seed=0, metrics=[], attacks=["nonsense"])
 
 
 def test_no_release_is_refused(good):
@@ -92,9 +111,9 @@ def test_no_release_is_refused(good):
 def test_several_releases_are_averaged(good):
     releases = (good.synthetic[0], simulate(1000, 4), simulate(1000, 5))
     both = EvaluationData(good.train, good.holdout, releases, good.schema, "died")
-    pooled = evaluate(both, seed=0, metrics=["column_shapes"], with_views=False)["column_shapes"]
+    pooled = evaluate(both, seed=0, metrics=["column_shapes"], attacks=[], with_views=False)["column_shapes"]
     parts = [evidence(good.train, good.holdout, release) for release in releases]
-    single = [evaluate(part, seed=0, metrics=["column_shapes"], with_views=False)["column_shapes"] for part in parts]
+    single = [evaluate(part, seed=0, metrics=["column_shapes"], attacks=[], with_views=False)["column_shapes"] for part in parts]
     assert pooled.value == pytest.approx(np.mean([result.value for result in single]), abs=1e-6)
     assert pooled.details["releases"] == [result.value for result in single]
     width = np.mean([result.interval[1] - result.interval[0] for result in single])

@@ -146,7 +146,7 @@ def say_figures(results: Results) -> None:
     """The measured figures beside what a perfect release would score."""
     rows = [
         (metric.title, f"{metric.value:.3f}", "" if metric.reference is None else f"{metric.reference:.3f}")
-        for metric in results.metrics
+        for metric in results.figures
         if metric.value is not None
     ]
     say_table(("measured", "this release", "a perfect one"), rows)
@@ -156,7 +156,7 @@ def figures(results: Results) -> dict[str, Any]:
     """The figures for machines; everything else about them is in results.json."""
     return {
         metric.name: {"value": metric.value, "interval": metric.interval, "reference": metric.reference}
-        for metric in results.metrics
+        for metric in results.figures
     }
 
 

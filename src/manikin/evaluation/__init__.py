@@ -47,9 +47,6 @@ METRICS: Registry[MetricEntry] = Registry(
         ),
         "copies": _line("closeness:copies", "rows that equal a train row, beyond the holdout's rate", Section.PRIVACY),
         "authenticity": _line("closeness:authenticity", "rows that do not crowd around one train row", Section.PRIVACY),
-        "membership": _line(
-            "attacks.membership:membership", "membership attack: hit rate at 1 % false alarms", Section.PRIVACY
-        ),
         "dcr_share": _line("closeness:dcr_share", "rows closer to train than to holdout; a diagnostic only", Section.PRIVACY),
     },
     group="manikin.metrics",

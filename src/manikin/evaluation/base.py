@@ -30,6 +30,7 @@ class Section(StrEnum):
     UTILITY = "utility"
     DIVERSITY = "diversity"
     VALIDITY = "validity"
+    FAIRNESS = "fairness"
     PRIVACY = "privacy"
 
 
@@ -83,11 +84,71 @@ class MetricResult:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class ThreatModel:
+    """Who attacks: what he holds, what he wants, and when he has succeeded; each continues the sentence "The attacker …".
+
+    Attributes
+    ----------
+    knows, wants, succeeds : "holds …", "wants …", "succeeds when …", in plain words.
+    risk : which of the risks that regulators name it measures: membership, singling out, linkability, inference, reconstruction.
+    """
+
+    knows: str
+    wants: str
+    succeeds: str
+    risk: str
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of attempts that succeeded, in [0, 1], with its 95 % interval; `n` is 0 where the rate is known and not counted."""
+
+    value: float
+    interval: tuple[float, float]
+    hits: int
+    n: int
+
+
+@dataclass(frozen=True)
+class AttackResult(MetricResult):
+    """What an attack found: `value` is its headline figure, `reference` what the same attack finds where there is nothing to find.
+
+    Attributes
+    ----------
+    threat_model : who attacks.
+    attack : success on people of the train data.
+    control : the same attack on people of the holdout, whom the release cannot betray: what the population alone gives away.
+    baseline : success of one who has no release at all and guesses well (the majority, the share of false alarms allowed).
+    n_requested : attempts that were asked for; `n` is how many could be made.
+    power : the least headline figure that this number of attempts tells from its control with probability 0.8; None if unknown.
+    worst_group : the group of patients that is most surely worse off, empty where none was looked at.
+    groups : per group `group`, `n`, `value` (as the headline) and `interval` (Bonferroni over the groups), most surely bad first.
+    """
+
+    threat_model: ThreatModel | None = None
+    attack: Rate | None = None
+    control: Rate | None = None
+    baseline: Rate | None = None
+    n_requested: int = 0
+    power: float | None = None
+    worst_group: str = ""
+    groups: tuple[Mapping[str, Any], ...] = ()
+
+
 class Metric(Protocol):
     """A function that measures one thing; the same data and seed give the same figure, whatever the order of rows."""
 
     def __call__(self, data: EvaluationData, *, seed: int) -> MetricResult:
         """Measures."""
+        ...
+
+
+class Attack(Protocol):
+    """A function that attacks one release; the same data and seed give the same figure, whatever the order of rows."""
+
+    def __call__(self, data: EvaluationData, *, seed: int) -> AttackResult:
+        """Attacks."""
         ...
 
 
@@ -100,6 +161,13 @@ class MetricEntry(Entry):
 
 
 @dataclass(frozen=True)
+class AttackEntry(Entry):
+    """An attack's line in the registry; one that `needs_refit` retrains the generator and is left out where it cannot be had."""
+
+    needs_refit: bool = False
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything measured of one release: what results.json holds and the report shows.
 
@@ -109,20 +177,27 @@ class Results:
     views : what the plots are drawn from, as JSON-able numbers: overlays per column, association matrices, projections. They show
         real rows (as points), so results.json and the report are internal.
     run : how it was made: rows, columns, synthesizer, seeds, seconds, notices, files.
+    attacks : what was tried against the release, and what it found.
     """
 
     metrics: tuple[MetricResult, ...]
     views: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
+    attacks: tuple[AttackResult, ...] = ()
+
+    @property
+    def figures(self) -> tuple[MetricResult, ...]:
+        """Metrics and attacks together, in their order."""
+        return (*self.metrics, *self.attacks)
 
     def __getitem__(self, name: str) -> MetricResult:
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
+        for figure in self.figures:
+            if figure.name == name:
+                return figure
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return any(metric.name == name for metric in self.metrics)
+        return any(figure.name == name for figure in self.figures)
 
     def _repr_html_(self) -> str:
         from manikin.evaluation.display import results_html

@@ -89,12 +89,9 @@ def measured(definition: Definition, *, min_rows: int = 2) -> Callable[[Measure]
         def metric(data: EvaluationData, *, seed: int) -> MetricResult:
             """Measures where there is something to measure, and says why where there is not."""
             prepared = prepare(data)
-            sizes = {"train": prepared.real, "holdout": prepared.held, "synthetic": prepared.fake}
-            for side, sample in sizes.items():
-                if len(sample) < min_rows:
-                    return definition.undefined(f"the {side} data have {len(sample)} rows and at least {min_rows} are needed")
-            if not prepared.features:
-                return definition.undefined("the tables share no column that is judged")
+            reason = unmet(prepared, min_rows)
+            if reason:
+                return definition.undefined(reason)
             try:
                 return measure(prepared, seed=seed)
             except UndefinedMetricError as reason:
@@ -103,6 +100,15 @@ def measured(definition: Definition, *, min_rows: int = 2) -> Callable[[Measure]
         return metric
 
     return decorate
+
+
+def unmet(data: Prepared, min_rows: int) -> str:
+    """Why nothing can be measured: too few rows on a side, or no column; empty where it can."""
+    sizes = {"train": data.real, "holdout": data.held, "synthetic": data.fake}
+    for side, sample in sizes.items():
+        if len(sample) < min_rows:
+            return f"the {side} data have {len(sample)} rows and at least {min_rows} are needed"
+    return "" if data.features else "the tables share no column that is judged"
 
 
 def rounded(value: float | None, digits: int = 6) -> float | None:

@@ -18,7 +18,7 @@ def results_html(results: Results) -> str:
     head = "".join(f"<th>{title}</th>" for title in ("", "figure", "95 % interval", "fresh real rows", "better", "n"))
     body = []
     for section in Section:
-        metrics = [metric for metric in results.metrics if metric.section is section]
+        metrics = [metric for metric in results.figures if metric.section is section]
         if metrics:
             body.append(f'<tr><th colspan="6" style="text-align:left">{escape(section.capitalize())}</th></tr>')
             body += [_row(metric) for metric in metrics]
@@ -27,9 +27,9 @@ def results_html(results: Results) -> str:
 
 def results_text(results: Results) -> str:
     """The same as plain lines."""
-    width = max((len(metric.name) for metric in results.metrics), default=0)
-    lines = [f"Results({len(results.metrics)} metrics)"]
-    for metric in results.metrics:
+    width = max((len(metric.name) for metric in results.figures), default=0)
+    lines = [f"Results({len(results.metrics)} metrics, {len(results.attacks)} attacks)"]
+    for metric in results.figures:
         if metric.value is None:
             lines.append(f"  {metric.name:{width}}  {metric.note}")
         else:

@@ -7,14 +7,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from manikin.data.errors import DataError
-from manikin.evaluation.base import MetricResult, Results
+from manikin.evaluation.base import AttackResult, MetricResult, Results
 from manikin.evaluation.definition import clean
 
+F = TypeVar("F", MetricResult, AttackResult)
 FORMAT = "manikin-results"
-VERSION = 1
+VERSION = 2
 NOTICE = (
     "Internal: this file holds figures and points of real rows. What may leave is the folder that `manikin release` writes."
 )
@@ -33,6 +34,7 @@ def write_results(results: Results, path: str | Path) -> Path:
         "version": VERSION,
         "notice": NOTICE,
         "metrics": [clean(asdict(metric)) for metric in results.metrics],
+        "attacks": [clean(asdict(attack)) for attack in results.attacks],
         "views": clean(results.views),
         "run": clean(results.run),
     }
@@ -60,16 +62,18 @@ def read_results(path: str | Path) -> Results:
             f"{source} has version {version} of the results format, and this Manikin reads up to {VERSION}. "
             "Install a newer Manikin, or evaluate the release again with this one."
         )
-    for key, kind in (("metrics", list), ("views", Mapping), ("run", Mapping)):
+    document.setdefault("attacks", [])  # version 1 had none
+    for key, kind in (("metrics", list), ("attacks", list), ("views", Mapping), ("run", Mapping)):
         if not isinstance(document.get(key), kind):
             raise DataError(
                 f"{source} is damaged: its part {key!r} is missing or has the wrong form. Evaluate the release again."
             )
-    metrics = tuple(_metric(entry, i, source) for i, entry in enumerate(document["metrics"]))
-    names = [metric.name for metric in metrics]
+    metrics = tuple(_figure(MetricResult, entry, i, source) for i, entry in enumerate(document["metrics"]))
+    attacks = tuple(_figure(AttackResult, entry, i, source) for i, entry in enumerate(document["attacks"]))
+    names = [figure.name for figure in (*metrics, *attacks)]
     if len(set(names)) < len(names):
         raise DataError(f"{source} is damaged: it holds a metric twice. Evaluate the release again.")
-    return Results(metrics, document["views"], document["run"])
+    return Results(metrics, document["views"], document["run"], attacks)
 
 
 def _document(source: Path) -> dict[str, Any]:
@@ -88,11 +92,12 @@ def _document(source: Path) -> dict[str, Any]:
     return document
 
 
-def _metric(entry: Any, position: int, source: Path) -> MetricResult:
+def _figure(kind: type[F], entry: Any, position: int, source: Path) -> F:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(MetricResult).validate_python(entry)
+        return TypeAdapter(kind).validate_python(entry)
     except ValidationError as error:
+        what = "metric" if kind is MetricResult else "attack"
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the entry itself"
-        raise DataError(f"{source} is damaged: metric {position + 1}, {where}. Evaluate the release again.") from None
+        raise DataError(f"{source} is damaged: {what} {position + 1}, {where}. Evaluate the release again.") from None

@@ -1,4 +1,4 @@
-"""Runs the metrics of a release and gathers what its plots are drawn from. Knows no metric by name: the registry does."""
+"""Runs the metrics and attacks of a release and gathers what its plots are drawn from. Knows none by name: the registries do."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import replace
 from math import sqrt
 from statistics import fmean, variance
 from traceback import extract_tb
+from typing import Any
 
 from manikin.data.errors import parameter_error
+from manikin.data.registry import Registry
 from manikin.evaluation import METRICS
-from manikin.evaluation.base import Direction, EvaluationData, Metric, MetricResult, Results
+from manikin.evaluation.attacks import ATTACKS
+from manikin.evaluation.base import AttackResult, Direction, EvaluationData, Metric, MetricResult, Results, Section
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.prepared import Prepared, prepare
 from manikin.evaluation.views import views
@@ -26,16 +29,17 @@ def evaluate(
     *,
     seed: int,
     metrics: Sequence[str] | None = None,
+    attacks: Sequence[str] | None = None,
     progress: Progress | None = None,
     with_views: bool = True,
 ) -> Results:
-    """Measures a release: every metric of the registry, or the named ones, and the views that plots are drawn from.
+    """Measures and attacks a release: everything in the registries, or what is named, and the views that plots are drawn from.
 
     Parameters
     ----------
     data : train, holdout and one or several synthetic tables of one schema. Of several releases the metrics are averaged.
     seed : fixes subsamples, folds and groups; with the same rows, in whatever order, the figures are the same.
-    metrics : names of the registry; all by default.
+    metrics, attacks : names of the registries; all by default, without the attacks that retrain the generator where none is given.
     with_views : whether to gather what plots are drawn from; without it `views` is empty, which saves seconds where only figures count.
     progress : called with a name, the number of steps done and the number of all steps, before each step and at the end.
 
@@ -45,40 +49,56 @@ def evaluate(
 
     Raises
     ------
-    ParameterError : an unknown metric, or no synthetic table.
+    ParameterError : an unknown metric or attack, or no synthetic table.
     """
     if not data.synthetic:
         raise parameter_error("synthetic", "evaluate", "at least one synthetic table", 0)
-    names = list(METRICS) if metrics is None else list(dict.fromkeys(metrics))
-    for name in names:
-        METRICS[name]  # an unknown name is refused before any work
+    tasks = [*_tasks(METRICS, metrics), *_tasks(ATTACKS, attacks, has_refit=data.refit is not None)]
     releases = [prepare(data, i) for i in range(len(data.synthetic))]
-    steps = [*names, "views"] if with_views else names
-    results = []
-    for i, name in enumerate(names):
-        if progress is not None:
-            progress(name, i, len(steps))
-        results.append(_pooled([_measured(name, release, seed) for release in releases]))
+    n_steps = len(tasks) + with_views
+    told = progress or _untold
+    results: list[MetricResult] = []
+    for i, (registry, name) in enumerate(tasks):
+        told(name, i, n_steps)
+        results.append(_pooled([_measured(registry, name, release, seed) for release in releases]))
+    found = tuple(result for result in results if isinstance(result, AttackResult))
+    measured = tuple(result for result in results if not isinstance(result, AttackResult))
     made: dict[str, object] = {}
     if with_views:
-        if progress is not None:
-            progress("views", len(names), len(steps))
-        made = views(releases[0], results, seed=seed)
-    if progress is not None:
-        progress("done", len(steps), len(steps))
-    return Results(tuple(results), made)
+        told("views", len(tasks), n_steps)
+        made = views(releases[0], measured, seed=seed)
+    told("done", n_steps, n_steps)
+    return Results(measured, made, attacks=found)
 
 
-def _measured(name: str, data: Prepared, seed: int) -> MetricResult:
-    """One metric; a failure that nobody foresaw becomes a note, since hours of fitting must not be lost to one figure."""
+def _untold(name: str, done: int, n_steps: int) -> None:
+    """Nobody watches."""
+
+
+def _tasks(registry: Registry[Any], names: Sequence[str] | None, *, has_refit: bool = True) -> list[tuple[Registry[Any], str]]:
+    """What is asked of one registry; an unknown name is refused before any work."""
+    chosen = list(registry) if names is None else list(dict.fromkeys(names))
+    entries = {name: registry[name] for name in chosen}
+    if names is None and not has_refit:
+        chosen = [name for name in chosen if not getattr(entries[name], "needs_refit", False)]
+    return [(registry, name) for name in chosen]
+
+
+def _measured(registry: Registry[Any], name: str, data: Prepared, seed: int) -> MetricResult:
+    """One figure; a failure that nobody foresaw becomes a note, since hours of fitting must not be lost to one figure."""
     try:
-        measure: Metric = METRICS.load(name)
+        measure: Metric = registry.load(name)
         return measure(data, seed=seed)
     except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
-        LOG.warning("The metric %s failed with %s at %s:%s.", name, type(error).__name__, place.filename, place.lineno)
-        definition = Definition(name, name, METRICS[name].section, Direction.REFERENCE)
-        return definition.undefined(f"{FAILED} ({type(error).__name__}); please report it")
+        LOG.warning(
+            "The %s %s failed with %s at %s:%s.", registry.what, name, type(error).__name__, place.filename, place.lineno
+        )
+        section = getattr(registry[name], "section", Section.PRIVACY)
+        failed = Definition(name, name, section, Direction.REFERENCE).undefined(
+            f"{FAILED} ({type(error).__name__}); please report it"
+        )
+        return failed if registry is METRICS else AttackResult(**{key: getattr(failed, key) for key in vars(failed)})
 
 
 def _pooled(results: list[MetricResult]) -> MetricResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from manikin.evaluation.base import MetricResult, Results, Section
+from manikin.evaluation.base import AttackResult, MetricResult, Results, Section
 from manikin.report import figures
 from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text, Tone
 from manikin.report.dials import dial, dials, found
@@ -111,8 +111,8 @@ def _attacks(results: Results) -> tuple[Block, ...]:
     )
     caption = "Every membership attack that was made. An AUC of 0.5 is guessing."
     table = Table(("Attack", "Hits at 1 % false alarms", "False alarms, control", "AUC"), rows, caption, numeric=(1, 2, 3))
-    attacker = metric.details.get("attacker")
-    return (table, Text(f"The attacker {attacker}.", Tone.NOTE)) if attacker else (table,)
+    who = metric.threat_model if isinstance(metric, AttackResult) else None
+    return (table, Text(f"The attacker {who.knows}; he {who.wants}.", Tone.NOTE)) if who else (table,)
 
 
 def _share(part: Mapping[str, Any], key: str) -> str:

@@ -20,14 +20,14 @@ _ZOOMS = (
 def dials(results: Results, *sections: Section, leave_out: Iterable[str] = ()) -> tuple[Dials, ...]:
     """The dials of all metrics that answer these questions, those without a figure last; no block where there is none."""
     skipped = set(leave_out)
-    chosen = [m for m in results.metrics if m.section in sections and m.name not in skipped]
+    chosen = [m for m in results.figures if m.section in sections and m.name not in skipped]
     chosen.sort(key=lambda metric: metric.value is None)
     return (Dials(tuple(dial(metric) for metric in chosen)),) if chosen else ()
 
 
 def found(results: Results, name: str) -> MetricResult | None:
     """The metric of that name, None where it was not asked for."""
-    return next((metric for metric in results.metrics if metric.name == name), None)
+    return next((metric for metric in results.figures if metric.name == name), None)
 
 
 def dial(metric: MetricResult) -> Dial:

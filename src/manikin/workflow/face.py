@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,27 +27,34 @@ def evaluate(
     target: str | None = None,
     seed: int = 0,
     metrics: Sequence[str] | None = None,
+    attacks: Sequence[str] | None = None,
+    refit: Callable[[Dataset, int], Dataset] | None = None,
     watcher: Watcher | None = None,
 ) -> Results:
-    """Measures a release, or several, made from `train` by any tool.
+    """Measures and attacks a release, or several, made from `train` by any tool.
 
     Parameters
     ----------
     train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path.
     synthetic : the same of what it made; a list of them for several releases.
     target : the column a downstream model would predict; the schema's target when None.
-    metrics : names from `manikin list metrics`; all when None.
+    metrics, attacks : names from `manikin list metrics` and `manikin list attacks`; all when None.
+    refit : a function of rows (a Dataset) and a seed that gives the rows (a Dataset) which the same generator makes from them, for attacks
+        that train it again; those are left out when None.
 
     Raises
     ------
-    ParameterError : the target is no column, or a metric's name is unknown.
+    ParameterError : the target is no column, or the name of a metric or attack is unknown.
     DataError : a table is empty, or they share no column.
     """
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
     real, (held, *made) = read_alike(train, [holdout, *parts])
     if target is not None and target not in real.columns:
         raise ParameterError(f"The target {target!r} is no column of the train table.")
-    return measure(real, held, made, target=target or target_of(real.columns), seed=seed, metrics=metrics, watcher=watcher)
+    aim = target or target_of(real.columns)
+    return measure(
+        real, held, made, target=aim, seed=seed, metrics=metrics, attacks=attacks, refit=refit, watcher=watcher
+    )
 
 
 def report(results: Results, path: str | Path, *, force: bool = False) -> None:

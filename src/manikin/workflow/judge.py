@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,8 +39,12 @@ def measure(
     seed: int,
     watcher: Watcher | None = None,
     metrics: Sequence[str] | None = None,
+    attacks: Sequence[str] | None = None,
+    refit: Callable[[Dataset, int], Dataset] | None = None,
 ) -> Results:
-    """Measures releases on the columns that all parts share and that generators learn.
+    """Measures and attacks releases on the columns that all parts share and that generators learn.
+
+    `refit` takes rows and a seed and gives the rows that the generator would make from them; attacks with shadow models need it.
 
     Raises
     ------
@@ -50,8 +54,8 @@ def measure(
 
     told = watcher or Silent()
     schema = shared_columns(train, holdout, synthetic)
-    data = EvaluationData(train, holdout, tuple(synthetic), schema, target if target in schema else None)
-    return evaluate(data, seed=seed, metrics=metrics, progress=lambda name, done, n: told.advance(done / n, name))
+    data = EvaluationData(train, holdout, tuple(synthetic), schema, target if target in schema else None, refit)
+    return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
 
 
 def shared_columns(train: Dataset, holdout: Dataset, synthetic: Sequence[Dataset]) -> TableSchema:

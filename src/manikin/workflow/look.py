@@ -76,10 +76,10 @@ def column_facts(column: Column) -> dict[str, Any]:
 def registries() -> dict[str, Any]:
     """What can be listed, by its plural name."""
     from manikin.evaluation import METRICS
+    from manikin.evaluation.attacks import ATTACKS
     from manikin.synthesizers import SYNTHESIZERS
 
-    attacks = {name: entry for name, entry in METRICS.items() if ".attacks." in entry.path}
-    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": attacks, "formats": _formats()}
+    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": _formats()}
 
 
 def _formats() -> dict[str, Entry]:

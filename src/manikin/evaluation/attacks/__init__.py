@@ -1,1 +1,21 @@
-"""Attacks on a release: what someone could learn about the people behind it. Every attack states what the attacker knows."""
+"""The registry of attacks: known without importing any of them. A new attack is one function, one line here, one test."""
+
+from __future__ import annotations
+
+from manikin.data.registry import Registry
+from manikin.evaluation.base import AttackEntry
+
+_HERE = "manikin.evaluation.attacks"
+
+
+def _line(path: str, summary: str, *, needs_refit: bool = False) -> AttackEntry:
+    return AttackEntry(f"{_HERE}.{path}", summary, needs_refit=needs_refit)
+
+
+ATTACKS: Registry[AttackEntry] = Registry(
+    "attack",
+    {
+        "membership": _line("membership:membership", "was this person in the train data? Hit rate at 1 % false alarms"),
+    },
+    group="manikin.attacks",
+)

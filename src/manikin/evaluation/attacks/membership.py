@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from manikin.evaluation.base import Direction, MetricResult, Section
+from manikin.evaluation.attacks.base import AttackDefinition, attacking, least_rate, rate
+from manikin.evaluation.base import AttackResult, Rate, ThreatModel
 from manikin.evaluation.boosters import one_thread
-from manikin.evaluation.definition import Definition, UndefinedMetricError, measured
+from manikin.evaluation.definition import UndefinedMetricError
 from manikin.evaluation.features import Points, embedding
 from manikin.evaluation.intervals import clopper_pearson, delong
 from manikin.evaluation.neighbours import nearest
@@ -26,7 +27,16 @@ MAX_POINTS = 40_000
 MIN_ROWS = 20
 FALSE_POSITIVES = 0.01
 TINY = 1e-6  # keeps the logarithm of a copy's distance finite, and far above all others
-MEMBERSHIP = Definition("membership", "Membership attack (hit rate at 1 % false alarms)", Section.PRIVACY, Direction.REFERENCE)
+MEMBERSHIP = AttackDefinition(
+    "membership",
+    "Membership attack (hit rate at 1 % false alarms)",
+    ThreatModel(
+        knows="holds the release, whole records of the targets, and other real rows of the same population",
+        wants="wants to know whether a person's record was among those that the generator learned from",
+        succeeds="succeeds when he names a person who was, at a threshold that names 1 in 100 of those who were not",
+        risk="membership",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,8 @@ class Targets:
     control: Sample
 
 
-@measured(MEMBERSHIP, min_rows=MIN_ROWS)
-def membership(data: Prepared, *, seed: int) -> MetricResult:
+@attacking(MEMBERSHIP, min_rows=MIN_ROWS)
+def membership(data: Prepared, *, seed: int) -> AttackResult:
     """True-positive rate at 1 % false positives of the strongest of three attacks; in [0, 1], about 0.01 where nothing leaks.
 
     Attacks: nearness to the release (-log d₁), and the density ratio log d_k(reference) - log d_k(release) for k = 1 and 5 (after DOMIAS,
@@ -74,6 +84,10 @@ def membership(data: Prepared, *, seed: int) -> MetricResult:
         n=best.n,
         reference=loudest.alarms / loudest.n_control,
         reference_interval=clopper_pearson(loudest.alarms, loudest.n_control, alpha=0.05 / len(names)),
+        attack=rate(best.hits, best.n, alpha=0.05 / len(names)),
+        control=rate(loudest.alarms, loudest.n_control, alpha=0.05 / len(names)),
+        baseline=Rate(FALSE_POSITIVES, (FALSE_POSITIVES, FALSE_POSITIVES), 0, 0),
+        power=least_rate(best.n, FALSE_POSITIVES, alpha=0.05 / len(names)),
         details={
             "strongest": strongest,
             "auc": best.area,
@@ -84,7 +98,6 @@ def membership(data: Prepared, *, seed: int) -> MetricResult:
             "n_reference": len(known),
             "n_release": len(release),
             "attacks": {name: attack.summary for name, attack in attacks.items()},
-            "attacker": "holds the release, whole records of the targets, and other real rows of the same population",
         },
         note=note,
     )
