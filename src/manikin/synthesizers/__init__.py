@@ -99,6 +99,12 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             some_conditions=True,
             is_neural=True,
         ),
+        "k_anonymity": SynthesizerEntry(
+            f"{_TABLES}.k_anonymity:KAnonymity",
+            "yardstick: conventional anonymisation, real rows with blurred quasi-identifiers (Mondrian); never to be released",
+            releasable=False,
+            keeps_rows=True,
+        ),
         "independent": SynthesizerEntry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",

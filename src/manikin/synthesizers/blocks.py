@@ -6,11 +6,15 @@ A block has its own stream of randomness and a fixed size; batches are cut out o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import BudgetError, FitError, ParameterError, parameter_error
 from manikin.synthesizers.base import Conditions, np
+
+if TYPE_CHECKING:
+    from manikin.codecs.base import Tokens
+    from manikin.codecs.table import TableCodec
 
 BLOCK = 2048
 
@@ -51,6 +55,19 @@ def rows_of(conditions: Conditions | None, start: int, stop: int) -> Conditions 
 def or_none(conditions: Conditions | None) -> Conditions | None:
     """An empty mapping asks for nothing, so it is no condition."""
     return None if isinstance(conditions, Mapping) and not conditions else conditions
+
+
+def redrawn(codec: TableCodec, tokens: Tokens, rng: np.random.Generator) -> Tokens:
+    """Tokens of real rows in which rare groups that have no text of their own are drawn anew from the column's others."""
+    out = tokens.copy()
+    for j in range(out.shape[1]):
+        emitted = codec.emitted(j)
+        held = np.flatnonzero(~emitted[out[:, j]])
+        if len(held):
+            weight = codec.counts_[j] * emitted
+            weight = weight if weight.any() else emitted.astype(np.int64)
+            out[held, j] = rng.choice(len(emitted), len(held), p=weight / weight.sum())
+    return out
 
 
 def check_request(owner: str, n: int, batch_size: int, conditions: Conditions | None) -> None:

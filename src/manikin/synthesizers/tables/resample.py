@@ -15,7 +15,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError, ParameterError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, redrawn, refuse_ledger, require_fitted
 
 
 @dataclass(kw_only=True)
@@ -65,21 +65,10 @@ class Resample:
         def draw(number: int, start: int, stop: int) -> Dataset:
             """The rows of one block, from its own stream of randomness."""
             rng = generator(seed, "resample", number)
-            tokens = self._releasable(self.rows_[rng.integers(0, len(self.rows_), stop - start)], rng)
+            tokens = redrawn(self.codec_, self.rows_[rng.integers(0, len(self.rows_), stop - start)], rng)
             return self.codec_.decode(tokens, rng, first_key=start + 1)
 
         return in_batches(draw, n, batch_size=batch_size)
-
-    def _releasable(self, tokens: Any, rng: np.random.Generator) -> Any:
-        """Tokens of rare groups that have no text of their own are drawn anew from the column's others."""
-        for j in range(tokens.shape[1]):
-            emitted = self.codec_.emitted(j)
-            held = np.flatnonzero(~emitted[tokens[:, j]])
-            if len(held):
-                weight = np.bincount(self.rows_[:, j], minlength=len(emitted)) * emitted
-                weight = weight if weight.any() else emitted.astype(np.int64)
-                tokens[held, j] = rng.choice(len(emitted), len(held), p=weight / weight.sum())
-        return tokens
 
     def state(self) -> State:
         """Everything fitted, the rows among it."""
