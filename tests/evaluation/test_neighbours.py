@@ -68,3 +68,15 @@ def test_ten_thousand_levels_stay_within_bounds():
     data = table({"code": [f"c{i}" for i in range(10_000)], "n": [str(i) for i in range(10_000)]}, schema)
     prepared = prepare(evidence(data, data, data, None))
     assert embedding(prepared).points(prepared.real).shape == (10_000, 36)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_tiles_and_blocks_change_no_neighbour(monkeypatch, k):
+    monkeypatch.setattr(neighbours, "TILE", 700)
+    monkeypatch.setattr(neighbours, "BLOCK", 16)
+    rng = np.random.default_rng(1)
+    queries, points = rng.normal(size=(50, 5)).astype(np.float32), rng.normal(size=(2_000, 5)).astype(np.float32)
+    full = np.linalg.norm(queries[:, None].astype(float) - points[None], axis=2)
+    np.testing.assert_array_equal(nearest(queries, points, k)[1], np.argsort(full, axis=1)[:, :k])
+    itself = np.argmin(full, axis=1)
+    np.testing.assert_array_equal(nearest(queries, points, k, itself=itself)[1], np.argsort(full, axis=1)[:, 1 : k + 1])
