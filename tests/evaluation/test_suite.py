@@ -21,7 +21,7 @@ from manikin.evaluation.suite import FAILED, evaluate
 NAMES = {
     "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
     "representation", "alpha_precision", "beta_recall", "coverage",
-    "authenticity", "copies", "rare_levels", "rare_values", "rule_violations", "dcr_share",
+    "authenticity", "copies", "identifiers", "rare_levels", "rare_values", "rule_violations", "dcr_share",
 }  # fmt: skip
 OF_LEVELS = ["column_shapes", "pair_trends", "dependence", "missingness", "rare_levels", "rare_values", "copies", "coverage"]
 
@@ -71,7 +71,7 @@ def test_every_metric_has_value_interval_n_and_reference(results):
         assert metric.n > 0
         assert metric.section == METRICS[metric.name].section
         assert FAILED not in metric.note
-        if metric.name != "rare_values":
+        if metric.name not in ("rare_values", "identifiers"):
             low, high = metric.interval
             assert low <= metric.value <= high
     assert finite(json.loads(json.dumps([metric.details for metric in results.metrics])))
@@ -181,7 +181,7 @@ def test_unkind_tables_give_notes_and_neither_exceptions_nor_nan(case, tmp_path)
             assert metric.note.startswith("Not computed: ")
         else:
             assert math.isfinite(metric.value)
-            assert metric.n > 0 or metric.name == "rare_values"  # which counts levels, and some tables have none
+            assert metric.n > 0 or metric.name in ("rare_values", "identifiers")  # which count texts, and some tables have none
     assert finite(json.loads(write_results(results, tmp_path / "results.json").read_text()))
     assert [metric.value for metric in read_results(tmp_path / "results.json").metrics] == [
         metric.value for metric in results.metrics

@@ -45,6 +45,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "rare_values": _line(
             "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY
         ),
+        "identifiers": _line(
+            "identifiers:identifiers", "released cells that say who somebody is (must be 0)", Section.PRIVACY
+        ),
         "copies": _line("closeness:copies", "rows that equal a train row, beyond the holdout's rate", Section.PRIVACY),
         "authenticity": _line("closeness:authenticity", "rows that do not crowd around one train row", Section.PRIVACY),
         "dcr_share": _line("closeness:dcr_share", "rows closer to train than to holdout; a diagnostic only", Section.PRIVACY),

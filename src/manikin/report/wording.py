@@ -110,6 +110,14 @@ METRICS: Mapping[str, Plain] = {
         high_text="none near",
         style="percent",
     ),
+    "identifiers": Plain(
+        "How many released cells say who somebody is: names, addresses, numbers of persons, or identifiers and notes of real patients "
+        "that came back.",
+        high=None,
+        low_text="0: none",
+        high_text="must be 0",
+        style="count",
+    ),
     "copies": Plain(
         "The share of synthetic rows that equal a training row in every column. Unseen real rows do so by chance as often as the "
         "reference says; more than that would be memory.",

@@ -145,6 +145,9 @@ def _tell_absent(path: Path, data: Dataset, like: TableSchema, stages: Stages) -
     absent = [column.name for column in like if column.name not in data.columns and not is_left_out(column)]
     if absent:
         stages.warn(f"{path.name} has no column {', '.join(map(repr, absent))}; left out of the comparison.")
+    strangers = [column.name for column in data.columns if column.name not in like]
+    if strangers:
+        stages.warn(f"{path.name} has {', '.join(map(repr, strangers))}, which train lacks: searched for identifiers, else not judged.")
 
 
 def write_table(data: Dataset, path: Path) -> None:

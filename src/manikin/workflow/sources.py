@@ -53,8 +53,10 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     return tabular.read(source, schema=Schema((known,)) if isinstance(known, TableSchema) else known)
 
 
-def read_like(source: Any, like: TableSchema) -> Dataset:
+def read_like(source: Any, like: TableSchema, *, with_strangers: bool = False) -> Dataset:
     """The columns that a source shares with a known table, read as that table's schema says; its other columns are passed over.
+
+    With `with_strangers` the other columns stay, as free text that nothing learns: a release must be seen whole.
 
     Empty cells in a column that had none are holes: the column gets the empty cell as its last missing code. A `Dataset` keeps all its
     columns; those whose kind or missing codes are not the known table's are read again.
@@ -72,6 +74,10 @@ def read_like(source: Any, like: TableSchema) -> Dataset:
     schema = like.only([profile.name for profile in shared])
     for profile in shared:
         schema = schema.replace_column(_with_holes(profile, schema[profile.name]))
+    if with_strangers:
+        strangers = [profile for profile in profiles if profile.name not in like]
+        texts = tuple(_with_holes(profile, Column(profile.name, Kind.TEXT, missing=())) for profile in strangers)
+        shared, schema = [*shared, *strangers], replace(schema, columns=(*schema.columns, *texts))
     return Dataset({schema.name: table_of(shared, schema, where)}, Schema((schema,)), native)
 
 
@@ -111,7 +117,7 @@ def read_alike(
     """Tables of one kind, read by one schema: that of the first, or the given one.
 
     A column of which only another table has empty cells gets the empty cell as a missing code in all of them, so that missingness
-    can be compared; everything else must fit.
+    can be compared; everything else must fit. Columns that only another table has are kept as free text.
 
     Raises
     ------
@@ -127,7 +133,7 @@ def read_alike(
     )
     table = replace(real.columns, columns=columns)
     real = Dataset({table.name: real.table}, Schema((table,)), real.native)
-    return real, [read_like(other, table) for other in others]
+    return real, [read_like(other, table, with_strangers=True) for other in others]
 
 
 def _with_empty_cells(source: Any) -> list[str]:
