@@ -21,7 +21,7 @@ NAMES = {
     "Schema",
     "TableSchema",
     "__version__",
-    "augment",
+    "augment", "compare",
     "complete",
     "declare_public",
     "evaluate",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
     from manikin.evaluation.base import Results
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
+    from manikin.workflow.compare import compare
     from manikin.workflow.explanation import explain
     from manikin.workflow.face import augment, complete, evaluate, load, report, save
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
@@ -34,6 +35,7 @@ _HOMES = {
     "manikin.data.schema": ("Column", "Kind", "Role", "Schema", "TableSchema"),
     "manikin.evaluation.base": ("Results",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
+    "manikin.workflow.compare": ("compare",),
     "manikin.workflow.explanation": ("explain",),
     "manikin.workflow.face": ("augment", "complete", "evaluate", "load", "save"),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
@@ -53,6 +55,7 @@ __all__ = [
     "TableSchema",
     "__version__",
     "augment",
+    "compare",
     "complete",
     "declare_public",
     "evaluate",

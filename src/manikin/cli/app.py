@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, explaining, judging, making, studying
+from manikin.cli import augmenting, comparing, explaining, judging, making, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -42,6 +42,7 @@ for command in (
     making.complete,
     augmenting.augment,
     judging.evaluate,
+    comparing.compare,
     explaining.explain,
 ):
     app.command()(command)

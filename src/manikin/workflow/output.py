@@ -25,6 +25,7 @@ MARKS: Mapping[
     "config.json": ("format", "manikin-model"),
     "results.json": ("format", "manikin-results"),
     "study.json": ("format", "manikin-study"),
+    "comparison.json": ("format", "manikin-comparison"),
     "explain.json": ("format", "manikin-explanation"),
 }
 
