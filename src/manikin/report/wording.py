@@ -152,6 +152,13 @@ METRICS: Mapping[str, Plain] = {
         low_text="none",
         style="percent",
     ),
+    "reconstruction": Plain(
+        "Somebody searches the synthetic table for the records of unusual patients. The figure is how much more often a training patient's "
+        "record is found there, in nearly every column, than the record of a person who was not in the data.",
+        high=None,
+        low_text="no more often",
+        style="percent",
+    ),
     "dcr_share": Plain(
         "The share of synthetic rows that lie closer to a training row than to an unseen real row. Half is what chance gives. It is a "
         "warning light only: it stays dark over many leaks.",

@@ -16,6 +16,7 @@ ATTACKS: Registry[AttackEntry] = Registry(
     "attack",
     {
         "membership": _line("membership:membership", "was this person in the train data? Hit rate at 1 % false alarms"),
+        "reconstruction": _line("reconstruction:reconstruction", "do records of outlying train patients stand in the release?"),
     },
     group="manikin.attacks",
 )
