@@ -14,6 +14,7 @@ import pytest
 from simulation import draw, evidence
 
 from manikin.evaluation import METRICS
+from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import MetricResult
 
 N = 800
@@ -41,7 +42,7 @@ def measured(names: list[str], n_triples: int, law: dict[str, float]) -> dict[st
         rng = np.random.default_rng([i, len(law)])
         data = evidence(draw(2 * N, rng), draw(N, rng), draw(N, rng, **law))
         for name in names:
-            results[name].append(METRICS.load(name)(data, seed=i))
+            results[name].append((METRICS if name in METRICS else ATTACKS).load(name)(data, seed=i))
     return results
 
 
