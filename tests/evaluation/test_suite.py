@@ -15,6 +15,7 @@ from manikin.data.schema import Column, Kind, Storage, TableSchema
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import EvaluationData, MetricEntry
+from manikin.evaluation.definition import Definition
 from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
 
@@ -119,6 +120,21 @@ def test_several_releases_are_averaged(good):
     width = np.mean([result.interval[1] - result.interval[0] for result in single])
     assert pooled.interval[1] - pooled.interval[0] >= 0.95 * width
     assert "3 releases" in pooled.note
+
+
+def test_a_metric_that_pools_sees_all_releases_at_once(good, monkeypatch):
+    seen = []
+
+    def counted(data, *, seed):
+        seen.append(len(data.synthetic))
+        return Definition("whole", "Whole", "utility", "higher").result(0.5, n=1)
+
+    monkeypatch.setattr(METRICS, "_all", {"whole": MetricEntry("nowhere:whole", "pools", pools=True)})
+    monkeypatch.setattr(METRICS, "load", lambda name: counted)
+    both = EvaluationData(good.train, good.holdout, (good.synthetic[0], simulate(200, 4)), good.schema)
+    result = evaluate(both, seed=0, attacks=[], with_views=False)["whole"]
+    assert seen == [2]
+    assert "mean of 2 releases" not in result.note
 
 
 def test_a_failure_nobody_foresaw_becomes_a_note_without_its_message(good, monkeypatch, caplog):

@@ -8,8 +8,8 @@ from manikin.evaluation.base import MetricEntry, Section
 _HERE = "manikin.evaluation"
 
 
-def _line(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:
-    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow)
+def _line(path: str, summary: str, section: Section, *, is_slow: bool = False, pools: bool = False) -> MetricEntry:
+    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools)
 
 
 METRICS: Registry[MetricEntry] = Registry(

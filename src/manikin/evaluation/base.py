@@ -154,10 +154,11 @@ class Attack(Protocol):
 
 @dataclass(frozen=True)
 class MetricEntry(Entry):
-    """A metric's line in the registry."""
+    """A metric's line in the registry; one that `pools` sees all releases at once and is not averaged over them."""
 
     section: Section = Section.FIDELITY
     is_slow: bool = False
+    pools: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def evaluate(
 
     Parameters
     ----------
-    data : train, holdout and one or several synthetic tables of one schema. Of several releases the metrics are averaged.
+    data : train, holdout and one or several synthetic tables of one schema. Of several releases the metrics are averaged, except
+        those that pool them by rules of their own.
     seed : fixes subsamples, folds and groups; with the same rows, in whatever order, the figures are the same.
     metrics, attacks : names of the registries; all by default, without the attacks that retrain the generator where none is given.
     with_views : whether to gather what plots are drawn from; without it `views` is empty, which saves seconds where only figures count.
@@ -60,7 +61,8 @@ def evaluate(
     results: list[MetricResult] = []
     for i, (registry, name) in enumerate(tasks):
         told(name, i, n_steps)
-        results.append(_pooled([_measured(registry, name, release, seed) for release in releases]))
+        seen = releases[:1] if getattr(registry[name], "pools", False) else releases
+        results.append(_pooled([_measured(registry, name, release, seed) for release in seen]))
     found = tuple(result for result in results if isinstance(result, AttackResult))
     measured = tuple(result for result in results if not isinstance(result, AttackResult))
     made: dict[str, object] = {}
