@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from manikin.data.errors import ManikinError
     from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
     from manikin.evaluation.base import Results
+    from manikin.evaluation.inference.combining import combine
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
     from manikin.workflow.compare import compare
     from manikin.workflow.explanation import explain
@@ -34,6 +35,7 @@ _HOMES = {
     "manikin.data.errors": ("ManikinError",),
     "manikin.data.schema": ("Column", "Kind", "Role", "Schema", "TableSchema"),
     "manikin.evaluation.base": ("Results",),
+    "manikin.evaluation.inference.combining": ("combine",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
     "manikin.workflow.compare": ("compare",),
     "manikin.workflow.explanation": ("explain",),
@@ -55,6 +57,7 @@ __all__ = [
     "TableSchema",
     "__version__",
     "augment",
+    "combine",
     "compare",
     "complete",
     "declare_public",

@@ -15,7 +15,7 @@ from manikin.cli.failures import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
-WITH_SNIPPETS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "cli"))]
+WITH_SNIPPETS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "cli", "inference"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 

@@ -20,7 +20,7 @@ from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
 
 NAMES = {
-    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
+    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr", "inference",
     "representation", "alpha_precision", "beta_recall", "coverage",
     "authenticity", "copies", "identifiers", "rare_levels", "rare_values", "rule_violations", "dcr_share",
 }  # fmt: skip

@@ -32,6 +32,12 @@ METRICS: Registry[MetricEntry] = Registry(
             "giveaway:giveaway", "by which columns and pairs c2st's trees know synthetic rows", Section.FIDELITY, is_slow=True
         ),
         "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
+        "inference": _line(
+            "inference.metric:inference",
+            "the same regression on real and synthetic rows: overlap of intervals",
+            Section.UTILITY,
+            pools=True,
+        ),
         "alpha_precision": _line("support:alpha_precision", "are synthetic rows typical where real rows are", Section.FIDELITY),
         "beta_recall": _line("support:beta_recall", "do synthetic rows reach all the real ones", Section.DIVERSITY),
         "coverage": _line(

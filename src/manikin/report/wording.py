@@ -86,6 +86,13 @@ METRICS: Mapping[str, Plain] = {
         low_text="no signal",
         high_text="perfect",
     ),
+    "inference": Plain(
+        "Somebody runs a regression on the synthetic table and on the real one: how far the two intervals of each coefficient overlap, on "
+        "average. Samples of the same patients score about 0.7; below 0 the intervals lie apart.",
+        low=-1.0,
+        low_text="other conclusions",
+        high_text="the same",
+    ),
     "alpha_precision": Plain(
         "Whether synthetic rows lie where real rows lie, rather than where no patient is.",
         low_text="unlike patients",
