@@ -24,12 +24,28 @@ METRICS: Registry[MetricEntry] = Registry(
         "dependence": _line(
             "dependence:dependence", "how much of the 50 strongest dependences is kept: 0 none, 1 all", Section.FIDELITY
         ),
+        "wasserstein": _line(
+            "wasserstein:wasserstein", "how far numbers and dates must be moved, in train's interquartile ranges", Section.FIDELITY
+        ),
+        "three_way": _line("marginals:three_way", "tables of three columns at once: 1 - TV", Section.FIDELITY),
+        "correlations": _line(
+            "correlations:correlations", "rank correlations of numbers, and of numbers with levels: mean difference", Section.FIDELITY
+        ),
         "missingness": _line("shapes:missingness", "which cells are missing, and which are missing together", Section.FIDELITY),
         "c2st": _line(
             "detection:c2st", "how well boosted trees tell synthetic from holdout rows (AUC)", Section.FIDELITY, is_slow=True
         ),
         "giveaway": _line(
             "giveaway:giveaway", "by which columns and pairs c2st's trees know synthetic rows", Section.FIDELITY, is_slow=True
+        ),
+        "propensity": _line(
+            "propensity:propensity", "propensity score error of main effects over its null (pMSE ratio)", Section.FIDELITY
+        ),
+        "time_to_event": _line(
+            "time_to_event:time_to_event", "survival curves, censoring and hazard ratios, real and synthetic", Section.FIDELITY
+        ),
+        "intervals_between": _line(
+            "date_intervals:intervals_between", "days from one date to another, and dates the wrong way round", Section.FIDELITY
         ),
         "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
         "inference": _line(
@@ -44,10 +60,15 @@ METRICS: Registry[MetricEntry] = Registry(
             "support:coverage", "real rows with a synthetic row among their neighbours; density", Section.DIVERSITY
         ),
         "rare_levels": _line("levels:rare_levels", "levels of 0.5 % of rows and more that occur at all", Section.DIVERSITY),
+        "duplicates": _line("repeats:duplicates", "rows that repeat another row, beyond the real rate", Section.DIVERSITY),
+        "mode_collapse": _line("modes:mode_collapse", "the share of the real variety that rows effectively fill", Section.DIVERSITY),
         "representation": _line(
             "group_fidelity:representation", "the share of each group of patients, real and synthetic", Section.DIVERSITY
         ),
         "rule_violations": _line("validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY),
+        "plausibility": _line(
+            "plausibility:plausibility", "rows with values that no living person can have", Section.VALIDITY
+        ),
         "rare_values": _line(
             "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY
         ),

@@ -44,9 +44,11 @@ class Binned:
         return len(self.groups)
 
 
-def binned_sides(data: Prepared, *, cap: int, seed: int) -> tuple[Binned, Binned, Binned]:
+def binned_sides(
+    data: Prepared, *, cap: int, seed: int, n_bins: int = N_BINS, max_levels: int = MAX_LEVELS
+) -> tuple[Binned, Binned, Binned]:
     """Train (at most `cap` rows), holdout and synthetic at equal n; bins and kept levels are learned on all of train."""
-    key = ("binned", cap, seed)
+    key = ("binned", cap, seed, n_bins, max_levels)
     if key not in data.memory:
         n = data.equal_n(cap)
         drawn = {
@@ -57,7 +59,7 @@ def binned_sides(data: Prepared, *, cap: int, seed: int) -> tuple[Binned, Binned
         parts: dict[str, dict[str, Codes]] = {side: {} for side in drawn}
         sizes: dict[str, int] = {}
         for feature in data.features:
-            edges = _edges(data.real, feature)
+            edges = _edges(data.real, feature, n_bins, max_levels)
             made = {side: _codes(sample, feature, edges) for side, sample in drawn.items()}
             sizes[feature.name] = 1 + max((int(codes.max(initial=0)) for codes in made.values()), default=0)
             for side, codes in made.items():
@@ -100,8 +102,13 @@ def width_note(data: Prepared) -> str:
 
 def pair_distance(real: Binned, other: Binned, pair: Pair) -> Floats:
     """Total variation distance ½ Σ |p - q| of two pair tables, float (N_REPLICATES + 1,): on all rows, then on each replicate."""
+    return margin_distance(real, other, pair)
+
+
+def margin_distance(real: Binned, other: Binned, columns: Sequence[str]) -> Floats:
+    """Total variation distance of the tables of any number of columns, float (N_REPLICATES + 1,): on all rows, then on each replicate."""
     shares = []
-    joint, n_cells = _joint((real, other), pair)
+    joint, n_cells = _joint((real, other), columns)
     for side, cells in zip((real, other), joint, strict=True):
         counts = np.bincount(side.groups * n_cells + cells, minlength=N_GROUPS * n_cells).reshape(N_GROUPS, n_cells)
         totals = with_replicates(counts)
@@ -156,11 +163,13 @@ def shared_associations(data: Prepared, *, cap: int, seed: int) -> dict[str, Flo
     return made
 
 
-def _joint(sides: Sequence[Binned], pair: Pair, *, compress: bool = True) -> tuple[list[Codes], int]:
-    """The cell of the pair's table that each row falls in; large sparse tables keep only the cells that occur."""
-    width = sides[0].sizes[pair[1]]
-    n_cells = sides[0].sizes[pair[0]] * width
-    joint = [side.codes[pair[0]] * width + side.codes[pair[1]] for side in sides]
+def _joint(sides: Sequence[Binned], columns: Sequence[str], *, compress: bool = True) -> tuple[list[Codes], int]:
+    """The cell of the columns' joint table that each row falls in; large sparse tables keep only the cells that occur."""
+    joint, n_cells = [side.codes[columns[0]] for side in sides], sides[0].sizes[columns[0]]
+    for column in columns[1:]:
+        width = sides[0].sizes[column]
+        joint = [cells * width + side.codes[column] for cells, side in zip(joint, sides, strict=True)]
+        n_cells *= width
     if n_cells <= DENSE_CELLS or not compress:
         return joint, n_cells
     found, dense = np.unique(np.concatenate(joint), return_inverse=True)
@@ -168,14 +177,14 @@ def _joint(sides: Sequence[Binned], pair: Pair, *, compress: bool = True) -> tup
     return list(np.split(dense.reshape(-1), ends)), len(found)
 
 
-def _edges(real: Sample, feature: Feature) -> Floats:
-    """Upper ends of the first nine bins of a number: train's deciles, each once. For levels: which of them are kept, as numbers."""
+def _edges(real: Sample, feature: Feature, n_bins: int, max_levels: int) -> Floats:
+    """Upper ends of a number's bins but the last: train's quantiles, each once. For levels: which of them are kept, as numbers."""
     values = real.values[feature.name]
     if feature.is_number:
         present = values[~np.isnan(values)]
-        return np.unique(np.quantile(present, np.arange(1, N_BINS) / N_BINS)) if len(present) else np.empty(0)
+        return np.unique(np.quantile(present, np.arange(1, n_bins) / n_bins)) if len(present) else np.empty(0)
     frequency = np.bincount(values[values >= 0], minlength=len(feature.levels or ()))
-    return np.argsort(-frequency, kind="stable")[:MAX_LEVELS].astype(float)
+    return np.argsort(-frequency, kind="stable")[:max_levels].astype(float)
 
 
 def _codes(sample: Sample, feature: Feature, edges: Floats) -> Codes:

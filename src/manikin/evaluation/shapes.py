@@ -81,7 +81,7 @@ def column_shapes(data: Prepared, *, seed: int) -> MetricResult:
 
 def _likeness(real: Grouped, other: Grouped, feature: Feature) -> Floats | None:
     """1 - KS or 1 - TV, float (N_REPLICATES + 1,): on all rows, then on each replicate. None where a side holds no value."""
-    counts = [_level_counts(side, feature) for side in (real, other)]
+    counts = [present_cells(side, feature) for side in (real, other)]
     if feature.is_number:
         levels = np.unique(np.concatenate([values for values, _ in counts]))
         counts = [(np.searchsorted(levels, values), groups) for values, groups in counts]
@@ -90,20 +90,20 @@ def _likeness(real: Grouped, other: Grouped, feature: Feature) -> Floats | None:
         n_levels = len(feature.levels or ())
     if min(len(values) for values, _ in counts) == 0:
         return None
-    shares = [_shares(codes, groups, n_levels) for codes, groups in counts]
-    gap = shares[0] - shares[1]
+    parts = [shares(codes, groups, n_levels) for codes, groups in counts]
+    gap = parts[0] - parts[1]
     if feature.is_number:
         return np.asarray(1 - np.abs(np.cumsum(gap, axis=1)).max(axis=1))
     return np.asarray(1 - np.abs(gap).sum(axis=1) / 2)
 
 
-def _level_counts(side: Grouped, feature: Feature) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def present_cells(side: Grouped, feature: Feature) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """The cells that hold a value, and their groups."""
     is_present = side.sample.marks[feature.name] == 0
     return side.sample.values[feature.name][is_present], side.groups[is_present]
 
 
-def _shares(codes: npt.NDArray[Any], groups: npt.NDArray[np.int64], n_levels: int) -> Floats:
+def shares(codes: npt.NDArray[Any], groups: npt.NDArray[np.int64], n_levels: int) -> Floats:
     """Share of each level, (N_REPLICATES + 1, n_levels): on all rows, then on each replicate."""
     counts = np.bincount(groups * n_levels + codes, minlength=N_GROUPS * n_levels).reshape(N_GROUPS, n_levels)
     totals = with_replicates(counts)
@@ -129,9 +129,9 @@ def missingness(data: Prepared, *, seed: int) -> MetricResult:
         raise UndefinedMetricError("no cell is missing on any side")
     patterns = _patterns([side.sample for side in (real, held, fake)], names)
     n_patterns = 1 + max(int(codes.max()) for codes in patterns)
-    shares = [_shares(codes, side.groups, n_patterns) for codes, side in zip(patterns, (real, held, fake), strict=True)]
+    parts = [shares(codes, side.groups, n_patterns) for codes, side in zip(patterns, (real, held, fake), strict=True)]
     scores = {
-        side: np.asarray(1 - np.abs(shares[0] - shares[i]).sum(axis=1) / 2) for i, side in ((1, "holdout"), (2, "synthetic"))
+        side: np.asarray(1 - np.abs(parts[0] - parts[i]).sum(axis=1) / 2) for i, side in ((1, "holdout"), (2, "synthetic"))
     }
     rows = [_rates(real.sample, held.sample, fake.sample, name) for name in names]
     rows.sort(key=lambda row: (-row["gap"], row["column"]))

@@ -18,6 +18,7 @@ from manikin.evaluation.levels import patients_per_level
 from manikin.evaluation.pairs import judged_columns, shared_associations
 from manikin.evaluation.prepared import DAY_IN_US, Feature, Prepared
 from manikin.evaluation.projections import projections
+from manikin.evaluation.time_to_event import survival_view
 
 Floats = npt.NDArray[np.float64]
 N_BINS = 30
@@ -40,6 +41,7 @@ def views(data: Prepared, results: Sequence[MetricResult], *, seed: int) -> dict
         worst_columns, worst_pairs : names with score, reference and gap, largest gap first (of metrics that were computed).
         pca, tsne : points of train and synthetic rows; see `projections`.
         summary : per number mean, standard deviation and quantiles on each side.
+        survival : curves of time to event, of everybody and of groups; {} where the schema names no such columns.
     """
     made = {
         "columns": [overlay(data, feature) for feature in data.features],
@@ -47,6 +49,7 @@ def views(data: Prepared, results: Sequence[MetricResult], *, seed: int) -> dict
         **worst(results),
         **projections(data, seed=seed),
         "summary": [summary(data, feature) for feature in data.numbers],
+        "survival": survival_view(data),
     }
     return {key: clean(value) for key, value in made.items()}
 

@@ -56,6 +56,23 @@ METRICS: Mapping[str, Plain] = {
         low_text="0: no relation kept",
         high_text="1: all kept",
     ),
+    "wasserstein": Plain(
+        "How far the values of numbers and dates would have to be moved, on average, to lie as in the real table. 1 is the width of the "
+        "middle half of the real values.",
+        high=None,
+        low_text="0: nothing to move",
+    ),
+    "three_way": Plain(
+        "How closely three columns at once fall together as in the real table, on average over the triples with the target and the most "
+        "related ones.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "correlations": Plain(
+        "How far the correlations of numbers, and of numbers with categories, differ from the real ones on average.",
+        high=None,
+        low_text="0: the same",
+    ),
     "missingness": Plain(
         "How closely cells are missing where they are missing in the real table, alone and together.",
         low_text="nothing in common",
@@ -73,6 +90,36 @@ METRICS: Mapping[str, Plain] = {
         low=0.4,
         low_text="0.5 is guessing",
         high_text="1: always found",
+    ),
+    "propensity": Plain(
+        "How much better than by chance a simple model, which looks at each column by itself, tells synthetic from training rows. 1 is "
+        "what fresh patients score. Relations between columns do not count here.",
+        high=None,
+        low_text="1 is chance",
+    ),
+    "time_to_event": Plain(
+        "How far the survival curves of the synthetic and the real patients lie apart, on average over the follow-up.",
+        high=None,
+        low_text="0: the same curve",
+        style="percent",
+    ),
+    "intervals_between": Plain(
+        "How closely the times from one date to another, such as admission to discharge, are spread as in the real table.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "duplicates": Plain(
+        "The share of synthetic rows that equal another synthetic row in every column. Real rows do so as often as the reference says; "
+        "more than that is a generator that repeats itself.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
+    "mode_collapse": Plain(
+        "How much of the variety of real patients the synthetic rows fill: 0.8 is as if a fifth of the real patients had no like among "
+        "them. Low figures mean that the generator makes few kinds of patient.",
+        low_text="one kind of patient",
+        high_text="all kinds",
     ),
     "representation": Plain(
         "The share of the worst represented group of patients among the synthetic rows, over its share among the real ones. 1 is its "
@@ -147,6 +194,13 @@ METRICS: Mapping[str, Plain] = {
     ),
     "rule_violations": Plain(
         "The share of synthetic rows that break a rule of the table, such as a discharge before the admission.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
+    "plausibility": Plain(
+        "The share of synthetic rows with a value that no living person can have, such as a heart rate of 7. Real tables hold such errors "
+        "too, as the reference says.",
         high=None,
         low_text="none",
         style="percent",
