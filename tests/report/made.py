@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from manikin.data.seeds import generator
-from manikin.evaluation.base import Direction, MetricResult, Results, Section
+from manikin.evaluation.base import AttackResult, Direction, MetricResult, Rate, Results, Section, ThreatModel
 
-HIGHER, LOWER, REFERENCE = Direction.HIGHER, Direction.LOWER, Direction.REFERENCE
+HIGHER, LOWER = Direction.HIGHER, Direction.LOWER
 
 
 def metric(name: str, section: Section, direction: Direction, value: float | None, **more: Any) -> MetricResult:
@@ -105,8 +105,6 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
     }
     shown = {"groups": [group, fair], "by": ["sex"], "worst_group": "sex F", "n_short": 1}
     told = {"target": names[-1], "measure": "AUROC", "headline": "booster", "learners": learned}
-    attack = {"tpr": 0.012, "tpr_interval": [0.004, 0.03], "fpr_control": 0.01, "auc": 0.51, "auc_interval": [0.47, 0.55]}
-    attacks = {"attacks": {"nearest": attack}, "attacker": "holds the release"}
     rule = {"rule": "column_00 <= column_01", "kind": "order", "confirmed": True, "train": 0, "holdout": 0, "synthetic": 0}
     fidelity, privacy = Section.FIDELITY, Section.PRIVACY
     return (
@@ -128,11 +126,42 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
         metric("tstr", Section.UTILITY, HIGHER, 0.71, interval=(0.65, 0.77), n=137, reference=0.74, details=told),
         metric("coverage", Section.DIVERSITY, HIGHER, 0.92, interval=(0.9, 0.94), n=550, reference=0.95),
         metric("representation", Section.DIVERSITY, HIGHER, 0.5, interval=(0.4, 0.62), n=550, reference=1.0, details=shown),
-        metric("copies", privacy, LOWER, 0.0, interval=(0.0, 0.006), n=550, reference=0.0),
-        metric("membership", privacy, REFERENCE, 0.012, interval=(0.004, 0.03), n=550, reference=0.01, details=attacks),
+        metric("copies", privacy, LOWER, 0.0, interval=(0.0, 0.004), n=950, reference=0.0),
         metric("rule_violations", Section.VALIDITY, LOWER, 0.0, interval=(0.0, 0.006), n=550, details={"rules": [rule]}),
         metric("rare_values", privacy, LOWER, 0.0, n=33, unit="levels", reference=0.0, details={"threshold": 11}),
     )
+
+
+def attack(name: str, value: float | None, **more: Any) -> AttackResult:
+    who = ThreatModel("holds the release", "wants to know more", "succeeds when she is right", "membership")
+    filled = {"unit": "targets", "threat_model": who, "n": 1000, "n_requested": 1000, "power": 0.03} | more
+    return AttackResult(name, name.replace("_", " ").capitalize(), Section.PRIVACY, LOWER, value, **filled)
+
+
+def made_attacks() -> tuple[AttackResult, ...]:
+    """All six kinds, none of which finds anything; membership with its parts, a worst group and both controls."""
+    part = {"tpr": 0.012, "tpr_interval": [0.004, 0.03], "fpr_control": 0.01, "auc": 0.51, "auc_interval": [0.47, 0.55]}
+    planted = {"tpr": 0.93, "tpr_interval": [0.85, 0.98], "n": 50}
+    controls = {"planted": planted, "independent": {"tpr": 0.011, "tpr_interval": [0.002, 0.03], "n": 400}}
+    group = {"group": "sex F", "n": 200, "value": 0.02, "interval": [0.0, 0.06]}
+    membership = attack(
+        "membership",
+        0.012,
+        interval=(0.004, 0.03),
+        n=550,
+        n_requested=600,
+        reference=0.01,
+        reference_interval=(0.002, 0.03),
+        attack=Rate(0.012, (0.004, 0.03), 7, 550),
+        control=Rate(0.01, (0.002, 0.03), 4, 400),
+        baseline=Rate(0.01, (0.01, 0.01), 0, 0),
+        worst_group="sex F",
+        groups=(group,),
+        details={"attacks": {"nearest": part}, "strongest": "nearest", "controls": controls},
+    )
+    rates = {"attack": Rate(0.11, (0.09, 0.13), 110, 1000), "control": Rate(0.10, (0.08, 0.12), 100, 1000)}
+    others = ("attribute_inference", "singling_out", "linkability", "reconstruction", "identity_disclosure")
+    return (membership, *(attack(name, 0.011, interval=(-0.02, 0.04), reference=0.0, **rates) for name in others))
 
 
 def made_views(names: list[str]) -> dict[str, Any]:
@@ -191,4 +220,4 @@ def made_run(names: list[str]) -> dict[str, Any]:
 
 def made_results(n_columns: int = 6) -> Results:
     names = column_names(n_columns)
-    return Results(made_metrics(names), made_views(names), made_run(names))
+    return Results(made_metrics(names), made_views(names), made_run(names), made_attacks())

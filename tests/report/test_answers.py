@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from manikin.evaluation.base import Direction, MetricResult, Results, Section
-from manikin.report.answers import is_safe, is_useful, resembles
+from manikin.report.answers import is_useful, resembles
 from manikin.report.blocks import Level
 
 from .made import metric
@@ -67,53 +67,6 @@ def test_usefulness_rests_on_the_paired_gap(results: Results) -> None:
     assert is_useful(worse).level is Level.POOR
 
 
-def test_no_attack_means_no_answer() -> None:
-    verdict = is_safe(only())
-    assert verdict.level is Level.UNKNOWN
-    assert verdict.answer == "Not measured"
-    assert len(verdict.not_assessed) >= 6
-
-
-def test_what_was_not_attacked_is_always_told(results: Results) -> None:
-    told = " ".join(is_safe(results).not_assessed)
-    assert "differential privacy" in told
-    assert "singling" in told
-    assert "membership" not in told
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "level"),
-    [
-        ("membership", {"value": 0.5, "interval": (0.45, 0.55), "reference": 0.01}, Level.POOR),
-        ("membership", {"value": 0.12, "interval": (0.1, 0.14), "reference": 0.01}, Level.FAIR),
-        ("rare_values", {"value": 3.0}, Level.POOR),
-        (
-            "copies",
-            {"value": 0.05, "interval": (0.04, 0.06), "details": {"excess": 0.05, "excess_interval": [0.04, 0.06]}},
-            Level.POOR,
-        ),
-        ("copies", {"value": 0.003, "details": {"excess": 0.003, "excess_interval": [0.001, 0.005]}}, Level.FAIR),
-        ("copies", {"value": 0.05, "details": {"excess": 0.0, "excess_interval": [-0.01, 0.01]}}, Level.GOOD),
-    ],
-)
-def test_one_bad_finding_decides(results: Results, name: str, changes: dict[str, Any], level: Level) -> None:
-    assert is_safe(with_metric(results, name, **changes)).level is level
-
-
-def test_an_attack_that_names_strangers_as_often_is_no_finding(results: Results) -> None:
-    noise = with_metric(
-        results, "membership", value=0.10, interval=(0.06, 0.15), reference=0.09, reference_interval=(0.03, 0.2)
-    )
-    verdict = is_safe(noise)
-    assert verdict.level is Level.FAIR
-    assert "too few rows" in verdict.answer
-
-
-def test_without_a_membership_attack_safety_is_never_good(results: Results) -> None:
-    rest = replace(results, metrics=tuple(m for m in results.metrics if m.name != "membership"))
-    assert is_safe(rest).level is Level.FAIR
-
-
 def test_broken_rules_beyond_chance_are_told_and_count(results: Results) -> None:
     broken = with_metric(
         results, "rule_violations", value=0.2, interval=(0.15, 0.25), reference=0.0, reference_interval=(0.0, 0.02)
@@ -129,17 +82,3 @@ def test_broken_rules_beyond_chance_are_told_and_count(results: Results) -> None
 def test_relations_that_are_lost_are_told_even_if_columns_agree(results: Results) -> None:
     lost = with_metric(results, "dependence", value=0.1, interval=(0.05, 0.15))
     assert resembles(lost).level is Level.POOR
-
-
-@pytest.mark.parametrize(
-    ("count", "told"),
-    [
-        (0.0, "No level (category or code) appears that fewer than 11 patients hold, unless its list was declared public."),
-        (1.0, "1 level (category or code) appears that fewer than 11"),
-        (2.0, "2 levels (categories or codes) appear that fewer than 11"),
-    ],
-)
-def test_disclosed_values_are_counted(results: Results, count: float, told: str) -> None:
-    said = " ".join(is_safe(with_metric(results, "rare_values", value=count)).reasons)
-    assert told in said
-    assert ("may coincide with a patient's" in said) is (count == 0.0)  # of numbers nothing is promised

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from manikin.evaluation.base import Results
-from manikin.report.answers import CONVENTIONS
+from manikin.report import answers, safety
 from manikin.report.blocks import Bullets, Facts, Figure, Heading, Table, Text, walk
 from manikin.report.making import glossary, making
 from manikin.report.record import read_record
@@ -60,7 +60,7 @@ def test_a_record_takes_what_it_can_and_passes_over_the_rest() -> None:
 
 def test_the_limits_behind_the_answers_are_on_the_page() -> None:
     bullets = [block.items for block in glossary(Results(())) if isinstance(block, Bullets)]
-    assert bullets == [CONVENTIONS]
+    assert bullets == [(*answers.CONVENTIONS, *safety.CONVENTIONS)]
 
 
 def test_how_it_learned_stands_in_its_place(results: Results) -> None:

@@ -22,7 +22,7 @@ def test_all_chapters_are_there_in_order(all_chapters: tuple[Chapter, ...]) -> N
 
 def test_every_metric_is_shown_once(results: Results, all_chapters: tuple[Chapter, ...]) -> None:
     shown = [block.name for chapter in all_chapters for block in walk(chapter.blocks) if isinstance(block, Dial)]
-    assert sorted(shown) == sorted(metric.name for metric in results.metrics)
+    assert sorted(shown) == sorted(metric.name for metric in results.figures)
 
 
 def test_a_release_of_which_nothing_could_be_measured_still_has_a_report() -> None:

@@ -24,6 +24,15 @@ class Level(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Passed(StrEnum):
+    """How a check ended; OPEN is a check that the policy shows and does not judge, or does not have."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INSUFFICIENT = "insufficient"
+    OPEN = "open"
+
+
 @dataclass(frozen=True)
 class Heading:
     """A heading inside a section; the section's own title is level 2, so that these are 3 or 4."""
@@ -146,14 +155,63 @@ class Dial:
 
 
 @dataclass(frozen=True)
+class Gauge:
+    """The one figure that decides an answer, on an arc of three equal parts: poor on the left, good on the right.
+
+    Attributes
+    ----------
+    title, value, interval, reference : texts ready to read, the last two empty where there is none.
+    at, span, reference_at : places on the arc in percent of its length, 0 the poor and 100 the good end; span is the 95 % interval.
+    limits : the texts at the arc's two limits, from the left.
+    """
+
+    title: str
+    value: str
+    interval: str
+    reference: str
+    at: float
+    span: tuple[float, float]
+    reference_at: float | None
+    limits: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A plain answer to a plain question: a word, the sentences that it rests on, and what was not looked at."""
+    """A plain answer to a plain question: a word, the sentences that it rests on, and what was not looked at.
+
+    `gauge` shows the finding that decides, None where there is none; `more` is a folded list of further sentences.
+    """
 
     question: str
     answer: str
     level: Level
     reasons: tuple[str, ...]
     not_assessed: tuple[str, ...] = ()
+    gauge: Gauge | None = None
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Light:
+    """One check of one policy: its verdict in a word, its limit, and the reason, empty where the check passed without remark."""
+
+    verdict: Passed
+    limit: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Checks against policies: one row per check, one column per policy, each cell a light that words and a sign tell too.
+
+    Attributes
+    ----------
+    policies : (name, verdict) of each column. rows : (check, measured, lights), one light per policy.
+    """
+
+    policies: tuple[tuple[str, Passed], ...]
+    rows: tuple[tuple[str, str, tuple[Light, ...]], ...]
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -218,6 +276,7 @@ Block = (
     | Dials
     | Verdict
     | Verdicts
+    | Lights
     | Fold
     | Beside
     | Slider

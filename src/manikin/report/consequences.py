@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from manikin.evaluation.base import AttackResult, MetricResult, Results, Section
+from manikin.evaluation.base import MetricResult, Results, Section
 from manikin.report import figures
-from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text, Tone
+from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text
 from manikin.report.dials import dial, dials, found
-from manikin.report.wording import Style, number, span, whole
+from manikin.report.wording import number, whole
 
 RARE = ("rare_levels", "rare_values")
 N_OPEN_ROWS = 12
@@ -73,8 +73,10 @@ def learners(metric: MetricResult) -> tuple[figures.Interval, ...]:
 
 
 def privacy(results: Results) -> tuple[Block, ...]:
-    """Variety of the synthetic patients, copies, and what attacks found."""
-    variety, attacks = dials(results, Section.DIVERSITY, leave_out=RARE), dials(results, Section.PRIVACY, leave_out=RARE)
+    """Variety of the synthetic patients, and whether they are copies; attacks have a chapter of their own."""
+    played = [attack.name for attack in results.attacks]
+    variety = dials(results, Section.DIVERSITY, leave_out=RARE)
+    nearness = dials(results, Section.PRIVACY, leave_out=(*RARE, *played))
     blocks: list[Block] = []
     if variety:
         blocks += [
@@ -85,42 +87,16 @@ def privacy(results: Results) -> tuple[Block, ...]:
             ),
             *variety,
         ]
-    if attacks:
+    if nearness:
         blocks += [
-            Heading("Privacy: new patients, or copies?"),
+            Heading("New patients, or copies?"),
             Text(
                 "Here the direction turns: too near to the training rows is bad. The reference says what unseen real rows would show, "
-                "since some rows are alike by chance. A passed test is not a proof; it says that this attack, at this strength, found "
-                "nothing."
+                "since some rows are alike by chance. Distances are a warning light and no proof: they miss leaks that attacks find."
             ),
-            *attacks,
-            *_attacks(results),
+            *nearness,
         ]
     return tuple(blocks)
-
-
-def _attacks(results: Results) -> tuple[Block, ...]:
-    """Every membership attack that was made, the strongest first, and what the attacker was given."""
-    metric = found(results, "membership")
-    made = (metric.details.get("attacks") or {}) if metric is not None else {}
-    if metric is None or not made:
-        return ()
-    rows = tuple(
-        (name.replace("_", " "), *(_share(part, key) for key in ("tpr", "fpr_control", "auc")))
-        for name, part in sorted(made.items(), key=lambda item: -item[1].get("tpr", 0.0))
-    )
-    caption = "Every membership attack that was made. An AUC of 0.5 is guessing."
-    table = Table(("Attack", "Hits at 1 % false alarms", "False alarms, control", "AUC"), rows, caption, numeric=(1, 2, 3))
-    who = metric.threat_model if isinstance(metric, AttackResult) else None
-    return (table, Text(f"The attacker {who.knows}; he {who.wants}.", Tone.NOTE)) if who else (table,)
-
-
-def _share(part: Mapping[str, Any], key: str) -> str:
-    value, interval = part.get(key), part.get(f"{key}_interval")
-    if value is None:
-        return "–"
-    style: Style = "score" if key == "auc" else "percent"
-    return number(value, style) + (f" ({span((interval[0], interval[1]), style)})" if interval else "")
 
 
 def validity(results: Results) -> tuple[Block, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manikin.evaluation.base import Results
-from manikin.report.answers import CONVENTIONS
+from manikin.report import answers, safety
 from manikin.report.blocks import Block, Bullets, Facts, Fold, Heading, Table, Text, Tone
 from manikin.report.record import Record, read_record
 from manikin.report.training_view import training_blocks
@@ -30,7 +30,7 @@ def glossary(_results: Results) -> tuple[Block, ...]:
     return (
         Heading("Conventions behind the three answers"),
         Text("These limits are ours; no regulator stands behind them. Your own policy may ask for more.", Tone.NOTE),
-        Bullets(CONVENTIONS),
+        Bullets((*answers.CONVENTIONS, *safety.CONVENTIONS)),
         Heading("Words"),
         Facts(GLOSSARY, is_glossary=True),
     )

@@ -15,6 +15,7 @@ from typing import Any
 from manikin.data.errors import InputError
 from manikin.evaluation.base import Results
 from manikin.report.blocks import Block, Chapter
+from manikin.report.gauges import gauge_svg
 from manikin.report.record import read_record
 from manikin.report.sections import chapters
 
@@ -65,7 +66,22 @@ def render_html(results: Results) -> str:
 def page(parts: tuple[Chapter, ...], *, title: str, brand: str = BRAND, footer: str = FOOTER) -> str:
     """The page of these chapters; `brand` says what kind of page it is, `footer` what it is drawn from."""
     template = _environment().get_template("report.html")
-    return str(template.render(title=title, chapters=parts, brand=brand, footer=footer))
+    return _distinct(str(template.render(title=title, chapters=parts, brand=brand, footer=footer)))
+
+
+def _distinct(html: str) -> str:
+    """The page with ids of its own in every drawing: two drawings that are alike to the byte would bear the same."""
+    seen: dict[str, int] = {}
+
+    def numbered(drawing: re.Match[str]) -> str:
+        """One drawing, its ids followed by how often they came before."""
+        key = re.search(r' id="(f[0-9a-f]+)-', drawing.group())
+        if key is None:
+            return drawing.group()
+        times = seen[key.group(1)] = seen.get(key.group(1), -1) + 1
+        return drawing.group().replace(f"{key.group(1)}-", f"{key.group(1)}-{times}-") if times else drawing.group()
+
+    return re.sub(r"<svg .*?</svg>", numbered, html, flags=re.DOTALL)
 
 
 @cache
@@ -82,6 +98,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["kind"] = _kind
+    environment.filters["gauge"] = lambda gauge: Markup(gauge_svg(gauge))
     environment.filters["drawing"] = Markup  # only for SVG of `figures`, which escapes its own texts
     return environment
 

@@ -38,7 +38,8 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "representation": SectionEntry(
             f"{_HERE}.representation:representation", "each group's share and likeness", title="Who is represented"
         ),
-        "privacy": SectionEntry(f"{_HERE}.consequences:privacy", "variety, copies, attacks", title="Variety and privacy"),
+        "privacy": SectionEntry(f"{_HERE}.consequences:privacy", "variety, copies", title="Variety and copies"),
+        "attacks": SectionEntry(f"{_HERE}.attacks:attacks", "who attacked, and what was found", title="Attacks"),
         "validity": SectionEntry(f"{_HERE}.consequences:validity", "rules and rare values", title="Rules and rare values"),
         "making": SectionEntry(f"{_HERE}.making:making", "data, generator, training, cost", title="How it was made"),
         "glossary": SectionEntry(f"{_HERE}.making:glossary", "terms and conventions", title="Words and conventions"),

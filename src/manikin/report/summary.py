@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from manikin.evaluation.base import Results
-from manikin.report.answers import is_safe, is_useful, resembles
+from manikin.report.answers import is_useful, resembles
 from manikin.report.blocks import Banner, Block, Text, Tone, Verdicts
+from manikin.report.policies import policies
 from manikin.report.record import PARTS, Record, read_record
+from manikin.report.safety import is_safe
 from manikin.report.wording import listed, whole
 
 
 def summary(results: Results) -> tuple[Block, ...]:
-    """Banner, what was made from what, three answers."""
+    """Banner, what was made from what, three answers with their gauges, the policies' table."""
     return (
         Banner(
             "Internal: do not pass on.",
@@ -20,10 +22,17 @@ def summary(results: Results) -> tuple[Block, ...]:
         Text(made_from(read_record(results.run)), Tone.LEAD),
         Verdicts((resembles(results), is_useful(results), is_safe(results))),
         Text(
+            "How to read a dial: it shows the one figure that decides the answer. The needle is the figure, the thin arc its 95 % "
+            "interval, the blue mark what real rows show; right (✓) is good, left (✗) is poor, and the numbers between are the limits. "
+            "The answer goes by the left end of the thin arc, and by every other finding listed.",
+            Tone.NOTE,
+        ),
+        Text(
             "The answers are evidence for a decision and not the decision: who may receive the table, for what, and under which terms is "
             "for people to say. Every figure stands below with its interval and with the reference it must be read against.",
             Tone.NOTE,
         ),
+        *policies(results),
     )
 
 

@@ -231,12 +231,31 @@ METRICS: Mapping[str, Plain] = {
 
 ATTACKS: Mapping[str, str] = {
     "membership": "recognising who was in the training data (membership)",
-    "copies": "exact copies of training rows",
-    "attribute": "inferring an unknown value of a known person",
+    "shadow_membership": "recognising vulnerable patients by retraining the generator (shadow models)",
+    "attribute_inference": "inferring an unknown value of a known person",
     "singling_out": "singling a person out by a rare combination",
-    "linkage": "linking records with other files",
-    "reconstruction": "rebuilding training rows from many releases",
-    "differential_privacy": "a mathematical guarantee (differential privacy; none was asked for)",
+    "linkability": "linking two parts of a person's record",
+    "reconstruction": "rebuilding training rows from the release",
+    "identity_disclosure": "finding a known person and learning something meaningful about her",
+    "property_inference": "learning a property of a whole group of patients",
+    "copies": "exact copies of training rows",
+    "identifiers": "direct identifiers left in cells",
+}
+
+ABSENT = (
+    "attackers who see the model or several releases",
+    "a mathematical guarantee (differential privacy; none was asked for)",
+)  # what no attack of this report tries
+
+ATTACK_NAMES: Mapping[str, str] = {
+    "membership": "Membership",
+    "shadow_membership": "Membership by shadow models",
+    "attribute_inference": "Attribute inference",
+    "singling_out": "Singling out",
+    "linkability": "Linkability",
+    "reconstruction": "Reconstruction",
+    "identity_disclosure": "Identity disclosure",
+    "property_inference": "Property inference",
 }
 
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
@@ -298,6 +317,10 @@ def number(value: float, style: Style = "score") -> str:
     >>> number(0.8734), number(17.0, "count"), [number(x, "percent") for x in (0.0424, 0.0004, 0)]
     ('0.873', '17', ['4.2 %', '0.04 %', '0 %'])
     """
+    return _written(value, style).replace("-", "−")
+
+
+def _written(value: float, style: Style) -> str:
     if style == "count":
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
     if style == "percent":
