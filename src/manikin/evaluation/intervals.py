@@ -65,8 +65,11 @@ def _design() -> Floats:
     return np.concatenate([np.ones((1, N_GROUPS)), subsets()]).astype(float)
 
 
-def clopper_pearson(hits: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
-    """The exact two-sided binomial interval for a rate (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404); (0, 1) for n = 0."""
+def clopper_pearson(hits: float, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
+    """The exact two-sided binomial interval for a rate (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404); (0, 1) for n = 0.
+
+    `hits` may be a sum of n values in [0, 1]: their variance is at most that of hits, so the interval is then too wide.
+    """
     from scipy.special import betaincinv
 
     if n == 0:

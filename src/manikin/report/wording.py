@@ -220,6 +220,14 @@ METRICS: Mapping[str, Plain] = {
         low_text="no more often",
         style="percent",
     ),
+    "identity_disclosure": Plain(
+        "Somebody looks for synthetic rows that share a person's age, sex and the like. The figure is the risk that she finds the right "
+        "training patient and learns something that is not true of most people; 0.09 is what regulators of trial data accept. The "
+        "reference is the same for a person who was not in the data.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
     "dcr_share": Plain(
         "The share of synthetic rows that lie closer to a training row than to an unseen real row. Half is what chance gives. It is a "
         "warning light only: it stays dark over many leaks.",

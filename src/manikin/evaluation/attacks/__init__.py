@@ -17,6 +17,9 @@ ATTACKS: Registry[AttackEntry] = Registry(
     {
         "membership": _line("membership:membership", "was this person in the train data? Hit rate at 1 % false alarms"),
         "reconstruction": _line("reconstruction:reconstruction", "do records of outlying train patients stand in the release?"),
+        "identity_disclosure": _line(
+            "identity_disclosure:identity_disclosure", "can a patient be matched and something new be learned? Held against 0.09"
+        ),
     },
     group="manikin.attacks",
 )
