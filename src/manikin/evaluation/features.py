@@ -52,6 +52,13 @@ class Embedding:
                 kept.append(order[frequency[order] > 0].astype(np.int64))
         return cls(tuple(features), tuple(knots), tuple(kept))
 
+    def of(self, chosen: Sequence[Feature]) -> Embedding:
+        """The part that speaks of some columns only."""
+        places = [i for i, feature in enumerate(self.features) if feature in chosen]
+        return Embedding(
+            tuple(self.features[i] for i in places), tuple(self.knots[i] for i in places), tuple(self.kept[i] for i in places)
+        )
+
     def points(self, sample: Sample) -> Points:
         """The rows as float32 (n_rows, n_dimensions)."""
         blocks = []
@@ -70,6 +77,13 @@ def embedding(data: Prepared) -> Embedding:
         data.memory["embedding"] = Embedding.fit(data.features, data.real)
     made: Embedding = data.memory["embedding"]
     return made
+
+
+def entropy(sample: Sample, feature: Feature) -> float:
+    """How much a column tells rows apart, in nats; a missing cell counts as a value."""
+    cells = np.where(sample.marks[feature.name] > 0, np.nan, sample.values[feature.name].astype(float))
+    shares = np.unique(cells, return_counts=True)[1] / max(len(sample), 1)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _quantiles(present: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

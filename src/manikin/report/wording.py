@@ -213,6 +213,20 @@ METRICS: Mapping[str, Plain] = {
         low_text="none",
         style="percent",
     ),
+    "singling_out": Plain(
+        "Somebody reads descriptions off the synthetic table, such as a rare value or a rare combination. The figure is how much more "
+        "often a description fits one training patient and nobody else than one of as many people who were not in the data.",
+        high=None,
+        low_text="no more often",
+        style="percent",
+    ),
+    "linkability": Plain(
+        "Two parties each know other columns of the same people, and use the synthetic table to find out which of their records belong "
+        "together. The figure is how much more often that succeeds for training patients than for people who were not in the data.",
+        high=None,
+        low_text="no more often",
+        style="percent",
+    ),
     "reconstruction": Plain(
         "Somebody searches the synthetic table for the records of unusual patients. The figure is how much more often a training patient's "
         "record is found there, in nearly every column, than the record of a person who was not in the data.",

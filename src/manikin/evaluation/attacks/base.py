@@ -199,14 +199,14 @@ def least_rate(n: int, null: float, *, alpha: float = 0.05, power: float = 0.8) 
     return float(brentq(lambda true: binom.sf(critical - 1, n, true) - power, null, 1.0))
 
 
-def least_risk(n: int, control: Rate, *, power: float = 0.8) -> float:
-    """The least residual risk that n targets tell from this control with the power given; normal approximation, in [0, 1]."""
+def least_risk(n: int, control: Rate, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The least residual risk that n targets tell from this control (one-sided) with the power given; normal approximation, in [0, 1]."""
     from scipy.special import ndtri
 
     if n == 0 or control.n == 0:
         return 1.0
     c = min(max(control.value, 0.5 / control.n), 1 - 0.5 / control.n)
-    factor = float(ndtri(0.95) + ndtri(power))
+    factor = float(ndtri(1 - alpha) + ndtri(power))
     gain = 0.0
     for _ in range(30):  # the variance of the attack's rate hangs on the rate itself
         a = min(1.0, c + gain)
