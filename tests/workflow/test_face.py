@@ -173,3 +173,15 @@ def test_a_data_set_of_another_schema_is_read_again(visits: pd.DataFrame, coded:
     with pytest.raises(DataError, match=r"column 'age', row 182 \(and 59 more rows\)") as caught:
         read_like(plain, table)
     assert "old" not in str(caught.value)
+
+
+def test_analyses_of_several_tables_go_through_evaluate(frame: pd.DataFrame) -> None:
+    parts = {"train": frame[:150], "holdout": frame[150:], "synthetic": [frame[:100], frame[50:]]}
+    numbers = [c.name for c in mk.read(frame).columns if c.kind.is_number][:2]
+    asked = " ~ ".join(f"`{name}`" for name in numbers)
+    results = mk.evaluate(**parts, analyses=[asked], partial=True, metrics=["inference"], attacks=[])
+    details = results["inference"].details
+    assert (details["n_releases"], details["rule"], len(details["analyses"])) == (2, "partially", 1)
+    assert mk.evaluate(**parts, analyses=asked, metrics=["inference"], attacks=[])["inference"].details["rule"] == "fully"
+    with pytest.raises(ParameterError, match="no column 'beauty'"):
+        mk.evaluate(**parts, analyses=[f"beauty ~ `{numbers[0]}`"], metrics=["inference"])

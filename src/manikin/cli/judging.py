@@ -72,10 +72,19 @@ def inspect(
 def evaluate(
     train: Annotated[Path, typer.Option("--train", metavar="A", help="Real rows that the generator saw.", show_default=False)],
     holdout: Annotated[Path, typer.Option("--holdout", metavar="B", help="Real rows that it did not see.", show_default=False)],
-    synthetic: Annotated[Path, typer.Option("--synthetic", metavar="C", help="The rows that it made.", show_default=False)],
+    synthetic: Annotated[
+        list[Path],
+        typer.Option(
+            "--synthetic", metavar="C", help="The rows that it made; repeated for several tables of it.", show_default=False
+        ),
+    ],
     out: opt.OutFolder,
     schema: opt.SchemaFile = None,
     target: opt.Target = None,
+    analysis: opt.Analysis = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="The synthetic rows keep some cells of real patients (partially synthetic).")
+    ] = False,
     seed: opt.Seed = 0,
     force: opt.Force = False,
     as_json: opt.Json = False,
@@ -85,11 +94,25 @@ def evaluate(
     Example:
 
         manikin evaluate --train train.csv --holdout holdout.csv --synthetic synthetic.csv -o evidence
+
+        manikin evaluate --train a.csv --holdout b.csv --synthetic c1.csv --synthetic c2.csv --analysis "died ~ age + sex" -o evidence
     """
     from manikin.workflow.judge import judge
 
     with watching(as_json=as_json) as watcher:
-        judged = judge(train, holdout, synthetic, out=out, schema=schema, target=target, seed=seed, force=force, watcher=watcher)
+        judged = judge(
+            train,
+            holdout,
+            synthetic,
+            out=out,
+            schema=schema,
+            target=target,
+            analyses=analysis or (),
+            partial=partial,
+            seed=seed,
+            force=force,
+            watcher=watcher,
+        )
     if as_json:
         say_json({"out": judged.out, "files": judged.files, "metrics": figures(judged.results), "notices": list(judged.notices)})
         return

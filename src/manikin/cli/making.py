@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,10 @@ def synthesize(
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
     file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
+    sets: Annotated[
+        int, typer.Option("--sets", metavar="M", help="Synthetic tables, drawn independently; for regressions on all of them.")
+    ] = 1,
+    analysis: opt.Analysis = None,
     replay: Annotated[
         Path | None,
         typer.Option("--replay", metavar="MANIFEST", help="Make the run of this manifest.json again, byte for byte."),
@@ -70,6 +75,7 @@ def synthesize(
     from manikin.workflow.synthesize import synthesize as run
 
     options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public, settings)
+    options = replace(options, sets=sets, analyses=tuple(analysis or ()))
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
     _say_outcome(outcome, as_json)
@@ -221,7 +227,9 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
         }
         say_json(document)
         return
-    say(f"{outcome.rows['synthetic']:,} synthetic rows by {outcome.choice.name}.\n")
+    n_sets = sum(part.startswith("synthetic") for part in outcome.rows)
+    times = f", {n_sets} times," if n_sets > 1 else ""
+    say(f"{outcome.rows['synthetic']:,} synthetic rows{times} by {outcome.choice.name}.\n")
     say_figures(outcome.results)
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in outcome.files.items():

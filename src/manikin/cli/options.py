@@ -34,6 +34,14 @@ Public = Annotated[
         help="The list of this column's values is public knowledge, such as a code book: release rare ones too; may be repeated.",
     ),
 ]
+Analysis = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--analysis",
+        metavar="FORMULA",
+        help="A regression to run on real and synthetic rows, such as 'died ~ age + log(creatinine)'; may be repeated.",
+    ),
+]
 Epsilon = Annotated[
     float | None, typer.Option("--epsilon", metavar="E", help="Privacy budget; refused unless the synthesizer can keep it.")
 ]

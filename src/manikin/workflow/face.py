@@ -25,6 +25,8 @@ def evaluate(
     holdout: Any,
     synthetic: Any,
     target: str | None = None,
+    analyses: Sequence[str] = (),
+    partial: bool = False,
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     attacks: Sequence[str] | None = None,
@@ -38,13 +40,16 @@ def evaluate(
     train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path.
     synthetic : the same of what it made; a list of them for several releases.
     target : the column a downstream model would predict; the schema's target when None.
+    analyses : regressions to run on real and synthetic rows, as formulas such as "died ~ age + log(creatinine)" or
+        "Surv(time, event) ~ age * sex" (docs/inference.md); one is chosen by the schema when there are none.
+    partial : whether the releases keep some cells of real patients, so that several are combined by the rule for partially synthetic data.
     metrics, attacks : names from `manikin list metrics` and `manikin list attacks`; all when None.
     refit : a function of rows (a Dataset) and a seed that gives the rows (a Dataset) which the same generator makes from them, for attacks
         that train it again; those are left out when None.
 
     Raises
     ------
-    ParameterError : the target is no column, or the name of a metric or attack is unknown.
+    ParameterError : the target is no column, the name of a metric or attack is unknown, or an analysis cannot be read.
     DataError : a table is empty, or they share no column.
     """
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
@@ -53,7 +58,17 @@ def evaluate(
         raise ParameterError(f"The target {target!r} is no column of the train table.")
     aim = target or target_of(real.columns)
     return measure(
-        real, held, made, target=aim, seed=seed, metrics=metrics, attacks=attacks, refit=refit, watcher=watcher
+        real,
+        held,
+        made,
+        target=aim,
+        seed=seed,
+        metrics=metrics,
+        attacks=attacks,
+        refit=refit,
+        watcher=watcher,
+        analyses=analyses,
+        partial=partial,
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import DataError
+from manikin.data.errors import DataError, ParameterError, parameter_error
 from manikin.data.schema import TableSchema, is_left_out
 from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
 from manikin.io import tabular
-from manikin.release.manifest import Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
+from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow.output import check_free, whole_folder
 from manikin.workflow.record import INTERNAL, cost_of
 from manikin.workflow.sources import read_alike, schema_hash, target_of, with_target
@@ -41,20 +42,26 @@ def measure(
     metrics: Sequence[str] | None = None,
     attacks: Sequence[str] | None = None,
     refit: Callable[[Dataset, int], Dataset] | None = None,
+    analyses: Sequence[str] = (),
+    partial: bool = False,
 ) -> Results:
     """Measures and attacks releases on the columns that all parts share and that generators learn.
 
     `refit` takes rows and a seed and gives the rows that the generator would make from them; attacks with shadow models need it.
+    `analyses` are regressions as formulas; `partial` says that the release keeps some real cells.
 
     Raises
     ------
     DataError : no column is shared, or a part is empty.
+    ParameterError : an analysis does not follow its grammar, or names a column that the train table has not.
     """
     from manikin.evaluation.suite import evaluate
 
     told = watcher or Silent()
     schema = shared_columns(train, holdout, synthetic)
-    data = EvaluationData(train, holdout, tuple(synthetic), schema, target if target in schema else None, refit)
+    aim = target if target in schema else None
+    asked = checked_analyses(analyses, train.columns)
+    data = EvaluationData(train, holdout, tuple(synthetic), schema, aim, refit, analyses=asked, partial=partial)
     return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
 
 
@@ -70,14 +77,40 @@ def shared_columns(train: Dataset, holdout: Dataset, synthetic: Sequence[Dataset
     return train.columns.only(names)
 
 
+def checked_analyses(analyses: Sequence[str], schema: TableSchema) -> tuple[str, ...]:
+    """The formulas as texts, when all can be read; one text counts as one formula.
+
+    Raises
+    ------
+    ParameterError : names the formula and what is wrong with it.
+    """
+    from manikin.evaluation.inference.formula import read_analyses
+
+    asked = (analyses,) if isinstance(analyses, str) else tuple(analyses)
+    read_analyses(asked, schema)
+    return asked
+
+
+def several_notice(n: int) -> str | None:
+    """What a user must know who shows several synthetic tables of the same patients; None for one."""
+    if n < 2:
+        return None
+    return (
+        f"Attacks looked at one of the {n} synthetic tables at a time, and their figures are averaged: "
+        "whoever holds all of them may find out more than from one."
+    )
+
+
 def judge(
     train: str | Path,
     holdout: str | Path,
-    synthetic: str | Path,
+    synthetic: str | Path | Sequence[str | Path],
     *,
     out: str | Path,
     schema: str | Path | None = None,
     target: str | None = None,
+    analyses: Sequence[str] = (),
+    partial: bool = False,
     seed: int = 0,
     force: bool = False,
     watcher: Watcher | None = None,
@@ -85,59 +118,94 @@ def judge(
     """Judges files made by any tool; writes results.json, report.html, schema.toml and manifest.json to the folder `out`.
 
     Without a schema it is inferred from the train file. The other files are read by it; columns that they lack are left out of the
-    comparison with a notice.
+    comparison with a notice. Several synthetic files are several tables made from the same train rows: figures are averaged over them,
+    and the regressions `analyses` are combined by rule, that of Reiter 2003 where the tables are `partial`-ly synthetic.
 
     Raises
     ------
-    InputError : a file, the schema or the target cannot be used. Nothing is written.
+    InputError : a file, the schema, the target or an analysis cannot be used. Nothing is written.
     """
     from manikin.report.render import render
     from manikin.workflow.sources import write_schema
 
     folder = Path(out)
-    check_free(folder, force=force, inputs=[train, holdout, synthetic])
+    made = _different([synthetic] if isinstance(synthetic, str | Path) else synthetic)
+    paths = [Path(train), Path(holdout), *made]
+    check_free(folder, force=force, inputs=paths)
     stages = Stages(watcher or Silent())
-    paths = [Path(train), Path(holdout), Path(synthetic)]
-    with stages.stage("read", "Reading the three tables"):
+    parts = ("train", "holdout", *synthetic_parts(len(made)))
+    with stages.stage("read", f"Reading the {len(paths)} tables"):
         real, others = read_alike(paths[0], paths[1:], schema=schema)
         real = with_target(real, target)
         for path, other in zip(paths[1:], others, strict=True):
             _tell_absent(path, other, real.columns, stages)
-        hashes = tuple(hash_file(path, name=f"{part}: {path.name}") for part, path in zip(_PARTS, paths, strict=True))
+        hashes = tuple(hash_file(path, name=f"{part}: {path.name}") for part, path in zip(parts, paths, strict=True))
+        asked = checked_analyses(analyses, real.columns)
+        notice = several_notice(len(made))
+        if notice:
+            stages.note(notice)
     aim = target or target_of(real.columns)
-    with whole_folder(folder, force=force) as partial:
+    rows = {part: len(table) for part, table in zip(parts, [real, *others], strict=True)}
+    run = {"rows": rows, "columns": len(real.columns.columns), "seed": seed, "target": aim, "title": _title(made)}
+    run |= {"analyses": list(asked), "partial": partial, "versions": versions(), "internal": INTERNAL}
+    with whole_folder(folder, force=force) as beside:
         with stages.stage("evaluate", "Measuring"):
-            results = measure(real, others[0], [others[1]], target=aim, seed=seed, watcher=stages.watcher)
-        rows = {part: len(table) for part, table in zip(_PARTS, [real, *others], strict=True)}
-        run = {**dict(results.run), "rows": rows, "columns": len(real.columns.columns), "seed": seed, "target": aim}
-        run |= {"title": paths[2].name, "notices": list(stages.notices), "versions": versions(), "internal": INTERNAL}
-        results = replace(results, run=run)
-        write_schema(real.schema, partial / "schema.toml")
+            results = measure(
+                real, others[0], others[1:], target=aim, seed=seed, watcher=stages.watcher, analyses=asked, partial=partial
+            )
+        results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
+        write_schema(real.schema, beside / "schema.toml")
         with stages.stage("report", "Writing the report"):
-            write_results(results, partial / "results.json")
-            render(results, partial / "report.html")
-        manifest = Manifest(
-            made_by=f"manikin {versions(['manikin']).get('manikin', '')}",
-            command="evaluate",
-            options={"target": target, "seed": seed},
-            seed=seed,
-            schema_sha256=schema_hash(real.schema),
-            data_sha256=hashes[0].sha256,
-            inputs=hashes,
-            outputs=hash_folder(partial, leave_out=("job.json",)),
-            rows=rows,
-            versions=versions(),
-            platform=platform_words(),
-            threads=threads_in_use(),
-            cost=cost_of(stages),
-            notices=tuple(stages.notices),
-        )
-        write_manifest(manifest, partial / "manifest.json")
+            write_results(results, beside / "results.json")
+            render(results, beside / "report.html")
+        options = {"target": target, "seed": seed, "analyses": list(asked), "partial": partial}
+        write_manifest(_manifest(beside, real, options, hashes, rows, stages), beside / "manifest.json")
     files = {key: folder / name for key, name in _FILES.items()}
     return Judged(folder, files, results, tuple(stages.notices))
 
 
-_PARTS = ("train", "holdout", "synthetic")
+def _manifest(
+    folder: Path, real: Dataset, options: Mapping[str, Any], hashes: tuple[FileHash, ...], rows: dict[str, int], stages: Stages
+) -> Manifest:
+    """The manifest of a folder whose other files are written."""
+    return Manifest(
+        made_by=f"manikin {versions(['manikin']).get('manikin', '')}",
+        command="evaluate",
+        options=dict(options),
+        seed=options["seed"],
+        schema_sha256=schema_hash(real.schema),
+        data_sha256=hashes[0].sha256,
+        inputs=hashes,
+        outputs=hash_folder(folder, leave_out=("job.json",)),
+        rows=rows,
+        versions=versions(),
+        platform=platform_words(),
+        threads=threads_in_use(),
+        cost=cost_of(stages),
+        notices=tuple(stages.notices),
+    )
+
+
+def synthetic_parts(n: int) -> tuple[str, ...]:
+    """What each of n synthetic tables is called: synthetic, synthetic-2, …"""
+    return tuple("synthetic" if i == 0 else f"synthetic-{i + 1}" for i in range(n))
+
+
+def _different(files: Sequence[str | Path]) -> list[Path]:
+    """The synthetic files, at least one and none of them twice."""
+    paths = [Path(file) for file in files]
+    if not paths:
+        raise parameter_error("synthetic", "evaluate", "one file or several", 0)
+    twice = next((p for i, p in enumerate(paths) if p.resolve() in [other.resolve() for other in paths[:i]]), None)
+    if twice is not None:
+        raise ParameterError(f"The synthetic table {twice} is named twice. Several tables must be drawn independently of each other.")
+    return paths
+
+
+def _title(made: Sequence[Path]) -> str:
+    return made[0].name if len(made) == 1 else f"{made[0].name} and {len(made) - 1} more"
+
+
 _FILES = {"report": "report.html", "results": "results.json", "schema": "schema.toml", "manifest": "manifest.json"}
 
 
@@ -155,4 +223,13 @@ def write_table(data: Dataset, path: Path) -> None:
     tabular.write(data, path)
 
 
-__all__ = ["Judged", "judge", "measure", "shared_columns", "write_table"]
+__all__ = [
+    "Judged",
+    "checked_analyses",
+    "judge",
+    "measure",
+    "several_notice",
+    "shared_columns",
+    "synthetic_parts",
+    "write_table",
+]

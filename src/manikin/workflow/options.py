@@ -11,6 +11,7 @@ from manikin.data.errors import ParameterError, parameter_error
 from manikin.workflow.learn import AUTO, Limits, check_hyperparameters, check_name, check_privacy, settings_of
 
 FORMATS = ("csv", "parquet")
+MAX_SETS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class Options:
     Attributes
     ----------
     public : columns whose list of values is declared public knowledge, so that rare values are released too.
+    analyses : regressions to run on real and synthetic rows, as formulas.
+    sets : synthetic tables, drawn independently of each other from the one model.
     hyperparameters : of the synthesizer that is named; a text stands for a list where one is asked for, its items apart by commas.
     """
 
@@ -33,6 +36,8 @@ class Options:
     seed: int = 0
     format: str = "csv"
     public: tuple[str, ...] = ()
+    analyses: tuple[str, ...] = ()
+    sets: int = 1
     hyperparameters: Mapping[str, Any] | None = None
 
     def check(self, command: str = "synthesize") -> None:
@@ -52,11 +57,14 @@ class Options:
             raise parameter_error("max_steps", command, "a whole number above 0", self.max_steps)
         if self.time_budget_seconds is not None and not self.time_budget_seconds > 0:
             raise parameter_error("time_budget_seconds", command, "a number of seconds above 0", self.time_budget_seconds)
+        if not 1 <= self.sets <= MAX_SETS:
+            raise parameter_error("sets", command, f"a whole number from 1 to {MAX_SETS}", self.sets)
         if self.seed < 0:
             raise parameter_error("seed", command, "a whole number, 0 or above", self.seed)
-        wished: Any = self.public  # a text is a sequence of texts too
-        if not isinstance(wished, list | tuple) or not all(isinstance(name, str) for name in wished):
-            raise ParameterError(f"The 'public' option of {command} must be a tuple of column names.")
+        for option, what, wished in (("public", "column names", self.public), ("analyses", "formulas", self.analyses)):
+            texts: Any = wished  # a text is a sequence of texts too
+            if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+                raise ParameterError(f"The {option!r} option of {command} must be a tuple of {what}.")
         check_hyperparameters(self.synthesizer, self.hyperparameters)
 
     @property
@@ -66,7 +74,8 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values, for the manifest."""
-        return {**asdict(self), "public": list(self.public), "hyperparameters": self.settings or None}
+        lists = {"public": list(self.public), "analyses": list(self.analyses)}
+        return {**asdict(self), **lists, "hyperparameters": self.settings or None}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,4 +98,5 @@ def options_from_json(values: dict[str, Any], where: Path) -> Options:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ParameterError(f"{where} holds options that this version of Manikin does not know: {', '.join(unknown)}.")
-    return Options(**{**values, "public": tuple(values.get("public", ()))})
+    lists = {name: tuple(values.get(name, ())) for name in ("public", "analyses")}
+    return Options(**{**values, **lists})

@@ -12,6 +12,7 @@ from typing import Any
 
 from manikin.data.dataset import Dataset, split
 from manikin.data.schema import Schema
+from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
@@ -90,6 +91,7 @@ def synthesize(
         if again and hashed:
             again.check_data(hashed.sha256)
         patients = as_wished(read(source, schema=known), target=wishes.target, public=wishes.public)
+        judge.checked_analyses(wishes.analyses, patients.columns)
         hashed = hashed or hash_file(source)
     if again:
         again.check_schema(schema_hash(patients.schema), stages)
@@ -99,15 +101,20 @@ def synthesize(
     with whole_folder(folder, force=force, job=job) as partial:
         made = _make(partial, patients, wishes, again, stages)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
-        clear(partial, keep=("model", _files(wishes)["synthetic"]))
+        clear(partial, keep=("model", *_tables(wishes).values()))
         write_record(partial, made, stages)
     files = {key: folder / name for key, name in _files(wishes).items()}
     return Outcome(folder, files, made.choice, made.rows, made.results, tuple(stages.notices))
 
 
+def _tables(options: Options) -> dict[str, str]:
+    """The files of the synthetic tables: synthetic.csv, synthetic-2.csv, …"""
+    return {part: f"{part}{SUFFIX[options.format]}" for part in judge.synthetic_parts(options.sets)}
+
+
 def _files(options: Options) -> dict[str, str]:
     return {
-        "synthetic": f"synthetic{SUFFIX[options.format]}",
+        **_tables(options),
         "report": "report.html",
         "results": "results.json",
         "schema": "schema.toml",
@@ -132,34 +139,39 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
 
 def _make(partial: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
     train, holdout = split(patients, seed=options.seed)
-    _tell(patients, train, holdout, stages)
+    _tell(patients, train, holdout, stages, n_sets=options.sets)
     auto.check_enough(train, stages, has_holdout=True)
     decision = decide(partial, train, options, stages, replay=again.decision if again else None)
     clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if decision.is_fitted else [])))
     model, choice = _model(partial, train, decision, options.seed, stages)
     rows = options.rows or len(train)
-    name = _files(options)["synthetic"]
-    with stages.stage("sample", f"Making {rows:,} synthetic rows"):
-        synthetic = _sample(model, rows, options.seed, stages)
-        judge.write_table(synthetic, partial / name)
-    counts = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
+    made: list[Dataset] = []
+    counts = {"train": len(train), "holdout": len(holdout)}
+    times = f", {options.sets} times" if options.sets > 1 else ""
+    with stages.stage("sample", f"Making {rows:,} synthetic rows{times}"):
+        for i, (part, name) in enumerate(_tables(options).items()):
+            seed = derive(options.seed, "set", i) if i else options.seed  # the first table is that of a run with one
+            made.append(_sample(model, rows, seed, stages))
+            judge.write_table(made[-1], partial / name)
+            counts[part] = len(made[-1])
     with stages.stage("evaluate", "Measuring the synthetic table against the train and holdout parts"):
+        aim = target_of(patients.columns)
         results = judge.measure(
-            train, holdout, (synthetic,), target=target_of(patients.columns), seed=options.seed, watcher=stages.watcher
+            train, holdout, made, target=aim, seed=options.seed, watcher=stages.watcher, analyses=options.analyses
         )
     return Made(schema=patients.schema, options=options, choice=choice, rows=counts, results=results)
 
 
-def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages) -> None:
+def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1) -> None:
     schema = patients.columns
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
         stages.note(f"Not learned: {', '.join(out)}.")
     for text in unreadable_notices(schema):
         stages.warn(text)
-    notice = fallback_notice(train)
-    if notice:
-        stages.note(notice)
+    for notice in (fallback_notice(train), judge.several_notice(n_sets)):
+        if notice:
+            stages.note(notice)
     unit = "rows" if train.n_records == len(train) else "patients"
     stages.note(
         f"{len(patients):,} rows, {len(schema.columns)} columns; "
