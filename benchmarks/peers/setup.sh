@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes one environment per peer below a folder: setup.sh FOLDER [PEER...]
-# PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion; all of them when none is named.
+# PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion (generators; all of them when none is named), sdmetrics, syntheval, mostlyqa (evaluation).
 # Each peer has its own, because their pins contradict one another. Needs Python 3.11; PYTHON names another interpreter.
 set -eu
 
