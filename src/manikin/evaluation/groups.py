@@ -81,6 +81,11 @@ def groups(data: Prepared) -> tuple[Group, ...]:
     return made
 
 
+def traits(data: Prepared, features: Sequence[Feature]) -> tuple[Group, ...]:
+    """Single traits of any columns, in their order, that enough train patients hold."""
+    return tuple(_large_enough(data, [(part,) for feature in features for part in _parts(data, feature)]))
+
+
 def _is_asked(feature: Feature) -> bool:
     roles = feature.column.roles
     return (Role.QUASI_IDENTIFIER in roles or Role.SENSITIVE in roles) and not feature.column.kind.is_time

@@ -242,6 +242,13 @@ METRICS: Mapping[str, Plain] = {
         low_text="none",
         style="percent",
     ),
+    "property_inference": Plain(
+        "Facts about groups of patients differ a little between those in the training data and everybody else. The figure is how much of "
+        "that difference the synthetic table carries: 0 where it tells of groups only what holds for the population, 1 where it tells "
+        "exactly what holds for the training patients. Real facts about the population are told by any good synthetic table.",
+        low_text="the population's facts",
+        high_text="the training patients' own",
+    ),
     "dcr_share": Plain(
         "The share of synthetic rows that lie closer to a training row than to an unseen real row. Half is what chance gives. It is a "
         "warning light only: it stays dark over many leaks.",

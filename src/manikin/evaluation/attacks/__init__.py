@@ -22,6 +22,9 @@ ATTACKS: Registry[AttackEntry] = Registry(
         ),
         "singling_out": _line("singling_out:singling_out", "does a description from the release fit one person alone? Residual risk"),
         "linkability": _line("linkability:linkability", "do two parties link their records of one person? Residual risk"),
+        "property_inference": _line(
+            "property_inference:property_inference", "does the release tell of groups what holds for the people in train alone?"
+        ),
     },
     group="manikin.attacks",
 )
