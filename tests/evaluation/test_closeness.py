@@ -28,6 +28,15 @@ def test_planted_copies_are_counted(parts):
     assert result.interval == pytest.approx(clopper_pearson(result.details["n_copies"], 1000), abs=1e-6)
     assert result.details["excess_interval"][0] > 0.4
     assert result.reference < 0.01
+    assert 490 <= result.details["n_unique_train_rows_copied"] <= result.details["n_train_rows_copied"]
+
+
+def test_a_copied_row_that_others_share_is_not_unique(parts):
+    train, holdout = parts
+    twins = concat([train, train.take(np.arange(50))])
+    assert copies(evidence(twins, holdout, train.take(np.arange(50))), seed=0).details["n_unique_train_rows_copied"] == 0
+    shared = concat([holdout, train.take(np.arange(50))])
+    assert copies(evidence(train, shared, train.take(np.arange(50))), seed=0).details["n_unique_train_rows_copied"] == 0
 
 
 def test_authenticity_is_by_its_definition(good):

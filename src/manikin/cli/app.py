@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, comparing, explaining, judging, making, studying
+from manikin.cli import augmenting, comparing, explaining, judging, making, releasing, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -44,6 +44,10 @@ for command in (
     judging.evaluate,
     comparing.compare,
     explaining.explain,
+    releasing.release,
+    releasing.verify,
+    releasing.label,
+    releasing.keygen,
 ):
     app.command()(command)
 app.command("list")(judging.list_registry)

@@ -28,10 +28,11 @@ def copies(data: Prepared, *, seed: int) -> MetricResult:
 
     The reference is the share of holdout rows that equal a train row: people are alike in a coarse table, and true duplicates occur.
     Copies beyond it (`details.excess`, with Newcombe's interval, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I)
-    are copies that the generator made. All rows are compared.
+    are copies that the generator made; `details.n_unique_train_rows_copied` counts the copied rows that stand once in train and not
+    in the holdout. All rows are compared.
     """
     del seed  # nothing is drawn: every row is compared
-    known = np.unique(data.real.hashes)
+    known, counts = np.unique(data.real.hashes, return_counts=True)
     is_copy, is_twin = (np.isin(side.hashes, known) for side in (data.fake, data.held))
     rate, reference = float(is_copy.mean()), float(is_twin.mean())
     interval, reference_interval = (
@@ -39,7 +40,7 @@ def copies(data: Prepared, *, seed: int) -> MetricResult:
     )
     low = rate - reference - float(np.hypot(rate - interval[0], reference_interval[1] - reference))
     high = rate - reference + float(np.hypot(interval[1] - rate, reference - reference_interval[0]))
-    counts = np.unique(data.real.hashes, return_counts=True)[1]
+    unique = known[(counts == 1) & ~np.isin(known, data.held.hashes)]  # rows of one person alone, as far as anybody can see
     return COPIES.result(
         rate,
         interval=interval,
@@ -49,6 +50,7 @@ def copies(data: Prepared, *, seed: int) -> MetricResult:
         details={
             "n_copies": int(is_copy.sum()),
             "n_train_rows_copied": len(np.unique(data.fake.hashes[is_copy])),
+            "n_unique_train_rows_copied": int(np.isin(unique, data.fake.hashes).sum()),
             "excess": rate - reference,
             "excess_interval": [max(-1.0, low), min(1.0, high)],
             "train_rows_with_a_twin": float(counts[counts > 1].sum() / len(data.real)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +118,8 @@ def judge(
 ) -> Judged:
     """Judges files made by any tool; writes results.json, report.html, schema.toml and manifest.json to the folder `out`.
 
+    Copies of the synthetic files are kept beside them, so that what `manikin release` lets out is what was judged. No real row is.
+
     Without a schema it is inferred from the train file. The other files are read by it; columns that they lack are left out of the
     comparison with a notice. Several synthetic files are several tables made from the same train rows: figures are averaged over them,
     and the regressions `analyses` are combined by rule, that of Reiter 2003 where the tables are `partial`-ly synthetic.
@@ -155,12 +158,13 @@ def judge(
             )
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
+        kept = [_kept(*entry, beside) for entry in zip(parts[2:], made, hashes[2:], strict=True)]
         with stages.stage("report", "Writing the report"):
             write_results(results, beside / "results.json")
             render(results, beside / "report.html")
         options = {"target": target, "seed": seed, "analyses": list(asked), "partial": partial}
         write_manifest(_manifest(beside, real, options, hashes, rows, stages), beside / "manifest.json")
-    files = {key: folder / name for key, name in _FILES.items()}
+    files = {key: folder / name for key, name in {**_FILES, **dict(zip(parts[2:], kept, strict=True))}.items()}
     return Judged(folder, files, results, tuple(stages.notices))
 
 
@@ -207,6 +211,21 @@ def _title(made: Sequence[Path]) -> str:
 
 
 _FILES = {"report": "report.html", "results": "results.json", "schema": "schema.toml", "manifest": "manifest.json"}
+
+
+def _kept(part: str, source: Path, known: FileHash, folder: Path) -> str:
+    """Copies a judged synthetic file into the folder; its name there."""
+    copy = folder / f"{part}{_ending(source)}"
+    shutil.copyfile(source, copy)
+    if hash_file(copy).sha256 != known.sha256:
+        raise DataError(f"{source} was changed while it was judged. Run the command again.")
+    return copy.name
+
+
+def _ending(path: Path) -> str:
+    """The ending that says the format: ".csv", ".csv.gz", ".parquet" and so on."""
+    endings = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return "".join(endings if endings[-1:] == [".gz"] else endings[-1:])
 
 
 def _tell_absent(path: Path, data: Dataset, like: TableSchema, stages: Stages) -> None:

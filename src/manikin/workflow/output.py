@@ -27,6 +27,7 @@ MARKS: Mapping[
     "study.json": ("format", "manikin-study"),
     "comparison.json": ("format", "manikin-comparison"),
     "explain.json": ("format", "manikin-explanation"),
+    "decision.json": ("format", "manikin-release"),
 }
 
 

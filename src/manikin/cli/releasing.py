@@ -1,0 +1,182 @@
+"""Commands of the gate: keygen, release, verify, label."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from manikin.cli import options as opt
+from manikin.cli.console import say, say_json
+
+if TYPE_CHECKING:
+    from manikin.workflow.release import Released
+
+PASSPHRASE = "MANIKIN_KEY_PASSPHRASE"
+
+
+def keygen(
+    key: Annotated[Path, typer.Argument(metavar="KEY", help="The private key to write; the public one is KEY.pub.", show_default=False)],
+    protect: Annotated[bool, typer.Option("--protect", help=f"Seal it with a passphrase, asked for or from {PASSPHRASE}.")] = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Make the key pair that releases are signed with. Nothing is ever overwritten.
+
+    Example:
+
+        manikin keygen publisher.key
+    """
+    from manikin.workflow.receive import keygen as run
+
+    passphrase = os.environ.get(PASSPHRASE) or (_asked(confirm=True) if protect else None)
+    made = run(key, passphrase=passphrase)
+    if as_json:
+        say_json({"private": made.private, "public": made.public, "fingerprint": made.fingerprint, "sealed": passphrase is not None})
+        return
+    sealed = "sealed with a passphrase" if passphrase else "not sealed: whoever can read it can sign"
+    say(f"private key  {made.private} ({sealed})")
+    say(f"public key   {made.public} (give it to those who receive releases)")
+    say(f"fingerprint  {made.fingerprint}")
+
+
+def release(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `synthesize` or `evaluate` wrote.", show_default=False)],
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="POLICY", help="internal, partners, open, or a .toml file.", show_default=False)
+    ],
+    key: Annotated[Path, typer.Option("--key", metavar="KEY", help="The private key to sign with.", show_default=False)],
+    out: opt.OutFolder,
+    answers: Annotated[
+        Path | None, typer.Option("--answers", metavar="FILE", help="What people answer, as a .toml file of NAME = 'TEXT'.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option("--answer", metavar="NAME=TEXT", help="One answer, such as intended_use='teaching'; may be repeated."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="YYYY-MM-DD", help="Last day of use; what the policy allows by default.")
+    ] = None,
+    file_format: Annotated[str, typer.Option("--format", metavar="[csv|parquet]", help="Of the released rows.")] = "csv",
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Let synthetic rows out, if a policy is passed: a signed folder of public files, or the reasons why not and exit code 1.
+
+    Example:
+
+        manikin release evidence --policy partners --key publisher.key --answers answers.toml -o release
+    """
+    from manikin.workflow.receive import needs_passphrase
+    from manikin.workflow.release import release as run
+
+    passphrase = (os.environ.get(PASSPHRASE) or _asked()) if needs_passphrase(key) else None
+    made = run(
+        folder,
+        policy=policy,
+        key=key,
+        out=out,
+        passphrase=passphrase,
+        answers=answers,
+        answered=_pairs(answer or ()),
+        expires=_day(expires),
+        file_format=file_format,
+        force=force,
+    )
+    if as_json:
+        say_json({"decision": made.decision.to_json(), "out": made.out, "files": made.files})
+    else:
+        _say(made)
+    if made.out is None:
+        raise typer.Exit(1)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RELEASE", help="The folder that was received.", show_default=False)],
+    key: Annotated[Path, typer.Option("--key", metavar="PUBLIC", help="The publisher's public key.", show_default=False)],
+    as_json: opt.Json = False,
+) -> None:
+    """Check a release that arrived: signature, every file, date. Needs the folder and the publisher's public key, nothing else.
+
+    Example:
+
+        manikin verify release --key publisher.key.pub
+    """
+    from manikin.workflow.receive import verify as run
+
+    found = run(folder, key=key)
+    if as_json:
+        say_json({"verified": True, "files": list(found.files), "key": found.key, **found.predicate})
+        return
+    signed = found.predicate
+    say(f"{signed.get('title')}: {len(found.files)} files, whole and signed by key {found.key[:16]}…")
+    say(f"It {signed.get('statement')}.")
+    for text in signed.get("labels") or ():
+        say(f"Label: {text}.")
+    say(f"For: {signed.get('recipients')}. Meant for: {signed.get('intended_use') or 'not stated'}. Until: {signed.get('expires')}.")
+
+
+def label(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file, or a release folder.", show_default=False)],
+    as_json: opt.Json = False,
+) -> None:
+    """Does this file say that it is synthetic? Exit code 0 if it does, 1 if not.
+
+    Example:
+
+        manikin label release
+    """
+    from manikin.workflow.receive import label as run
+
+    found = run(file)
+    if as_json:
+        say_json({"synthetic": found.is_synthetic, "where": found.where})
+    else:
+        say(f"{'synthetic' if found.is_synthetic else 'not labelled as synthetic'}: {found.where}")
+    if not found.is_synthetic:
+        raise typer.Exit(1)
+
+
+def _say(made: Released) -> None:
+    decision = made.decision
+    for verdict, title, reason in decision.lines:
+        say(f"[{verdict}] {title}{'' if title.endswith('?') else '.'} {reason}")
+    say(f"\n{decision.statement[0].upper()}{decision.statement[1:]}.")
+    if made.out is None:
+        say("Nothing was written.")
+        return
+    say(f"\nThe release, public files only: {made.out}")
+    for name in made.files:
+        say(f"  {name}")
+
+
+def _pairs(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
+    from manikin.data.errors import ParameterError
+
+    pairs = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name.strip():
+            raise ParameterError("--answer takes NAME=TEXT, such as --answer intended_use='teaching'.")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _day(text: str | None) -> date | None:
+    from manikin.data.errors import ParameterError
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ParameterError("--expires takes a day as YYYY-MM-DD, such as 2027-12-31.") from None
+
+
+def _asked(*, confirm: bool = False) -> str:
+    from manikin.data.errors import ParameterError
+
+    if not sys.stdin.isatty():
+        raise ParameterError(f"The key is sealed and nobody can be asked for its passphrase here. Set {PASSPHRASE}.")
+    return str(typer.prompt("Passphrase of the key", hide_input=True, confirmation_prompt=confirm, err=True))

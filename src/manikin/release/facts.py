@@ -1,0 +1,241 @@
+"""What of a release may be said in public: rounded, without a count below eleven, without a value of a real row. Writes nothing.
+
+Success rates are told by their limit only ("within half of the limit"): an exact rate with its number of targets is a count of people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from math import floor, log10
+from typing import Any
+
+from manikin.data.schema import Column, Kind, TableSchema
+from manikin.evaluation.base import AttackResult, Results, ThreatModel
+from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
+from manikin.release.manifest import Choice
+from manikin.release.measures import EXPECTED, Evidence
+from manikin.release.questions import QUESTIONS
+
+SMALL = 11
+FORMAT = "manikin-release"
+LABEL = "Synthetic data: the rows were made by a generator and not recorded from people."
+
+
+@dataclass(frozen=True)
+class PublicCheck:
+    """One check as the public may know it."""
+
+    name: str
+    title: str
+    verdict: str
+    limit: str
+    finding: str
+    targets: str
+    grounds: str
+    rationale: str
+
+
+@dataclass(frozen=True)
+class PublicColumn:
+    """One released column: its name, kind and unit, all of which the data file shows."""
+
+    name: str
+    kind: Kind
+    unit: str | None
+    is_whole: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicFacts:
+    """Everything that the public files are written from."""
+
+    title: str
+    statement: str
+    policy: Mapping[str, Any]
+    checks: tuple[PublicCheck, ...]
+    steps: tuple[tuple[str, str], ...]
+    labels: tuple[str, ...]
+    adversaries: tuple[tuple[str, str, ThreatModel | None], ...]
+    answers: Mapping[str, str]
+    columns: tuple[PublicColumn, ...]
+    n_rows: int
+    generator: str
+    settings: Mapping[str, Any]
+    n_train: str
+    n_holdout: str
+    unit: str
+    privacy: str
+    budget: Mapping[str, float]
+    not_assessed: tuple[str, ...]
+    recipients: str
+    issued: date
+    expires: date
+    key: str
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+
+    @property
+    def questions(self) -> list[tuple[str, str]]:
+        """What guardians and information officers ask, with the answers that were given."""
+        asked = ("purpose", "minimum_necessary", "recipients", "group_facts", "publication", "consent_basis")
+        given = {"recipients": self.recipients, **self.answers}
+        return [(QUESTIONS[name], given.get(name, "Not answered by the publisher.")) for name in asked]
+
+    @property
+    def summary(self) -> str:
+        """That it is synthetic and what it passed, in two sentences."""
+        return f"{LABEL} It {self.statement}."
+
+    @property
+    def licence(self) -> str:
+        """The licence or terms."""
+        return self.answers.get("licence") or self.answers.get("data_use_terms") or "Not stated; ask the publisher."
+
+    def to_json(self) -> dict[str, Any]:
+        """decision.json: what was decided, on which grounds, until when."""
+        return {
+            "format": FORMAT,
+            "version": 1,
+            "synthetic": True,
+            "title": self.title,
+            "statement": self.statement,
+            "policy": dict(self.policy),
+            "labels": list(self.labels),
+            "adversaries": [{"name": name, "targets": n} for name, n, _ in self.adversaries],
+            "checks": [vars(check) for check in self.checks],
+            "steps": [{"step": title, "answer": answer} for title, answer in self.steps],
+            "privacy": self.privacy,
+            "privacy_budget": dict(self.budget),
+            "not_assessed": list(self.not_assessed),
+            "generator": self.generator,
+            "rows": self.n_rows,
+            "recipients": self.recipients,
+            "intended_use": self.answers.get("intended_use", ""),
+            "issued": self.issued.isoformat(),
+            "expires": self.expires.isoformat(),
+            "public_key_sha256": self.key,
+            "evidence_sha256": dict(self.evidence),
+            "made_by": f"manikin {self.version}",
+        }
+
+
+def about(n: int) -> str:
+    """A count to two significant digits, none below eleven.
+
+    >>> about(81_412), about(549), about(4), about(0)
+    ('about 81,000', 'about 550', 'fewer than 11', 'fewer than 11')
+    """
+    if n < SMALL:
+        return f"fewer than {SMALL}"
+    step = 10 ** max(0, floor(log10(n)) - 1)
+    return f"about {round(n / step) * step:,}"
+
+
+def public_checks(decision: Decision) -> tuple[PublicCheck, ...]:
+    """The checks without their figures."""
+    return tuple(_public_check(outcome) for outcome in decision.outcomes)
+
+
+def _public_check(outcome: Outcome) -> PublicCheck:
+    check, figure = outcome.check, outcome.figure
+    limit = "" if check.limit is None else f"{'at most' if check.at_most is not None else 'at least'} {words(check.limit, check.style)}"
+    behind = {"regulator": "regulator", "literature": "literature", "convention": "convention"}[check.kind]
+    return PublicCheck(
+        name=check.name,
+        title=check.title,
+        verdict=str(outcome.verdict),
+        limit=limit,
+        finding=_finding(outcome),
+        targets=f"{about(figure.n)} {figure.unit}" if figure.is_attack and figure.n else "",
+        grounds=f"{behind}: {check.source}",
+        rationale=check.rationale,
+    )
+
+
+def _finding(outcome: Outcome) -> str:
+    """What may be said of a figure: within which part of its limit its unfavourable end lies."""
+    check, figure = outcome.check, outcome.figure
+    if outcome.verdict is Verdict.SHOWN:
+        return "shown to the publisher only"
+    if outcome.verdict is not Verdict.PASS:
+        return {Verdict.LABELLED: "not within the limit", Verdict.NOT_ASSESSED: "not measured"}.get(outcome.verdict, str(outcome.verdict))
+    limit = check.limit
+    if check.at_most is None or not limit or limit <= 0:
+        return "none found" if check.exact else "within the limit"
+    high = figure.interval[1] if figure.interval is not None else figure.value or 0.0
+    if high > limit:
+        return "above the limit, waived"
+    part = next(part for part, share in (("a quarter of", 0.25), ("half of", 0.5), ("", 1.0)) if high <= share * limit + 1e-9)
+    return f"within {part} the limit".replace("  ", " ")
+
+
+def adversaries(decision: Decision, results: Results) -> tuple[tuple[str, str, ThreatModel | None], ...]:
+    """The attacks that were passed: title, rounded targets, threat model."""
+    found = []
+    for name, n in decision.adversaries:
+        result = results[name]
+        model = result.threat_model if isinstance(result, AttackResult) else None
+        found.append((result.title, f"{about(n)} targets", model))
+    return tuple(found)
+
+
+def public_statement(decision: Decision) -> str:
+    """The statement with rounded targets."""
+    label = decision.policy.label
+    named = ", ".join(f"{name} ({about(n)} targets)" for name, n in decision.adversaries)
+    return f"passed policy {label} under adversaries {named}" if named else passed_words(label, ())
+
+
+def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:
+    """What nobody has looked at, in sentences."""
+    lines = [f"{outcome.check.title}: not measured." for outcome in decision.outcomes if outcome.verdict is Verdict.NOT_ASSESSED]
+    checked = {outcome.check.measure.split(".")[0] for outcome in decision.outcomes}
+    attacks = {name for name in EXPECTED if name in _ATTACKS} - checked
+    missing = [name for name in sorted(attacks) if name not in evidence.results or evidence.results[name].value is None]
+    lines += [f"{_ATTACKS[name]}: not attacked." for name in missing]
+    lines += [f"{outcome.step.title}: not answered." for outcome in decision.steps if outcome.verdict is Verdict.NOT_ASSESSED]
+    lines.append("Attackers who know or can do more than is said above, and releases of the same patients by others.")
+    return tuple(lines)
+
+
+_ATTACKS = {
+    "reconstruction": "Reconstruction of whole records",
+    "property_inference": "Inference about a group that was to stay unknown",
+    "shadow_membership": "Membership of the most vulnerable by shadow models",
+    "identity_disclosure": "Meaningful identity disclosure",
+    "membership": "Membership",
+    "singling_out": "Singling out",
+    "linkability": "Linkability",
+    "attribute_inference": "Attribute inference",
+}
+
+
+def privacy_words(evidence: Evidence, choice: Choice | None) -> str:
+    """The generator's privacy mechanism."""
+    if evidence.epsilon is not None:
+        delta = "" if evidence.delta is None else f", delta {evidence.delta:.2g}"
+        return f"Patient-level differential privacy, epsilon {evidence.epsilon:.3g}{delta}. It waives none of the attacks listed here."
+    known = "What is known beyond that is what the attacks listed here found; no bound holds against others."
+    if choice is None:
+        return f"None is known: the table was made outside Manikin. {known}"
+    kept = "Values that too few patients hold are kept back, direct identifiers and free text are never learned."
+    return f"No differential privacy. {kept} {known}"
+
+
+def generator_words(choice: Choice | None, version: str, answers: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """What made the table, and its settings that are plain numbers or switches: texts may name values."""
+    if choice is None:
+        return answers.get("generator") or "made outside Manikin; the publisher does not say by what", {}
+    settings = {key: value for key, value in choice.hyperparameters.items() if isinstance(value, bool | int | float)}
+    return f"{choice.name} of Manikin {version}", settings
+
+
+def public_columns(schema: TableSchema) -> tuple[PublicColumn, ...]:
+    """The released columns."""
+    return tuple(PublicColumn(c.name, c.kind, c.unit, _is_whole(c)) for c in schema)
+
+
+def _is_whole(column: Column) -> bool:
+    return column.kind.is_number and column.decimals == 0

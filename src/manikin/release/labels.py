@@ -1,0 +1,167 @@
+"""The mark inside a data file that says it is synthetic: Parquet key-value metadata, or a CSVW description beside a CSV. Knows no policy.
+
+CSV has no place for metadata, so the W3C's CSV on the Web is used (https://www.w3.org/TR/tabular-data-primer/): a file
+NAME-metadata.json beside NAME.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Kind
+from manikin.release.facts import PublicColumn, PublicFacts
+from manikin.release.manifest import hash_file
+
+TERMS: Final = "urn:manikin:terms:"
+SYNTHETIC: Final = f"{TERMS}synthetic"
+SHA256: Final = f"{TERMS}sha256"
+ENDING: Final = "-metadata.json"
+SOURCE_TYPE: Final = "https://schema.org/TrainedAlgorithmicMediaDigitalSource"
+SYNTHETIC_TYPES = ("TrainedAlgorithmicMedia", "CompositeSynthetic", "AlgorithmicMedia", "trainedAlgorithmicMedia")
+MAX_BYTES = 8 << 20
+_DATATYPES = {Kind.BOOLEAN: "string", Kind.DATE: "string", Kind.DATETIME: "string"}
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Whether a file says that it is synthetic, and where it says so, or why it does not."""
+
+    is_synthetic: bool
+    where: str
+
+
+def _yes(where: str) -> Marked:
+    return Marked(is_synthetic=True, where=where)
+
+
+def _no(why: str) -> Marked:
+    return Marked(is_synthetic=False, where=why)
+
+
+def csvw(facts: PublicFacts, file: str, sha256: str) -> dict[str, Any]:
+    """The CSVW description of a released CSV file, with the mark."""
+    return {
+        "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
+        "url": file,
+        "dc:title": facts.title,
+        "dc:description": facts.summary,
+        "dc:issued": facts.issued.isoformat(),
+        "dc:license": facts.licence,
+        "schema:digitalSourceType": {"@id": SOURCE_TYPE},
+        "schema:expires": facts.expires.isoformat(),
+        SYNTHETIC: True,
+        SHA256: sha256,
+        "dialect": {"encoding": "utf-8", "delimiter": ",", "header": True},
+        "tableSchema": {"columns": [_column(column) for column in facts.columns]},
+    }
+
+
+def _column(column: PublicColumn) -> dict[str, Any]:
+    kind = _datatype(column)
+    unit = {f"{TERMS}unit": column.unit} if column.unit else {}
+    return {"titles": column.name, "datatype": kind, "required": False, f"{TERMS}kind": str(column.kind), **unit}
+
+
+def _datatype(column: PublicColumn) -> str:
+    if column.kind.is_number:
+        return "integer" if column.is_whole else "number"
+    return _DATATYPES.get(column.kind, "string")
+
+
+def mark_parquet(path: Path, facts: PublicFacts) -> None:
+    """Writes the mark into a Parquet file's own key-value metadata; its rows and row groups stay as they are."""
+    import pyarrow.parquet as pq
+
+    source = pq.ParquetFile(path)
+    mark = {
+        "synthetic": "true",
+        "description": facts.summary,
+        "title": facts.title,
+        "digital_source_type": SOURCE_TYPE,
+        "issued": facts.issued.isoformat(),
+        "expires": facts.expires.isoformat(),
+        "license": facts.licence,
+    }
+    metadata = {**(source.schema_arrow.metadata or {}), **{f"{TERMS}{key}": value for key, value in mark.items()}, "synthetic": "true"}
+    beside = path.with_name(f".{path.name}.marked")
+    try:
+        with pq.ParquetWriter(beside, source.schema_arrow.with_metadata(metadata), compression="zstd") as writer:
+            for i in range(source.num_row_groups):
+                writer.write_table(source.read_row_group(i).replace_schema_metadata(metadata))
+        source.close()
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_mark(path: Path) -> Marked:
+    """Whether a data file, or every data file of a release folder, says that it is synthetic.
+
+    Raises
+    ------
+    ParameterError : no such file, or neither CSV nor Parquet.
+    """
+    if path.is_dir():
+        return _folder_mark(path)
+    if not path.is_file():
+        raise ParameterError(f"There is no file {path}. Give a .csv or .parquet file, or a release folder.")
+    name = path.name.lower()
+    if name.endswith((".parquet", ".pq")):
+        return _parquet_mark(path)
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")):
+        return _csv_mark(path)
+    raise ParameterError(f"{path} is neither CSV nor Parquet, so there is no place known where it would say so.")
+
+
+def _folder_mark(folder: Path) -> Marked:
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name.endswith((".csv", ".csv.gz", ".tsv", ".parquet")))
+    if not files:
+        return _no(f"{folder.name} holds no data file")
+    for file in files:
+        found = read_mark(file)
+        if not found.is_synthetic:
+            return found
+    return _yes(f"every data file of {folder.name}: {', '.join(file.name for file in files)}")
+
+
+def _parquet_mark(path: Path) -> Marked:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError, ValueError):
+        raise ParameterError(f"{path} is not a Parquet file, or it is damaged.") from None
+    if b"true" in (metadata.get(b"synthetic"), metadata.get(SYNTHETIC.encode())):
+        return _yes(f"the key-value metadata of {path.name}")
+    return _no(f"{path.name} has no key 'synthetic' in its key-value metadata")
+
+
+def _csv_mark(path: Path) -> Marked:
+    sidecar = path.with_name(path.name + ENDING)
+    if not sidecar.is_file():
+        return _no(f"{sidecar.name} is not beside {path.name}, and a CSV file itself has no place to say so")
+    try:
+        if sidecar.stat().st_size > MAX_BYTES:
+            return _no(f"{sidecar.name} is far larger than a description")
+        document = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return _no(f"{sidecar.name} cannot be read as JSON")
+    if not isinstance(document, dict) or document.get("url") != path.name:
+        return _no(f"{sidecar.name} describes another file")
+    if document.get(SYNTHETIC) is not True and not _says_source(document):
+        return _no(f"{sidecar.name} does not say so")
+    digest = document.get(SHA256)
+    if digest is not None and digest != hash_file(path).sha256:
+        return _no(f"{sidecar.name} describes other bytes than those of {path.name}")
+    return _yes(sidecar.name)
+
+
+def _says_source(document: dict[str, Any]) -> bool:
+    found = document.get("schema:digitalSourceType")
+    address = str(found.get("@id", "")) if isinstance(found, dict) else str(found or "")
+    return address.rsplit("/", 1)[-1].startswith(SYNTHETIC_TYPES)

@@ -1,0 +1,157 @@
+"""What a policy can set a limit on: any metric or attack, a detail of one, and a few figures made for policies. Knows no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from manikin.evaluation import METRICS
+from manikin.evaluation.attacks import ATTACKS
+from manikin.evaluation.base import AttackResult, MetricResult, Results
+
+# Attacks and metrics that a policy may ask for also where this version does not measure them: then the evidence is missing.
+EXPECTED = frozenset(
+    {
+        "membership",
+        "shadow_membership",
+        "attribute_inference",
+        "singling_out",
+        "linkability",
+        "reconstruction",
+        "identity_disclosure",
+        "property_inference",
+        "subgroup_gap",
+        "survival_utility",
+        "importance",
+        "inference",
+        "dp_audit",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a release: its figures, the people behind them, and the privacy budget that its generator kept.
+
+    Attributes
+    ----------
+    n_patients : patients (rows, where there is no patient key) that the generator learned from.
+    epsilon, delta : the patient-level budget that was spent, None where none was kept.
+    """
+
+    results: Results
+    n_patients: int = 0
+    epsilon: float | None = None
+    delta: float | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as a policy sees it.
+
+    Attributes
+    ----------
+    value : None where it was not measured, with the reason in `note` where it could not be.
+    interval : 95 %, None where there is none.
+    n : targets, rows or whatever it rests on.
+    groups : per group `group`, `n`, `value`, `interval`, most surely bad first.
+    is_attack : whether it says what an adversary found.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None = None
+    n: int = 0
+    unit: str = "rows"
+    reference: float | None = None
+    groups: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    note: str = ""
+    is_attack: bool = False
+
+
+def is_measure(name: str) -> bool:
+    """Whether a policy may name it: a derived measure, a metric or attack, or a detail of one as "copies.excess"."""
+    figure = name.split(".")[0]
+    return name in DERIVED or figure in EXPECTED or figure in METRICS or figure in ATTACKS
+
+
+def measured(name: str, evidence: Evidence) -> Figure:
+    """The figure of that name; its value is None where it was not measured."""
+    if name in DERIVED:
+        return DERIVED[name](evidence)
+    figure, _, detail = name.partition(".")
+    if figure not in evidence.results:
+        return Figure(None)
+    result = evidence.results[figure]
+    if result.value is None:
+        return Figure(None, note=_reason(result), is_attack=isinstance(result, AttackResult))
+    if detail:
+        return _detail(result, detail)
+    groups = result.groups if isinstance(result, AttackResult) else ()
+    is_attack = isinstance(result, AttackResult)
+    return Figure(result.value, result.interval, result.n, result.unit, result.reference, groups, result.note, is_attack)
+
+
+def _reason(result: MetricResult) -> str:
+    return result.note.removeprefix("Not computed: ").rstrip(".")
+
+
+def _detail(result: MetricResult, name: str) -> Figure:
+    value = result.details.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Figure(None, note=f"its part {name!r} was not measured")
+    return Figure(float(value), _pair(result.details.get(f"{name}_interval")), result.n, result.unit)
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+    return (float(value[0]), float(value[1])) if is_pair else None
+
+
+def tstr_loss(evidence: Evidence) -> Figure:
+    """What a model loses by learning from synthetic rows: TRTR - TSTR of the headline learner (AUROC, or R2 for a number)."""
+    if "tstr" not in evidence.results:
+        return Figure(None)
+    result = evidence.results["tstr"]
+    learners = result.details.get("learners") or {}
+    found = learners.get(result.details.get("headline"), {}) if isinstance(learners, Mapping) else {}
+    gap, interval = found.get("gap"), _pair(found.get("gap_interval"))
+    if result.value is None or not isinstance(gap, int | float):
+        return Figure(None, note=_reason(result))
+    return Figure(-gap, None if interval is None else (-interval[1], -interval[0]), result.n, "holdout rows")
+
+
+def epsilon(evidence: Evidence) -> Figure:
+    """The patient-level privacy budget that the generator kept."""
+    if evidence.epsilon is None:
+        return Figure(None, note="no patient-level differential privacy was kept")
+    return Figure(evidence.epsilon, (evidence.epsilon, evidence.epsilon), evidence.n_patients, "patients")
+
+
+def delta_patients(evidence: Evidence) -> Figure:
+    """Delta times the number of patients: how many of them the guarantee may fail."""
+    if evidence.epsilon is None:
+        return Figure(None, note="no patient-level differential privacy was kept")
+    value = (evidence.delta or 0.0) * evidence.n_patients
+    return Figure(value, (value, value), evidence.n_patients, "patients")
+
+
+def audit_excess(evidence: Evidence) -> Figure:
+    """The audit's lower bound of epsilon beyond the claimed one; an audit whose positive control did not fire proves nothing."""
+    if evidence.epsilon is None:
+        return Figure(None, note="no patient-level differential privacy was kept")
+    if "dp_audit" not in evidence.results or evidence.results["dp_audit"].interval is None:
+        return Figure(None, note="the claimed budget was not audited")
+    audit = evidence.results["dp_audit"]
+    if not audit.details.get("positive_control"):
+        return Figure(None, note="the audit's positive control did not fire, so that it proves nothing")
+    low = (audit.interval or (0.0, 0.0))[0] - evidence.epsilon
+    return Figure(low, (low, low), audit.n, audit.unit)
+
+
+DERIVED: Mapping[str, Callable[[Evidence], Figure]] = {
+    "tstr_loss": tstr_loss,
+    "epsilon": epsilon,
+    "delta_patients": delta_patients,
+    "audit_excess": audit_excess,
+}

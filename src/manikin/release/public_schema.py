@@ -1,0 +1,72 @@
+"""The schema that leaves with a release: what a person declared public, and what the released rows themselves show. Knows no real row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from manikin.data.dataset import Dataset
+from manikin.data.schema import Column, Role, Schema, Source, Sources, TableSchema
+
+KEPT_ROLES = (Role.PATIENT_KEY, Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.TARGET, Role.TIME, Role.EVENT)
+
+
+def public_schema(release: Dataset) -> Schema:
+    """The schema of a release: declared facts stay; levels, ranges, decimals and missing codes are those that occur in it.
+
+    Rules, notes and suggestions go, since they were learned from real rows.
+    """
+    return Schema((TableSchema("synthetic", tuple(_public(release, column) for column in release.columns)),))
+
+
+def _public(release: Dataset, column: Column) -> Column:
+    series = release.table.frame[column.name]
+    seen = {int(i) for i in np.unique(release.table.mark(column.name)) if i > 0}
+    missing = tuple(code for i, code in enumerate(column.missing, start=1) if i in seen or code.source is Source.DECLARED)
+    roles = tuple(role for role in column.roles if role in KEPT_ROLES)
+    public = Column(
+        column.name,
+        column.kind,
+        column.storage,
+        roles=roles,
+        unit=column.unit,
+        code_system=column.code_system,
+        separator=column.separator,
+        time_format=column.time_format,
+        significant=column.significant,
+        missing=missing,
+        source=Sources(range=column.source.range, levels=column.source.levels),
+    )
+    return _with_levels(public, column, series) if column.levels is not None else _with_range(public, column, series)
+
+
+def _with_levels(public: Column, column: Column, series: pd.Series) -> Column:
+    if column.has_public_levels:
+        return replace(public, levels=column.levels)
+    seen = set(map(str, pd.unique(series.dropna())))
+    return replace(public, levels=tuple(level for level in column.levels or () if level in seen))
+
+
+def _with_range(public: Column, column: Column, series: pd.Series) -> Column:
+    low: float | str | None = None
+    high: float | str | None = None
+    if column.kind.is_number:
+        values = series.to_numpy(dtype=float)
+        values = values[np.isfinite(values)]
+        public = replace(public, decimals=_decimals(values, column))
+        if len(values):
+            low, high = float(values.min()), float(values.max())
+    elif column.kind.is_time and series.notna().any():
+        low, high = str(series.min()), str(series.max())
+    if column.source.range is Source.DECLARED:
+        low, high = column.minimum, column.maximum
+    return replace(public, minimum=low, maximum=high)
+
+
+def _decimals(values: np.ndarray[tuple[int], np.dtype[np.float64]], column: Column) -> int | None:
+    """Most decimals that the released numbers have, at most those of the column."""
+    if column.decimals is None:
+        return None
+    return next((d for d in range(column.decimals) if np.allclose(np.round(values, d), values, rtol=0, atol=1e-12)), column.decimals)

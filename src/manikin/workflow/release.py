@@ -1,0 +1,280 @@
+"""The gate: a judged folder and a policy go in, a signed folder of public files comes out, or the reasons why not. Knows no model.
+
+Only what stands in the judged folder's manifest is read, and only if its bytes are those that the manifest names.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import GateError, ParameterError, parameter_error
+from manikin.evaluation.base import Results
+from manikin.evaluation.results_file import read_results
+from manikin.io import tabular
+from manikin.release import facts as public
+from manikin.release.judgement import Decision, Verdict, judge
+from manikin.release.manifest import FileHash, Manifest, hash_file, read_manifest, versions
+from manikin.release.measures import Evidence
+from manikin.release.policy import Policy, load_policy
+from manikin.release.questions import QUESTIONS, check_answers
+from manikin.workflow.output import JOB, check_free, whole_folder
+from manikin.workflow.sources import SUFFIX, read_like, read_schema
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+JUDGING = ("synthesize", "evaluate")
+MAX_ANSWERS_BYTES = 1 << 20
+TITLES = {
+    "synthetic.csv": ("The synthetic rows", "text/csv"),
+    "synthetic.parquet": ("The synthetic rows", "application/vnd.apache.parquet"),
+    "synthetic.csv-metadata.json": ("What the rows are: columns, and the mark that they are synthetic (CSVW)", "application/ld+json"),
+    "schema.toml": ("The schema of the rows", "application/toml"),
+    "decision.json": ("What was decided, on which grounds", "application/json"),
+    "card.html": ("The card, for people", "text/html"),
+    "card.md": ("The card, as Markdown", "text/markdown"),
+    "croissant.json": ("Croissant 1.1 metadata", "application/ld+json"),
+    "public-key.pem": ("The public key; take it from the publisher instead", "application/x-pem-file"),
+    "SHA256SUMS": ("SHA-256 of every file", "text/plain"),
+    "release.dsse.json": ("The signature over every file (DSSE, in-toto)", "application/json"),
+}
+
+
+@dataclass(frozen=True)
+class Released:
+    """What came of it: the decision, and the folder with its files, or None where nothing may leave."""
+
+    decision: Decision
+    out: Path | None
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A judged folder whose files are what its manifest says."""
+
+    folder: Path
+    manifest: Manifest
+    results: Results
+    data: Path
+    evidence: Evidence
+
+
+def release(
+    folder: str | Path,
+    *,
+    policy: str | Path,
+    key: str | Path,
+    out: str | Path,
+    passphrase: str | None = None,
+    answers: str | Path | Mapping[str, str] | None = None,
+    answered: Mapping[str, str] | None = None,
+    expires: date | None = None,
+    file_format: str = "csv",
+    force: bool = False,
+    today: date | None = None,
+) -> Released:
+    """Judges a folder that `synthesize` or `evaluate` wrote, and writes the release folder if the policy is passed.
+
+    Parameters
+    ----------
+    policy : internal, partners, open, or the path of a .toml file.
+    key : a private Ed25519 key in PEM, as `manikin keygen` writes it.
+    answers : what people answer to the policy's steps and the card's questions, as a value or a .toml file; `answered` goes before it.
+    expires : the last day of use; by default, and at most, what the policy allows.
+
+    Raises
+    ------
+    InputError : an argument cannot be used. Nothing is written.
+    GateError : the folder is not what its manifest says. A policy that is not passed is no error: it comes back as a decision.
+    """
+    from manikin.release.signing import read_private_key
+
+    source, target, issued = Path(folder), Path(out), today or date.today()
+    if file_format not in SUFFIX:
+        raise parameter_error("format", "release", f"one of {', '.join(SUFFIX)}", file_format)
+    rules = load_policy(policy)
+    given = _answers(rules, answers, answered or {})
+    last_day = _last_day(rules, issued, expires)
+    check_free(target, force=force, inputs=[source, source / "manifest.json", Path(key)])
+    signer = read_private_key(Path(key), passphrase)
+    judged = _read_judged(source)
+    decision = judge(rules, judged.evidence, given)
+    if decision.verdict is not Verdict.PASS:
+        return Released(decision, None, {})
+    rows = read_like(judged.data, read_schema(source / "schema.toml").only, with_strangers=True)
+    facts = _facts(judged, decision, given, rows, signer, (issued, last_day))
+    with whole_folder(target, force=force) as partial:
+        names = _write(partial, rows, facts, signer, file_format)
+    return Released(decision, target, {name: target / name for name in names})
+
+
+def read_answers(path: Path) -> dict[str, Any]:
+    """The answers in a .toml file.
+
+    Raises
+    ------
+    ParameterError : it cannot be read as TOML.
+    """
+    try:
+        if path.stat().st_size > MAX_ANSWERS_BYTES:
+            raise ParameterError(f"{path} is larger than answers can be.")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ParameterError(f"{path} cannot be read. Give a .toml file with a line for each answer: NAME = 'TEXT'.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"{path} is not valid TOML: {error}.") from None
+
+
+def _answers(policy: Policy, answers: str | Path | Mapping[str, str] | None, answered: Mapping[str, str]) -> dict[str, str]:
+    known = {*QUESTIONS, *(step.name for step in policy.steps)}
+    where = str(answers) if isinstance(answers, str | Path) else "The answers"
+    written = read_answers(Path(answers)) if isinstance(answers, str | Path) else dict(answers or {})
+    given = check_answers(policy.answers, known, f"The policy {policy.name}")
+    return {**given, **check_answers(written, known, where), **check_answers(answered, known, "--answer")}
+
+
+def _last_day(policy: Policy, issued: date, expires: date | None) -> date:
+    latest = issued + timedelta(days=policy.expires_after_days)
+    if expires is None:
+        return latest
+    if not issued < expires <= latest:
+        must = f"a day after {issued.isoformat()} and at most {latest.isoformat()}, which is what policy {policy.label} allows"
+        raise parameter_error("expires", "release", must, expires.isoformat())
+    return expires
+
+
+def _read_judged(folder: Path) -> _Judged:
+    manifest = read_manifest(folder / "manifest.json")
+    if manifest.command not in JUDGING:
+        raise ParameterError(f"{folder} was written by `{manifest.command}`. Give a folder of `synthesize` or `evaluate`.")
+    hashes = {file.name: file for file in manifest.outputs}
+    data = [name for name in hashes if name.startswith(("synthetic.", "synthetic-")) and "/" not in name]
+    if len(data) > 1:
+        raise ParameterError(
+            f"{folder} holds {len(data)} synthetic tables, which were attacked one at a time. Evaluate the one that is to leave by itself."
+        )
+    if manifest.options.get("partial"):
+        raise ParameterError(f"{folder} is of partially synthetic rows, which hold cells of real patients. They are never released.")
+    if not data or not {"results.json", "schema.toml"} <= set(hashes):
+        raise ParameterError(f"{folder} does not hold the synthetic table that was judged. Run `{manifest.command}` again.")
+    for name, file in hashes.items():
+        _check_untouched(folder, name, file)
+    results = read_results(folder / "results.json")
+    spent = manifest.options if "ledger.json" in hashes else {}
+    evidence = Evidence(results, manifest.rows.get("train", 0), spent.get("epsilon"), spent.get("delta"))
+    return _Judged(folder, manifest, results, folder / data[0], evidence)
+
+
+def _check_untouched(folder: Path, name: str, file: FileHash) -> None:
+    path = folder / name
+    if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+        raise GateError(f"{name} of {folder} leads out of the folder, so it was not judged. Evaluate the release again.")
+    if not path.is_file():
+        raise GateError(f"{name} of {folder} is missing since it was judged. Evaluate the release again.")
+    if path.stat().st_size != file.n_bytes or hash_file(path).sha256 != file.sha256:
+        raise GateError(f"{name} of {folder} was changed after it was judged, so the evidence is void. Evaluate the release again.")
+
+
+def _facts(
+    judged: _Judged,
+    decision: Decision,
+    answers: Mapping[str, str],
+    rows: Dataset,
+    key: Ed25519PrivateKey,
+    days: tuple[date, date],
+) -> public.PublicFacts:
+    """What the public files are written from."""
+    from manikin.release.signing import fingerprint
+
+    manifest, policy, evidence = judged.manifest, decision.policy, judged.evidence
+    version = versions(["manikin"]).get("manikin", "")
+    made_by = manifest.versions.get("manikin", version)
+    generator, settings = public.generator_words(manifest.synthesizer, made_by, answers)
+    recipients = f"{policy.recipients}: {answers['recipients']}" if answers.get("recipients") else policy.recipients
+    budget = {} if evidence.epsilon is None else {"epsilon": evidence.epsilon, "delta": evidence.delta or 0.0}
+    return public.PublicFacts(
+        title=answers.get("title", "Synthetic table"),
+        statement=public.public_statement(decision),
+        policy={"name": policy.name, "version": policy.version, "label": policy.label, "title": policy.title},
+        checks=public.public_checks(decision),
+        steps=tuple((outcome.step.title, outcome.answer) for outcome in decision.steps if outcome.answer),
+        labels=decision.labels,
+        adversaries=public.adversaries(decision, judged.results),
+        answers=answers,
+        columns=public.public_columns(rows.columns),
+        n_rows=len(rows),
+        generator=generator,
+        settings=settings,
+        n_train=public.about(manifest.rows.get("train", 0)),
+        n_holdout=public.about(manifest.rows.get("holdout", 0)),
+        unit="rows",
+        privacy=public.privacy_words(evidence, manifest.synthesizer),
+        budget=budget,
+        not_assessed=public.not_assessed(decision, evidence),
+        recipients=recipients,
+        issued=days[0],
+        expires=days[1],
+        key=fingerprint(key.public_key()),
+        evidence={file.name: file.sha256 for file in manifest.outputs if file.name in ("results.json", judged.data.name)},
+        version=version,
+    )
+
+
+def _write(folder: Path, rows: Dataset, facts: public.PublicFacts, key: Ed25519PrivateKey, file_format: str) -> list[str]:
+    """Fills the release folder: the data first, then what describes them, the hashes, and the signature last."""
+    from manikin.io.schema_file import write_schema
+    from manikin.release.card import card_html, card_markdown
+    from manikin.release.croissant import croissant
+    from manikin.release.labels import ENDING, csvw, mark_parquet
+    from manikin.release.public_schema import public_schema
+    from manikin.release.receiver import ENVELOPE
+    from manikin.release.ro_crate import NAME, ro_crate
+    from manikin.release.signing import public_pem, sign
+
+    data = folder / f"synthetic{SUFFIX[file_format]}"
+    schema = public_schema(rows)
+    tabular.write(rows, data)
+    if file_format == "parquet":
+        mark_parquet(data, facts)
+    else:
+        _json(folder / f"{data.name}{ENDING}", csvw(facts, data.name, hash_file(data).sha256))
+    write_schema(schema, folder / "schema.toml")
+    _json(folder / "decision.json", facts.to_json())
+    _text(folder / "card.html", card_html(facts))
+    _text(folder / "card.md", card_markdown(facts))
+    (folder / "public-key.pem").write_bytes(public_pem(key.public_key()))
+    _json(folder / "croissant.json", croissant(facts, hash_file(data)))
+    described = [data.name, *sorted(_names(folder) - {data.name})]
+    _json(folder / NAME, ro_crate(facts, [hash_file(folder / name) for name in described], TITLES, ["SHA256SUMS", ENVELOPE]))
+    hashed = [hash_file(folder / name) for name in sorted(_names(folder))]
+    _text(folder / "SHA256SUMS", "".join(f"{file.sha256}  {file.name}\n" for file in hashed))
+    signed = sorted([*hashed, hash_file(folder / "SHA256SUMS")], key=lambda file: file.name)
+    _text(folder / ENVELOPE, sign(signed, _predicate(facts), key))
+    return sorted(_names(folder))
+
+
+def _predicate(facts: public.PublicFacts) -> dict[str, Any]:
+    """What is signed about the files: enough for `manikin verify` to say what the release passed and until when it holds."""
+    document = facts.to_json()
+    kept = ("title", "synthetic", "statement", "policy", "labels", "adversaries", "recipients", "intended_use", "issued", "expires")
+    return {key: document[key] for key in kept}
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != JOB}
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _json(path: Path, document: Mapping[str, Any]) -> None:
+    _text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
