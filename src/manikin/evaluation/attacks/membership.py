@@ -1,32 +1,47 @@
-"""Was this person in the train data? A density-ratio attack by nearest neighbours on the released rows.
+"""Was this person in the train data? The strongest of five attacks that look at where the released rows lie.
 
 The attacker holds the release, whole records of targets, and other real rows of the same population. Not assessed here: an attacker who
-trains generators of his own (shadow models), and one who knows only part of a record.
+trains generators of his own (`shadow_membership`), and one who knows only part of a record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from manikin.evaluation.attacks.base import AttackDefinition, attacking, least_rate, rate
+from manikin.evaluation.attacks.base import AttackDefinition, attacking, least_rate, targets
+from manikin.evaluation.attacks.hit_rates import (
+    FALSE_POSITIVES,
+    MIN_STRICT,
+    STRICT,
+    WELL_PLACED,
+    HitRate,
+    Roll,
+    single,
+    strongest,
+)
+from manikin.evaluation.attacks.membership_scores import Crowd, Near, around, crowd, scores, together
+from manikin.evaluation.attacks.planted import SHARE, near_copies, planted_dcr_share
 from manikin.evaluation.base import AttackResult, Rate, ThreatModel
 from manikin.evaluation.boosters import one_thread
 from manikin.evaluation.definition import UndefinedMetricError
 from manikin.evaluation.features import Points, embedding
-from manikin.evaluation.intervals import clopper_pearson, delong
-from manikin.evaluation.neighbours import nearest
+from manikin.evaluation.groups import groups
+from manikin.evaluation.intervals import delong
 from manikin.evaluation.prepared import Prepared, Sample
 
 Floats = npt.NDArray[np.float64]
-MAX_TARGETS = 5_000
-MAX_POINTS = 40_000
+MAX_MEMBERS = 4_000
+MAX_STRANGERS = 6_000
+MAX_KNOWN = 20_000
+MAX_RELEASE = 100_000
 MIN_ROWS = 20
-FALSE_POSITIVES = 0.01
-TINY = 1e-6  # keeps the logarithm of a copy's distance finite, and far above all others
+MIN_GROUP = 50  # members of a group that are attacked, below which its rate says nothing
+VULNERABLE = 0.05  # the share of members, those farthest from other people, that are looked at by themselves; at least MIN_GROUP
 MEMBERSHIP = AttackDefinition(
     "membership",
     "Membership attack (hit rate at 1 % false alarms)",
@@ -40,134 +55,205 @@ MEMBERSHIP = AttackDefinition(
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Who is attacked: members, and non-members for the threshold and for the control."""
+class People:
+    """Who plays which part; nobody plays two, and each target is another patient.
+
+    Attributes
+    ----------
+    members, strangers : the targets, of train and of holdout.
+    known : the real rows that the attacker holds, in two halves: one of them stands for a release that knows nobody.
+    """
 
     members: Sample
-    calibration: Sample
-    control: Sample
+    strangers: Sample
+    known: tuple[Sample, Sample]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Members or strangers, and what lies around them in the release and in either half of the known rows."""
+
+    targets: Crowd
+    release: Near
+    halves: tuple[Near, Near]
+
+    @property
+    def known(self) -> Near:
+        """What lies around them among all known rows."""
+        return together(*self.halves)
 
 
 @attacking(MEMBERSHIP, min_rows=MIN_ROWS)
 def membership(data: Prepared, *, seed: int) -> AttackResult:
-    """True-positive rate at 1 % false positives of the strongest of three attacks; in [0, 1], about 0.01 where nothing leaks.
+    """True-positive rate at 1 % false positives of the strongest of five attacks; in [0, 1], about 0.01 where nothing leaks.
 
-    Attacks: nearness to the release (-log d₁), and the density ratio log d_k(reference) - log d_k(release) for k = 1 and 5 (after DOMIAS,
-    arXiv 2302.12580). Members are half of train, the attacker's reference rows the other half, non-members the holdout; no patient is
-    on two sides. One half of the holdout sets the threshold, the other is the control: its false-positive rate is the reference. The
-    interval is Clopper-Pearson's, widened (Bonferroni) since the strongest of three is shown. Details give every attack and its AUC.
+    Attacks: see `membership_scores.SCORES`. Members are half of train, the attacker's rows the other half, non-members the holdout, one
+    row of each patient; no patient is on two sides, and the attacker's rows are none of those that are told apart. The score is
+    chosen, its threshold set and people measured on different people in turn (`hit_rates`), so that the strongest of several is
+    shown without its luck. The interval is Clopper-Pearson's, widened by the noise of the threshold. The reference is the rate
+    at which people of the holdout are named.
     """
-    targets, others = _targets(data, seed)
-    release = data.fake.draw(MAX_POINTS, seed, "membership", "synthetic")
-    known = others.draw(MAX_POINTS, seed, "membership", "reference")
+    people = _people(data, seed)
+    release = data.fake.draw(MAX_RELEASE, seed, "membership", "synthetic")
     with one_thread():
         fitted = embedding(data)
-        release_points, known_points = fitted.points(release), fitted.points(known)
-        scores = {
-            side: _attacks(fitted.points(sample), release_points, known_points)
-            for side, sample in (
-                ("members", targets.members),
-                ("calibration", targets.calibration),
-                ("control", targets.control),
-            )
-        }
-    names = list(scores["members"])
-    attacks = {name: _outcome({side: made[name] for side, made in scores.items()}, targets, len(names)) for name in names}
-    strongest = max(names, key=lambda name: (attacks[name].hits, attacks[name].area))
-    best = attacks[strongest]
-    loudest = max(attacks.values(), key=lambda attack: attack.alarms)
-    n_calibration = len(targets.calibration)
-    note = "" if n_calibration >= 99 else f"The threshold rests on {n_calibration} rows, too few to place 1 % false alarms."
+        points = fitted.points(release)
+        halves = tuple(fitted.points(half) for half in people.known)
+        sides = {name: _side(data, sample, people, points, halves) for name, sample in _named(people)}
+        made = {name: scores(side.release, side.known) for name, side in sides.items()}
+        roll = Roll.deal(made["members"], made["strangers"], seed)
+        best = strongest(roll)
+        controls = _controls(data, sides, points, seed)
+    found, control = best.rate(), best.control()
+    areas = {name: _area(made, name, len(roll.names)) for name in roll.names}
     return MEMBERSHIP.result(
-        best.hits / best.n,
-        interval=best.interval,
-        n=best.n,
-        reference=loudest.alarms / loudest.n_control,
-        reference_interval=clopper_pearson(loudest.alarms, loudest.n_control, alpha=0.05 / len(names)),
-        attack=rate(best.hits, best.n, alpha=0.05 / len(names)),
-        control=rate(loudest.alarms, loudest.n_control, alpha=0.05 / len(names)),
+        found.value,
+        interval=found.interval,
+        n=found.n,
+        reference=control.value,
+        reference_interval=control.interval,
+        attack=found,
+        control=control,
         baseline=Rate(FALSE_POSITIVES, (FALSE_POSITIVES, FALSE_POSITIVES), 0, 0),
-        power=least_rate(best.n, FALSE_POSITIVES, alpha=0.05 / len(names)),
+        n_requested=MAX_MEMBERS,
+        power=least_rate(round(1 / (1 / found.n + 1 / control.n)), FALSE_POSITIVES),  # the threshold has its noise too
+        groups=_groups(data, people, best),
         details={
-            "strongest": strongest,
-            "auc": best.area,
-            "auc_interval": best.area_interval,
-            "n_members": best.n,
-            "n_calibration": n_calibration,
-            "n_control": best.n_control,
-            "n_reference": len(known),
+            "strongest": best.strongest,
+            **areas[best.strongest],
+            "chosen": {name: best.choice.count(name) for name in sorted(set(best.choice))},
+            "n_members": found.n,
+            "n_strangers": control.n,
+            "n_reference": sum(map(len, people.known)),
             "n_release": len(release),
-            "attacks": {name: attack.summary for name, attack in attacks.items()},
+            "attacks": {name: _single(roll, name) | areas[name] for name in roll.names},
+            "strict": _strict(roll),
+            "vulnerable": _vulnerable(sides, best),
+            "controls": controls,
         },
-        note=note,
+        note=_note(roll, controls),
     )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one attack reached."""
-
-    hits: int
-    n: int
-    alarms: int
-    n_control: int
-    interval: tuple[float, float]
-    area: float
-    area_interval: tuple[float, float]
-
-    @property
-    def summary(self) -> dict[str, object]:
-        """For the details."""
-        return {
-            "tpr": self.hits / self.n,
-            "tpr_interval": self.interval,
-            "fpr_control": self.alarms / self.n_control,
-            "auc": self.area,
-            "auc_interval": self.area_interval,
-        }
+def _people(data: Prepared, seed: int) -> People:
+    learned, known = data.real.halves(seed, "membership", "train")
+    members = targets(learned, MAX_MEMBERS, seed, "membership", "members")
+    strangers = targets(data.held, MAX_STRANGERS, seed, "membership", "strangers")
+    halves = known.draw(MAX_KNOWN, seed, "membership", "reference").halves(seed, "membership", "known")
+    if len(members) < MIN_ROWS // 2 or len(strangers) < MIN_ROWS or min(map(len, halves)) < MIN_ROWS // 4:
+        raise UndefinedMetricError(
+            f"the patients do not divide into at least {MIN_ROWS // 2} targets, {MIN_ROWS // 2} known people, and {MIN_ROWS} of the holdout"
+        )
+    return People(members, strangers, halves)
 
 
-def _targets(data: Prepared, seed: int) -> tuple[Targets, Sample]:
-    members, others = data.real.halves(seed, "membership", "train")
-    calibration, control = data.held.halves(seed, "membership", "holdout")
-    smallest = min(len(members), len(others), len(calibration), len(control))
-    if smallest < MIN_ROWS // 2:
-        raise UndefinedMetricError(f"the patients do not divide into parts of at least {MIN_ROWS // 2} rows")
-    drawn = Targets(
-        members.draw(MAX_TARGETS, seed, "membership", "members"),
-        calibration.draw(MAX_TARGETS, seed, "membership", "calibration"),
-        control.draw(MAX_TARGETS, seed, "membership", "control"),
-    )
-    return drawn, others
+def _named(people: People) -> tuple[tuple[str, Sample], tuple[str, Sample]]:
+    return ("members", people.members), ("strangers", people.strangers)
 
 
-def _attacks(targets: Points, release: Points, known: Points) -> dict[str, Floats]:
-    """Scores of every attack, higher where membership is likelier, (n_targets,) each."""
-    to_release = np.log(nearest(targets, release, 5)[0].astype(float) + TINY)
-    to_known = np.log(nearest(targets, known, 5)[0].astype(float) + TINY)
+def _side(data: Prepared, sample: Sample, people: People, release: Points, halves: tuple[Points, ...]) -> Side:
+    looked = crowd(embedding(data), sample, people.known[0])
+    return Side(looked, around(looked, release), (around(looked, halves[0]), around(looked, halves[1])))
+
+
+def _area(made: Mapping[str, Mapping[str, Floats]], name: str, n_attacks: int) -> dict[str, Any]:
+    """The AUC of one attack, its interval widened (Bonferroni) since the strongest of so many is shown."""
+    from scipy.special import ndtri
+
+    area, variance = delong(made["members"][name], made["strangers"][name])
+    half = float(ndtri(1 - 0.025 / n_attacks)) * variance**0.5
+    return {"auc": area, "auc_interval": (max(0.0, area - half), min(1.0, area + half))}
+
+
+def _single(roll: Roll, name: str) -> dict[str, Any]:
+    """What one attack that is fixed beforehand reaches, with the interval widened (Bonferroni) over the attacks."""
+    alone = single(roll, name)
+    found, control = (rate(alpha=0.05 / len(roll.names)) for rate in (alone.rate, alone.control))
+    return {"tpr": found.value, "tpr_interval": found.interval, "fpr_control": control.value}
+
+
+def _strict(roll: Roll) -> dict[str, Any] | None:
+    """The hit rate at one false alarm in a thousand, where enough strangers are there to say so."""
+    if roll.n_strangers < MIN_STRICT:
+        return None
+    best = strongest(roll, false_positives=STRICT)
+    return {"false_positives": STRICT, **_told(best.rate(), best.control())}
+
+
+def _told(found: Rate, control: Rate) -> dict[str, Any]:
+    """Two rates as details."""
     return {
-        "nearest": -to_release[:, 0],
-        "density_ratio_1": to_known[:, 0] - to_release[:, 0],
-        "density_ratio_5": to_known[:, -1] - to_release[:, -1],
+        "n": found.n,
+        "tpr": found.value,
+        "tpr_interval": found.interval,
+        "n_control": control.n,
+        "fpr_control": control.value,
+        "fpr_control_interval": control.interval,
     }
 
 
-def _outcome(scores: Mapping[str, Floats], targets: Targets, n_attacks: int) -> Outcome:
-    members, calibration, control = scores["members"], scores["calibration"], scores["control"]
-    # The j-th largest of m scores is exceeded by a fresh one with probability j / (m + 1).
-    place = max(1, int(FALSE_POSITIVES * (len(calibration) + 1)))
-    threshold = np.sort(calibration)[-place]
-    hits, alarms = int((members > threshold).sum()), int((control > threshold).sum())
-    strangers = np.concatenate([calibration, control])
-    patients = np.concatenate([targets.calibration.records, targets.control.records + targets.calibration.n_records])
-    area, variance = delong(members, strangers, (targets.members.records, patients))
-    half = 1.96 * variance**0.5
-    return Outcome(
-        hits=hits,
-        n=len(members),
-        alarms=alarms,
-        n_control=len(control),
-        interval=clopper_pearson(hits, len(members), alpha=0.05 / n_attacks),
-        area=area,
-        area_interval=(max(0.0, area - half), min(1.0, area + half)),
-    )
+def _vulnerable(sides: Mapping[str, Side], best: HitRate) -> dict[str, Any]:
+    """The rate among members in the thinnest places (Meeus et al. 2023, arXiv 2306.10308), beside strangers in places as thin.
+
+    A place is as thin as the distance to the fifth nearest known person is long.
+    """
+    thin = {name: side.known.distances[:, min(4, side.known.distances.shape[1] - 1)] for name, side in sides.items()}
+    n = min(len(thin["members"]), max(MIN_GROUP, round(VULNERABLE * len(thin["members"]))))
+    least = np.sort(thin["members"])[-n]
+    found, control = best.rate(thin["members"] >= least), best.control(thin["strangers"] >= least)
+    return {**_told(found, control), "share": found.n / len(thin["members"])}
+
+
+def _groups(data: Prepared, people: People, best: HitRate) -> list[dict[str, Any]]:
+    """The rate among members of each group at the same thresholds, most surely bad first; groups of fewer than 50 targets are left out."""
+    held = [(group.name, group.holds(people.members), group.holds(people.strangers)) for group in groups(data)]
+    held = [(name, mine, others) for name, mine, others in held if mine.sum() >= MIN_GROUP]
+    made = []
+    for name, mine, others in held:
+        found, control = best.rate(mine, alpha=0.05 / len(held)), best.control(others)
+        made.append(
+            {
+                "group": name,
+                "n": found.n,
+                "value": found.value,
+                "interval": found.interval,
+                "control": control.value,
+                "n_control": control.n,
+            }
+        )
+    return sorted(made, key=lambda group: (-group["interval"][0], -group["value"], group["group"]))
+
+
+def _controls(data: Prepared, sides: Mapping[str, Side], release: Points, seed: int) -> dict[str, Any]:
+    """The same attack where the answer is known: near-copies of train rows planted into the release, and a release of other real rows."""
+    copies = embedding(data).points(near_copies(data, len(release), seed))
+    with_copies = {
+        name: scores(together(side.release, around(side.targets, copies)), side.known) for name, side in sides.items()
+    }
+    planted = strongest(Roll.deal(with_copies["members"], with_copies["strangers"], seed))
+    unknowing = {name: scores(side.halves[0], side.halves[1]) for name, side in sides.items()}
+    independent = strongest(Roll.deal(unknowing["members"], unknowing["strangers"], seed))
+    return {
+        "planted": {
+            **_told(planted.rate(), planted.control()),
+            "share": SHARE,
+            "n_planted": len(copies),
+            "dcr_share": planted_dcr_share(data, release, copies, seed),
+            "is_found": planted.rate().interval[0] > FALSE_POSITIVES,
+        },
+        "independent": _told(independent.rate(), independent.control()),
+    }
+
+
+def _note(roll: Roll, controls: Mapping[str, Any]) -> str:
+    notes = []
+    if not controls["planted"]["is_found"]:
+        notes.append(
+            f"Near-copies of train rows, planted into the release until they were {100 * SHARE:.0f} % of it, were not found: "
+            "this attack has no power on this table, and that it finds nothing says nothing."
+        )
+    if roll.n_strangers < WELL_PLACED:
+        notes.append(f"The threshold rests on {roll.n_strangers} people, too few to place 1 % false alarms.")
+    if roll.n_strangers < MIN_STRICT:
+        notes.append(f"A rate of 0.1 % false alarms takes {MIN_STRICT:,} people of the holdout and is not reported.")
+    return " ".join(notes)
