@@ -1,6 +1,6 @@
 """How near the release comes to a person, and how near to be expected: the scores by which a membership attack names people.
 
-Knows no threshold and no verdict; `membership` sets the one and `tallies` counts the other. All scores rise with the likelihood of membership.
+Knows no threshold: `hit_rates` sets it. All scores rise with the likelihood of membership.
 """
 
 from __future__ import annotations
