@@ -20,7 +20,7 @@ from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
 
 NAMES = {
-    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr", "inference",
+    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr", "subgroup_gap", "inference",
     "representation", "alpha_precision", "beta_recall", "coverage",
     "authenticity", "copies", "identifiers", "rare_levels", "rare_values", "rule_violations", "dcr_share",
     "wasserstein", "three_way", "correlations", "propensity", "time_to_event", "intervals_between",

@@ -65,6 +65,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "representation": _line(
             "group_fidelity:representation", "the share of each group of patients, real and synthetic", Section.DIVERSITY
         ),
+        "subgroup_gap": _line(
+            "subgroup_gap:subgroup_gap", "what learning from synthetic rows costs one group more", Section.FAIRNESS, is_slow=True
+        ),
         "rule_violations": _line("validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY),
         "plausibility": _line(
             "plausibility:plausibility", "rows with values that no living person can have", Section.VALIDITY

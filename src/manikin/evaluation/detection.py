@@ -77,7 +77,7 @@ def c2st(data: Prepared, *, seed: int) -> MetricResult:
         details={"folds": areas, "n_per_side": n},
         note=note,
     )
-    return replace(made, subgroups=_within_groups(main, groups(data)))
+    return replace(made, subgroups={name: round(area, 6) for name, area in areas_by_group(main, groups(data)).items()})
 
 
 def juries(data: Prepared, seed: int) -> tuple[Jury, Jury | None]:
@@ -129,7 +129,7 @@ def verdict(of: Jury) -> tuple[float, tuple[float, float], list[float]]:
     return mean, (max(0.0, mean - half), min(1.0, mean + half)), areas
 
 
-def _within_groups(of: Jury, named: tuple[Group, ...]) -> dict[str, float]:
+def areas_by_group(of: Jury, named: tuple[Group, ...]) -> dict[str, float]:
     """Mean AUC of the folds among the rows of each group that is large enough."""
     made = {}
     for group in named:
@@ -137,7 +137,7 @@ def _within_groups(of: Jury, named: tuple[Group, ...]) -> dict[str, float]:
         rows = [member & (of.folds == fold) for fold in range(N_FOLDS)]
         parts = [(of.scores[mine & of.is_positive], of.scores[mine & ~of.is_positive]) for mine in rows]
         if min(min(len(a), len(b)) for a, b in parts) >= MIN_GROUP_ROWS:
-            made[group.name] = round(float(np.mean([auc(a, b) for a, b in parts])), 6)
+            made[group.name] = float(np.mean([auc(a, b) for a, b in parts]))
     return made
 
 

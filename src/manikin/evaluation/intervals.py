@@ -103,7 +103,7 @@ def mean_interval(values: Array, *clusters: Array) -> tuple[float, float]:
 
 def auc(positive: Array, negative: Array) -> float:
     """Area under the ROC curve: the share of (positive, negative) pairs in the right order, ties counting half; in [0, 1]."""
-    return float(_placements(np.asarray(positive), np.asarray(negative))[0].mean())
+    return float(placements(np.asarray(positive), np.asarray(negative))[0].mean())
 
 
 def delong(positive: Array, negative: Array, clusters: tuple[Array, Array] | None = None) -> tuple[float, float]:
@@ -115,7 +115,7 @@ def delong(positive: Array, negative: Array, clusters: tuple[Array, Array] | Non
     clusters : patients of the positive and of the negative rows; rows of one patient are summed before their squares are
         (Obuchowski 1997, doi:10.2307/2533958).
     """
-    v10, v01 = _placements(np.asarray(positive), np.asarray(negative))
+    v10, v01 = placements(np.asarray(positive), np.asarray(negative))
     area = float(v10.mean())
     variance = 0.0
     for i, parts in enumerate((v10, v01)):
@@ -133,7 +133,7 @@ def _by_cluster(residual: Array, clusters: Array | None) -> Floats:
     return np.asarray(np.bincount(dense, weights=residual), dtype=float)
 
 
-def _placements(positive: Array, negative: Array) -> tuple[Floats, Floats]:
+def placements(positive: Array, negative: Array) -> tuple[Floats, Floats]:
     """For each positive the share of negatives below it, and for each negative the share of positives above it."""
     below = np.sort(negative)
     above = np.sort(positive)

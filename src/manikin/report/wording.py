@@ -140,6 +140,14 @@ METRICS: Mapping[str, Plain] = {
         low_text="other conclusions",
         high_text="the same",
     ),
+    "subgroup_gap": Plain(
+        "How much farther behind all other patients one group falls when a model learns from synthetic instead of real rows, for the "
+        "group where that is most certain. 0 adds nothing; what a model does worse for a group with real rows too is not counted.",
+        low=None,
+        high=None,
+        low_text="gaps closed",
+        high_text="gaps opened",
+    ),
     "alpha_precision": Plain(
         "Whether synthetic rows lie where real rows lie, rather than where no patient is.",
         low_text="unlike patients",

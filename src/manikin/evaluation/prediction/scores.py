@@ -16,6 +16,7 @@ from manikin.evaluation.prediction.task import Task
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 N_BINS = 10
+CHUNK = 40_000  # weights that are looked at at once: what a processor's near memory holds
 LEAST = 1e-4  # probabilities are kept this far from 0 and 1 before their log-odds are taken
 
 
@@ -104,18 +105,19 @@ def _ranked(is_positive: Flags, scores: Floats, weights: Floats) -> tuple[Floats
     starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) < 0]))
     is_untied, truth = len(starts) == len(order), is_positive[order]
     area, precision = np.full(len(weights), 0.5), np.full(len(weights), np.nan)
-    for i, row in enumerate(weights):
-        every = row[order]
+    n_at_once = max(1, CHUNK // max(len(order), 1))
+    for begin in range(0, len(weights), n_at_once):
+        every = weights[begin : begin + n_at_once, order]
         positive = every * truth
         if not is_untied:
-            every, positive = np.add.reduceat(every, starts), np.add.reduceat(positive, starts)
-        above, hits = np.cumsum(every), np.cumsum(positive)
-        n_positive, n_negative = hits[-1], above[-1] - hits[-1]
-        if n_positive > 0:
-            precision[i] = float((positive * hits / np.maximum(above, 1e-300)).sum() / n_positive)
-            if n_negative > 0:
-                negative_above = above - hits - (every - positive) / 2
-                area[i] = 1 - float((positive * negative_above).sum() / (n_positive * n_negative))
+            every, positive = np.add.reduceat(every, starts, axis=1), np.add.reduceat(positive, starts, axis=1)
+        above, hits = np.cumsum(every, axis=1), np.cumsum(positive, axis=1)
+        n_positive, n_negative = hits[:, -1], above[:, -1] - hits[:, -1]
+        part = slice(begin, begin + n_at_once)
+        np.divide((positive * hits / np.maximum(above, 1e-300)).sum(axis=1), n_positive, out=precision[part], where=n_positive > 0)
+        below = (positive * (above - hits - (every - positive) / 2)).sum(axis=1)
+        pairs = n_positive * n_negative
+        area[part] = 1 - np.divide(below, pairs, out=np.full(len(below), 0.5), where=pairs > 0)
     return area, precision
 
 
