@@ -2,7 +2,7 @@
 
     python benchmarks/evaluate_cost.py FOLDER [--rows N]      FOLDER holds train.csv, test.csv and target.txt
 
-A column is a number when all its cells are, and it has more than ten levels; the twin has no dependence, which costs the same to judge.
+Columns and roles are inferred as `manikin evaluate` does; the twin has no dependence, which costs the same to judge.
 """
 
 from __future__ import annotations
@@ -21,30 +21,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from manikin.data.cells import parse_table
-from manikin.data.dataset import Dataset, Table, flat
-from manikin.data.schema import Column, Kind, Storage, TableSchema
+from manikin.data.dataset import Dataset, Table
 from manikin.evaluation.base import EvaluationData
 from manikin.evaluation.results_file import write_results
 from manikin.evaluation.suite import evaluate
-
-MIN_LEVELS_OF_A_NUMBER = 11
+from manikin.workflow.judge import shared_columns
+from manikin.workflow.sources import read_alike
 
 
 def read(folder: Path, rows: int | None) -> tuple[Dataset, Dataset]:
-    parts = [pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False, nrows=rows) for name in ("train", "test")]
-    both = pd.concat(parts, ignore_index=True)
-    schema = TableSchema("table", tuple(column(both[name]) for name in both.columns))
-    train, test = (flat(parse_table(part.astype(object), schema), schema) for part in parts)
-    return train, test
-
-
-def column(texts: pd.Series) -> Column:
-    present = texts[texts != ""]
-    numbers = pd.to_numeric(present, errors="coerce")
-    if numbers.notna().all() and present.nunique() >= MIN_LEVELS_OF_A_NUMBER:
-        return Column(str(texts.name), Kind.CONTINUOUS, Storage.REAL)
-    return Column(str(texts.name), Kind.CATEGORICAL)
+    """Train and holdout rows by the schema that `manikin evaluate` would infer, roles included."""
+    train, (test,) = read_alike(folder / "train.csv", [folder / "test.csv"])
+    if rows is None:
+        return train, test
+    return train.take(np.arange(min(rows, len(train)))), test.take(np.arange(min(rows, len(test))))
 
 
 def twin(data: Dataset, rng: np.random.Generator) -> Dataset:
@@ -67,11 +57,12 @@ def main() -> None:
     given = parser.parse_args()
     train, test = read(given.folder, given.rows)
     target = (given.folder / "target.txt").read_text().strip()
-    data = EvaluationData(train, test, (twin(train, np.random.default_rng(0)),), train.columns, target)
+    made = twin(train, np.random.default_rng(0))
+    data = EvaluationData(train, test, (made,), shared_columns(train, test, (made,)), target)
     before, start = memory_mb(), time.process_time()
     times: list[tuple[str, float]] = []
     results = evaluate(data, seed=0, progress=lambda name, *_: times.append((name, time.process_time())))
-    measured = {metric.name: metric for metric in results.metrics}
+    measured = {figure.name: figure for figure in results.figures}
     for (name, began), (_, ended) in pairwise(times):
         metric = measured.get(name)
         figures = metric and f"{metric.value!s:>10} {metric.interval!s:>22} reference {metric.reference!s:>9} n {metric.n}"
