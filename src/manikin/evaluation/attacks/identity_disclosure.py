@@ -25,9 +25,11 @@ from manikin.evaluation.prepared import Feature, Prepared, Sample
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-VERIFIED = 0.23  # v, share of matches that an adversary can verify as right: the mean that the paper's evaluation takes
-ERRONEOUS = 0.0426  # e, share of cells recorded wrongly: the same source
-LEARNED = 0.05  # L, share of the sensitive columns that must tell something for a match to be meaningful
+# As a benchmark that applies the model takes them (github.com/yy6linda/synthetic-ehr-benchmarking, privacy_evaluation): v, the share of
+# matches that an adversary verifies as right; e, the share of cells recorded wrongly; L, the share of sensitive columns that must tell.
+VERIFIED = 0.23
+ERRONEOUS = 0.0426
+LEARNED = 0.05
 CLOSE = 1.48  # times the median absolute deviation, which is a standard deviation where values are normal
 N_CLUSTERS = 5
 N_BANDS = (None, 20, 5)  # numbers among the quasi-identifiers: as recorded, in twentieths and in fifths of train
@@ -67,8 +69,8 @@ def identity_disclosure(data: Prepared, *, seed: int) -> AttackResult:
     """Mean over train patients of λ' I_s R_s / f_s; in [0, 1], to be held against 0.09, lower is better.
 
     f_s : patients of train with the quasi-identifiers of patient s. I_s : a released row has them too. R_s : at least 5 % of the sensitive
-    columns tell something new. A level does when a matching row holds the patient's and fewer than half of train do (the paper's
-    1 - p > √(p (1 - p))); a number when |x - y| p < 1.48 MAD, y the nearest of the matching rows' and p the share of train in x's
+    columns tell something new. A level does when a matching row holds the patient's and fewer than half of train do (as
+    1 - p > √(p (1 - p)) says); a number when |x - y| p < 1.48 MAD, y the nearest of the matching rows' and p the share of train in x's
     cluster (five, by k-means). λ' = (1 + λ) / 2 with λ = v (1 - e)^q for q quasi-identifiers, v = 0.23 of matches verified, e = 0.0426
     of cells in error; `uncorrected` leaves it out. Numbers among the quasi-identifiers are matched as recorded, in twentieths and in
     fifths of train, and for each patient the worst counts. Sensitive columns are those marked so, else all others.
