@@ -82,6 +82,8 @@ def test_a_memorising_generator_is_caught(name: str, attack: str) -> None:
     found = results[attack]
     if found.value is None:
         pytest.skip(found.note)
+    if attack == "identity_disclosure" and found.details["risk_of_train_itself"] < 0.05:
+        pytest.skip("three coarse quasi-identifiers single nobody out, so that even the train rows themselves are safe from this attack")
     assert found.interval[0] > found.reference, (found.value, found.interval, found.reference)
     twins = results["copies"].reference  # strangers who equal a train row: on a coarse table nobody can be told from his twin
     if attack in ("membership", "reconstruction") and twins < 0.01:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.simulated import evidence, reordered, shuffled_columns, simulate, table
-from manikin.data.dataset import concat
+from manikin.data.dataset import Table, concat, flat
 from manikin.data.schema import Column, Kind, Role, Storage, TableSchema
 from manikin.evaluation.attacks.property_inference import _distinct, _facts, _scores, _slope, _traits, property_inference
 from manikin.evaluation.groups import groups, traits
@@ -56,7 +56,7 @@ def test_the_slope_is_that_of_the_facts(sides):
     asked, properties = groups(data), traits(data, data.features)
     train, holdout, release = (_traits(side, asked, properties) for side in (data.real, data.held, data.fake))
     facts = _facts(train, holdout, release, _distinct(asked, properties), 11)
-    slope, _ = _slope([_scores(side, facts) for side in (train, holdout)], facts)
+    slope, _ = _slope([_scores(side, facts) for side in (train, holdout)], (train.records, holdout.records), facts)
     own = facts.own * len(holdout) / (len(train) + len(holdout))
     slow = (facts.weight * facts.departure * own).sum() / (facts.weight * own**2).sum()
     assert slope == pytest.approx(slow, rel=1e-3)
@@ -72,6 +72,24 @@ def test_no_fact_rests_on_a_small_cell(sides):
         assert 11 <= round(fact["train"] * fact["n"]) <= fact["n"] - 11
         if fact["holdout"] is not None:
             assert 0 < fact["holdout"] < 1
+
+
+def test_patients_with_several_rows_are_the_unit():
+    """Four equal rows each: the train rows still score 1, and the interval is as wide as with one row each."""
+    one = (simulate(600, 1), simulate(600, 2), simulate(600, 3))
+    schema = TableSchema("t", (Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,)), *one[0].columns.columns))
+
+    def repeated(data, n):
+        frame = data.table.frame.loc[np.repeat(np.arange(len(data)), n)].reset_index(drop=True)
+        frame.insert(0, "id", [f"p{i // n}" for i in range(len(frame))])
+        marks = {name: np.repeat(mark, n) for name, mark in data.table.marks.items()}
+        return flat(Table(frame, marks), schema)
+
+    single, several = (property_inference(evidence(*(repeated(side, n) for side in one)), seed=0) for n in (1, 4))
+    assert several.n == single.n == several.attack.n == 600
+    assert several.details["slope_error"] == pytest.approx(single.details["slope_error"], rel=0.25)
+    train, holdout, _ = (repeated(side, 4) for side in one)
+    assert property_inference(evidence(train, holdout, train), seed=0).value == pytest.approx(1, abs=0.01)
 
 
 def test_without_roles_the_way_out_is_told():

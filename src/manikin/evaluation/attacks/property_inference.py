@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from manikin.data.schema import Role
 from manikin.data.seeds import generator
-from manikin.evaluation.attacks.base import AttackDefinition, attacking, rate, targets
+from manikin.evaluation.attacks.base import AttackDefinition, attacking, rate
 from manikin.evaluation.base import AttackResult, Rate, ThreatModel
 from manikin.evaluation.boosters import one_thread
 from manikin.evaluation.definition import UndefinedMetricError
@@ -32,7 +32,6 @@ MIN_GROUP = 20
 CHUNK = 8_192
 BEND = 5.0  # standard errors from the population's fact at which a fact of the release counts half
 ONE_SIDED = 1.6449 + 0.8416  # normal quantiles of 95 % and of a power of 0.8
-ALL_ROWS = 1 << 40
 PROPERTY = AttackDefinition(
     "property_inference",
     "Property inference about groups",
@@ -47,10 +46,11 @@ PROPERTY = AttackDefinition(
 
 @dataclass(frozen=True)
 class Traits:
-    """Who holds what: groups (n_rows, n_groups) and properties (n_rows, n_properties), bool."""
+    """Who holds what: groups (n_rows, n_groups) and properties (n_rows, n_properties), bool; patients of the rows (n_rows,)."""
 
     groups: Flags
     properties: Flags
+    records: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -100,7 +100,7 @@ def property_inference(data: Prepared, *, seed: int) -> AttackResult:
     Given the release and all real people, which of them are train's is chance if the release does not know: the numerator is the
     mean of train's scores less the mean of the holdout's (a tracing attack, Dwork et al. 2015, doi:10.1109/FOCS.2015.46), with the variance
     of a random division. That is where the interval comes from. `attack` and `control` are the shares of train and holdout people
-    who pull the facts to where the release stands. Patients with several rows are one row each.
+    who pull the facts to where the release stands. Scores of one patient's rows are summed before they are squared or counted.
     """
     asked = groups(data)
     if not asked:
@@ -108,17 +108,18 @@ def property_inference(data: Prepared, *, seed: int) -> AttackResult:
             'no group is large enough, or no column has a role; name some in schema.toml with roles = ["quasi_identifier"] or ["sensitive"]'
         )
     properties = _properties(data, seed)
-    people = [targets(side, ALL_ROWS, seed, "property", name) for side, name in ((data.real, "train"), (data.held, "holdout"))]
     with one_thread():
-        train, holdout, release = (_traits(side, asked, properties) for side in (*people, data.fake))
+        train, holdout, release = (_traits(side, asked, properties) for side in (data.real, data.held, data.fake))
         facts = _facts(train, holdout, release, _distinct(asked, properties), data.schema.min_patients)
         scores = [_scores(side, facts) for side in (train, holdout)]
-    value, half = _slope(scores, facts)
-    attack, control = (rate(int((part.sum(axis=1) > 0).sum()), len(part)) for part in scores)
+        shown = _shown(data, asked, properties, (_one_row_each(train, seed), _one_row_each(holdout, seed), release))
+    sides = (train.records, holdout.records)
+    value, half = _slope(scores, sides, facts)
+    attack, control = (_pulling(part, records) for part, records in zip(scores, sides, strict=True))
     return PROPERTY.result(
         _cut(value),
         interval=(_cut(value - 1.96 * half), _cut(value + 1.96 * half)),
-        n=len(train),
+        n=attack.n,
         reference=0.0,
         attack=attack,
         control=control,
@@ -131,7 +132,7 @@ def property_inference(data: Prepared, *, seed: int) -> AttackResult:
             "n_facts": int((facts.weight > 0).sum()),
             "slope": value,
             "slope_error": half,
-            "facts": _shown(data, asked, properties, (train, holdout, release)),
+            "facts": shown,
         },
         note="Facts that hold for the population are meant to be told and are not counted; details.facts lists what is told of groups.",
     )
@@ -147,7 +148,15 @@ def _properties(data: Prepared, seed: int) -> tuple[Group, ...]:
 
 
 def _traits(sample: Sample, asked: Sequence[Group], properties: Sequence[Group]) -> Traits:
-    return Traits(*(np.array([one.holds(sample) for one in many], dtype=bool).reshape(len(many), -1).T for many in (asked, properties)))
+    held = [np.array([one.holds(sample) for one in many], dtype=bool).reshape(len(many), len(sample)).T for many in (asked, properties)]
+    return Traits(held[0], held[1], sample.records)
+
+
+def _one_row_each(side: Traits, seed: int) -> Traits:
+    """One row of each patient, so that counts are of patients."""
+    order = generator(seed, "property", "rows").permutation(len(side))
+    rows = np.sort(order[np.unique(side.records[order], return_index=True)[1]])
+    return Traits(side.groups[rows], side.properties[rows], side.records[rows])
 
 
 def _distinct(asked: Sequence[Group], properties: Sequence[Group]) -> Flags:
@@ -181,8 +190,10 @@ def _scores(side: Traits, facts: Facts) -> npt.NDArray[np.float32]:
     return scores
 
 
-def _slope(scores: Sequence[npt.NDArray[np.float32]], facts: Facts, group: int | None = None) -> tuple[float, float]:
-    """The slope over all facts, or over one group's, and its standard error under a random division of the people."""
+def _slope(
+    scores: Sequence[npt.NDArray[np.float32]], sides: Sequence[npt.NDArray[np.int64]], facts: Facts, group: int | None = None
+) -> tuple[float, float]:
+    """The slope over all facts, or over one group's, and its standard error under a random division of the patients."""
     train, holdout = (part.sum(axis=1, dtype=float) if group is None else part[:, group].astype(float) for part in scores)
     n, m = len(train), len(holdout)
     # t - π is m / (n + m) of t - h
@@ -190,8 +201,16 @@ def _slope(scores: Sequence[npt.NDArray[np.float32]], facts: Facts, group: int |
     total = float(parts.sum() if group is None else parts[group].sum())
     if total <= 0:
         raise UndefinedMetricError("train and holdout agree in every fact about their groups, so that nothing is train's own")
-    variance = float(np.var(np.concatenate([train, holdout]), ddof=1)) * (1 / n + 1 / m)
+    middle = (train.sum() + holdout.sum()) / (n + m)
+    residuals = [np.bincount(records, weights=part - middle) for part, records in zip((train, holdout), sides, strict=True)]
+    variance = sum(float((part**2).sum()) for part in residuals) / (n + m - 1) * (1 / n + 1 / m)
     return float(train.mean() - holdout.mean()) / total, sqrt(variance) / total
+
+
+def _pulling(scores: npt.NDArray[np.float32], records: npt.NDArray[np.int64]) -> Rate:
+    """The share of patients who pull the facts to where the release stands."""
+    sums = np.bincount(records, weights=scores.sum(axis=1, dtype=float))
+    return rate(int((sums > 0).sum()), len(sums))
 
 
 def _by_group(
@@ -200,14 +219,15 @@ def _by_group(
     """The slope over each group's facts, intervals Bonferroni over the groups, most surely bad first."""
     from scipy.special import ndtri
 
-    sizes = np.minimum(train.groups.sum(axis=0), holdout.groups.sum(axis=0))
+    sizes = np.minimum(train.groups.sum(axis=0), holdout.groups.sum(axis=0))  # rows: a group's patients are enough to be named
     enough = [i for i in range(len(asked)) if sizes[i] >= MIN_GROUP and (facts.weight[i] * facts.own[i] ** 2).sum() > 0]
     made = []
     for i in enough:
-        value, half = _slope(scores, facts, i)
+        value, half = _slope(scores, (train.records, holdout.records), facts, i)
         wide = float(ndtri(1 - 0.025 / len(enough))) * half
         ends = [_cut(value - wide), _cut(value + wide)]
-        made.append({"group": asked[i].name, "n": int(train.groups[:, i].sum()), "value": _cut(value), "interval": ends})
+        n_patients = len(np.unique(train.records[train.groups[:, i]]))
+        made.append({"group": asked[i].name, "n": n_patients, "value": _cut(value), "interval": ends})
     return sorted(made, key=lambda part: (-part["interval"][0], -part["value"], part["group"]))
 
 
