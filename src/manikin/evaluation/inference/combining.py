@@ -77,7 +77,9 @@ def combine(
         "proper" : the same, when each table came from other parameters drawn from their posterior:
             T = v̄ (k/n + (1 + k/n)/m) (same source, T_p of proper synthesis).
         "partially" : real cells were kept and some replaced: T = v̄ + b/m, t with (m − 1)(1 + v̄ m / b)² degrees of freedom
-            (Reiter 2003, Survey Methodology 29, 181–188). With m = 1, b is unknown: v̄ (1 + 1/m) bounds it, since b does not exceed v̄.
+            (Reiter 2003, Survey Methodology 29, 181–188). It wants a model of the very patients whose cells were replaced: a model
+            of all, used for half of them, covers less. With m = 1, b is unknown; 2 v̄ bounds T, since b does not exceed v̄ where the
+            model's parameters are fixed.
         "raghunathan" : tables drawn anew from the posterior of a population: T = (1 + 1/m) b − v̄, t with (m − 1)(1 − v̄ / ((1 + 1/m) b))²
             degrees of freedom (Raghunathan, Reiter & Rubin 2003, J. Official Statistics 19, 1–16). It needs m of 2 or more, and T may
             be negative, above all with few tables; then there is no standard error and the note says so.
