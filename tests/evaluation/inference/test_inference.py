@@ -207,3 +207,50 @@ def test_what_cannot_be_computed_is_a_note(good):
     assert [bool(a["coefficients"]) for a in result.details["analyses"]] == [True, False]
     flat = good.train.take(np.flatnonzero((good.train.table.frame["died"] == "no").to_numpy()))
     assert "single value in the train data" in inference(replace(good, train=flat), seed=0).note
+
+
+def hard_follow_up() -> dict[str, dict[str, object]]:
+    """Columns that make a Cox model impossible, or odd."""
+    n = 300
+    return {
+        "no event at all": {"dead": pd.Categorical(["no"] * n, categories=["no", "yes"])},
+        "no time": {"days": np.full(n, np.nan)},
+        "times of 0 and below": {"days": -np.arange(n, dtype=float)},
+        "one time for all": {"days": np.full(n, 7.0)},
+        "every covariate constant": {"age": np.full(n, 50.0), "arm": pd.Categorical(["control"] * n)},
+        "infinite and huge numbers": {"age": np.where(np.arange(n) % 7 == 0, np.inf, 1e300)},
+        "one patient in each arm": {"arm": pd.Categorical([f"arm {i}" for i in range(n)])},
+        "missing nearly everywhere": {"age": np.where(np.arange(n) < 8, 50.0 + np.arange(n), np.nan)},
+    }
+
+
+@pytest.mark.parametrize("side", ["train", "holdout", "synthetic"])
+@pytest.mark.parametrize("case", list(hard_follow_up()))
+def test_hard_follow_up_gives_figures_or_a_note(case, side):
+    sides = {"train": followed(300, 1), "holdout": followed(300, 2), "synthetic": followed(300, 3)}
+    for name, values in hard_follow_up()[case].items():
+        sides[side] = with_column(sides[side], name, values)
+    result = inference(evidence(*sides.values(), "dead"), seed=0)
+    if result.value is None:
+        assert result.note.startswith("Not computed: ")
+        assert side == "train"
+    else:
+        assert -1000 < result.value <= 1
+    assert "nan" not in str(result.details).replace("nance", "")
+
+
+def test_competing_events_and_numbers_of_two_values_are_told():
+    data = followed(400, 1)
+    status = pd.Categorical(np.where(data.table.frame["dead"] == "no", "0", np.where(np.arange(400) % 3, "1", "2")))
+    schema = data.columns.replace_column(Column("dead", Kind.CATEGORICAL, levels=("0", "1", "2"), roles=(Role.EVENT,)))
+    coded = Dataset({schema.name: Table(data.table.frame.assign(dead=status), data.table.marks)}, data.schema.__class__((schema,)))
+    result = inference(EvaluationData(coded, coded, (coded,), schema), seed=0)
+    assert result.details["analyses"][0]["outcome"] == "dead = 1 or 2"
+    assert result.value > 0.8
+    flags = Column("dead", Kind.COUNT, Storage.INTEGER, decimals=0)
+    schema = data.columns.replace_column(flags)
+    frame = data.table.frame.assign(dead=(status != "0").astype(float))
+    numbered = Dataset({schema.name: Table(frame, data.table.marks)}, data.schema.__class__((schema,)))
+    asked = EvaluationData(numbered, numbered, (numbered,), schema, analyses=("dead ~ age", "Surv(days, dead) ~ age"))
+    told = [(a["model"], a["outcome"]) for a in inference(asked, seed=0).details["analyses"]]
+    assert told == [("logistic", "dead = 1"), ("cox", "dead = 1")]

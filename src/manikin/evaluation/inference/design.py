@@ -18,6 +18,7 @@ from manikin.evaluation.prepared import Feature, Sample
 
 Floats = npt.NDArray[np.float64]
 OTHER = "(other)"
+LARGEST = 1e50  # a number beyond it is no measurement, and its square is none of ours
 MOST_LEVELS = 40  # of one column in a person's analysis; the rarer ones are pooled
 
 
@@ -104,9 +105,9 @@ class Explained:
 def transformed(values: npt.NDArray[np.float64], factor: Factor) -> Floats:
     """A number column as the factor has it; NaN where the function has no value."""
     shifted = np.asarray(values, dtype=float) + factor.shift
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         out = {"log": np.log, "sqrt": np.sqrt}[factor.function](shifted) if factor.function else shifted
-    return np.where(np.isfinite(out), out, np.nan)
+    return np.where(np.abs(out) < LARGEST, out, np.nan)
 
 
 def explained(analysis: Analysis, features: Mapping[str, Feature], train: Sample, *, least: int) -> Explained:
@@ -252,4 +253,5 @@ def _column(term: Term, sample: Sample, codes: Mapping[str, Coding]) -> Floats:
             out *= np.where(group < 0, np.nan, group == wanted)
         else:
             out *= transformed(values, factor)
-    return out
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(out) < LARGEST, out, np.nan)

@@ -58,7 +58,7 @@ def inference(data: Prepared, *, seed: int) -> MetricResult:
         reference=reference,
         reference_interval=reference_interval,
         details=_details(data, found, fresh) | {"n_missing": n_missing, "analyses": [*map(told, found), *failed]},
-        note=_note(n_missing, failed),
+        note=_note(data, n_missing, failed),
     )
 
 
@@ -100,8 +100,10 @@ def _details(data: Prepared, found: Sequence[Compared], fresh: Sequence[Pair]) -
     }
 
 
-def _note(n_missing: int, failed: Sequence[dict[str, Any]]) -> str:
+def _note(data: Prepared, n_missing: int, failed: Sequence[dict[str, Any]]) -> str:
     parts = []
+    if data.real.has_patients and not data.fake.has_patients:
+        parts.append("Patients have several rows and the release has no patient key, or none twice: each of its rows counts as a patient.")
     if n_missing:
         parts.append(f"The release does not give {n_missing} of the coefficients; they count 0.")
     parts += [f"Not computed: {entry['formula']}: {entry['why']}." for entry in failed]

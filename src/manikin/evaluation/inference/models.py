@@ -86,7 +86,8 @@ def fit(kind: str, X: Floats, outcome: Outcome, clusters: npt.NDArray[np.int64] 
     if not kept or is_flat or n_units < len(kept) + 3 or (kind != "linear" and n_events < MIN_CASES):
         return empty
     centred = X[:, kept] - X[:, kept].mean(axis=0)
-    solved = _SOLVERS[kind](centred, outcome)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows has no finite variance and is told
+        solved = _SOLVERS[kind](centred, outcome)
     lone = _lone_variance(kind, centred, n_events)
     for j, variance in zip(kept, np.diag(solved.inverse), strict=True):
         if not np.isfinite(variance) or (kind != "linear" and variance > UNBOUNDED**2 * lone[kept.index(j)]):
@@ -207,6 +208,8 @@ def _newton(state: Callable[[Floats], tuple[float, Floats, Floats]], beta: Float
 
 def _inverse(matrix: Floats) -> Floats:
     """The inverse of a positive matrix; a nearly singular one (separation) gets a vanishing ridge."""
+    if not np.isfinite(matrix).all():
+        return np.full(matrix.shape, np.nan)
     scale = max(float(np.trace(matrix)) / len(matrix), 1e-300)
     return np.asarray(np.linalg.pinv(matrix + 1e-13 * scale * np.eye(len(matrix)), hermitian=True, rcond=1e-16))
 
@@ -276,10 +279,9 @@ class _RiskSets:
 
 def _cox(X: Floats, outcome: Outcome) -> _Solved:
     sets = _RiskSets(X, outcome.y, np.asarray(outcome.event, dtype=bool))
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        beta, information = _newton(sets.state, np.zeros(X.shape[1]))
-        inverse = _inverse(information)
-        return _Solved(beta, inverse, inverse, sets.scores(beta))
+    beta, information = _newton(sets.state, np.zeros(X.shape[1]))
+    inverse = _inverse(information)
+    return _Solved(beta, inverse, inverse, sets.scores(beta))
 
 
 _SOLVERS: dict[str, Callable[[Floats, Outcome], _Solved]] = {"linear": _linear, "logistic": _logistic, "cox": _cox}
