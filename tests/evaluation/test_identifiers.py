@@ -6,11 +6,13 @@ import json
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import manikin as mk
 from evaluation.simulated import evidence
 from manikin.evaluation.identifiers import identifiers
-from manikin.io.phi_patterns import identifying_part
+from manikin.io.phi_patterns import _SIEVE, PATTERNS, identifying_part
 
 N = 60
 
@@ -154,6 +156,15 @@ def test_no_value_is_named(judge):
 )
 def test_patterns(text, expected):
     assert identifying_part(text) == expected
+
+
+SIGNS = "@:.-+() 0123456789ABCDNWMRmnr/"
+
+
+@given(st.text(SIGNS, max_size=40), st.text(SIGNS, max_size=12))
+def test_the_sieve_lets_every_match_through(text, more):
+    for candidate in (text, f"a@b.de{more}", f"MRN {more}", f"https://{more}", f"10.{more}", f"DE{more}", f"+44{more}"):
+        assert not any(pattern.search(candidate) for _, pattern, _ in PATTERNS) or _SIEVE.search(candidate)
 
 
 def test_frames_are_seen_whole():

@@ -424,7 +424,8 @@ def test_the_command_line(place: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert code == 1
     assert "[insufficient evidence] Intended use." in text
     assert "Nothing was written." in text
-    (tmp_path / "answers.toml").write_text('intended_use = "teaching"\n')
+    # One file of answers serves every policy: this one asks for no second approver.
+    (tmp_path / "answers.toml").write_text('intended_use = "teaching"\nsecond_approver = "Dr B."\n')
     code, text = run(capsys, *gate, "--answers", tmp_path / "answers.toml")
     assert code == 0
     assert "Passed policy gate v4 under adversaries membership (" in text

@@ -49,6 +49,11 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] 
         None,
     ),
 )
+# What every match of a pattern holds: most texts of a table hold none of it, and one search spares nine.
+_SIEVE = re.compile(
+    r"@|://|www\.|[0-9a-f]{2}:[0-9a-f]{2}:|\d\.\d{1,3}\.\d{1,3}\.\d|\d[\d ().+-]{4,}\d|\d{4}|[a-z]{2}\d{2} ?[a-z0-9]{4}",
+    re.IGNORECASE,
+)
 
 
 def identifying_part(text: str) -> str | None:
@@ -57,6 +62,8 @@ def identifying_part(text: str) -> str | None:
     >>> identifying_part("call 0171 555 0199"), identifying_part("mail a.b@example.org"), identifying_part("[70-80)")
     ('telephone number', 'e-mail address', None)
     """
+    if _SIEVE.search(text) is None:
+        return None
     for what, pattern, is_valid in PATTERNS:
         for match in pattern.finditer(text):
             if is_valid is None or is_valid(match.group()):

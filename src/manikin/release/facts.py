@@ -16,7 +16,7 @@ from manikin.evaluation.base import AttackResult, Results, ThreatModel
 from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
 from manikin.release.manifest import Choice
 from manikin.release.measures import EXPECTED, Evidence
-from manikin.release.questions import QUESTIONS
+from manikin.release.questions import ASKED_BY_GUARDIANS, QUESTIONS
 
 SMALL = 11
 FORMAT = "manikin-release"
@@ -79,9 +79,8 @@ class PublicFacts:
     @property
     def questions(self) -> list[tuple[str, str]]:
         """What guardians and information officers ask, with the answers that were given."""
-        asked = ("purpose", "minimum_necessary", "recipients", "group_facts", "publication", "consent_basis")
         given = {"recipients": self.recipients, **self.answers}
-        return [(QUESTIONS[name], given.get(name, "Not answered by the publisher.")) for name in asked]
+        return [(QUESTIONS[name], given.get(name, "Not answered by the publisher.")) for name in ASKED_BY_GUARDIANS]
 
     @property
     def summary(self) -> str:
@@ -141,7 +140,6 @@ def public_checks(decision: Decision) -> tuple[PublicCheck, ...]:
 def _public_check(outcome: Outcome) -> PublicCheck:
     check, figure = outcome.check, outcome.figure
     limit = "" if check.limit is None else f"{'at most' if check.at_most is not None else 'at least'} {words(check.limit, check.style)}"
-    behind = {"regulator": "regulator", "literature": "literature", "convention": "convention"}[check.kind]
     return PublicCheck(
         name=check.name,
         title=check.title,
@@ -149,7 +147,7 @@ def _public_check(outcome: Outcome) -> PublicCheck:
         limit=limit,
         finding=_finding(outcome),
         targets=f"{about(figure.n)} {figure.unit}" if figure.is_attack and figure.n else "",
-        grounds=f"{behind}: {check.source}",
+        grounds=f"{check.kind}: {check.source}",
         rationale=check.rationale,
     )
 
@@ -174,18 +172,16 @@ def _finding(outcome: Outcome) -> str:
 def adversaries(decision: Decision, results: Results) -> tuple[tuple[str, str, ThreatModel | None], ...]:
     """The attacks that were passed: title, rounded targets, threat model."""
     found = []
-    for name, n in decision.adversaries:
+    for name, n, unit in decision.adversaries:
         result = results[name]
         model = result.threat_model if isinstance(result, AttackResult) else None
-        found.append((result.title, f"{about(n)} targets", model))
+        found.append((result.title, f"{about(n)} {unit}", model))
     return tuple(found)
 
 
 def public_statement(decision: Decision) -> str:
     """The statement with rounded targets."""
-    label = decision.policy.label
-    named = ", ".join(f"{name} ({about(n)} targets)" for name, n in decision.adversaries)
-    return f"passed policy {label} under adversaries {named}" if named else passed_words(label, ())
+    return passed_words(decision.policy.label, [(name, f"{about(n)} {unit}") for name, n, unit in decision.adversaries])
 
 
 def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:

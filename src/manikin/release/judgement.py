@@ -6,7 +6,7 @@ figure itself lies beyond the limit, or that of a group of patients surely does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
@@ -80,16 +80,16 @@ class Decision:
         return tuple(dict.fromkeys(o.check.or_label for o in self.outcomes if o.verdict is Verdict.LABELLED))
 
     @property
-    def adversaries(self) -> tuple[tuple[str, int], ...]:
-        """The attacks that were passed, with their targets."""
+    def adversaries(self) -> tuple[tuple[str, int, str], ...]:
+        """The attacks that were passed, with how many of what they attacked."""
         passed = [o for o in self.outcomes if o.figure.is_attack and o.verdict is Verdict.PASS]
-        return tuple(dict.fromkeys((outcome.check.measure, outcome.figure.n) for outcome in passed))
+        return tuple(dict.fromkeys((outcome.check.measure, outcome.figure.n, outcome.figure.unit) for outcome in passed))
 
     @property
     def statement(self) -> str:
         """Which policy was passed under which adversaries; or that it was not."""
         if self.verdict is Verdict.PASS:
-            return passed_words(self.policy.label, self.adversaries)
+            return passed_words(self.policy.label, [(name, f"{n:,} {unit}") for name, n, unit in self.adversaries])
         n_failed, n_open = (self._verdicts.count(verdict) for verdict in (Verdict.FAIL, Verdict.INSUFFICIENT))
         parts = [f"{n_failed} failed" if n_failed else "", f"evidence is insufficient for {n_open}" if n_open else ""]
         return f"not passed: policy {self.policy.label} ({', '.join(part for part in parts if part)})"
@@ -115,9 +115,13 @@ class Decision:
         }
 
 
-def passed_words(policy: str, adversaries: tuple[tuple[str, int], ...], *, about: str = "") -> str:
-    """ "passed policy partners v1 under adversaries membership (2,500 targets)"; never more than that."""
-    named = ", ".join(f"{name} ({about}{n:,} targets)" for name, n in adversaries)
+def passed_words(policy: str, adversaries: Sequence[tuple[str, str]]) -> str:
+    """What was passed, and never more than that.
+
+    >>> passed_words("partners v1", [("membership", "2,500 targets")])
+    'passed policy partners v1 under adversaries membership (2,500 targets)'
+    """
+    named = ", ".join(f"{name} ({attempts})" for name, attempts in adversaries)
     return f"passed policy {policy} under {f'adversaries {named}' if named else 'no adversary'}"
 
 
@@ -240,7 +244,7 @@ def _measured_words(check: Check, figure: Figure) -> str:
     if figure.n:
         facts.append(f"{figure.n:,} {figure.unit}")
     if figure.reference is not None and not check.exact:
-        facts.append(f"{words(figure.reference, check.style)} where nothing leaks")
+        facts.append(f"a perfect release: {words(figure.reference, check.style)}")
     beside = f" ({'; '.join(facts)})" if facts else ""
     return f"Measured: {words(figure.value, check.style)}{beside}."
 

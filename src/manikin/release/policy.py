@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from manikin.data.errors import ParameterError
 from manikin.release.measures import is_measure
-from manikin.release.questions import QUESTIONS
+from manikin.release.questions import QUESTIONS, STEPS
 
 BUILT_IN = ("internal", "partners", "open")
 MAX_BYTES = 1 << 20
@@ -127,7 +127,7 @@ class Policy(_Part):
         for check in self.checks:
             if check.waiver is not None and check.waiver.step not in names:
                 raise ValueError(f"the waiver of {check.name!r} names the step {check.waiver.step!r}, which is not in the policy")
-        known = {*QUESTIONS, *(step.name for step in self.steps)}
+        known = {*QUESTIONS, *STEPS, *(step.name for step in self.steps)}
         strange = sorted(set(self.answers) - known)
         if strange:
             raise ValueError(f"'answers' holds {strange[0]!r}, which is neither a step of the policy nor a question of the card")

@@ -25,7 +25,8 @@ QUESTIONS: Mapping[str, str] = {
     "consent_basis": "On which consent or legal basis were the real data used?",
     "limits": "What else must a user know?",
 }
-ANSWERED_BY_PERSON = ("purpose", "minimum_necessary", "recipients", "group_facts", "publication", "consent_basis")
+ASKED_BY_GUARDIANS = ("purpose", "minimum_necessary", "recipients", "group_facts", "publication", "consent_basis")
+STEPS = ("data_use_terms", "human_sample", "second_approver", "watermark", "officers_waiver")  # of the policies that come with Manikin
 
 
 def check_answers(answers: Mapping[str, str], known: set[str], where: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from manikin.release.judgement import Decision, Verdict, judge
 from manikin.release.manifest import FileHash, Manifest, hash_file, read_manifest, versions
 from manikin.release.measures import Evidence
 from manikin.release.policy import Policy, load_policy
-from manikin.release.questions import QUESTIONS, check_answers
+from manikin.release.questions import QUESTIONS, STEPS, check_answers
 from manikin.workflow.output import JOB, check_free, whole_folder
 from manikin.workflow.sources import SUFFIX, read_like, read_schema
 
@@ -134,7 +134,7 @@ def read_answers(path: Path) -> dict[str, Any]:
 
 
 def _answers(policy: Policy, answers: str | Path | Mapping[str, str] | None, answered: Mapping[str, str]) -> dict[str, str]:
-    known = {*QUESTIONS, *(step.name for step in policy.steps)}
+    known = {*QUESTIONS, *STEPS, *(step.name for step in policy.steps)}
     where = str(answers) if isinstance(answers, str | Path) else "The answers"
     written = read_answers(Path(answers)) if isinstance(answers, str | Path) else dict(answers or {})
     given = check_answers(policy.answers, known, f"The policy {policy.name}")
