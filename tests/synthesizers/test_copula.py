@@ -310,3 +310,18 @@ def test_what_could_not_be_loaded_is_not_learned(monkeypatch: pytest.MonkeyPatch
         Copula().fit(data, seed=0)
     with pytest.raises(ModelFolderError, match="latent numbers times tokens"):
         Copula().restore(*model.state())
+
+
+def test_a_matrix_that_the_quick_routine_fails_on_is_taken_apart_by_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from manikin.synthesizers.tables import nested_cuts
+
+    matrix = np.random.default_rng(0).normal(size=(30, 5))
+    sizes, axes = nested_cuts._svd(matrix)
+
+    def fails(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    other_sizes, other_axes = nested_cuts._svd(matrix)
+    np.testing.assert_allclose(other_sizes, sizes)
+    np.testing.assert_allclose(np.abs(other_axes), np.abs(axes))
