@@ -81,6 +81,8 @@ def evaluate(
     out: opt.OutFolder,
     schema: opt.SchemaFile = None,
     target: opt.Target = None,
+    time: opt.Time = None,
+    event: opt.Event = None,
     analysis: opt.Analysis = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="The synthetic rows keep some cells of real patients (partially synthetic).")
@@ -107,6 +109,8 @@ def evaluate(
             out=out,
             schema=schema,
             target=target,
+            time=time,
+            event=event,
             analyses=analysis or (),
             partial=partial,
             seed=seed,

@@ -45,6 +45,8 @@ def synthesize(
     settings: opt.Set = None,
     rows: opt.Rows = None,
     target: opt.Target = None,
+    time: opt.Time = None,
+    event: opt.Event = None,
     public: opt.Public = None,
     epsilon: opt.Epsilon = None,
     delta: opt.Delta = None,
@@ -75,7 +77,7 @@ def synthesize(
     from manikin.workflow.synthesize import synthesize as run
 
     options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public, settings)
-    options = replace(options, sets=sets, analyses=tuple(analysis or ()))
+    options = replace(options, time=time, event=event, sets=sets, analyses=tuple(analysis or ()))
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
     _say_outcome(outcome, as_json)

@@ -26,6 +26,10 @@ Rows = Annotated[
     int | None, typer.Option("--rows", metavar="N", help="Synthetic rows; as many as were learned from by default.")
 ]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="The column that a model would predict.")]
+Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="The column of follow-up time; goes with --event.")]
+Event = Annotated[
+    str | None, typer.Option("--event", metavar="COL", help="The column that says whether the event was seen; goes with --time.")
+]
 Public = Annotated[
     list[str] | None,
     typer.Option(

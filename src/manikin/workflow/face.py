@@ -11,7 +11,7 @@ from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
 from manikin.workflow.output import whole_file
-from manikin.workflow.sources import read, read_alike, read_like, target_of
+from manikin.workflow.sources import read, read_alike, read_like, target_of, with_follow_up
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def evaluate(
     holdout: Any,
     synthetic: Any,
     target: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
     analyses: Sequence[str] = (),
     partial: bool = False,
     seed: int = 0,
@@ -40,6 +42,7 @@ def evaluate(
     train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path.
     synthetic : the same of what it made; a list of them for several releases.
     target : the column a downstream model would predict; the schema's target when None.
+    time, event : the columns of follow-up time and of the event; those with these roles in the schema when None.
     analyses : regressions to run on real and synthetic rows, as formulas such as "died ~ age + log(creatinine)" or
         "Surv(time, event) ~ age * sex" (docs/inference.md); one is chosen by the schema when there are none.
     partial : whether the releases keep some cells of real patients, so that several are combined by the rule for partially synthetic data.
@@ -49,7 +52,7 @@ def evaluate(
 
     Raises
     ------
-    ParameterError : the target is no column, the name of a metric or attack is unknown, or an analysis cannot be read.
+    ParameterError : target, time or event is no such column, the name of a metric or attack is unknown, or an analysis cannot be read.
     DataError : a table is empty, or they share no column.
     """
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
@@ -57,6 +60,7 @@ def evaluate(
     if target is not None and target not in real.columns:
         raise ParameterError(f"The target {target!r} is no column of the train table.")
     aim = target or target_of(real.columns)
+    real = with_follow_up(real, time, event)
     return measure(
         real,
         held,

@@ -17,7 +17,7 @@ from manikin.io import tabular
 from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow.output import check_free, whole_folder
 from manikin.workflow.record import INTERNAL, cost_of
-from manikin.workflow.sources import read_alike, schema_hash, target_of, with_target
+from manikin.workflow.sources import as_wished, read_alike, schema_hash, target_of
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 
@@ -110,6 +110,8 @@ def judge(
     out: str | Path,
     schema: str | Path | None = None,
     target: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
     analyses: Sequence[str] = (),
     partial: bool = False,
     seed: int = 0,
@@ -139,7 +141,7 @@ def judge(
     parts = ("train", "holdout", *synthetic_parts(len(made)))
     with stages.stage("read", f"Reading the {len(paths)} tables"):
         real, others = read_alike(paths[0], paths[1:], schema=schema)
-        real = with_target(real, target)
+        real = as_wished(real, target=target, time=time, event=event)
         for path, other in zip(paths[1:], others, strict=True):
             _tell_absent(path, other, real.columns, stages)
         hashes = tuple(hash_file(path, name=f"{part}: {path.name}") for part, path in zip(parts, paths, strict=True))
@@ -162,7 +164,7 @@ def judge(
         with stages.stage("report", "Writing the report"):
             write_results(results, beside / "results.json")
             render(results, beside / "report.html")
-        options = {"target": target, "seed": seed, "analyses": list(asked), "partial": partial}
+        options = {"target": target, "time": time, "event": event, "seed": seed, "analyses": list(asked), "partial": partial}
         write_manifest(_manifest(beside, real, options, hashes, rows, stages), beside / "manifest.json")
     files = {key: folder / name for key, name in {**_FILES, **dict(zip(parts[2:], kept, strict=True))}.items()}
     return Judged(folder, files, results, tuple(stages.notices))

@@ -62,7 +62,7 @@ def fit_model(
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
-        patients = as_wished(read(source, schema=known), target=wishes.target, public=wishes.public)
+        patients = as_wished(read(source, schema=known), **wishes.of_columns)
     notice = fallback_notice(patients)
     if notice:
         stages.note(notice)

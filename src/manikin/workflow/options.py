@@ -20,6 +20,7 @@ class Options:
 
     Attributes
     ----------
+    target, time, event : the columns that a model would predict, of the follow-up time and of the event; the schema's when None.
     public : columns whose list of values is declared public knowledge, so that rare values are released too.
     analyses : regressions to run on real and synthetic rows, as formulas.
     sets : synthetic tables, drawn independently of each other from the one model.
@@ -29,6 +30,8 @@ class Options:
     synthesizer: str = AUTO
     rows: int | None = None
     target: str | None = None
+    time: str | None = None
+    event: str | None = None
     epsilon: float | None = None
     delta: float | None = None
     time_budget_seconds: float | None = None
@@ -66,6 +69,11 @@ class Options:
             if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
                 raise ParameterError(f"The {option!r} option of {command} must be a tuple of {what}.")
         check_hyperparameters(self.synthesizer, self.hyperparameters)
+
+    @property
+    def of_columns(self) -> dict[str, Any]:
+        """What is said of columns, as `as_wished` takes it."""
+        return {"target": self.target, "time": self.time, "event": self.event, "public": self.public}
 
     @property
     def limits(self) -> Limits:

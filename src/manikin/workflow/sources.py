@@ -202,23 +202,65 @@ def with_target(data: Dataset, target: str | None) -> Dataset:
         raise ParameterError(
             f"--target names {target!r}, which is an identifier or free text and is not learned. Name another."
         )
+    return _with_schema(data, _with_only(table, target, Role.TARGET))
+
+
+def with_follow_up(data: Dataset, time: str | None, event: str | None) -> Dataset:
+    """The data set with `time` as its column of follow-up time and `event` as that of the event; unchanged without the two.
+
+    Raises
+    ------
+    ParameterError : only one of the two is given; the table has no such column; the time is no number, or the event has no levels.
+    """
+    if time is None and event is None:
+        return data
+    if time is None or event is None:
+        missing, given = ("--time", "--event") if time is None else ("--event", "--time")
+        raise ParameterError(f"{given} was given without {missing}. Name both columns: the follow-up time and the event.")
+    table = data.columns
+    check_columns([time], table, "--time")
+    check_columns([event], table, "--event")
+    if not table[time].kind.is_number:
+        raise ParameterError(
+            f"--time names {time!r}, which is {table[time].kind}. Name a column of numbers, or correct its kind in the schema."
+        )
+    if not table[event].kind.is_discrete:
+        raise ParameterError(
+            f"--event names {event!r}, which is {table[event].kind}. Name a column of levels, or make it boolean in the schema."
+        )
+    return _with_schema(data, _with_only(_with_only(table, time, Role.TIME), event, Role.EVENT))
+
+
+def _with_only(table: TableSchema, name: str, role: Role) -> TableSchema:
+    """The schema in which one column alone has a role."""
     for column in table:
-        roles: tuple[Role, ...] = tuple(role for role in column.roles if role is not Role.TARGET)
-        if column.name == target:
-            roles += (Role.TARGET,)
+        roles: tuple[Role, ...] = tuple(known for known in column.roles if known is not role)
+        if column.name == name:
+            roles += (role,)
         if roles != column.roles:
             table = table.replace_column(replace(column, roles=roles))
+    return table
+
+
+def _with_schema(data: Dataset, table: TableSchema) -> Dataset:
     return Dataset({table.name: data.table}, Schema((table,)), data.native)
 
 
-def as_wished(data: Dataset, *, target: str | None = None, public: Sequence[str] = ()) -> Dataset:
-    """The data set with what the options of a job say of its columns: the target, and which lists of values are public.
+def as_wished(
+    data: Dataset,
+    *,
+    target: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    public: Sequence[str] = (),
+) -> Dataset:
+    """The data set with what the options of a job say of its columns: target, time and event, and which lists of values are public.
 
     Raises
     ------
     ParameterError : an option names a column that there is not, or one that it cannot mean.
     """
-    return declare_public(with_target(data, target), public, option="--public")
+    return declare_public(with_follow_up(with_target(data, target), time, event), public, option="--public")
 
 
 def declare_public(data: Dataset, columns: Sequence[str], *, option: str = "declare_public") -> Dataset:

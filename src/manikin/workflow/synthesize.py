@@ -90,7 +90,7 @@ def synthesize(
         hashed = hash_file(source) if again else None
         if again and hashed:
             again.check_data(hashed.sha256)
-        patients = as_wished(read(source, schema=known), target=wishes.target, public=wishes.public)
+        patients = as_wished(read(source, schema=known), **wishes.of_columns)
         judge.checked_analyses(wishes.analyses, patients.columns)
         hashed = hashed or hash_file(source)
     if again:
