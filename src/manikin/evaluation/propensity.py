@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from manikin.evaluation.prepared import Prepared, Sample
 Floats = npt.NDArray[np.float64]
 MAX_ROWS = 10_000
 MAX_TERMS = 150
-ROWS_PER_TERM = 10
+PATIENTS_PER_TERM = 10
 MIN_ROWS = 20
 RIDGE = 1.0  # precision of the normal prior on each standardised term: keeps separable rows finite, else weighs as a few rows
 PROPENSITY = Definition("propensity", "Propensity score error over its null (pMSE ratio)", Section.FIDELITY, Direction.LOWER)
@@ -53,6 +54,12 @@ class Found:
     null: float
     freedom: float
     replicates: Floats
+    has_patients: bool
+
+    @property
+    def z(self) -> float | None:
+        """The ratio's distance from 1 in the null's standard deviations, √(2/d); None with several rows of a patient, where it is wider."""
+        return None if self.has_patients else (self.ratio - 1) * (self.freedom / 2) ** 0.5
 
     @property
     def ratio(self) -> float:
@@ -71,7 +78,7 @@ def propensity(data: Prepared, *, seed: int) -> MetricResult:
     """pMSE of a logistic model that tells synthetic from train rows, over what fresh rows are expected to give; 1 is best, no upper end.
 
     pMSE = 1/N Σ (p̂ᵢ - c)² with c the share of synthetic rows (Woo et al. 2009, doi:10.29012/jpc.v1i1.568). The model has main effects:
-    each number as its quantile in train, frequent levels, whether a cell is missing; at most 150 terms and one for ten rows. Two
+    each number as its quantile in train, frequent levels, whether a cell is missing; at most 150 terms and one for ten patients. Two
     independent samples of one law give pMSE = c(1 - c) d / N on average, d being the model's degrees of freedom; with several rows of a
     patient, d is inflated by their likeness (sandwich). Snoke et al. 2018 (doi:10.1111/rssa.12358) divide by (1 - c) times that, the
     null of rows drawn from a model that was fitted to these very train rows; here the null is fresh patients, as everywhere, so that a
@@ -97,15 +104,15 @@ def propensity(data: Prepared, *, seed: int) -> MetricResult:
             "pmse_reference": float(reference.replicates[0]),
             "pmse_null": made.null,
             "freedom": made.freedom,
-            "z": (made.ratio - 1) * (made.freedom / 2) ** 0.5,
-            "z_reference": (reference.ratio - 1) * (reference.freedom / 2) ** 0.5,
+            "z": made.z,
+            "z_reference": reference.z,
         },
     )
 
 
 def _comparison(data: Prepared, real: Sample, other: Sample, seed: int, side: str) -> Comparison:
     points = np.concatenate([embedding(data).points(real), embedding(data).points(other)]).astype(float)
-    most = max(1, min(MAX_TERMS, len(points) // ROWS_PER_TERM))
+    most = max(1, min(MAX_TERMS, (real.n_records + other.n_records) // PATIENTS_PER_TERM))
     spread = np.round(points.std(axis=0), 9)
     kept = np.sort(np.argsort(-spread, kind="stable")[:most])
     terms = points[:, kept[spread[kept] > 0]]
@@ -122,17 +129,20 @@ def _comparison(data: Prepared, real: Sample, other: Sample, seed: int, side: st
 
 
 def _found(of: Comparison) -> Found:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky", max_iter=50)
-    model.fit(of.X[:, 1:], of.is_other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # where a step fails it goes on by another solver
+        model.fit(of.X[:, 1:], of.is_other)
     coefficients = np.concatenate([model.intercept_, model.coef_[0]])
     c, freedom = of.share, _freedom(of)
     scores = _replicated(of, coefficients)
     p = 1 / (1 + np.exp(-np.clip(of.X @ scores.T, -30, 30)))
     kept = np.concatenate([np.ones((1, len(of.X)), dtype=bool), subsets()[:, of.groups]])
     squares = np.where(kept.T, (p - c) ** 2, 0.0).sum(axis=0) / np.maximum(kept.sum(axis=1), 1)
-    return Found(c * (1 - c) * freedom / len(of.X), freedom, squares)
+    return Found(c * (1 - c) * freedom / len(of.X), freedom, squares, of.patients is not None)
 
 
 def _freedom(of: Comparison) -> float:
