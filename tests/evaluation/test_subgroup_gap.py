@@ -94,6 +94,7 @@ def test_a_number_is_judged_by_its_error(sides):
 def test_groups_too_small_are_counted_and_never_shown(shuffled):
     data = prepare(evidence(shuffled.train, shuffled.holdout.take(np.arange(300)), shuffled.synthetic[0]))
     result = subgroup_gap(data, seed=0)
+    assert {"site A", "site B"} & set(result.subgroups)
     assert result.details["n_too_small"] + result.details["n_too_few_cases"] > 0
     assert all(row["n"] >= 50 and row["n_cases"] >= 20 for row in result.details["groups"])
     assert len(result.details["groups"]) == result.details["n_groups"]

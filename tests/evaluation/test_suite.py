@@ -20,13 +20,15 @@ from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import FAILED, evaluate
 
 NAMES = {
-    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr", "subgroup_gap", "inference",
+    "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
+    "subgroup_gap", "survival_utility", "importance",
+    "inference",
     "representation", "alpha_precision", "beta_recall", "coverage",
     "authenticity", "copies", "identifiers", "rare_levels", "rare_values", "rule_violations", "dcr_share",
     "wasserstein", "three_way", "correlations", "propensity", "time_to_event", "intervals_between",
     "duplicates", "mode_collapse", "plausibility",
 }  # fmt: skip
-UNDEFINED_HERE = {"rule_violations", "time_to_event", "intervals_between"}  # no rules, no follow-up, one date column
+UNDEFINED_HERE = {"rule_violations", "time_to_event", "survival_utility", "intervals_between"}  # no rules, no follow-up, one date column
 OF_LEVELS = ["column_shapes", "pair_trends", "dependence", "missingness", "rare_levels", "rare_values", "copies", "coverage"]
 OF_LEVELS += ["three_way", "correlations", "propensity", "duplicates", "mode_collapse"]
 

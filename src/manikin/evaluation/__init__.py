@@ -48,6 +48,12 @@ METRICS: Registry[MetricEntry] = Registry(
             "date_intervals:intervals_between", "days from one date to another, and dates the wrong way round", Section.FIDELITY
         ),
         "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
+        "survival_utility": _line(
+            "survival_utility:survival_utility", "a Cox model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True
+        ),
+        "importance": _line(
+            "importance:importance", "do models of synthetic and of real rows rely on the same columns", Section.UTILITY, is_slow=True
+        ),
         "inference": _line(
             "inference.metric:inference",
             "the same regression on real and synthetic rows: overlap of intervals",

@@ -140,6 +140,18 @@ METRICS: Mapping[str, Plain] = {
         low_text="other conclusions",
         high_text="the same",
     ),
+    "survival_utility": Plain(
+        "Of two real patients, how often a Cox model that learned from synthetic rows ranks first the one who has the event earlier. 0.5 "
+        "is guessing; the reference is the same model having learned from as many real rows.",
+        low_text="no signal",
+        high_text="perfect",
+    ),
+    "importance": Plain(
+        "Whether a model of synthetic rows relies on the same columns as one of real rows, most of all the first ones. 1 is the same "
+        "order, 0 none in common; the reference is what two halves of the real rows agree to.",
+        low_text="no order in common",
+        high_text="the same order",
+    ),
     "subgroup_gap": Plain(
         "How much farther behind all other patients one group falls when a model learns from synthetic instead of real rows, for the "
         "group where that is most certain. 0 adds nothing; what a model does worse for a group with real rows too is not counted.",

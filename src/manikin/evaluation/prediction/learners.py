@@ -17,7 +17,7 @@ from manikin.evaluation.prepared import Sample
 
 Floats = npt.NDArray[np.float64]
 Spans = tuple[tuple[int, ...], ...]
-N_TREES = 100
+N_TREES, N_FOREST = 100, 50
 MAX_FOREST_ROWS = 10_000
 LARGEST = 3e38  # scikit-learn's trees hold 32-bit floats
 
@@ -105,7 +105,7 @@ def _forest(task: Task, train: Sample, seed: int) -> tuple[Any, Callable[[Sample
 
     make = RandomForestClassifier if task.n_classes else RandomForestRegressor
     settings = {"min_samples_leaf": min(10, max(1, len(train) // 50)), "max_samples": 0.5, "max_features": "sqrt"}
-    return _of_trees(make(N_TREES, random_state=seed & 0x7FFFFFFF, **settings), task, train)
+    return _of_trees(make(N_FOREST, random_state=seed & 0x7FFFFFFF, **settings), task, train)
 
 
 def _tree(task: Task, train: Sample, seed: int) -> tuple[Any, Callable[[Sample], Floats], Spans]:
