@@ -58,7 +58,7 @@ def test_several_tables_are_judged_hashed_and_counted(run: Run, files: list[Path
     [result] = [m for m in json.loads((tmp_path / "evidence" / "results.json").read_text())["metrics"] if m["name"] == "inference"]
     assert (result["details"]["rule"], result["details"]["n_releases"]) == ("partially", 2)
     assert [a["model"] for a in result["details"]["analyses"]] == ["cox", "linear"]
-    assert any("one of the 2 synthetic tables at a time" in notice for notice in json.loads(ended.out)["notices"])
+    assert any("all 2 synthetic tables together" in notice for notice in json.loads(ended.out)["notices"])
 
 
 @pytest.mark.parametrize(

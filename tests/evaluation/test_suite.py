@@ -143,6 +143,17 @@ def test_a_metric_that_pools_sees_all_releases_at_once(good, monkeypatch):
     assert "mean of 2 releases" not in result.note
 
 
+def test_an_attacker_holds_all_tables_at_once(good):
+    half = len(good.train) // 2
+    parts = tuple(good.train.take(rows) for rows in (np.arange(half), np.arange(half, len(good.train))))
+    sides = good.train, good.holdout
+    whole, split = (
+        evaluate(EvaluationData(*sides, made, good.schema), seed=0, metrics=[], attacks=["membership"], with_views=False)
+        for made in ((good.train,), parts)
+    )
+    assert split["membership"].value == whole["membership"].value > 0.9, "either table alone shows half of the patients"
+
+
 def test_a_failure_nobody_foresaw_becomes_a_note_without_its_message(good, monkeypatch, caplog):
     def broken(data, *, seed):
         raise ValueError("cell 'Mrs Miller' is odd")

@@ -10,6 +10,7 @@ from statistics import fmean, variance
 from traceback import extract_tb
 from typing import Any
 
+from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import parameter_error
 from manikin.data.registry import Registry
 from manikin.evaluation import METRICS
@@ -37,8 +38,8 @@ def evaluate(
 
     Parameters
     ----------
-    data : train, holdout and one or several synthetic tables of one schema. Of several releases the metrics are averaged, except
-        those that pool them by rules of their own.
+    data : train, holdout and one or several synthetic tables of one schema. Of several tables the metrics are averaged, except those
+        that pool them by rules of their own; an attacker holds all their rows at once.
     seed : fixes subsamples, folds and groups; with the same rows, in whatever order, the figures are the same.
     metrics, attacks : names of the registries; all by default, without the attacks that retrain the generator where none is given.
     with_views : whether to gather what plots are drawn from; without it `views` is empty, which saves seconds where only figures count.
@@ -56,12 +57,13 @@ def evaluate(
         raise parameter_error("synthetic", "evaluate", "at least one synthetic table", 0)
     tasks = [*_tasks(METRICS, metrics), *_tasks(ATTACKS, attacks, has_refit=data.refit is not None)]
     releases = [prepare(data, i) for i in range(len(data.synthetic))]
+    together = releases[0] if len(releases) == 1 else prepare(replace(data, synthetic=(_joined(data),)))
     n_steps = len(tasks) + with_views
     told = progress or _untold
     results: list[MetricResult] = []
     for i, (registry, name) in enumerate(tasks):
         told(name, i, n_steps)
-        seen = releases[:1] if getattr(registry[name], "pools", False) else releases
+        seen = [together] if registry is ATTACKS else releases[:1] if getattr(registry[name], "pools", False) else releases
         results.append(_pooled([_measured(registry, name, release, seed) for release in seen]))
     found = tuple(result for result in results if isinstance(result, AttackResult))
     measured = tuple(result for result in results if not isinstance(result, AttackResult))
@@ -75,6 +77,12 @@ def evaluate(
 
 def _untold(name: str, done: int, n_steps: int) -> None:
     """Nobody watches."""
+
+
+def _joined(data: EvaluationData) -> Dataset:
+    """All synthetic tables as one, without keys: those of different tables were made independently and may coincide."""
+    names = [c.name for c in data.schema.learned if all(c.name in part.columns for part in data.synthetic)]
+    return concat([part.only(names) for part in data.synthetic])
 
 
 def _tasks(registry: Registry[Any], names: Sequence[str] | None, *, has_refit: bool = True) -> list[tuple[Registry[Any], str]]:

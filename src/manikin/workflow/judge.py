@@ -97,8 +97,8 @@ def several_notice(n: int) -> str | None:
     if n < 2:
         return None
     return (
-        f"Attacks looked at one of the {n} synthetic tables at a time, and their figures are averaged: "
-        "whoever holds all of them may find out more than from one."
+        f"Attacks looked at the rows of all {n} synthetic tables together, as whoever receives them can; other figures are averaged over "
+        "the tables. A release of one of them alone is attacked by an evaluation of its own."
     )
 
 

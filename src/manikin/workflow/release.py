@@ -159,7 +159,7 @@ def _read_judged(folder: Path) -> _Judged:
     data = [name for name in hashes if name.startswith(("synthetic.", "synthetic-")) and "/" not in name]
     if len(data) > 1:
         raise ParameterError(
-            f"{folder} holds {len(data)} synthetic tables, which were attacked one at a time. Evaluate the one that is to leave by itself."
+            f"{folder} holds {len(data)} synthetic tables, and one leaves at a time. Evaluate the one that is to leave by itself."
         )
     if manifest.options.get("partial"):
         raise ParameterError(f"{folder} is of partially synthetic rows, which hold cells of real patients. They are never released.")
