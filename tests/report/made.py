@@ -105,6 +105,23 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
     }
     shown = {"groups": [group, fair], "by": ["sex"], "worst_group": "sex F", "n_short": 1}
     told = {"target": names[-1], "measure": "AUROC", "headline": "booster", "learners": learned}
+    term = {
+        "term": "age",
+        "real": 0.2,
+        "real_interval": [0.1, 0.3],
+        "synthetic": 0.15,
+        "synthetic_interval": [-0.05, 0.35],
+        "overlap": 0.7,
+        "same_conclusion": False,
+    }
+    apart = {**term, "term": "ward[B]", "real": 90.0, "real_interval": [-900.0, 900.0], "same_conclusion": True}
+    regression = {"formula": "died ~ age + ward", "model": "logistic", "outcome": "died = 1", "n_rows": {"train": 550}}
+    failed = {"formula": "died ~ x", "model": "cox", "outcome": "died", "why": "it did not converge", "coefficients": []}
+    fitted = {"analyses": [{**regression, "coefficients": [term, apart]}, failed], "same_sign": 0.9, "same_sign_reference": 0.95}
+    hazard = {"column": "age", "term": "per standard deviation", "train": 0.2, "synthetic": 0.1, "difference": -0.1}
+    gap = {"group": "sex F", "n": 80, "added": 0.03, "added_interval": [0.02, 0.04], "tstr": {"auroc": 0.7}, "trtr": {"auroc": 0.74}}
+    spread = {"auroc": {"tstr": 0.1, "trtr": 0.08, "added": 0.02, "added_interval": [-0.01, 0.05]}}
+    unfair = {"worst_group": "sex F", "measure": "auroc", "groups": [gap, {**gap, "group": "sex M", "added": -0.01}], "gaps": spread}
     rule = {"rule": "column_00 <= column_01", "kind": "order", "confirmed": True, "train": 0, "holdout": 0, "synthetic": 0}
     fidelity, privacy = Section.FIDELITY, Section.PRIVACY
     return (
@@ -124,6 +141,9 @@ def made_metrics(names: list[str]) -> tuple[MetricResult, ...]:
         metric("c2st", fidelity, LOWER, 0.58, interval=(0.54, 0.62), n=1100, reference=0.51, reference_interval=(0.46, 0.55)),
         metric("giveaway", fidelity, LOWER, 0.8, interval=(0.75, 0.85), n=1100, reference=0.52, details=gives),
         metric("tstr", Section.UTILITY, HIGHER, 0.71, interval=(0.65, 0.77), n=137, reference=0.74, details=told),
+        metric("inference", Section.UTILITY, HIGHER, 0.76, interval=(0.6, 0.9), n=550, reference=0.8, details=fitted),
+        metric("time_to_event", fidelity, LOWER, 0.03, interval=(0.01, 0.06), n=550, reference=0.02, details={"hazard_ratios": [hazard]}),
+        metric("subgroup_gap", Section.FAIRNESS, LOWER, 0.03, interval=(0.02, 0.04), n=137, reference=0.01, details=unfair),
         metric("coverage", Section.DIVERSITY, HIGHER, 0.92, interval=(0.9, 0.94), n=550, reference=0.95),
         metric("representation", Section.DIVERSITY, HIGHER, 0.5, interval=(0.4, 0.62), n=550, reference=1.0, details=shown),
         metric("copies", privacy, LOWER, 0.0, interval=(0.0, 0.004), n=950, reference=0.0),
@@ -183,7 +203,10 @@ def made_views(names: list[str]) -> dict[str, Any]:
         matrix = rng.uniform(0, 1, (n, n)).round(4)
         matrices.append(np.where(np.eye(n, dtype=bool), 1.0, (matrix + matrix.T) / 2).tolist())
     clouds = {key: rng.normal(size=(1500, 2)).round(3).tolist() for key in ("a", "b", "c", "d")}
+    half = {"survival": [1.0, 0.8, 0.5], "low": [1.0, 0.7, 0.4], "high": [1.0, 0.9, 0.6]}
+    curve = {"group": "everybody", "n": {"train": 550, "synthetic": 550}, "times": [0, 10, 20], "train": half, "synthetic": half}
     return {
+        "survival": {"time": "months", "event": "died", "curves": [curve, {"group": "sex F", "times": []}]},
         "columns": columns,
         "associations": {"columns": names, "train": matrices[0], "synthetic": matrices[1]},
         "pca": {"train": clouds["a"], "synthetic": clouds["b"], "explained": [0.31, 0.17]},

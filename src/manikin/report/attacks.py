@@ -13,14 +13,16 @@ from manikin.report.blocks import Beside, Block, Bullets, Dials, Facts, Figure, 
 from manikin.report.dials import dial
 from manikin.report.forest import Line, Mark, forest
 from manikin.report.safety import MEMBERSHIP
-from manikin.report.wording import ABSENT, ATTACK_NAMES, ATTACKS, Style, number, span, whole
+from manikin.report.wording import ABSENT, ATTACK_NAMES, ATTACKS, METRICS, Style, number, span, whole
 
 N_GROUPS = 8
+N_TRIALS = 20
 CONTROLS = {
     "planted": ("Copies planted on purpose", "near-copies of training rows put into the release: an attack that works must find them"),
     "independent": ("Independent real rows", "real rows of other patients in the release's place: an honest attack finds nothing"),
 }
-Rows = Sequence[Mapping[str, Any]]
+FIGURES = {"identity_disclosure": "Mean risk of disclosure", "property_inference": "Part of the train patients' own facts"}
+WAYS = ("kind", "split", "secret", "knows", "attacker", "k")  # what sets a trial apart, as far as it is told
 
 
 def attacks(results: Results) -> tuple[Block, ...]:
@@ -43,19 +45,27 @@ def attacks(results: Results) -> tuple[Block, ...]:
 
 
 def _overview(made: Sequence[AttackResult]) -> Figure:
-    """Every attack's success beside its control's, in one drawing."""
-    lines = tuple(
-        Line(_name(attack), tuple(_mark(rate, kind) for rate, kind in ((attack.attack, "release"), (attack.control, "real")) if rate))
-        for attack in made
-    )
-    told = "; ".join(f"{_name(attack)} {_figure(attack)}" for attack in made)
+    """Every attack's figure beside what it would be if nothing leaked, in one drawing."""
+    shown = [attack for attack in made if _style(attack) == "percent"]
+    lines = tuple(Line(_name(attack), _found(attack)) for attack in shown)
+    told = "; ".join(f"{_name(attack)} {_figure(attack)}" for attack in shown)
     return Figure(
-        forest(lines, axis="attempts that succeed (95 % intervals)", is_share=True),
-        "Orange rings: attempts on patients the generator learned from. Blue dots: the same attempts on patients it never saw (control). "
-        "Where ring and dot lie together nothing is betrayed; a ring clearly to the right of its dot is a leak.",
-        f"Attacks and their controls. {told}.",
+        forest(lines, axis="found (95 % intervals)", is_share=True),
+        "Orange rings: what each attack found. Blue dots: what it finds of people who were not in the data; grey diamonds: nothing to "
+        "find. Where ring and mark lie together nothing is betrayed; a ring whose whole line lies to the right of its mark is a leak.",
+        f"What each attack found. {told}.",
         "All attacks at a glance",
     )
+
+
+def _found(attack: AttackResult) -> tuple[Mark, ...]:
+    low, high = attack.interval or (None, None)
+    marks = [Mark(attack.value or 0.0, low, high)]
+    if attack.reference is not None and attack.reference_interval is not None:
+        marks.append(Mark(attack.reference, *attack.reference_interval, "real"))
+    elif attack.reference is not None:
+        marks.append(Mark(attack.reference, kind="known"))
+    return tuple(marks)
 
 
 def _table(made: Sequence[AttackResult]) -> Table:
@@ -63,16 +73,16 @@ def _table(made: Sequence[AttackResult]) -> Table:
         (
             _name(attack),
             _figure(attack),
-            number(attack.reference, "percent") if attack.reference is not None else "–",
+            "–" if attack.reference is None else number(attack.reference, _style(attack)),
             f"{whole(attack.n)} of {whole(attack.n_requested or attack.n)}",
-            "–" if attack.power is None else number(attack.power, "percent"),
+            "–" if attack.power is None else number(attack.power, _style(attack)),
         )
         for attack in made
     )
     return Table(
-        ("Attack", "Found (95 % interval)", "Nothing would be", "Tries of asked", "Could have found"),
+        ("Attack", "Found (95 % interval)", "If nothing leaked", "Tries, of asked", "Least it sees"),
         rows,
-        "Membership: patients named at 1 % false alarms. Others: residual risk, what is gained by having been in the data",
+        "Membership: patients named at 1 % false alarms; others: what is gained by having been in the data. Least it sees: by its tries",
         numeric=(2, 3, 4),
     )
 
@@ -114,17 +124,17 @@ def _rates(attack: AttackResult) -> Figure | None:
 
 def _facts(attack: AttackResult) -> tuple[tuple[str, str], ...]:
     is_membership = attack.name in MEMBERSHIP
-    facts = [("Patients named at 1 % false alarms" if is_membership else "Residual risk", _figure(attack))]
+    facts = [("Patients named at 1 % false alarms" if is_membership else FIGURES.get(attack.name, "Residual risk"), _figure(attack))]
     asked = attack.n_requested or attack.n
     facts.append(("Targets", f"{whole(attack.n)} of {whole(asked)} asked for"))
     if attack.power is not None:
-        facts.append(("Least it could have found", f"{number(attack.power, 'percent')} (with probability 0.8)"))
+        facts.append(("Least it could have found", f"{number(attack.power, _style(attack))} (with probability 0.8)"))
     else:
         facts.append(("Least it could have found", "not known"))
     if attack.groups:
         worst = attack.groups[0]
-        interval = f" ({span(tuple(worst['interval']), 'percent')})" if worst.get("interval") else ""
-        facts.append(("Worst group of patients", f"{worst.get('group', '')}: {number(worst['value'], 'percent')}{interval}"))
+        interval = f" ({span(tuple(worst['interval']), _style(attack))})" if worst.get("interval") else ""
+        facts.append(("Worst group of patients", f"{worst.get('group', '')}: {number(worst['value'], _style(attack))}{interval}"))
     if attack.details.get("strongest"):
         facts.append(("Strongest variant", str(attack.details["strongest"]).replace("_", " ")))
     if attack.details.get("auc") is not None:
@@ -152,17 +162,31 @@ def _controls(attack: AttackResult) -> list[Block]:
 
 
 def _parts(attack: AttackResult) -> Table | None:
-    """Every variant of a membership attack; of others, the parts that have a rate."""
-    made: Mapping[str, Any] = attack.details.get("attacks") or {}
-    rows = tuple(
-        (name.replace("_", " "), *(_share(one, key) for key in ("tpr", "fpr_control", "auc")))
-        for name, one in sorted(made.items(), key=lambda item: -(item[1].get("tpr") or 0.0))
-        if isinstance(one, Mapping)
-    )
-    if not rows:
+    """Every way that was tried: the scores of a membership attack, the trials of the others; None where one is all there is."""
+    made = attack.details.get("attacks")
+    if isinstance(made, Mapping):
+        rows = tuple(
+            (name.replace("_", " "), *(_share(one, key) for key in ("tpr", "fpr_control", "auc")))
+            for name, one in sorted(made.items(), key=lambda item: -(item[1].get("tpr") or 0.0))
+        )
+        caption = "Every membership attack that was made. An AUC of 0.5 is guessing."
+        return Table(("Attack", "Hits at 1 % false alarms", "False alarms, control", "AUC"), rows, caption, numeric=(1, 2, 3))
+    trials = [one for one in attack.details.get("trials") or () if isinstance(one, Mapping) and one.get("risk") is not None]
+    if len(trials) < 2:
         return None
-    caption = "Every membership attack that was made. An AUC of 0.5 is guessing."
-    return Table(("Attack", "Hits at 1 % false alarms", "False alarms, control", "AUC"), rows, caption, numeric=(1, 2, 3))
+    caption = "Every way that was tried, the most surely dangerous first; intervals count how many there are"
+    rows = tuple((_way(one), _share(one, "risk"), *(_rate_share(one.get(key)) for key in ("attack", "control"))) for one in trials)
+    return Table(("Way", "Residual risk", "Attack", "Control"), rows[:N_TRIALS], caption, numeric=(1, 2, 3))
+
+
+def _way(trial: Mapping[str, Any]) -> str:
+    told = [f"{trial[key]}" if key != "k" else f"{trial[key]} nearest" for key in WAYS if trial.get(key) not in (None, "")]
+    return ", ".join(told).replace("_", " ") or "–"
+
+
+def _rate_share(value: Any) -> str:
+    value = value.get("value") if isinstance(value, Mapping) else value
+    return number(value, "percent") if isinstance(value, int | float) else "–"
 
 
 def _groups(attack: AttackResult) -> Table:
@@ -170,8 +194,8 @@ def _groups(attack: AttackResult) -> Table:
         (
             str(group.get("group", "")),
             whole(group.get("n") or 0),
-            number(group["value"], "percent"),
-            span(tuple(group["interval"]), "percent") if group.get("interval") else "–",
+            number(group["value"], _style(attack)),
+            span(tuple(group["interval"]), _style(attack)) if group.get("interval") else "–",
         )
         for group in attack.groups
         if group.get("value") is not None
@@ -204,8 +228,14 @@ def _name(attack: MetricResult) -> str:
 def _figure(attack: AttackResult) -> str:
     if attack.value is None:
         return "–"
-    interval = f" ({span(attack.interval, 'percent')})" if attack.interval else ""
-    return f"{number(attack.value, 'percent')}{interval}"
+    interval = f" ({span(attack.interval, _style(attack))})" if attack.interval else ""
+    return f"{number(attack.value, _style(attack))}{interval}"
+
+
+def _style(attack: MetricResult) -> Style:
+    """As the wording says; a share in percent where it says nothing."""
+    plain = METRICS.get(attack.name)
+    return "percent" if plain is None else plain.style
 
 
 def _rate(rate: Rate) -> str:

@@ -12,6 +12,7 @@ from manikin.evaluation.base import MetricResult, Results, Section
 from manikin.report import figures
 from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text
 from manikin.report.dials import dial, dials, found
+from manikin.report.event_times import of_time
 from manikin.report.wording import number, whole
 
 RARE = ("rare_levels", "rare_values")
@@ -35,7 +36,7 @@ _RARE = (
 
 def utility(results: Results) -> tuple[Block, ...]:
     """Dials of utility and the interval plot of learning from synthetic against learning from real rows."""
-    blocks: list[Block] = [*dials(results, Section.UTILITY)]
+    blocks: list[Block] = [*dials(results, Section.UTILITY, leave_out=("inference", *of_time(results)))]
     if not blocks:
         return ()
     text = Text(

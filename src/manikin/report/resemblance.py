@@ -14,6 +14,7 @@ from manikin.evaluation.base import Results, Section
 from manikin.report import figures
 from manikin.report.blocks import Beside, Block, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.dials import dials
+from manikin.report.event_times import of_time
 from manikin.report.wording import number, whole
 
 N_WORST = 10
@@ -27,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def likeness(results: Results) -> tuple[Block, ...]:
     """The figures of likeness, then the worst columns and the worst pairs."""
-    blocks: list[Block] = [*dials(results, Section.FIDELITY)]
+    blocks: list[Block] = [*dials(results, Section.FIDELITY, leave_out=of_time(results))]
     columns = worst_columns(results)
     if columns:
         shown = columns[:N_WORST]

@@ -19,6 +19,7 @@ from manikin.report.findings import (
     deciding,
     ends,
     measured,
+    part,
     reading,
     reference,
     with_interval,
@@ -30,7 +31,6 @@ RISK_GOOD, RISK_FAIR = 0.09, 0.20  # residual risk (attack - control) / (1 - con
 COPIES_GOOD = 0.005  # share of rows that are copies beyond chance
 MEMBERSHIP = ("membership", "shadow_membership")
 REQUIRED = ("membership", "attribute_inference", "singling_out", "linkability", "reconstruction", "identity_disclosure")
-OTHERS = ("property_inference",)  # about a group, told and not graded
 ANSWERS = (
     "No sign of leaks in the tests made",
     "A closer look is needed",
@@ -98,17 +98,19 @@ def attacked(attack: MetricResult) -> Finding:
 
 def is_beyond(attack: MetricResult) -> bool:
     """Whether the attack surely does better than its control: then a leak is measured, however small."""
-    low, _ = ends(attack)
-    if attack.name not in MEMBERSHIP:
-        return low > 0
+    excess = part(attack, "excess_interval")
+    if excess:  # where the figure itself is a risk and its control is told beside it
+        return float(excess[0]) > 0
     control = attack.reference_interval[1] if attack.reference_interval else attack.reference
-    return low > (0.01 if control is None else control)
+    return ends(attack)[0] > (0.01 if control is None and attack.name in MEMBERSHIP else control or 0.0)
 
 
 def why_thin(attack: MetricResult, good: float) -> str:
     """Why an attack that found little does not show that there is little, empty where it does; `good` is the leak that matters."""
     if not isinstance(attack, AttackResult):
         return ""
+    if part(attack, "controls", "planted", "is_found") is False:
+        return "Copies that were planted on purpose were not found, so that its silence says nothing"
     if attack.power is None:
         return "How small a leak it could have found is not known"
     if attack.power > good:
@@ -157,6 +159,9 @@ def _recognised(attack: MetricResult) -> str:
 def _risk(attack: MetricResult) -> str:
     """The residual risk with the two rates that it is made of."""
     name = ATTACK_NAMES.get(attack.name, attack.title)
+    if attack.name == "identity_disclosure":
+        stranger = reference(attack, "; {} for a person who was not in the data", "percent")
+        return f"{name}: a training patient is found, and something learned of her, with risk {with_interval(attack, 'percent')}{stranger}."
     text = f"{name}: residual risk {with_interval(attack, 'percent')}"
     if isinstance(attack, AttackResult) and attack.attack is not None and attack.control is not None:
         text += (
@@ -167,17 +172,17 @@ def _risk(attack: MetricResult) -> str:
 
 
 def _reading(attack: MetricResult, scale: Scale, *, is_membership: bool) -> Reading:
-    compared = attack.reference if is_membership else 0.0
-    what = "of strangers" if is_membership else "where nothing is learned"
+    compared = attack.reference if attack.reference is not None else 0.0
+    what = "of strangers" if is_membership or compared else "where nothing is learned"
     return reading(
         attack,
-        f"{ATTACK_NAMES.get(attack.name, attack.title)}: {'patients named' if is_membership else 'residual risk'}",
+        f"{ATTACK_NAMES.get(attack.name, attack.title)}: {'patients named' if is_membership else 'risk'}",
         lambda value: value,
         scale,
         (f"{100 * scale.fair:g} %", f"{100 * scale.good:g} %"),
         style="percent",
         compared=compared,
-        reference_text="" if compared is None else f"{number(compared, 'percent')} {what}",
+        reference_text=f"{number(compared, 'percent')} {what}",
     )
 
 

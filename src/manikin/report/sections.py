@@ -35,6 +35,9 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "relations": SectionEntry(f"{_HERE}.resemblance:relations", "association heat maps", title="Relations between columns"),
         "maps": SectionEntry(f"{_HERE}.resemblance:maps", "PCA and t-SNE", title="All rows on a map"),
         "utility": SectionEntry(f"{_HERE}.consequences:utility", "learning from synthetic rows", title="Usefulness"),
+        "inference": SectionEntry(f"{_HERE}.effects:inference", "coefficients of a regression", title="Effect sizes"),
+        "survival": SectionEntry(f"{_HERE}.event_times:time_to_event", "survival curves, hazard ratios", title="Time to event"),
+        "fairness": SectionEntry(f"{_HERE}.fairness:fairness", "what each group loses", title="Fairness"),
         "representation": SectionEntry(
             f"{_HERE}.representation:representation", "each group's share and likeness", title="Who is represented"
         ),
