@@ -233,6 +233,14 @@ METRICS: Mapping[str, Plain] = {
         low_text="none",
         style="percent",
     ),
+    "attribute_inference": Plain(
+        "Somebody knows other columns of a real patient and asks the synthetic table for a secret one. The figure is how much more "
+        "often that succeeds for training patients than for people who were not in the data: what anybody can guess from how columns go "
+        "together in the population is taken off.",
+        high=None,
+        low_text="no more often",
+        style="percent",
+    ),
     "singling_out": Plain(
         "Somebody reads descriptions off the synthetic table, such as a rare value or a rare combination. The figure is how much more "
         "often a description fits one training patient and nobody else than one of as many people who were not in the data.",

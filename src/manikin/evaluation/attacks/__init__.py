@@ -20,6 +20,9 @@ ATTACKS: Registry[AttackEntry] = Registry(
         "identity_disclosure": _line(
             "identity_disclosure:identity_disclosure", "can a patient be matched and something new be learned? Held against 0.09"
         ),
+        "attribute_inference": _line(
+            "attribute_inference:attribute_inference", "does the release tell a secret of a person otherwise known? Residual risk"
+        ),
         "singling_out": _line("singling_out:singling_out", "does a description from the release fit one person alone? Residual risk"),
         "linkability": _line("linkability:linkability", "do two parties link their records of one person? Residual risk"),
         "property_inference": _line(

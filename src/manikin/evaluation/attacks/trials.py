@@ -71,6 +71,12 @@ class Outcome:
     counted: tuple[Rate, Rate]
 
     @property
+    def certainty(self) -> float:
+        """The lower end where it is above 0, else how far the value goes towards that; it grows with how sure the danger is."""
+        low = self.interval[0]
+        return low if low > 0 else low / max(self.value - low, 1e-9)
+
+    @property
     def is_idle(self) -> bool:
         """Whether it surely does worse than a guess without a release, and so says nothing."""
         return self.attack.interval[1] < self.trial.baseline.value
@@ -96,7 +102,7 @@ class Finding:
 
     Attributes
     ----------
-    worst : the way with the highest lower end: the most surely dangerous one.
+    worst : the most surely dangerous way: the highest lower end; where none is above 0, the risk that lies most standard errors above it.
     interval : where the largest true risk of all ways lies with 95 % confidence: the highest lower and the highest upper end.
     power : the least risk that the worst way tells from its control with probability 0.8.
     """
@@ -122,12 +128,12 @@ def found(trials: Sequence[Trial]) -> Finding:
             f"no way of attacking has {MIN_TARGETS} targets in train and in the holdout and a control that sometimes fails"
         )
     alpha = 0.05 / len(usable)
-    outcomes = sorted((_outcome(trial, alpha) for trial in usable), key=lambda outcome: -outcome.interval[0])
+    outcomes = sorted((_outcome(trial, alpha) for trial in usable), key=lambda outcome: -outcome.certainty)
     worst = outcomes[0]
     return Finding(
         worst,
         tuple(outcomes),
-        (worst.interval[0], max(outcome.interval[1] for outcome in outcomes)),
+        (min(worst.value, max(o.interval[0] for o in outcomes)), max(o.interval[1] for o in outcomes)),
         least_risk(worst.counted[0].n, worst.counted[1], alpha=alpha / 2),
         n_left_out=len(trials) - len(usable),
         note="The attack does worse than guessing without a release: it says nothing." if worst.is_idle else "",
