@@ -45,6 +45,7 @@ class EvaluationData:
     schema : the columns that all of these share (columns that the release leaves out are not in it).
     target : the column that a downstream model would predict, if there is one.
     refit : retrains the generator on other rows, for attacks with shadow models; given by workflow, absent for foreign files.
+    n_refits : how often it may be asked to.
     analyses : regressions that a person asks for, as formulas such as "died ~ age + sex"; one is chosen where there are none.
     partial : whether the release is partially synthetic, which is to say that it keeps some cells of real patients.
     """
@@ -57,6 +58,7 @@ class EvaluationData:
     refit: Callable[[Dataset, int], Dataset] | None = None
     analyses: tuple[str, ...] = ()
     partial: bool = False
+    n_refits: int = 16
 
 
 @dataclass(frozen=True)

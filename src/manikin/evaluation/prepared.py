@@ -167,7 +167,18 @@ def _feature(column: Column, sides: Sequence[Dataset]) -> Feature:
     return Feature(column, tuple(sorted(found)))
 
 
+def in_order(data: Dataset, features: Sequence[Feature]) -> tuple[Dataset, Sample]:
+    """The rows in their canonical order, as a data set and as arrays: row i of one is row i of the other, and so are patients."""
+    sample, order = _ordered(data, features)
+    return data.take(order), sample
+
+
 def _sample(data: Dataset, features: Sequence[Feature]) -> Sample:
+    return _ordered(data, features)[0]
+
+
+def _ordered(data: Dataset, features: Sequence[Feature]) -> tuple[Sample, npt.NDArray[np.int64]]:
+    """The arrays in canonical order, and the row of `data` that each row was, int64 (n_rows,)."""
     table = data.table
     values = {feature.name: _values(table, feature) for feature in features}
     marks = {feature.name: _marks(table, feature, values[feature.name]) for feature in features}
@@ -179,7 +190,7 @@ def _sample(data: Dataset, features: Sequence[Feature]) -> Sample:
     patients = np.zeros(data.n_records, dtype=np.uint64)
     np.add.at(patients, data.records, hashes)
     order = np.lexsort((patients[data.records], hashes))
-    return Sample(values, marks, data.records, hashes).take(order)
+    return Sample(values, marks, data.records, hashes).take(order), order
 
 
 def _values(table: Table, feature: Feature) -> Array:

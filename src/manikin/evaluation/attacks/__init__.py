@@ -16,6 +16,9 @@ ATTACKS: Registry[AttackEntry] = Registry(
     "attack",
     {
         "membership": _line("membership:membership", "was this person in the train data? Hit rate at 1 % false alarms"),
+        "shadow_membership": _line(
+            "shadow:shadow_membership", "the same of the most exposed, by one who trains the generator again", needs_refit=True
+        ),
         "reconstruction": _line("reconstruction:reconstruction", "do records of outlying train patients stand in the release?"),
         "identity_disclosure": _line(
             "identity_disclosure:identity_disclosure", "can a patient be matched and something new be learned? Held against 0.09"
