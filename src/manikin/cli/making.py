@@ -54,6 +54,7 @@ def synthesize(
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
     file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
+    shadow_models: opt.ShadowModels = 0,
     sets: Annotated[
         int, typer.Option("--sets", metavar="M", help="Synthetic tables, drawn independently; for regressions on all of them.")
     ] = 1,
@@ -77,7 +78,9 @@ def synthesize(
     from manikin.workflow.synthesize import synthesize as run
 
     options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public, settings)
-    options = replace(options, time=time, event=event, sets=sets, analyses=tuple(analysis or ()))
+    options = replace(
+        options, time=time, event=event, sets=sets, shadow_models=shadow_models, analyses=tuple(analysis or ())
+    )
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
     _say_outcome(outcome, as_json)

@@ -58,6 +58,14 @@ Set = Annotated[
         help="A hyperparameter of the named synthesizer (see its page), such as epochs=100; may be repeated.",
     ),
 ]
+ShadowModels = Annotated[
+    int,
+    typer.Option(
+        "--shadow-models",
+        metavar="N",
+        help="Attack the most exposed patients by learning the generator N times anew (16 to 64 tell most); 0 leaves that out.",
+    ),
+]
 TimeBudget = Annotated[
     str | None,
     typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it."),

@@ -277,6 +277,13 @@ METRICS: Mapping[str, Plain] = {
         low_text="the population's facts",
         high_text="the training patients' own",
     ),
+    "shadow_membership": Plain(
+        "The same of the patients who are least like others, by somebody who has the generator too and trains it again and again, with "
+        "and without the person. The figure is how many of them she names, the reference how many people who were not in the data.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
     "dcr_share": Plain(
         "The share of synthetic rows that lie closer to a training row than to an unseen real row. Half is what chance gives. It is a "
         "warning light only: it stays dark over many leaks.",

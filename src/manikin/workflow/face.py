@@ -33,6 +33,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     attacks: Sequence[str] | None = None,
     refit: Callable[[Dataset, int], Dataset] | None = None,
+    n_refits: int = 16,
     watcher: Watcher | None = None,
 ) -> Results:
     """Measures and attacks a release, or several, made from `train` by any tool.
@@ -47,8 +48,9 @@ def evaluate(
         "Surv(time, event) ~ age * sex" (docs/inference.md); one is chosen by the schema when there are none.
     partial : whether the releases keep some cells of real patients, so that several are combined by the rule for partially synthetic data.
     metrics, attacks : names from `manikin list metrics` and `manikin list attacks`; all when None.
-    refit : a function of rows (a Dataset) and a seed that gives the rows (a Dataset) which the same generator makes from them, for attacks
-        that train it again; those are left out when None.
+    refit : a function of rows (a Dataset) and a seed that gives as many rows as `synthetic` has (a Dataset), which the same generator
+        makes from them, for attacks that train it again; those are left out when None.
+    n_refits : how often `refit` is asked to, 4 to 256 times; more tell smaller leaks from chance.
 
     Raises
     ------
@@ -70,6 +72,7 @@ def evaluate(
         metrics=metrics,
         attacks=attacks,
         refit=refit,
+        n_refits=n_refits,
         watcher=watcher,
         analyses=analyses,
         partial=partial,

@@ -43,12 +43,14 @@ def measure(
     metrics: Sequence[str] | None = None,
     attacks: Sequence[str] | None = None,
     refit: Callable[[Dataset, int], Dataset] | None = None,
+    n_refits: int = 16,
     analyses: Sequence[str] = (),
     partial: bool = False,
 ) -> Results:
     """Measures and attacks releases on the columns that all parts share and that generators learn.
 
-    `refit` takes rows and a seed and gives the rows that the generator would make from them; attacks with shadow models need it.
+    `refit` takes rows and a seed and gives the rows that the generator would make from them; attacks with shadow models ask it
+    `n_refits` times.
     `analyses` are regressions as formulas; `partial` says that the release keeps some real cells.
 
     Raises
@@ -62,7 +64,9 @@ def measure(
     schema = shared_columns(train, holdout, synthetic)
     aim = target if target in schema else None
     asked = checked_analyses(analyses, train.columns)
-    data = EvaluationData(train, holdout, tuple(synthetic), schema, aim, refit, analyses=asked, partial=partial)
+    data = EvaluationData(
+        train, holdout, tuple(synthetic), schema, aim, refit, analyses=asked, partial=partial, n_refits=n_refits
+    )
     return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
 
 

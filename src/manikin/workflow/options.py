@@ -12,6 +12,7 @@ from manikin.workflow.learn import AUTO, Limits, check_hyperparameters, check_na
 
 FORMATS = ("csv", "parquet")
 MAX_SETS = 100
+FEWEST_SHADOWS, MOST_SHADOWS = 4, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Options:
     public : columns whose list of values is declared public knowledge, so that rare values are released too.
     analyses : regressions to run on real and synthetic rows, as formulas.
     sets : synthetic tables, drawn independently of each other from the one model.
+    shadow_models : how often the generator is learned anew for the attack with shadow models; 0 leaves that attack out.
     hyperparameters : of the synthesizer that is named; a text stands for a list where one is asked for, its items apart by commas.
     """
 
@@ -41,6 +43,7 @@ class Options:
     public: tuple[str, ...] = ()
     analyses: tuple[str, ...] = ()
     sets: int = 1
+    shadow_models: int = 0
     hyperparameters: Mapping[str, Any] | None = None
 
     def check(self, command: str = "synthesize") -> None:
@@ -62,6 +65,9 @@ class Options:
             raise parameter_error("time_budget_seconds", command, "a number of seconds above 0", self.time_budget_seconds)
         if not 1 <= self.sets <= MAX_SETS:
             raise parameter_error("sets", command, f"a whole number from 1 to {MAX_SETS}", self.sets)
+        if self.shadow_models and not FEWEST_SHADOWS <= self.shadow_models <= MOST_SHADOWS:
+            wanted = f"0, or a whole number from {FEWEST_SHADOWS} to {MOST_SHADOWS}"
+            raise parameter_error("shadow_models", command, wanted, self.shadow_models)
         if self.seed < 0:
             raise parameter_error("seed", command, "a whole number, 0 or above", self.seed)
         for option, what, wished in (("public", "column names", self.public), ("analyses", "formulas", self.analyses)):

@@ -21,6 +21,7 @@ from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
+from manikin.workflow.shadow import shadow_generators
 from manikin.workflow.sources import (
     SUFFIX,
     as_wished,
@@ -154,10 +155,19 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
             made.append(_sample(model, rows, seed, stages))
             judge.write_table(made[-1], partial / name)
             counts[part] = len(made[-1])
+    refit = shadow_generators(options.shadow_models, choice, rows, stages)
     with stages.stage("evaluate", "Measuring the synthetic table against the train and holdout parts"):
         aim = target_of(patients.columns)
         results = judge.measure(
-            train, holdout, made, target=aim, seed=options.seed, watcher=stages.watcher, analyses=options.analyses
+            train,
+            holdout,
+            made,
+            target=aim,
+            seed=options.seed,
+            watcher=stages.watcher,
+            analyses=options.analyses,
+            refit=refit,
+            n_refits=options.shadow_models,
         )
     return Made(schema=patients.schema, options=options, choice=choice, rows=counts, results=results)
 
