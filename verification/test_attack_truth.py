@@ -84,7 +84,10 @@ def test_a_memorising_generator_is_caught(name: str, attack: str) -> None:
         pytest.skip(found.note)
     if attack == "identity_disclosure" and found.details["risk_of_train_itself"] < 0.05:
         pytest.skip("three coarse quasi-identifiers single nobody out, so that even the train rows themselves are safe from this attack")
-    assert found.interval[0] > found.reference, (found.value, found.interval, found.reference)
     twins = results["copies"].reference  # strangers who equal a train row: on a coarse table nobody can be told from his twin
+    if attack == "membership" and twins >= 0.01:  # his twin is named with him, but he is ranked above others
+        assert max(part["auc_interval"][0] for part in found.details["attacks"].values()) > 0.5
+        return
+    assert found.interval[0] > found.reference, (found.value, found.interval, found.reference)
     if attack in ("membership", "reconstruction") and twins < 0.01:
         assert found.value > CAUGHT

@@ -9,6 +9,8 @@ as it needs to be.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from simulation import draw, evidence
@@ -102,6 +104,22 @@ def test_the_interval_of_the_strongest_attack_holds_one_percent_where_nothing_le
     assert np.mean([any(alarms) for alarms in groups]) <= 0.1
     independent = [result.details["controls"]["independent"] for result in results]
     assert np.mean([low <= 0.01 <= high for low, high in (one["tpr_interval"] for one in independent)]) >= 0.9
+
+
+def test_shadow_models_accuse_no_generator_that_knows_only_the_law():
+    """The threshold comes from the shadow releases, so the members and the strangers of the release at hand are both free of it."""
+    results = []
+    for i in range(40):
+        rng = np.random.default_rng([i, 77])
+        data = evidence(draw(600, rng), draw(600, rng), draw(600, rng))
+        refit = {"refit": lambda _, seed: draw(600, np.random.default_rng([seed % 2**32, 5])), "n_refits": 8}
+        results.append(ATTACKS.load("shadow_membership")(replace(data, **refit), seed=i))
+    for side in ("attack", "control"):
+        rates = [getattr(result, side) for result in results]
+        assert np.mean([rate.interval[0] <= 0.01 <= rate.interval[1] for rate in rates]) >= 0.85
+        assert abs(np.mean([rate.value for rate in rates]) - 0.01) < 0.007
+    games = [result.details["game"]["auc_interval"] for result in results]
+    assert np.mean([low <= 0.5 <= high for low, high in games]) >= 0.85
 
 
 @pytest.mark.parametrize("name", ["column_shapes", "pair_trends", "dependence", "missingness", "alpha_precision"])

@@ -83,6 +83,21 @@ def test_a_table_too_coarse_for_the_attack_is_said_to_give_it_no_power():
     assert "no power" in result.note
 
 
+def test_where_everybody_has_a_twin_the_auc_tells_what_the_hit_rate_cannot():
+    """Most strangers equal a member, so that no threshold names members at 1 % false alarms; the note says what is left."""
+    lattice = TableSchema("lattice", tuple(Column(f"x{i}", Kind.CATEGORICAL) for i in range(5)))
+
+    def people(n: int, seed: int):
+        rng = np.random.default_rng(seed)
+        return table({f"x{i}": list(rng.choice(["a", "b", "c", "d"], n)) for i in range(5)}, lattice)
+
+    train = people(1500, 1)
+    result = membership(evidence(train, people(1500, 2), train, None), seed=0)
+    assert result.value < 0.2
+    assert max(part["auc_interval"][0] for part in result.details["attacks"].values()) > 0.5
+    assert result.interval[0] > 0.01 or "ranked above others" in result.note
+
+
 def test_other_real_rows_in_place_of_the_release_are_the_negative_control(quiet):
     independent = quiet.details["controls"]["independent"]
     low, high = independent["tpr_interval"]
