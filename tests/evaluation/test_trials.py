@@ -81,6 +81,9 @@ def test_a_group_of_which_all_leak_is_the_worst(data):
     made = trial(data, 0, 0)
     is_woman = np.array([data.features[3].levels[code] == "F" for code in made.attacked.values["sex"]])
     leaky = Trial(made.labels, is_woman & (np.arange(400) % 2 == 0), made.control, made.baseline, made.attacked, made.controls)
-    first = judged_groups(data, leaky)[0]
-    assert first["group"].startswith("sex F")
-    assert first["interval"][0] > 0.2
+    alone = judged_groups(data, found([leaky]))[0]
+    assert alone["group"].startswith("sex F")
+    assert alone["interval"][0] > 0.2
+    chosen = judged_groups(data, found([leaky, trial(data, 0, 0), trial(data, 0, 1)]))[0]
+    assert chosen["value"] == alone["value"]
+    assert chosen["interval"][0] < alone["interval"][0]  # it was chosen among three

@@ -110,7 +110,7 @@ def attribute_inference(data: Prepared, *, seed: int) -> AttackResult:
         control=worst.control,
         baseline=worst.trial.baseline,
         power=finding.power,
-        groups=judged_groups(data, worst.trial),
+        groups=judged_groups(data, finding),
         details={
             **worst.trial.labels,
             "n_secrets": len(chosen),

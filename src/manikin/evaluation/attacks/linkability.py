@@ -87,7 +87,7 @@ def linkability(data: Prepared, *, seed: int) -> AttackResult:
         control=worst.control,
         baseline=worst.trial.baseline,
         power=finding.power,
-        groups=judged_groups(data, worst.trial),
+        groups=judged_groups(data, finding),
         details={
             **worst.trial.labels,
             "n_release": len(release),

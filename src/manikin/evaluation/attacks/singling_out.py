@@ -90,7 +90,7 @@ def singling_out(data: Prepared, *, seed: int) -> AttackResult:
         control=worst.control,
         baseline=worst.trial.baseline,
         power=finding.power,
-        groups=judged_groups(data, worst.trial),
+        groups=judged_groups(data, finding),
         details={
             "kind": kind,
             "n_made": {name: len(predicates) for name, predicates in made.items()},

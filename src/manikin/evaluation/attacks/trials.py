@@ -140,14 +140,18 @@ def found(trials: Sequence[Trial]) -> Finding:
     )
 
 
-def judged_groups(data: Prepared, trial: Trial) -> list[dict[str, Any]]:
-    """The residual risk within groups of patients with enough targets on both sides, most surely bad first; Bonferroni over these."""
+def judged_groups(data: Prepared, finding: Finding) -> list[dict[str, Any]]:
+    """The worst way's residual risk within groups of patients with enough targets on both sides, most surely bad first.
+
+    The intervals count the groups and the ways (Bonferroni): the way was chosen for its success on the same people.
+    """
+    trial = finding.worst.trial
     parts = []
     for group in groups(data):
         part = trial.within(group.holds(trial.attacked), group.holds(trial.controls))
         if min(len(part.attack), len(part.control)) >= MIN_GROUP and not part.control.all():
             parts.append((group.name, part))
-    alpha = 0.05 / max(len(parts), 1)
+    alpha = 0.05 / max(len(parts) * len(finding.outcomes), 1)
     made = []
     for name, part in parts:
         outcome = _outcome(part, alpha)
