@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lifelines.utils import concordance_index
 
-from evaluation.simulated import evidence, table
+from evaluation.simulated import evidence, reordered, table
 from manikin.data.dataset import Dataset
 from manikin.data.schema import Column, Kind, Role, Storage, TableSchema
 from manikin.evaluation.prediction.survival import brier_parts, concordance, grid
@@ -53,6 +53,12 @@ def test_fresh_rows_rank_patients_as_real_ones_do(sides):
     assert {"sex F", "sex M"} <= set(result.subgroups)
     assert result.details["n_events"]["holdout"] > 100
     assert result.details["n_columns"] == 3
+
+
+def test_the_order_of_rows_changes_nothing(sides):
+    data = evidence(*sides, simulate(300, 3), None)
+    first, second = (survival_utility(given, seed=0) for given in (data, reordered(data, 4)))
+    assert first == second
 
 
 def test_a_release_in_which_risk_is_turned_round_is_seen(sides):

@@ -53,7 +53,8 @@ def importance(data: Prepared, *, seed: int) -> MetricResult:
     of = trained(data, seed)
     if len(of.task.inputs) < 3:
         raise UndefinedMetricError("ranks of importance need three columns beside the target")
-    held = of.held.draw(MAX_TEST, seed, "importance", "holdout")
+    most = MAX_TEST if of.task.n_classes <= 2 else MAX_TEST // 3
+    held = of.held.draw(most, seed, "importance", "holdout")
     parts = {side: half_predictors(data, seed, side) for side in ("fake", "real")}
     with one_thread():
         found = {(side, i): reliance(of, parts[side][i], held, seed) for side, i in SIDES}

@@ -56,7 +56,7 @@ class Trained:
 
     Attributes
     ----------
-    held : the test rows, at most 20,000 of the holdout.
+    held : the test rows, at most 20,000 of the holdout, or 10,000 with more than two classes.
     pairs : learner -> its two models and their answers.
     n : rows that each side offers to learn from.
     is_chosen_apart : whether `headline` was chosen by train rows kept back; otherwise the holdout chose.
@@ -107,7 +107,8 @@ def half_predictors(data: Prepared, seed: int, side: str) -> tuple[Predictor, Pr
         halves = zip(sample.halves(seed, "tstr", side), ("first", "second"), strict=True)
         parts = [half.draw(n, seed, "tstr", "halves", side, name) for half, name in halves]
         if min(len(part) for part in parts) < MIN_ROWS:
-            raise UndefinedMetricError(f"half of the {side} rows are fewer than {MIN_ROWS}")
+            whose = "train" if side == "real" else "synthetic"
+            raise UndefinedMetricError(f"half of the {whose} rows are fewer than {MIN_ROWS}")
         with one_thread():
             data.memory[key] = tuple(fit(of.headline, of.task, part, seed) for part in parts)
     made: tuple[Predictor, Predictor] = data.memory[key]
@@ -117,8 +118,9 @@ def half_predictors(data: Prepared, seed: int, side: str) -> tuple[Predictor, Pr
 def _trained(data: Prepared, seed: int) -> Trained:
     task = task_of(data)
     real, held, fake = (task.with_target(side) for side in (data.real, data.held, data.fake))
-    n = min(len(real), len(fake), MAX_ROWS)
-    held = held.draw(MAX_ROWS, seed, "tstr", "holdout")
+    most = MAX_ROWS if task.n_classes <= 2 else MAX_ROWS // 2  # learners and scores cost by the class
+    n = min(len(real), len(fake), most)
+    held = held.draw(most, seed, "tstr", "holdout")
     if min(n, len(held)) < MIN_ROWS:
         raise UndefinedMetricError(f"fewer than {MIN_ROWS} rows hold a value of the target")
     for side, sample in (("train", real), ("holdout", held)):
