@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from manikin.evaluation.base import Results
-from manikin.report.blocks import Bullets, Lights, Passed, walk
+from manikin.report.blocks import Bullets, Lights, Passed, Text, walk
 from manikin.report.policies import policies
 
 
@@ -31,7 +31,10 @@ def test_each_check_is_a_row_and_each_policy_a_column(results: Results) -> None:
         },
     )
     table = lights(made)
-    assert table.policies == (("internal", Passed.PASS), ("open", Passed.FAIL))
+    assert [(name, light.verdict, light.word) for name, light in table.policies] == [
+        ("internal", Passed.PASS, "pass"),
+        ("open", Passed.FAIL, "fail"),
+    ]
     assert [(title, [light.verdict for light in row]) for title, _, row in table.rows] == [
         ("Membership", [Passed.PASS, Passed.FAIL]),
         ("Power", [Passed.OPEN, Passed.INSUFFICIENT]),
@@ -54,3 +57,17 @@ def test_without_decisions_or_with_others_shapes_there_is_no_table(results: Resu
     assert policies(replace(results, run={"policies": "pass"})) == ()
     odd = decided(results, {"checks": [{"verdict": None}, "x", check("a", "show")]})
     assert [row[2][0].verdict for row in lights(odd).rows] == [Passed.OPEN, Passed.OPEN]
+
+
+def test_what_people_must_still_answer_is_said(results: Results) -> None:
+    made = decided(results, {"policy": "open", "verdict": "pass", "steps": ["Intended use"], "checks": [check("copies", "pass")]})
+    assert any(isinstance(block, Text) and block.text.endswith("open: Intended use.") for block in walk(policies(made)))
+
+
+def test_a_check_that_is_only_shown_keeps_its_word_and_a_red_flag_stands_out(results: Results) -> None:
+    checks = [check("dcr", "red flag", limit=""), check("authenticity", "shown", reason="Measured: 3. Limit: none.")]
+    blocks = walk(policies(decided(results, {"policy": "open", "verdict": "pass", "checks": checks})))
+    table = next(block for block in blocks if isinstance(block, Lights))
+    assert [(row[2][0].verdict, row[2][0].word) for row in table.rows] == [(Passed.FLAG, "red flag"), (Passed.OPEN, "shown")]
+    lines = next(block.items for block in blocks if isinstance(block, Bullets))
+    assert lines[1] == "Authenticity: shown. Measured: 3. Limit: none."

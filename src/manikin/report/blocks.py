@@ -25,11 +25,12 @@ class Level(StrEnum):
 
 
 class Passed(StrEnum):
-    """How a check ended; OPEN is a check that the policy shows and does not judge, or does not have."""
+    """How a check ended; FLAG is one that is not judged and stands out, OPEN one that the policy only shows, or does not have."""
 
     PASS = "pass"
     FAIL = "fail"
     INSUFFICIENT = "insufficient"
+    FLAG = "flag"
     OPEN = "open"
 
 
@@ -193,11 +194,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Light:
-    """One check of one policy: its verdict in a word, its limit, and the reason, empty where the check passed without remark."""
+    """One check of one policy: its verdict, the word for it, and the limit, empty where there is none."""
 
     verdict: Passed
+    word: str
     limit: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,10 @@ class Lights:
 
     Attributes
     ----------
-    policies : (name, verdict) of each column. rows : (check, measured, lights), one light per policy.
+    policies : (name, light) of each column. rows : (check, measured, lights), one light per policy.
     """
 
-    policies: tuple[tuple[str, Passed], ...]
+    policies: tuple[tuple[str, Light], ...]
     rows: tuple[tuple[str, str, tuple[Light, ...]], ...]
     caption: str
 

@@ -30,6 +30,8 @@ def survival(times: Sequence[float], real: Curve, synthetic: Curve, *, axis: str
     times : (n_times,) ascending; each curve has as many shares.
     axis : what time is called.
     """
+    from matplotlib.ticker import MaxNLocator
+
     x = np.asarray(times, dtype=float)
     with _drawing(WIDTH, 220, left=52, bottom=44) as (axes, done):
         for curve, colour, dashes in ((real, REAL, "-"), (synthetic, SYNTHETIC, (0, (5, 2)))):
@@ -42,6 +44,7 @@ def survival(times: Sequence[float], real: Curve, synthetic: Curve, *, axis: str
         axes.set_ylim(0, 103)
         axes.set_xlim(left=min(0.0, float(x[0])))
         axes.set_xlabel(axis, color=MUTED, parse_math=False)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         _percent_axis(axes, horizontal=False)
         _quiet(axes)
         return done()

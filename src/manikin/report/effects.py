@@ -17,6 +17,7 @@ from manikin.report.wording import number, span, whole
 
 N_ANALYSES = 3  # drawn at once; the others are folded
 N_COEFFICIENTS = 24
+N_BESIDE = 14  # coefficients whose table stands beside the drawing
 RATIOS = {"cox": "hazard ratio", "logistic": "odds ratio"}
 Rows = Sequence[Mapping[str, Any]]
 
@@ -86,6 +87,8 @@ def _analysis(one: Mapping[str, Any]) -> list[Block]:
         f"Coefficients with 95 % intervals{', on the scale of the model (logarithms of ratios)' if ratio else ''}",
         numeric=(1, 2, 3),
     )
+    if len(rows) <= N_BESIDE:
+        return [heading, formula, Beside((Grid((figure,), has_legend=False), table))]
     return [heading, formula, Grid((figure,), has_legend=False), Fold(f"All {len(rows)} coefficients", (table,))]
 
 

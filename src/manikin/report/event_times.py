@@ -10,15 +10,15 @@ from math import exp
 from typing import Any
 
 from manikin.evaluation.base import Results
-from manikin.report.blocks import Block, Dials, Figure, Fold, Grid, Heading, Text
+from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Grid, Heading, Table, Text
 from manikin.report.curves import Curve, survival
 from manikin.report.dials import dial, found
 from manikin.report.forest import Line, Mark, forest
 from manikin.report.wording import number, whole
 
 TIME = ("time_to_event", "survival_utility")
-N_CURVES = 4
-N_RATIOS = 24
+N_CURVES = 3
+N_RATIOS = 20
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -42,7 +42,8 @@ def time_to_event(results: Results) -> tuple[Block, ...]:
     metric = found(results, "time_to_event")
     hazards: Rows = (metric.details.get("hazard_ratios") or ()) if metric is not None else ()
     if hazards:
-        blocks += [Heading("Hazard ratios, one column at a time"), Grid((_hazards(hazards),), has_legend=False)]
+        drawing = Grid((_hazards(hazards),), has_legend=False)
+        blocks += [Heading("Hazard ratios, one column at a time"), Beside((drawing, _hazard_table(hazards)))]
     return tuple(blocks)
 
 
@@ -81,14 +82,37 @@ def _hazards(rows: Rows) -> Figure:
     for row in rows[:N_RATIOS]:
         marks = [Mark(exp(row["train"]), kind="real")] if row.get("train") is not None else []
         marks += [Mark(exp(row["synthetic"]))] if row.get("synthetic") is not None else []
-        term = str(row.get("term", ""))
-        lines.append(Line(f"{row.get('column', '')} {'' if term.startswith('per ') else term}".strip(), tuple(marks)))
+        lines.append(Line(_term(row), tuple(marks)))
     worst = max(rows, key=lambda row: abs(row.get("difference") or 0.0))
     return Figure(
-        forest(tuple(lines), axis="hazard ratio (numbers: per standard deviation)", mark=1.0, is_log=True),
+        forest(tuple(lines), axis="hazard ratio", mark=1.0, is_log=True),
         "Blue dots: real rows. Orange rings: synthetic rows. To the right of the dashed line the event comes sooner, to the left later; "
-        "ring and dot should lie together, and on the same side.",
-        f"Hazard ratios of {len(lines)} terms. The largest difference: {worst.get('column')} {worst.get('term')}, "
+        "ring and dot should lie together, and on the same side. Numbers: per standard deviation.",
+        f"Hazard ratios of {len(lines)} terms. The largest difference: {_term(worst)}, "
         f"{exp(worst.get('train') or 0.0):.2f} real and {exp(worst.get('synthetic') or 0.0):.2f} synthetic.",
         "Real and synthetic hazard ratios",
     )
+
+
+def _hazard_table(rows: Rows) -> Table:
+    cells = tuple(
+        (
+            _term(row),
+            *("–" if row.get(side) is None else f"{exp(row[side]):.2f}" for side in ("train", "holdout", "synthetic")),
+            _times(row.get("difference_interval")),
+        )
+        for row in rows
+    )
+    caption = "Hazard ratios of a model with this column alone, and the 95 % interval of synthetic over real: surely different without a 1"
+    return Table(("Term", "Real", "Unseen real", "Synthetic", "Synthetic over real"), cells[:N_RATIOS], caption, numeric=(1, 2, 3, 4))
+
+
+def _term(row: Mapping[str, Any]) -> str:
+    """A number's column, or a level of a column against the commonest."""
+    term = str(row.get("term", ""))
+    level = "" if term.startswith("per ") else term.removesuffix(" against the commonest")
+    return f"{row.get('column', '')}: {level}" if level else str(row.get("column", ""))
+
+
+def _times(interval: Any) -> str:
+    return f"{exp(interval[0]):.2f} to {exp(interval[1]):.2f}" if interval and None not in interval else "–"

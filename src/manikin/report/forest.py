@@ -84,12 +84,11 @@ def _draw(axes: Axes, one: Mark, place: float, factor: float, *, is_log: bool) -
 
 
 def _ratio_axis(axes: Axes) -> None:
-    """Round numbers instead of powers of ten: a hazard ratio is read as 0.5 or 2."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis = axes.xaxis
+    """Round numbers instead of powers of ten, two of them at least: a hazard ratio is read as 0.5 or 2."""
     low, high = axes.get_xlim()
-    subs = (1.0, 2.0, 5.0) if high / low < 30 else (1.0,)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=6))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    low, high = min(low, 0.48), max(high, 2.1)
+    steps = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+    ticks = [step * 10.0**power for power in range(-4, 5) for step in steps if low <= step * 10.0**power <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xlim(low, high)
+    axes.minorticks_off()

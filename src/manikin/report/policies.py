@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manikin.evaluation.base import Results
-from manikin.report.blocks import Block, Bullets, Fold, Heading, Light, Lights, Passed, Text
+from manikin.report.blocks import Block, Bullets, Fold, Heading, Light, Lights, Passed, Text, Tone
 
 WORDS = {
     Passed.PASS: "pass",
     Passed.FAIL: "fail",
     Passed.INSUFFICIENT: "too little evidence",
-    Passed.OPEN: "not judged",
+    Passed.FLAG: "red flag",
+    Passed.OPEN: "not asked",
 }
 Decisions = Sequence[Mapping[str, Any]]
 
@@ -40,6 +41,7 @@ def policies(results: Results) -> tuple[Block, ...]:
             "behind them."
         ),
         lights,
+        *_steps(made),
         *reasons,
     )
 
@@ -63,7 +65,7 @@ def traffic(made: Decisions) -> Lights:
             names.setdefault(key, str(check.get("title") or key.replace("_", " ")))
             measured[key] = measured.get(key) or str(check.get("measured") or "")
     rows = tuple((names[key], measured[key], tuple(_light(own.get(key)) for own in by_policy)) for key in names)
-    heads = tuple((f"{decision.get('policy', '')}", passed(decision.get("verdict"))) for decision in made)
+    heads = tuple((f"{decision.get('policy', '')}", _light(decision)) for decision in made)
     versions = listed_versions(made)
     return Lights(heads, rows, f"Checks of the release policies{versions}")
 
@@ -75,6 +77,8 @@ def passed(verdict: Any) -> Passed:
     (<Passed.INSUFFICIENT: 'insufficient'>, <Passed.OPEN: 'open'>)
     """
     word = str(verdict or "").lower()
+    if word in ("red flag", "labelled"):
+        return Passed.FLAG
     return next((kind for kind in (Passed.PASS, Passed.FAIL, Passed.INSUFFICIENT) if word.startswith(kind.value)), Passed.OPEN)
 
 
@@ -82,13 +86,14 @@ def told(decision: Mapping[str, Any]) -> str:
     """A decision's verdict with its counts.
 
     >>> told({"verdict": "fail", "checks": [{"verdict": "fail"}, {"verdict": "pass"}]})
-    'fail (1 of 2 checks fail)'
+    'fail (1 of 2 checks fails)'
     """
     kinds = [passed(check.get("verdict")) for check in decision.get("checks") or () if isinstance(check, Mapping)]
-    judged = [kind for kind in kinds if kind is not Passed.OPEN]
+    judged = [kind for kind in kinds if kind in (Passed.PASS, Passed.FAIL, Passed.INSUFFICIENT)]
     bad, thin = judged.count(Passed.FAIL), judged.count(Passed.INSUFFICIENT)
-    parts = [f"{bad} of {len(judged)} checks {'fails' if bad == 1 and len(judged) == 1 else 'fail'}"] if bad else []
-    parts += [f"{thin} {'has' if thin == 1 else 'have'} too little evidence"] if thin else []
+    parts = [f"{bad} of {len(judged)} checks {'fails' if bad == 1 else 'fail'}"] if bad else []
+    beside = "" if bad else f" of {len(judged)} checks"
+    parts += [f"{thin}{beside} {'has' if thin == 1 else 'have'} too little evidence"] if thin else []
     word = WORDS[passed(decision.get("verdict"))]
     return f"{word} ({', '.join(parts)})" if parts else word
 
@@ -101,8 +106,23 @@ def listed_versions(made: Decisions) -> str:
 
 def _light(check: Mapping[str, Any] | None) -> Light:
     if check is None:
-        return Light(Passed.OPEN)
-    return Light(passed(check.get("verdict")), _limit(check), str(check.get("reason") or ""))
+        return Light(Passed.OPEN, WORDS[Passed.OPEN])
+    return Light(passed(check.get("verdict")), _word(check), _limit(check))
+
+
+def _word(check: Mapping[str, Any]) -> str:
+    """The verdict's plain word; what is only shown, labelled or not assessed keeps its own."""
+    kind = passed(check.get("verdict"))
+    return str(check.get("verdict") or WORDS[kind]) if kind in (Passed.OPEN, Passed.FLAG) else WORDS[kind]
+
+
+def _steps(made: Decisions) -> tuple[Block, ...]:
+    """What no measurement can answer."""
+    asked = [(str(decision.get("policy", "")), [str(step) for step in decision.get("steps") or ()]) for decision in made]
+    told_steps = "; ".join(f"{policy}: {', '.join(steps)}" for policy, steps in asked if steps)
+    if not told_steps:
+        return ()
+    return (Text(f"This is the verdict on what was measured. People must still answer, before anything leaves: {told_steps}.", Tone.NOTE),)
 
 
 def _limit(check: Mapping[str, Any]) -> str:
@@ -111,17 +131,19 @@ def _limit(check: Mapping[str, Any]) -> str:
 
 def _reasons(decision: Mapping[str, Any]) -> tuple[str, ...]:
     """One line per check, those that fail first, then those with too little evidence."""
-    order = (Passed.FAIL, Passed.INSUFFICIENT, Passed.PASS, Passed.OPEN)
+    order = (Passed.FAIL, Passed.INSUFFICIENT, Passed.FLAG, Passed.PASS, Passed.OPEN)
     checks = [check for check in decision["checks"] if isinstance(check, Mapping)]
     checks.sort(key=lambda check: order.index(passed(check.get("verdict"))))
     return tuple(_reason(check) for check in checks if check.get("reason") or check.get("measured"))
 
 
 def _reason(check: Mapping[str, Any]) -> str:
-    title = str(check.get("title") or check.get("check") or "")
+    title = f"{check.get('title') or check.get('check') or ''}: {_word(check)}"
+    if str(check.get("reason") or "").startswith(("Measured:", "Limit:")):  # it tells both by itself
+        return f"{title}. {check['reason']}"
     figures = [str(check[key]) for key in ("measured",) if check.get(key)]
     figures += [f"limit {_limit(check)}"] if check.get("limit") else []
     kind = f"; {check['kind']}" if check.get("kind") else ""
     told_figures = f" ({'; '.join(figures)}{kind})" if figures else ""
     reason = f" {check['reason']}" if check.get("reason") else ""
-    return f"{title}: {WORDS[passed(check.get('verdict'))]}{told_figures}.{reason}"
+    return f"{title}{told_figures}.{reason}"

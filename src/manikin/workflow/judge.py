@@ -20,6 +20,7 @@ from manikin.workflow.record import INTERNAL, cost_of
 from manikin.workflow.sources import as_wished, read_alike, schema_hash, target_of
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
+from manikin.workflow.verdicts import verdicts
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,8 @@ def judge(
             results = measure(
                 real, others[0], others[1:], target=aim, seed=seed, watcher=stages.watcher, analyses=asked, partial=partial
             )
+        if len(made) == 1 and not partial:  # several tables at once, and partly real rows, are never released
+            run["policies"] = verdicts(results, n_patients=rows["train"])
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
         kept = [_kept(*entry, beside) for entry in zip(parts[2:], made, hashes[2:], strict=True)]

@@ -26,6 +26,7 @@ from manikin.workflow.options import Options
 from manikin.workflow.sources import schema_hash
 from manikin.workflow.stages import Stages, peak_memory_mb
 from manikin.workflow.threads import threads_in_use
+from manikin.workflow.verdicts import verdicts
 
 INTERNAL = "This folder is internal: the report, the results and the model show or were made from real patients. Do not publish it."
 
@@ -110,6 +111,19 @@ def cost_of(stages: Stages, *, gpu_seconds: float = 0.0) -> Cost:
     )
 
 
+def _policies(folder: Path, made: Made) -> list[dict[str, Any]]:
+    """What the built-in policies say of it; nothing of several tables at once, or of a generator whose rows are never released."""
+    from manikin.synthesizers import SYNTHESIZERS
+
+    name = made.choice.name
+    is_released = name not in SYNTHESIZERS or SYNTHESIZERS[name].releasable
+    if sum(part.startswith("synthetic") for part in made.rows) != 1 or not is_released:
+        return []
+    has_ledger = (folder / "ledger.json").is_file()
+    budget = (made.options.epsilon, made.options.delta) if has_ledger else (None, None)
+    return verdicts(made.results, n_patients=made.rows.get("train", 0), epsilon=budget[0], delta=budget[1])
+
+
 def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
     """How the release was made, for results.json and the report's last section."""
     cost = cost_of(stages)
@@ -133,6 +147,7 @@ def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
         "threads": threads_in_use(),
         "versions": versions(),
         "notices": list(stages.notices),
+        "policies": _policies(folder, made),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "job.json"),
         "internal": INTERNAL,
     }
