@@ -8,14 +8,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from manikin.cli.live import LiveView
 from manikin.training.signals import line
 from manikin.workflow.stages import Watcher
-
-if TYPE_CHECKING:
-    from manikin.evaluation.base import Results
 
 LINE_EVERY_SECONDS = 15.0  # in a log a stage tells no more often how far it is
 
@@ -140,24 +137,6 @@ def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in [head, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
         say("  ".join([*cells, row[-1]]).rstrip())
-
-
-def say_figures(results: Results) -> None:
-    """The measured figures beside what a perfect release would score."""
-    rows = [
-        (metric.title, f"{metric.value:.3f}", "" if metric.reference is None else f"{metric.reference:.3f}")
-        for metric in results.figures
-        if metric.value is not None
-    ]
-    say_table(("measured", "this release", "a perfect one"), rows)
-
-
-def figures(results: Results) -> dict[str, Any]:
-    """The figures for machines; everything else about them is in results.json."""
-    return {
-        metric.name: {"value": metric.value, "interval": metric.interval, "reference": metric.reference}
-        for metric in results.figures
-    }
 
 
 def _plain(value: Any) -> Any:

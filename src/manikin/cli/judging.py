@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from manikin.cli import options as opt
-from manikin.cli.console import figures, say, say_figures, say_json, say_table, watching
+from manikin.cli.console import say, say_json, say_table, watching
+from manikin.cli.evidence import evidence, say_evidence
 
 WIDEST = 120  # characters of a rule that are shown; the schema has all of it
 MARKS = {  # what else an entry's line says
@@ -118,9 +119,9 @@ def evaluate(
             watcher=watcher,
         )
     if as_json:
-        say_json({"out": judged.out, "files": judged.files, "metrics": figures(judged.results), "notices": list(judged.notices)})
+        say_json({"out": judged.out, "files": judged.files, **evidence(judged.results), "notices": list(judged.notices)})
         return
-    say_figures(judged.results)
+    say_evidence(judged.results)
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in judged.files.items():
         say(f"  {purpose:<10} {path}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manikin.cli import options as opt
-from manikin.cli.console import figures, say, say_figures, say_json, watching
+from manikin.cli.console import say, say_json, watching
+from manikin.cli.evidence import evidence, say_evidence
 
 if TYPE_CHECKING:
     from manikin.workflow.options import Options
@@ -227,7 +228,7 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
             "files": outcome.files,
             "synthesizer": outcome.choice.model_dump(mode="json"),
             "rows": outcome.rows,
-            "metrics": figures(outcome.results),
+            **evidence(outcome.results),
             "notices": list(outcome.notices),
         }
         say_json(document)
@@ -235,7 +236,7 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
     n_sets = sum(part.startswith("synthetic") for part in outcome.rows)
     times = f", {n_sets} times," if n_sets > 1 else ""
     say(f"{outcome.rows['synthetic']:,} synthetic rows{times} by {outcome.choice.name}.\n")
-    say_figures(outcome.results)
+    say_evidence(outcome.results)
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in outcome.files.items():
         say(f"  {purpose:<10} {path}")

@@ -389,6 +389,8 @@ def _written(value: float, style: Style) -> str:
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
     if style == "percent":
         percent = 100 * value
+        if 0 < abs(percent) < 0.005:
+            return "< 0.01 %" if percent > 0 else "0 %"
         edge = min(abs(percent), abs(100 - percent))
         digits = 1 if edge >= 0.1 or edge == 0 else 2
         return f"{percent:.0f} %" if edge == 0 else f"{percent:.{digits}f} %"

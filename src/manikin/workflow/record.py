@@ -45,8 +45,8 @@ class Made:
     replay: bool = False
 
 
-def write_record(folder: Path, made: Made, stages: Stages) -> None:
-    """Writes schema.toml, results.json, report.html and, last, manifest.json with the hashes of all files."""
+def write_record(folder: Path, made: Made, stages: Stages) -> Results:
+    """Writes schema.toml, results.json, report.html and, last, manifest.json with the hashes of all files; the results with their run."""
     from manikin.report.render import render
 
     write_schema(made.schema, folder / "schema.toml")
@@ -55,6 +55,7 @@ def write_record(folder: Path, made: Made, stages: Stages) -> None:
         write_results(results, folder / "results.json")
         render(results, folder / "report.html")
     write_manifest(manifest_of(folder, made, stages), folder / "manifest.json")
+    return results
 
 
 def manifest_of(folder: Path, made: Made, stages: Stages) -> Manifest:

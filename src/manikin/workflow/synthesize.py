@@ -103,9 +103,9 @@ def synthesize(
         made = _make(partial, patients, wishes, again, stages)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
         clear(partial, keep=("model", *_tables(wishes).values()))
-        write_record(partial, made, stages)
+        results = write_record(partial, made, stages)
     files = {key: folder / name for key, name in _files(wishes).items()}
-    return Outcome(folder, files, made.choice, made.rows, made.results, tuple(stages.notices))
+    return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices))
 
 
 def _tables(options: Options) -> dict[str, str]:
