@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from evaluation.followed import judged, trial
+from evaluation.followed import SCHEMA, judged, trial
 from evaluation.simulated import shuffled_columns, simulate
-from manikin.data.dataset import Table
+from manikin.data.dataset import Dataset, Table
+from manikin.data.schema import Column, Kind, Role, Schema
 from manikin.evaluation.date_intervals import intervals_between
 
 
@@ -40,3 +43,14 @@ def test_one_date_column_and_no_two_dates_in_a_row_are_notes():
 def test_a_median_of_few_rows_is_not_told():
     result = intervals_between(judged(trial(15, 1), trial(400, 2), trial(400, 3)), seed=0)
     assert result.details["pairs"][0]["median_days_train"] is None
+
+
+def test_the_rows_of_one_patient_give_no_median_away():
+    schema = replace(SCHEMA, columns=(Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,)), *SCHEMA.columns))
+    data = trial(400, 1)
+    frame = data.table.frame.copy()
+    frame.insert(0, "id", ["q"] * 380 + [f"p{i}" for i in range(20)])
+    keyed = Dataset({"trial": Table(frame, data.table.marks)}, Schema((schema,)))
+    pair = intervals_between(judged(keyed, trial(400, 2), trial(400, 3)), seed=0).details["pairs"][0]
+    assert pair["median_days_train"] is None
+    assert pair["median_days_holdout"] is not None

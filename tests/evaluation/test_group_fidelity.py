@@ -83,6 +83,21 @@ def test_bands_cover_every_row_once_and_missing_cells_are_a_group():
     assert "age not recorded" in {group.name for group in made}
 
 
+def test_no_band_ends_at_a_number_that_few_patients_hold():
+    schema = TableSchema("t", (Column("grade", Kind.CONTINUOUS, Storage.REAL, roles=QUASI),))
+    data = table({"grade": ["0"] * 100 + ["7.1234"] + ["9"] * 99}, schema)
+    assert [group.name for group in groups(prepare(evidence(data, data, data, None)))] == ["grade up to 0", "grade above 0"]
+
+
+def test_bands_of_numbers_far_from_zero_are_told_apart():
+    schema = TableSchema("t", (Column("born", Kind.COUNT, Storage.INTEGER, decimals=0, roles=QUASI),))
+    years = [str(year) for year in np.random.default_rng(0).integers(1950, 2001, 600)]
+    data = prepare(evidence(*[table({"born": years}, schema)] * 3, None))
+    made = groups(data)
+    assert len(made) == 6
+    assert all(0 < group.holds(data.real).mean() < 0.4 for group in made)
+
+
 def test_no_more_groups_than_can_be_read():
     columns = tuple(Column(f"q{i}", Kind.CATEGORICAL, roles=QUASI) for i in range(8))
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from evaluation.followed import SCHEMA, judged, trial
 from evaluation.simulated import shuffled_columns
 from manikin.data.dataset import Dataset, Table
-from manikin.data.schema import Kind, Role, Schema, Storage
+from manikin.data.schema import Column, Kind, Role, Schema, Storage
 from manikin.evaluation.prepared import prepare
 from manikin.evaluation.survival_curves import Followed, clock, curves, distances, followed
 from manikin.evaluation.time_to_event import survival_view, time_to_event
@@ -136,3 +136,21 @@ def test_no_step_of_a_curve_is_one_patients():
     low, middle, high = (np.array(curve["train"][key]) for key in ("low", "survival", "high"))
     assert ((low <= middle) & (middle <= high)).all()
     assert (np.diff(middle) <= 0).all()
+
+
+def test_no_term_of_the_hazard_ratios_is_named_by_the_rows_of_one_patient():
+    """One patient's 120 rows hold a level of her own: enough rows for a term, and far too few patients."""
+    key = Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
+    schema = replace(SCHEMA, columns=(key, *SCHEMA.columns))
+
+    def keyed(seed):
+        data = trial(800, seed)
+        frame = data.table.frame.copy()
+        frame["arm"] = np.where(np.arange(800) < 120, "own", frame["arm"].astype(str))
+        frame["arm"] = frame["arm"].astype("category")
+        frame.insert(0, "id", np.where(np.arange(800) < 120, "q", [f"p{i}" for i in range(800)]))
+        return Dataset({"trial": Table(frame, data.table.marks)}, Schema((schema,)))
+
+    result = time_to_event(judged(keyed(1), keyed(2), keyed(3)), seed=0)
+    assert {row["column"] for row in result.details["hazard_ratios"]} == {"age", "arm"}
+    assert "own" not in str(result)

@@ -97,11 +97,12 @@ def _likeness(real: Grouped, other: Grouped, pair: Pair) -> Floats | None:
 def _row(
     pair: Pair, sides: tuple[Grouped, Grouped, Grouped], score: float, reference: float, least: int
 ) -> dict[str, Any]:
-    """One pair's line; the median is told where twice the schema's threshold of rows stand behind it, so that it is nobody's own."""
+    """One pair's line; the median is told where twice the schema's threshold of patients stand behind it, so that no few have it."""
     row: dict[str, Any] = {"columns": [feature.name for feature in pair], "score": rounded(score), "reference": rounded(reference)}
     for name, side in zip(("train", "holdout", "synthetic"), sides, strict=True):
         days = intervals(side.sample, pair)
         present = days[~np.isnan(days)]
+        n_patients = len(np.unique(side.sample.records[~np.isnan(days)]))
         row[f"reversed_{name}"] = rounded(float((present < 0).mean()))
-        row[f"median_days_{name}"] = rounded(float(np.median(present)), 1) if len(present) >= 2 * least else None
+        row[f"median_days_{name}"] = rounded(float(np.median(present)), 1) if n_patients >= 2 * least else None
     return row

@@ -99,21 +99,42 @@ def _parts(data: Prepared, feature: Feature) -> list[Part]:
         counts = np.bincount(values[values >= 0], minlength=len(feature.levels or ()))
         order = [int(i) for i in np.argsort(-counts, kind="stable")[:MAX_LEVELS] if counts[i]]
         return [Part(name, (feature.levels or ())[i], code=i) for i in order] + missing
-    present = values[~np.isnan(values)]
-    if not len(present):
+    if np.isnan(values).all():
         return missing
-    if len(np.unique(present)) <= len(QUANTILES) + 1:
-        edges = np.unique(present)[:-1]
-    else:
-        edges = np.unique([float(f"{edge:.2g}") for edge in np.quantile(present, QUANTILES)])
+    edges = _edges(data.real, feature, max(data.schema.min_patients, data.schema.threshold(feature.column)))
     ends = np.concatenate([[-np.inf], edges, [np.inf]])
     return [Part(name, _band(low, high), low=float(low), high=float(high)) for low, high in pairwise(ends)] + missing
 
 
+def _edges(real: Sample, feature: Feature, least: int) -> npt.NDArray[np.float64]:
+    """Where bands end, ascending: at a number's values that `least` patients hold, where it has few values; else at rounded quantiles."""
+    values = real.values[feature.name]
+    is_there = ~np.isnan(values)
+    single, place = np.unique(values[is_there], return_inverse=True)
+    if len(single) <= len(QUANTILES) + 1:
+        holders = np.unique(np.stack([place.reshape(-1), real.records[is_there]]), axis=1)[0]
+        return np.asarray(single[:-1][np.bincount(holders, minlength=len(single))[:-1] >= least])
+    ends = np.quantile(values[is_there], QUANTILES)
+    return np.unique([_rounded(float(edge), float(ends[-1] - ends[0])) for edge in ends])
+
+
+def _rounded(edge: float, spread: float) -> float:
+    """To two digits, or to a tenth of the spread and finer where that is less: years of birth would all be 2000.
+
+    >>> _rounded(0.5312, 70.0), _rounded(1953.25, 45.0), _rounded(74.8, 69.0)
+    (0.53, 1953.0, 75.0)
+    """
+    plain = float(f"{edge:.2g}")
+    if edge == 0 or not (np.isfinite(spread) and spread > 0):
+        return plain
+    unit = int(np.floor(np.log10(spread / 10)))
+    return round(edge, -unit) if unit < int(np.floor(np.log10(abs(edge)))) - 1 else plain
+
+
 def _band(low: float, high: float) -> str:
     if np.isinf(low):
-        return "of any value" if np.isinf(high) else f"up to {high:g}"
-    return f"above {low:g}" if np.isinf(high) else f"above {low:g} to {high:g}"
+        return "of any value" if np.isinf(high) else f"up to {high:.10g}"
+    return f"above {low:.10g}" if np.isinf(high) else f"above {low:.10g} to {high:.10g}"
 
 
 def _large_enough(data: Prepared, candidates: Sequence[tuple[Part, ...]]) -> list[Group]:

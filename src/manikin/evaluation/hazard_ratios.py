@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from manikin.data.schema import Role
 from manikin.evaluation.definition import rounded
+from manikin.evaluation.levels import patients_per_level
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 from manikin.evaluation.survival_curves import Clock
 
@@ -107,8 +108,9 @@ def _terms(data: Prepared, feature: Feature, real: Sample) -> list[Term]:
         return [Term(feature, "per standard deviation", None, float(present.mean()), scale)] if scale > 1e-9 else []
     frequency = np.bincount(values[values >= 0], minlength=len(feature.levels or ()))
     order = np.argsort(-frequency, kind="stable")
-    least = max(data.schema.threshold(feature.column), data.schema.min_patients, 0.02 * len(real))
-    kept = [int(i) for i in order[1 : MAX_LEVELS + 1] if frequency[i] >= least]
+    patients = patients_per_level(real, feature)  # rows of one patient must not name her level
+    least = max(data.schema.threshold(feature.column), data.schema.min_patients, 0.02 * real.n_records)
+    kept = [int(i) for i in order[1 : MAX_LEVELS + 1] if patients[i] >= least]
     return [Term(feature, f"{(feature.levels or ())[i]} against the commonest", i) for i in kept]
 
 

@@ -56,6 +56,11 @@ class Traits:
         return len(self.groups)
 
     @property
+    def n_patients(self) -> int:
+        """How many patients the rows are of."""
+        return len(np.unique(self.records))
+
+    @property
     def chunks(self) -> list[slice]:
         """Rows that are worked on at once."""
         return [slice(start, start + CHUNK) for start in range(0, len(self), CHUNK)]
@@ -172,11 +177,11 @@ def _facts(train: Traits, holdout: Traits, release: Traits, is_fact: Flags, min_
     within, has, both = release.shares()
     departure = both - np.outer(within, has) - everybody
     spread = np.outer(q * (1 - q), p * (1 - p))
-    is_kept = is_fact & (spread > 0) & (len(train) * np.outer(q, p) >= min_patients)
+    is_kept = is_fact & (spread > 0) & (train.n_patients * np.outer(q, p) >= min_patients)
     if not is_kept.any():
         raise UndefinedMetricError("no property of another column is common enough within a group")
     safe = np.where(is_kept, spread, 1.0)
-    errors = departure**2 / (safe * (1 / len(release) + 1 / n))
+    errors = departure**2 / (safe * (1 / release.n_patients + 1 / (train.n_patients + holdout.n_patients)))
     return Facts(q, p, own - other, departure, np.where(is_kept, 1 / (safe * (1 + errors / BEND**2)), 0.0))
 
 
