@@ -120,3 +120,19 @@ def test_the_order_of_rows_changes_nothing_and_no_cell_is_shown(good):
     first, second = identity_disclosure(good, seed=0), identity_disclosure(reordered(good, 5), seed=0)
     assert first == second
     assert "ICU" not in json.dumps(first.details)
+
+
+def test_a_number_that_most_share_hides_no_other_number():
+    """Two thirds cost nothing, so the MAD is 0; whose bill comes back is told of, and nothing is learned of the others."""
+    schema = TableSchema("t", (Column("town", Kind.CATEGORICAL, roles=QI), Column("bill", Kind.CONTINUOUS, Storage.REAL, roles=SENSITIVE)))
+
+    def billed(seed):
+        bills = np.random.default_rng(seed).lognormal(6, 1, 100)
+        return table(
+            {"town": [f"t{i}" for i in range(300)], "bill": ["0"] * 200 + [f"{bill:.2f}" for bill in bills]}, schema
+        )
+
+    train = billed(1)
+    copied, other = (identity_disclosure(evidence(train, billed(2), release, None), seed=0) for release in (train, billed(3)))
+    assert copied.attack.hits == 100
+    assert other.attack.hits < 95

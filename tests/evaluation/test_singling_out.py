@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.simulated import evidence, reordered, simulate, table
 from manikin.data.dataset import concat
-from manikin.data.schema import Column, Kind, TableSchema
+from manikin.data.schema import Column, Kind, Role, TableSchema
 from manikin.evaluation.attacks.predicates import Condition, Scale, condition, lone_patient, matching
 from manikin.evaluation.attacks.singling_out import N_REQUESTED, _multivariate, _univariate, singling_out
 from manikin.evaluation.prepared import prepare
@@ -115,3 +115,16 @@ def test_no_value_is_told(sides):
     text = json.dumps([result.details, result.note])
     assert "geriatrics" not in text
     assert "2020" not in text
+
+
+def test_a_release_of_one_patient_who_never_changes_is_no_failure():
+    key = Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
+    schema = TableSchema("keyed", (key, *COARSE.columns))
+    rng = np.random.default_rng(0)
+
+    def keyed(n):
+        return table({"id": [f"p{i}" for i in range(n)], **{name: rng.choice(["x", "y"], n).tolist() for name in "abc"}}, schema)
+
+    alone = table({"id": ["q"] * 40, **{name: ["x"] * 40 for name in "abc"}}, schema)
+    result = singling_out(evidence(keyed(200), keyed(100), alone, None), seed=0)
+    assert result.value is None or result.interval[0] <= 0

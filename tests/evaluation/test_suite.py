@@ -128,6 +128,19 @@ def test_several_releases_are_averaged(good):
     assert "3 releases" in pooled.note
 
 
+def test_what_one_of_several_releases_does_not_allow_is_not_told_of_all(good, monkeypatch):
+    def odd(data, *, seed):
+        whole = Definition("odd", "Odd", "utility", "higher")
+        return whole.result(0.0, n=1) if len(data.fake) > 500 else whole.undefined("too few rows")
+
+    monkeypatch.setattr(METRICS, "_all", {"odd": MetricEntry("nowhere:odd", "needs rows")})
+    monkeypatch.setattr(METRICS, "load", lambda name: odd)
+    both = EvaluationData(good.train, good.holdout, (good.synthetic[0], simulate(200, 4)), good.schema)
+    result = evaluate(both, seed=0, attacks=[], with_views=False)["odd"]
+    assert result.value is None
+    assert "release 2 of 2" in result.note
+
+
 def test_a_metric_that_pools_sees_all_releases_at_once(good, monkeypatch):
     seen = []
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.simulated import evidence, simulate
-from manikin.evaluation.attacks.base import rate, residual_risk
+from evaluation.simulated import evidence, simulate, table
+from manikin.data.schema import Column, Kind, Role, TableSchema
+from manikin.evaluation.attacks.base import rate, residual_risk, targets
 from manikin.evaluation.attacks.trials import Trial, found, judged_groups
 from manikin.evaluation.base import Rate
 from manikin.evaluation.definition import UndefinedMetricError
@@ -87,3 +88,15 @@ def test_a_group_of_which_all_leak_is_the_worst(data):
     chosen = judged_groups(data, found([leaky, trial(data, 0, 0), trial(data, 0, 1)]))[0]
     assert chosen["value"] == alone["value"]
     assert chosen["interval"][0] < alone["interval"][0]  # it was chosen among three
+
+
+def test_patients_are_attacked_alike_whatever_their_number_of_rows():
+    """Ten of 100 patients have 30 rows each: they are a tenth of the targets, and not three quarters."""
+    schema = TableSchema("t", (Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,)), Column("a", Kind.CATEGORICAL)))
+    ids = np.concatenate([np.repeat(np.arange(10), 30), np.arange(10, 100)])
+    side = table({"id": [f"p{i}" for i in ids], "a": np.where(ids < 10, "often", "once").tolist()}, schema)
+    real = prepare(evidence(side, side, side, None)).real
+    drawn = [targets(real, 20, seed, "test") for seed in range(50)]
+    assert all(sample.n_records == len(sample) == 20 for sample in drawn)
+    assert np.mean([sample.values["a"] for sample in drawn]) == pytest.approx(0.9, abs=0.03)  # "often" is level 0, "once" level 1
+    assert len(targets(real, 1_000, 0, "test")) == 100

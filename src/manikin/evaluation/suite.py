@@ -112,11 +112,17 @@ def _measured(registry: Registry[Any], name: str, data: Prepared, seed: int) -> 
 
 
 def _pooled(results: list[MetricResult]) -> MetricResult:
-    """The mean over releases. The variance is the mean variance within a release plus that between releases over their number."""
+    """The mean over releases; what one of them does not allow is not told of all.
+
+    The variance is the mean variance within a release plus that between releases over their number.
+    """
     first = results[0]
     values = [result.value for result in results if result.value is not None]
-    if len(results) == 1 or len(values) < len(results):
+    if len(results) == 1 or not values:
         return first
+    if len(values) < len(results):
+        place = next(i for i, result in enumerate(results) if result.value is None)
+        return replace(results[place], note=f"{results[place].note} This is so of release {place + 1} of {len(results)}.")
     spreads = [(r.interval[1] - r.interval[0]) / (2 * 1.96) for r in results if r.interval is not None]
     mean = fmean(values)
     interval = None

@@ -113,10 +113,11 @@ def attacking(definition: AttackDefinition, *, min_rows: int = 2) -> Callable[[A
 
 
 def targets(sample: Sample, n: int, seed: int, *purpose: str) -> Sample:
-    """At most `n` rows of different patients, drawn without replacement, in their canonical order."""
-    order = generator(seed, *purpose).permutation(len(sample))
-    _, first = np.unique(sample.records[order], return_index=True)  # each patient's first row in the drawn order
-    chosen = np.sort(first)[:n]
+    """One row each of at most `n` patients, who are all as likely to be drawn, however many rows they have; in canonical order."""
+    rng = generator(seed, *purpose)
+    order = rng.permutation(len(sample))
+    _, first = np.unique(sample.records[order], return_index=True)  # a row of each patient
+    chosen = first if n >= len(first) else rng.permutation(first)[:n]
     return sample.take(np.sort(order[chosen]))
 
 

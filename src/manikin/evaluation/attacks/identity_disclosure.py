@@ -56,12 +56,14 @@ class Known:
     ----------
     shares : per sensitive column, the share of train that holds each level, or that is in each cluster of a number.
     centres : per number, where its clusters stand.
-    spread : per number, 1.48 times the median absolute deviation.
+    spread : per number, 1.48 times the median absolute deviation; where half of train or more hold one number, that of the others.
+    spike : per number, the one that half of train or more hold; NaN where there is none.
     """
 
     shares: dict[str, Floats] = field(default_factory=dict)
     centres: dict[str, Floats] = field(default_factory=dict)
     spread: dict[str, float] = field(default_factory=dict)
+    spike: dict[str, float] = field(default_factory=dict)
 
 
 @attacking(IDENTITY)
@@ -71,9 +73,10 @@ def identity_disclosure(data: Prepared, *, seed: int) -> AttackResult:
     f_s : patients of train with the quasi-identifiers of patient s. I_s : a released row has them too. R_s : at least 5 % of the sensitive
     columns tell something new. A level does when a matching row holds the patient's and fewer than half of train do (as
     1 - p > √(p (1 - p)) says); a number when |x - y| p < 1.48 MAD, y the nearest of the matching rows' and p the share of train in x's
-    cluster (five, by k-means). λ' = (1 + λ) / 2 with λ = v (1 - e)^q for q quasi-identifiers, v = 0.23 of matches verified, e = 0.0426
-    of cells in error; `uncorrected` leaves it out. Numbers among the quasi-identifiers are matched as recorded, in twentieths and in
-    fifths of train, and for each patient the worst counts. Sensitive columns are those marked so, else all others.
+    cluster (five, by k-means); where half of train share one number, so that the MAD is 0, nothing is learned of those who do, and the
+    MAD is that of the others. λ' = (1 + λ) / 2 with λ = v (1 - e)^q for q quasi-identifiers, v = 0.23 of matches verified, e = 0.0426 of
+    cells in error; `uncorrected` leaves it out. Numbers among the quasi-identifiers are matched as recorded, in twentieths and in fifths
+    of train, and for each patient the worst counts. Sensitive columns are those marked so, else all others.
 
     The two directions: from the population to the sample the risk is Σ 1/f_s / N, from the sample to the population Σ 1/F_s / n. With
     F_s = f_s N / n they are equal, and the sampling fraction n / N is a factor of both. It is unknown here and taken as 1.
@@ -195,9 +198,20 @@ def _facts(data: Prepared, secret: Sequence[Feature]) -> Known:
         centres = _centres(present)
         sizes = np.bincount(_cluster(present, centres), minlength=len(centres))
         made.centres[feature.name], made.shares[feature.name] = centres, sizes / n
-        middle = np.median(present) if len(present) else 0.0
-        made.spread[feature.name] = CLOSE * float(np.median(np.abs(present - middle))) if len(present) else 0.0
+        made.spread[feature.name], made.spike[feature.name] = _spread(present)
     return made
+
+
+def _spread(present: Floats) -> tuple[float, float]:
+    """1.48 MAD with NaN; where that is 0, the same about the median of all other numbers, with the number that half of train share."""
+    if not len(present):
+        return 0.0, float("nan")
+    middle = float(np.median(present))
+    spread = CLOSE * float(np.median(np.abs(present - middle)))
+    if spread > 0:
+        return spread, float("nan")
+    others = present[present != middle]
+    return (CLOSE * float(np.median(np.abs(others - np.median(others)))) if len(others) else 0.0), middle
 
 
 def _centres(present: Floats) -> Floats:
@@ -231,7 +245,7 @@ def _tells(feature: Feature, side: Sample, keys: Codes, fake: Sample, fake_keys:
     gap[has_value] = _nearest_gap(keys[has_value], values[has_value], fake_keys[was_released], released[was_released])
     weight = np.ones(len(keys))
     weight[has_value] = shares[_cluster(values[has_value], facts.centres[feature.name])]
-    return np.asarray(gap * weight < facts.spread[feature.name])
+    return np.asarray((gap * weight < facts.spread[feature.name]) & (values != facts.spike[feature.name]))
 
 
 def _nearest_gap(keys: Codes, values: Floats, fake_keys: Codes, released: Floats) -> Floats:

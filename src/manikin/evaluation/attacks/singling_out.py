@@ -157,7 +157,7 @@ def _multivariate(
     order = rng.permutation(len(release))
     _, first = np.unique(release.records[order], return_index=True)
     made: dict[frozenset[Condition], Predicate] = {}
-    for row in order[np.sort(first)][: 3 * n]:
+    for row in order[rng.permutation(first)][: 3 * n]:
         # An order drawn with chances that are in proportion to the entropies (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
         drawn = np.argsort(rng.exponential(size=len(varied)) / telling)[: MAX_COLUMNS + N_SPARE]
         conditions = [condition(release, int(row), varied[i], scales) for i in drawn]
@@ -215,7 +215,7 @@ def _blind(kind: str, data: Prepared, release: Sample, scales: dict[str, Scale],
     """
     rng = generator(seed, "singling_out", "baseline", kind)
     if kind == "univariate":
-        kept = [feature for feature in data.features if entropy(release, feature) > 0]
+        kept = [feature for feature in data.features if entropy(release, feature) > 0] or list(data.features)
         drawn = zip(rng.integers(len(kept), size=N_BLIND), rng.integers(len(release), size=N_BLIND), strict=True)
         blind = [_single(release, int(row), kept[i]).conditions for i, row in drawn if not release.marks[kept[i].name][row]]
     else:
