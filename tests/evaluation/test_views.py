@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.simulated import evidence, table
-from manikin.data.schema import Column, Kind, Storage, TableSchema
+from manikin.data.schema import EMPTY, Column, Kind, Storage, TableSchema
 from manikin.evaluation.dependence import pair_trends
 from manikin.evaluation.prepared import prepare
 from manikin.evaluation.projections import principal_axes
@@ -108,3 +108,22 @@ def test_many_levels_become_twenty_and_the_others():
     assert len(widths) <= 31
     np.testing.assert_allclose(widths, widths[0])
     assert widths[0] == round(widths[0])  # whole numbers: no comb of bins with one value more
+
+
+def test_a_number_that_few_patients_hold_is_not_named_nor_summed_up():
+    schema = TableSchema(
+        "t", (Column("stays", Kind.COUNT, Storage.INTEGER, decimals=0), Column("dose", Kind.CONTINUOUS, Storage.REAL, missing=(EMPTY,)))
+    )
+    stays, doses = ["1"] * 60 + ["2"] * 30 + ["17"] * 3 + ["1"] * 7, ["41.7", "", "43.9"] + [""] * 97
+    real = table({"stays": stays, "dose": doses}, schema)
+    made = table({"stays": ["1"] * 90 + ["3"] * 10, "dose": doses}, schema)
+    data = prepare(evidence(real, real, made, None))
+    shown = views(data, [], seed=0)
+    stays_view = shown["columns"][0]
+    assert stays_view["levels"] == ["1", "2", "3", OTHER]
+    assert stays_view["train"] == [0.67, 0.3, 0, 0.03]
+    assert stays_view["synthetic"] == [0.9, 0, 0.1, 0]
+    dose = shown["summary"][1]
+    assert set(dose["train"]) == set(dose["holdout"]) == {"missing"}
+    assert "median" in dose["synthetic"]
+    assert "43.9" not in json.dumps([shown["summary"][1]["train"], shown["summary"][1]["holdout"], stays_view])

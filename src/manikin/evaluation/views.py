@@ -60,7 +60,7 @@ def overlay(data: Prepared, feature: Feature) -> dict[str, Any]:
     present = {side: sample.values[feature.name][sample.marks[feature.name] == 0] for side, sample in sides.items()}
     made: dict[str, Any] = {"column": feature.name, "kind": str(feature.column.kind)}
     if feature.is_number:
-        made |= _number_overlay(feature, present)
+        made |= _number_overlay(data, feature, present)
     else:
         made |= _level_overlay(data, feature, present)
     made["n"] = {side: len(values) for side, values in present.items()}
@@ -68,12 +68,13 @@ def overlay(data: Prepared, feature: Feature) -> dict[str, Any]:
     return made
 
 
-def _number_overlay(feature: Feature, present: Mapping[str, Floats]) -> dict[str, Any]:
+def _number_overlay(data: Prepared, feature: Feature, present: Mapping[str, Floats]) -> dict[str, Any]:
     everything = np.concatenate(list(present.values()))
     single = np.unique(everything)
     if not feature.column.kind.is_time and len(single) <= N_SINGLE_VALUES:
-        shares = {side: _shares(np.searchsorted(single, values), len(single)) for side, values in present.items()}
-        return {"levels": [f"{value:g}" for value in single], **shares}
+        is_named = _may_be_named(data, feature, single, present["synthetic"])
+        if is_named.any() or not len(single):
+            return _single_values(single, is_named, present)
     edges = _edges(feature, present["train"] if len(present["train"]) else everything)
     made: dict[str, Any] = {"edges": [float(f"{edge:.9g}") for edge in edges]}
     if feature.column.kind.is_time:
@@ -83,6 +84,21 @@ def _number_overlay(feature: Feature, present: Mapping[str, Floats]) -> dict[str
         codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
         made[side] = _shares(codes, len(edges) - 1)
     return made
+
+
+def _may_be_named(data: Prepared, feature: Feature, single: Floats, made: Floats) -> npt.NDArray[np.bool_]:
+    """Which of these numbers as many train patients hold as the schema's threshold, or the release alone; bool (n_values,)."""
+    values, is_there = data.real.values[feature.name], data.real.marks[feature.name] == 0
+    pairs = np.unique(np.stack([np.searchsorted(single, values[is_there]), data.real.records[is_there]]), axis=1)
+    patients = np.bincount(pairs[0], minlength=len(single))
+    return (patients >= data.schema.threshold(feature.column)) | ((patients == 0) & np.isin(single, made))
+
+
+def _single_values(single: Floats, is_named: npt.NDArray[np.bool_], present: Mapping[str, Floats]) -> dict[str, Any]:
+    """Shares value by value, those that few train patients hold together."""
+    position = np.where(is_named, np.cumsum(is_named) - 1, is_named.sum())
+    names = [f"{value:g}" for value in single[is_named]] + ([] if is_named.all() else [OTHER])
+    return {"levels": names, **{side: _shares(position[np.searchsorted(single, values)], len(names)) for side, values in present.items()}}
 
 
 def _edges(feature: Feature, values: Floats) -> Floats:
@@ -162,13 +178,17 @@ def _worst(rows: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def summary(data: Prepared, feature: Feature) -> dict[str, Any]:
-    """Mean, standard deviation (times: in days), 5 %, 25 %, 50 %, 75 %, 95 % quantiles and missing share on each side; no extremes."""
+    """Mean, standard deviation (times: in days), 5 %, 25 %, 50 %, 75 %, 95 % quantiles and missing share on each side; no extremes.
+
+    Of a real side in which fewer patients hold a value than twice the schema's threshold, the missing share alone.
+    """
     made: dict[str, Any] = {"column": feature.name, "kind": str(feature.column.kind)}
     for side, sample in (("train", data.real), ("holdout", data.held), ("synthetic", data.fake)):
         values = sample.values[feature.name]
         present = values[~np.isnan(values)]
         part: dict[str, Any] = {"missing": _round(1 - len(present) / max(len(values), 1))}
-        if len(present):
+        least = 1 if side == "synthetic" else 2 * data.schema.threshold(feature.column)
+        if len(present) and len(np.unique(sample.records[~np.isnan(values)])) >= least:
             places = [float(present.mean()), *(float(q) for q in np.quantile(present, (0.05, 0.25, 0.5, 0.75, 0.95)))]
             shown = [_date(p) if feature.column.kind.is_time else float(f"{p:.6g}") for p in places]
             part |= dict(zip(("mean", "q05", "q25", "median", "q75", "q95"), shown, strict=True))
