@@ -87,6 +87,18 @@ def test_the_people_who_are_asked() -> None:
         (("expires_after_days = 30", "expires_after_days = 0"), "key 'expires_after_days'"),
         (("[[checks]]", "[[checks"), "is not valid TOML"),
         (('rationale = "r"\n', ""), "key 'rationale': Field required"),
+        (("at_most = 0.1", 'at_most = "0.1"'), "key 'at_most': "),
+        (("at_most = 0.1", "at_most = true"), "key 'at_most': "),
+        (("at_most = 0.1", "at_most = inf"), "key 'at_most': "),
+        (("at_most = 0.1", "at_most = nan"), "key 'at_most': "),
+        (("at_most = 0.1", "at_most = 0.1\nexact = true"), "it cannot be exact"),
+        (("at_most = 0.1", 'at_most = 0.1\nneeded = "no"'), "key 'needed': "),
+        (("at_most = 0.1", 'at_most = 0.1\nflag = "above"'), "flag belongs to a figure that is only shown"),
+        (("at_most = 0.1", 'or_label = "leaks"'), "belong to a limit"),
+        (("at_most = 0.1", 'at_most = 0.1\nor_label = "leaks"'), "no label makes good what an attacker found"),
+        (("version = 1", "version = 1.0"), "key 'version': "),
+        (("version = 1", "version = " + "9" * 5000), "cannot be read as TOML"),
+        (("version = 1", "version = " + "[" * 5000), "cannot be read as TOML"),
         (("expires_after_days = 30", 'expires_after_days = 30\nanswers = {nobody = "x"}'), "'answers' holds 'nobody'"),
     ],
 )
@@ -111,6 +123,9 @@ def test_unknown_names_and_files_are_refused(tmp_path) -> None:
         load_policy(tmp_path / "none.toml")
     (tmp_path / "mine.toml").write_text(ONE)
     assert load_policy(tmp_path / "mine.toml").label == "mine v1"
+    (tmp_path / "mine.toml").write_text(ONE.replace('"mine"', '"partners"'))
+    with pytest.raises(ParameterError, match=r"calls itself 'partners', which is the name of a policy of Manikin"):
+        load_policy(tmp_path / "mine.toml")
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -28,6 +28,8 @@ EXPECTED = frozenset(
         "dp_audit",
     }
 )
+# What attacks find: rates of a sample of people, so that none of them is exact.
+SAMPLED = frozenset({*ATTACKS, *EXPECTED}) - {"subgroup_gap", "survival_utility", "importance", "inference"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from manikin.data.errors import ParameterError
-from manikin.release.measures import is_measure
+from manikin.release.measures import SAMPLED, is_measure
 from manikin.release.questions import QUESTIONS, STEPS
 
 BUILT_IN = ("internal", "partners", "open")
@@ -23,6 +23,9 @@ MAX_BYTES = 1 << 20
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Style = Literal["percent", "number", "count"]
+Limit = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # "0.05", true, inf and nan are no limits
+Count = Annotated[int, Field(strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
 
 
 class _Part(BaseModel):
@@ -40,13 +43,13 @@ class _Grounds(_Part):
 class Targets(_Grounds):
     """How many targets must have been attacked before a figure counts as evidence."""
 
-    at_least: Annotated[int, Field(ge=1)]
+    at_least: Annotated[Count, Field(ge=1)]
 
 
 class Waiver(_Grounds):
     """A second, wider limit that holds when a person has answered for it; `step` is the name of that answer."""
 
-    at_most: float
+    at_most: Limit
     step: Name
 
 
@@ -66,11 +69,11 @@ class Check(_Grounds):
     name: Name
     measure: str
     title: Text
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: Limit | None = None
+    at_least: Limit | None = None
     style: Style = "percent"
-    exact: bool = False
-    needed: bool = True
+    exact: Switch = False
+    needed: Switch = True
     targets: Targets | None = None
     waiver: Waiver | None = None
     flag: Literal["above", "below"] | None = None
@@ -88,8 +91,16 @@ class Check(_Grounds):
             raise ValueError("a check has at_most or at_least, not both")
         if not is_measure(self.measure):
             raise ValueError(f"'measure' names {self.measure!r}, which nothing measures; `manikin list metrics` and `attacks` name what is")
-        if self.waiver is not None and self.at_most is None:
-            raise ValueError("a waiver needs at_most")
+        if self.waiver is not None and (self.at_most is None or self.waiver.at_most <= self.at_most):
+            raise ValueError("a waiver needs at_most, and is wider than it")
+        if self.limit is None and (self.targets is not None or self.or_label or self.exact):
+            raise ValueError("targets, or_label and exact belong to a limit: give at_most or at_least")
+        if self.limit is not None and self.flag is not None:
+            raise ValueError("flag belongs to a figure that is only shown, and this one has a limit")
+        if self.exact and self.measure in SAMPLED:
+            raise ValueError(f"{self.measure!r} is measured on a sample of people and has an interval: it cannot be exact")
+        if self.or_label and self.measure in SAMPLED:
+            raise ValueError(f"no label makes good what an attacker found: {self.measure!r} passes or it does not")
         return self
 
 
@@ -98,17 +109,17 @@ class Step(_Grounds):
 
     name: Name
     title: Text
-    needed: bool = True
+    needed: Switch = True
 
 
 class Policy(_Part):
     """What must hold before a release may leave, to whom it may go, and for how long."""
 
     name: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[Count, Field(ge=1)]
     title: Text
     recipients: Text
-    expires_after_days: Annotated[int, Field(ge=1, le=36_525)]
+    expires_after_days: Annotated[Count, Field(ge=1, le=36_525)]
     checks: Annotated[tuple[Check, ...], Field(min_length=1)]
     steps: tuple[Step, ...] = ()
     answers: dict[str, str] = {}
@@ -158,7 +169,12 @@ def load_policy(policy: str | Path) -> Policy:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise ParameterError(f"{path} cannot be read. Give the path of a policy, or one of {', '.join(BUILT_IN)}.") from None
-    return parse_policy(text, str(path))
+    found = parse_policy(text, str(path))
+    if found.name in BUILT_IN:
+        raise ParameterError(
+            f"{path} calls itself {found.name!r}, which is the name of a policy of Manikin: a release would claim that one. Rename it."
+        )
+    return found
 
 
 def parse_policy(text: str, where: str) -> Policy:
@@ -172,6 +188,8 @@ def parse_policy(text: str, where: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ParameterError(f"{where} is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of lists
+        raise ParameterError(f"{where} cannot be read as TOML. Give the .toml file of a policy.") from None
     try:
         return Policy.model_validate(document)
     except ValidationError as error:

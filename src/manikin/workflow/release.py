@@ -131,6 +131,8 @@ def read_answers(path: Path) -> dict[str, Any]:
         raise ParameterError(f"{path} cannot be read. Give a .toml file with a line for each answer: NAME = 'TEXT'.") from None
     except tomllib.TOMLDecodeError as error:
         raise ParameterError(f"{path} is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of lists
+        raise ParameterError(f"{path} cannot be read. Give a .toml file with a line for each answer: NAME = 'TEXT'.") from None
 
 
 def _answers(policy: Policy, answers: str | Path | Mapping[str, str] | None, answered: Mapping[str, str]) -> dict[str, str]:
