@@ -90,7 +90,7 @@ def test_foreign_and_damaged_files_are_refused(tmp_path, change, says):
     assert "Miller" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"version": NaN}', b"[" * 100_000, b"[1, 2]", b"\xff\xfe\x00", b"a,b\n1,2\n"])
 def test_what_is_not_json_is_refused(tmp_path, content):
     path = tmp_path / "results.json"
     path.write_bytes(content)

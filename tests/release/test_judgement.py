@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from math import isfinite
 
 import pytest
 from hypothesis import given
@@ -32,13 +34,19 @@ def figure(value: float | None, low: float = 0.0, high: float = 0.0, n: int = 10
         (figure(None, note="too few rows"), Verdict.INSUFFICIENT, "Not measured: too few rows."),
         (Figure(0.05, None, 1000), Verdict.INSUFFICIENT, "It has no interval"),
         (figure(0.05, 0.03, 0.1), Verdict.PASS, "lies within the limit"),
+        (figure(float("nan")), Verdict.INSUFFICIENT, "Not measured."),
+        (figure(float("-inf"), float("-inf"), 0.02), Verdict.INSUFFICIENT, "Not measured."),
+        (figure(0.05, 0.03, float("nan")), Verdict.INSUFFICIENT, "Its interval is damaged"),
+        (figure(0.05, float("nan"), 0.08), Verdict.INSUFFICIENT, "Its interval is damaged"),
+        (figure(0.05, 0.08, 0.03), Verdict.INSUFFICIENT, "Its interval is damaged"),
+        (figure(-0.2, -0.3, -0.1), Verdict.PASS, "lies within the limit"),  # people in the data are found less often than others
     ],
 )
 def test_verdicts_on_the_unfavourable_end(found: Figure, verdict: Verdict, why: str) -> None:
     outcome = judge_check(CHECK, found, {})
     assert outcome.verdict is verdict
     assert why in outcome.reason
-    if found.value is not None:
+    if found.value is not None and isfinite(found.value):
         assert "Limit: at most 10 % (convention, no regulator behind it: s)." in outcome.reason
     if verdict is not Verdict.PASS:
         assert "would change it" in outcome.reason
@@ -185,6 +193,37 @@ def test_an_open_release_needs_every_answer(missing: str) -> None:
     answers = {name: text for name, text in ANSWERS.items() if name != missing}
     expected = Verdict.PASS if missing == "data_use_terms" else Verdict.INSUFFICIENT
     assert decide("open", audited, answers, **PRIVATE).verdict is expected
+
+
+def test_an_attack_that_was_not_made_never_passes() -> None:
+    assert judge_check(CHECK.model_copy(update={"targets": None}), figure(0.0, n=0), {}).verdict is Verdict.INSUFFICIENT
+    missing = Results(everything().metrics)
+    found = {o.check.name: o.verdict for o in decide("partners", missing).outcomes if o.verdict is Verdict.INSUFFICIENT}
+    assert set(found) == {"membership", "singling_out", "linkability", "attribute_inference", "identity_disclosure"}
+
+
+def test_an_attack_that_misses_what_was_planted_is_no_evidence() -> None:
+    control = {"planted": {"is_found": False}}
+    blind = everything(membership=replace(attack("membership", 0.01, (0.005, 0.02)), details={"controls": control}))
+    for policy, verdict in (("internal", Verdict.PASS), ("partners", Verdict.INSUFFICIENT), ("open", Verdict.INSUFFICIENT)):
+        outcome = next(o for o in decide(policy, blind).outcomes if o.check.name == "membership")
+        assert outcome.verdict is verdict
+        assert ("missed even the copies of real rows that were planted" in outcome.reason) == (verdict is not Verdict.PASS)
+    seeing = everything(membership=replace(attack("membership", 0.01, (0.005, 0.02)), details={"controls": {"planted": {"is_found": True}}}))
+    assert decide("partners", seeing).verdict is Verdict.PASS
+
+
+def test_a_budget_without_delta_is_no_budget() -> None:
+    whole = everything()
+    audited = Results((*whole.metrics, AUDIT), attacks=whole.attacks)
+    open_to_all = decide("open", audited, epsilon=0.9)
+    assert {o.check.name for o in open_to_all.outcomes if o.verdict is Verdict.INSUFFICIENT} == {"delta"}
+
+
+def test_a_decision_is_json_whatever_was_measured() -> None:
+    odd = everything(membership=attack("membership", float("nan"), (float("nan"), float("inf"))))
+    told = json.dumps(decide("partners", odd).to_json(), allow_nan=False)
+    assert "insufficient evidence" in told
 
 
 def test_loss_is_judged_on_its_upper_end() -> None:

@@ -84,12 +84,18 @@ def _document(source: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError):
         raise DataError(f"{source} cannot be read as text. Give the results.json of a run folder.") from None
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise DataError(f"{source} is not JSON (line {error.lineno}). Give the results.json of a run folder.") from None
+    except (ValueError, RecursionError):  # NaN, a number of thousands of digits, a list of thousands of lists
+        raise DataError(f"{source} is damaged: JSON of Manikin does not look like that. Evaluate the release again.") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError(f"{source} is not a results file of Manikin. Give the results.json of a run folder.")
     return document
+
+
+def _no_number(_text: str) -> float:
+    raise ValueError("NaN and infinity are no numbers of JSON")
 
 
 def _figure(kind: type[F], entry: Any, position: int, source: Path) -> F:

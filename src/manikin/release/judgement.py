@@ -1,7 +1,8 @@
 """A policy's verdict on a release: pass, fail or insufficient evidence, each with a sentence that a lawyer can read. Writes nothing.
 
-A check passes when the unfavourable end of its 95 % interval lies within the limit and enough targets were attacked. It fails when the
-figure itself lies beyond the limit, or that of a group of patients surely does. All else is insufficient evidence.
+A check passes when the unfavourable end of its 95 % interval lies within the limit, enough targets were attacked, and, where the policy asks for it,
+the attack found what was planted to test it. It fails when the figure itself lies beyond the limit, or that of a group of patients surely does. All else is
+insufficient evidence.
 """
 
 from __future__ import annotations
@@ -175,10 +176,16 @@ def _compared(check: Check, figure: Figure, limit: float) -> tuple[Verdict, str]
     if not check.exact:
         if figure.interval is None:
             return Verdict.INSUFFICIENT, "It has no interval, so nobody knows how sure it is."
+        if not (all(map(isfinite, figure.interval)) and figure.interval[0] <= figure.interval[1]):
+            return Verdict.INSUFFICIENT, "Its interval is damaged, so nobody knows how sure it is."
         if _beyond(figure.interval[1 if is_upper else 0], limit, is_upper=is_upper):
             return Verdict.INSUFFICIENT, "The figure lies within the limit, but the unfavourable end of its interval does not."
+    if figure.is_attack and figure.n < 1:
+        return Verdict.INSUFFICIENT, "Nobody was attacked."
     if check.targets is not None and figure.n < check.targets.at_least:
         return Verdict.INSUFFICIENT, f"Only {figure.n:,} were attacked, and {check.targets.at_least:,} are needed."
+    if check.control and figure.is_blind:
+        return Verdict.INSUFFICIENT, "The attack missed even the copies of real rows that were planted to test it, so its silence proves nothing."
     return Verdict.PASS, "The unfavourable end of its interval lies within the limit." if not check.exact else "All were counted."
 
 
@@ -287,10 +294,15 @@ def _check_json(outcome: Outcome) -> dict[str, Any]:
         "check": check.name,
         "measure": check.measure,
         "verdict": str(outcome.verdict),
-        "value": figure.value,
-        "interval": figure.interval,
+        "value": _finite(figure.value),
+        "interval": None if figure.interval is None else [_finite(end) for end in figure.interval],
         "n": figure.n,
         "limit": check.limit,
         "limit_kind": check.kind,
         "reason": outcome.reason,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """A number that JSON can hold."""
+    return value if value is not None and isfinite(value) else None

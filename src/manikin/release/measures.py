@@ -59,6 +59,7 @@ class Figure:
     n : targets, rows or whatever it rests on.
     groups : per group `group`, `n`, `value`, `interval`, most surely bad first.
     is_attack : whether it says what an adversary found.
+    is_blind : whether the attack missed even the near-copies that were planted for it, so that finding nothing says nothing.
     """
 
     value: float | None
@@ -69,6 +70,7 @@ class Figure:
     groups: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     note: str = ""
     is_attack: bool = False
+    is_blind: bool = False
 
 
 def is_measure(name: str) -> bool:
@@ -91,7 +93,15 @@ def measured(name: str, evidence: Evidence) -> Figure:
         return _detail(result, detail)
     groups = result.groups if isinstance(result, AttackResult) else ()
     is_attack = isinstance(result, AttackResult)
-    return Figure(result.value, result.interval, result.n, result.unit, result.reference, groups, result.note, is_attack)
+    is_blind = _planted(result).get("is_found") is False
+    return Figure(result.value, result.interval, result.n, result.unit, result.reference, groups, result.note, is_attack, is_blind)
+
+
+def _planted(result: MetricResult) -> Mapping[str, Any]:
+    """What an attack found where near-copies of train rows had been planted for it; empty where it has no such control."""
+    controls = result.details.get("controls")
+    planted = controls.get("planted") if isinstance(controls, Mapping) else None
+    return planted if isinstance(planted, Mapping) else {}
 
 
 def _reason(result: MetricResult) -> str:
@@ -134,7 +144,9 @@ def delta_patients(evidence: Evidence) -> Figure:
     """Delta times the number of patients: how many of them the guarantee may fail."""
     if evidence.epsilon is None:
         return Figure(None, note="no patient-level differential privacy was kept")
-    value = (evidence.delta or 0.0) * evidence.n_patients
+    if evidence.delta is None:
+        return Figure(None, note="the delta of the budget is not known")
+    value = evidence.delta * evidence.n_patients
     return Figure(value, (value, value), evidence.n_patients, "patients")
 
 

@@ -62,6 +62,7 @@ class Check(_Grounds):
     at_most, at_least : the limit; neither where the figure is only shown.
     exact : the figure is a count of everything, so that no interval is needed.
     needed : whether a figure that was not measured is missing evidence; else it is listed as not assessed.
+    control : the attack must have found the near-copies that were planted to test it (its positive control).
     flag : of a figure that is only shown: on which side of its reference, surely, it is a red flag.
     or_label : a label that the release bears instead when the check does not pass.
     """
@@ -75,6 +76,7 @@ class Check(_Grounds):
     exact: Switch = False
     needed: Switch = True
     targets: Targets | None = None
+    control: Switch = False
     waiver: Waiver | None = None
     flag: Literal["above", "below"] | None = None
     or_label: str = ""
@@ -93,8 +95,8 @@ class Check(_Grounds):
             raise ValueError(f"'measure' names {self.measure!r}, which nothing measures; `manikin list metrics` and `attacks` name what is")
         if self.waiver is not None and (self.at_most is None or self.waiver.at_most <= self.at_most):
             raise ValueError("a waiver needs at_most, and is wider than it")
-        if self.limit is None and (self.targets is not None or self.or_label or self.exact):
-            raise ValueError("targets, or_label and exact belong to a limit: give at_most or at_least")
+        if self.limit is None and (self.targets is not None or self.or_label or self.exact or self.control):
+            raise ValueError("targets, control, or_label and exact belong to a limit: give at_most or at_least")
         if self.limit is not None and self.flag is not None:
             raise ValueError("flag belongs to a figure that is only shown, and this one has a limit")
         if self.exact and self.measure in SAMPLED:
