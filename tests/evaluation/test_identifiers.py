@@ -172,3 +172,12 @@ def test_frames_are_seen_whole():
     release = FRESH.assign(mail=[f"x{i}@clinic.org" for i in range(N)])
     results = mk.evaluate(train=train, holdout=holdout, synthetic=release, metrics=["identifiers"], attacks=[])
     assert results["identifiers"].value == N
+
+
+def test_free_text_made_anew_is_unjudged_since_no_attack_can_look_at_it(judge):
+    written = patients(2 * N)
+    found = judge(written.drop(columns="email"))
+    assert found.details["unjudged"] == ["note"]
+    assert found.value == 0
+    assert judge(written.drop(columns=["email", "note"])).details["n_unjudged"] == 0
+    assert judge(written.assign(note="").drop(columns="email")).details["n_unjudged"] == 0

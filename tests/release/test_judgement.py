@@ -101,6 +101,9 @@ def metric(name: str, value: float | None, interval: tuple[float, float] | None 
     return MetricResult(name, name, Section.PRIVACY, Direction.LOWER, value, interval, 5000, reference=0.5, details=details)
 
 
+PLANTED = {"tpr": 0.055, "share": 0.05, "is_found": True}
+
+
 def everything(**changes: object) -> Results:
     """Results that pass every limit of every built-in policy."""
     gap = {"gap": -0.01, "gap_interval": [-0.02, 0.0]}
@@ -111,11 +114,14 @@ def everything(**changes: object) -> Results:
         "authenticity": metric("authenticity", 0.5, (0.48, 0.52)),
         "dcr_share": metric("dcr_share", 0.5, (0.48, 0.52)),
         "tstr": metric("tstr", 0.8, (0.78, 0.82), headline="linear", learners={"linear": gap}),
+        "representation": metric("representation", 0.9, (0.7, 1.1)),
+        "mode_collapse": metric("mode_collapse", 0.95, (0.9, 0.98)),
         "subgroup_gap": metric("subgroup_gap", 0.01, (0.0, 0.03)),
     }
     names = ("membership", "shadow_membership", "singling_out", "linkability", "attribute_inference", "identity_disclosure")
     attacks = {name: attack(name, 0.01, (0.005, 0.02)) for name in names}
     metrics |= {name: value for name, value in changes.items() if name in metrics}  # type: ignore[misc]
+    attacks["membership"] = replace(attacks["membership"], details={"controls": {"planted": PLANTED}})
     attacks |= {name: value for name, value in changes.items() if name in attacks}  # type: ignore[misc]
     return Results(tuple(metrics.values()), attacks=tuple(attacks.values()))
 
@@ -199,7 +205,7 @@ def test_an_attack_that_was_not_made_never_passes() -> None:
     assert judge_check(CHECK.model_copy(update={"targets": None}), figure(0.0, n=0), {}).verdict is Verdict.INSUFFICIENT
     missing = Results(everything().metrics)
     found = {o.check.name: o.verdict for o in decide("partners", missing).outcomes if o.verdict is Verdict.INSUFFICIENT}
-    assert set(found) == {"membership", "singling_out", "linkability", "attribute_inference", "identity_disclosure"}
+    assert set(found) == {"near_copies", "membership", "singling_out", "linkability", "attribute_inference", "identity_disclosure"}
 
 
 def test_an_attack_that_misses_what_was_planted_is_no_evidence() -> None:
@@ -208,9 +214,35 @@ def test_an_attack_that_misses_what_was_planted_is_no_evidence() -> None:
     for policy, verdict in (("internal", Verdict.PASS), ("partners", Verdict.INSUFFICIENT), ("open", Verdict.INSUFFICIENT)):
         outcome = next(o for o in decide(policy, blind).outcomes if o.check.name == "membership")
         assert outcome.verdict is verdict
-        assert ("missed even the copies of real rows that were planted" in outcome.reason) == (verdict is not Verdict.PASS)
-    seeing = everything(membership=replace(attack("membership", 0.01, (0.005, 0.02)), details={"controls": {"planted": {"is_found": True}}}))
-    assert decide("partners", seeing).verdict is Verdict.PASS
+        assert ("missed even the near-copies of real rows that were planted" in outcome.reason) == (verdict is not Verdict.PASS)
+    assert decide("partners", everything()).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "verdict"),
+    [(0.011, (0.006, 0.018), Verdict.PASS), (0.06, (0.055, 0.066), Verdict.FAIL), (0.02, (0.008, 0.04), Verdict.INSUFFICIENT)],
+)
+def test_near_copies_hide_within_the_limit_on_membership_but_not_beside_planted_ones(value, interval, verdict) -> None:
+    controls = {"planted": {"tpr": value + 0.044, "share": 0.05, "is_found": True}}
+    found = everything(membership=replace(attack("membership", value, interval), details={"controls": controls}))
+    outcomes = {o.check.name: o.verdict for o in decide("partners", found).outcomes}
+    assert outcomes["membership"] is Verdict.PASS  # 5 % near-copies among many targets: 6 %, and 7.4 % are allowed
+    assert outcomes["near_copies"] is verdict
+
+
+@pytest.mark.parametrize("planted", [{}, *({**PLANTED, **wrong} for wrong in ({"is_found": False}, {"tpr": 0.001}, {"share": "x"}))])
+def test_near_copies_need_planted_ones_to_compare_with(planted) -> None:
+    details = {"controls": {"planted": planted}}
+    figure = measured("near_copies", Evidence(everything(membership=replace(attack("membership", 0.01, (0.005, 0.02)), details=details))))
+    assert figure.value is None
+    assert figure.note
+
+
+def test_an_erased_group_and_lost_variety_are_refused() -> None:
+    for name in ("representation", "mode_collapse"):
+        for policy in ("partners", "open"):
+            found = {o.check.name: o.verdict for o in decide(policy, everything(**{name: metric(name, 0.3, (0.2, 0.4))})).outcomes}
+            assert found[name] is Verdict.FAIL
 
 
 def test_a_budget_without_delta_is_no_budget() -> None:

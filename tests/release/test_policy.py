@@ -56,6 +56,10 @@ def test_the_limits_are_those_that_were_agreed() -> None:
     assert limits("internal")["copies"] is None
     assert (limits("partners")["copies"], limits("open")["copies"]) == (0.005, 0.001)
     assert limits("open")["unique_copies"] == 0
+    assert limits("partners")["near_copies"] == 0.025
+    for name in ("partners", "open"):
+        assert limits(name)["representation"] == limits(name)["mode_collapse"] == 0.5
+        assert limits(name, "control")["membership"] is True
     assert limits("internal")["identity_disclosure"] is None
     assert limits("partners")["identity_disclosure"] == limits("open")["identity_disclosure"] == 0.09
     for name in ("partners", "open"):

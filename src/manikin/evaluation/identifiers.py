@@ -45,12 +45,14 @@ def identifiers(data: Prepared, *, seed: int) -> MetricResult:
     (e-mail, web and network addresses, telephone, social security, health service, national insurance, account and record numbers;
     45 CFR 164.514(b)(2)); or when its column, unknown to the schema, is one of direct identifiers by its name or content. Keys that
     merely count the rows are not held against a release. There is nothing to draw, so no interval. Details give counts by column and
-    never a value; `unjudged` are the released columns that train does not have, which no other figure has looked at.
+    never a value; `unjudged` are the released columns that no other figure has looked at: those that train does not have, and free text and
+    direct identifiers, made anew or not, except keys that count.
     """
     del seed
     release = data.synthetic[data.release]
     real = _real_values(data)
     columns: list[dict[str, Any]] = []
+    unjudged: list[str] = []
     n_cells = 0
     by_name = {column.name: column for column in data.train.columns}
     for column in release.columns:
@@ -59,10 +61,11 @@ def identifiers(data: Prepared, *, seed: int) -> MetricResult:
             continue
         profile = _profile(release, column)
         n_cells += profile.n_present
+        if known is None or (_is_unseen(known) and profile.n_present and not _counts_rows(profile)):
+            unjudged.append(column.name)
         found = _found(profile, known, real)
         columns += [{"column": column.name, "what": what, "n_cells": n} for what, n in sorted(found.items())]
     columns.sort(key=lambda row: (-row["n_cells"], row["column"], row["what"]))
-    unjudged = [name for name in release.columns.names if name not in by_name]
     return IDENTIFIERS.result(
         float(sum(row["n_cells"] for row in columns)),
         n=n_cells,
@@ -75,6 +78,11 @@ def _may_identify(known: Column, column: Column) -> bool:
     """Whether the cells of a known column must be looked at: numbers and times of columns that identify nobody need not."""
     identifies = is_left_out(known) or known.kind is Kind.IDENTIFIER
     return identifies or not (column.kind.is_number or column.kind.is_time or column.kind is Kind.BOOLEAN)
+
+
+def _is_unseen(known: Column) -> bool:
+    """Whether no metric and no attack looks at the cells of a column; keys of patients are needed to tell whose row it is."""
+    return is_left_out(known) and not known.has_role(Role.PATIENT_KEY)
 
 
 def _found(profile: Profile, known: Column | None, real: _Real) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """A policy's verdict on a release: pass, fail or insufficient evidence, each with a sentence that a lawyer can read. Writes nothing.
 
-A check passes when the unfavourable end of its 95 % interval lies within the limit, enough targets were attacked, and, where the policy asks for it,
-the attack found what was planted to test it. It fails when the figure itself lies beyond the limit, or that of a group of patients surely does. All else is
-insufficient evidence.
+A check passes when the unfavourable end of its 95 % interval lies within the limit, enough targets were attacked and, where the policy
+asks for it, the attack found what was planted to test it. It fails when the figure itself lies beyond the limit, or that of a group of
+patients surely does. All else is insufficient evidence.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from manikin.release.measures import Evidence, Figure, measured
 from manikin.release.policy import Check, Policy, Step, Style
 
 DIFFERENCES = 1e-9  # figures are rounded to six digits: a limit that is met is met
+
+BLIND = "The attack missed even the near-copies of real rows that were planted to test it, so its silence proves nothing."
 
 
 class Verdict(StrEnum):
@@ -185,7 +187,7 @@ def _compared(check: Check, figure: Figure, limit: float) -> tuple[Verdict, str]
     if check.targets is not None and figure.n < check.targets.at_least:
         return Verdict.INSUFFICIENT, f"Only {figure.n:,} were attacked, and {check.targets.at_least:,} are needed."
     if check.control and figure.is_blind:
-        return Verdict.INSUFFICIENT, "The attack missed even the copies of real rows that were planted to test it, so its silence proves nothing."
+        return Verdict.INSUFFICIENT, BLIND
     return Verdict.PASS, "The unfavourable end of its interval lies within the limit." if not check.exact else "All were counted."
 
 

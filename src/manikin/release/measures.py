@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from manikin.evaluation import METRICS
@@ -133,6 +134,28 @@ def tstr_loss(evidence: Evidence) -> Figure:
     return Figure(-gap, None if interval is None else (-interval[1], -interval[0]), result.n, "holdout rows")
 
 
+def near_copies(evidence: Evidence) -> Figure:
+    """The share of the released rows that would have to be near-copies of real ones to explain what membership found.
+
+    The attack is run twice: on the release, and on the release with near-copies planted into it, a known share s of its rows. Their
+    excess of hits is the yardstick: s x (TPR - FPR) / (TPR planted - TPR), at about 1 % false alarms. The interval is that of the TPR;
+    the yardstick's own noise is not in it. A leak of near-copies of few people lies within any limit on the TPR alone.
+    """
+    if "membership" not in evidence.results:
+        return Figure(None)
+    result = evidence.results["membership"]
+    planted = _planted(result)
+    rates = [planted.get("tpr"), planted.get("share"), result.value, result.reference]
+    if result.interval is None or not all(isinstance(rate, int | float) and isfinite(rate) for rate in rates):
+        return Figure(None, note=_reason(result) if result.value is None else "no near-copies were planted to compare with")
+    tpr, share, value, false_alarms = (float(rate or 0.0) for rate in rates)
+    if planted.get("is_found") is not True or tpr <= value:
+        return Figure(None, note="the near-copies that were planted to compare with were not found")
+    scale = share / (tpr - value)
+    low, high = ((end - false_alarms) * scale for end in result.interval)
+    return Figure((value - false_alarms) * scale, (low, high), result.n, result.unit, 0.0)
+
+
 def epsilon(evidence: Evidence) -> Figure:
     """The patient-level privacy budget that the generator kept."""
     if evidence.epsilon is None:
@@ -165,6 +188,7 @@ def audit_excess(evidence: Evidence) -> Figure:
 
 DERIVED: Mapping[str, Callable[[Evidence], Figure]] = {
     "tstr_loss": tstr_loss,
+    "near_copies": near_copies,
     "epsilon": epsilon,
     "delta_patients": delta_patients,
     "audit_excess": audit_excess,
