@@ -13,6 +13,7 @@ from manikin.report import figures
 from manikin.report.blocks import Beside, Block, Dials, Figure, Fold, Heading, Table, Text
 from manikin.report.dials import dial, dials, found
 from manikin.report.event_times import of_time
+from manikin.report.fidelity import implausible
 from manikin.report.wording import number, whole
 
 RARE = ("rare_levels", "rare_values")
@@ -118,6 +119,7 @@ def validity(results: Results) -> tuple[Block, ...]:
                     numeric=(2, 3, 4),
                 ),
             ]
+    blocks += implausible(results)
     for name, title, caption in _RARE:
         metric = found(results, name)
         rows = _rows(metric, "columns") if metric is not None else ()

@@ -15,6 +15,7 @@ from manikin.report import figures
 from manikin.report.blocks import Beside, Block, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.dials import dials
 from manikin.report.event_times import of_time
+from manikin.report.fidelity import further
 from manikin.report.wording import number, whole
 
 N_WORST = 10
@@ -68,7 +69,7 @@ def likeness(results: Results) -> tuple[Block, ...]:
                 numeric=(1, 2, 3, 4, 5),
             ),
         ]
-    return tuple(blocks)
+    return (*blocks, *further(results))
 
 
 def worst_columns(results: Results) -> list[Mapping[str, Any]]:

@@ -45,6 +45,7 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "attacks": SectionEntry(f"{_HERE}.attacks:attacks", "who attacked, and what was found", title="Attacks"),
         "validity": SectionEntry(f"{_HERE}.consequences:validity", "rules and rare values", title="Rules and rare values"),
         "making": SectionEntry(f"{_HERE}.making:making", "data, generator, training, cost", title="How it was made"),
+        "checklists": SectionEntry(f"{_HERE}.checklists:checklists", "items of reporting checklists", title="Reporting checklists"),
         "glossary": SectionEntry(f"{_HERE}.making:glossary", "terms and conventions", title="Words and conventions"),
     },
     group="manikin.sections",
