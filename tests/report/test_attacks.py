@@ -44,8 +44,8 @@ def test_rates_are_told_in_words_for_those_who_do_not_see_them(results: Results)
 def test_the_controls_of_membership_show_that_the_attack_works(results: Results) -> None:
     blocks = walk(attacks(results))
     figure = next(block for block in blocks if isinstance(block, Figure) and block.title == "Does the attack work?")
-    assert "copies planted on purpose 93.0 %" in figure.alt
-    assert "independent real rows 1.1 %" in figure.alt
+    assert "planted copies 93.0 %" in figure.alt
+    assert "other real rows 1.1 %" in figure.alt
     unknown = replace(results.attacks[0], details={"controls": {"planted": {"note": "not made"}, "other": 3}})
     titles = [block.title for block in walk(attacks(replace(results, attacks=(unknown,)))) if isinstance(block, Figure)]
     assert "Does the attack work?" not in titles

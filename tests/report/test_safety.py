@@ -63,6 +63,7 @@ def test_with_one_kind_of_attack_left_out_the_evidence_is_thin(results: Results,
         ("membership", {"value": 0.12, "interval": (0.1, 0.14)}, Level.FAIR),
         ("reconstruction", {"value": 0.5, "interval": (0.45, 0.55)}, Level.POOR),
         ("linkability", {"value": 0.12, "interval": (0.10, 0.14)}, Level.FAIR),
+        ("attribute_inference", {"value": 0.3, "interval": (-0.02, 0.5)}, Level.FAIR),
         ("identity_disclosure", {"value": 0.02, "interval": (-0.05, 0.10)}, Level.FAIR),
         ("rare_values", {"value": 3.0}, Level.POOR),
         (
@@ -110,6 +111,11 @@ def test_a_leak_that_is_surely_there_is_told_though_it_is_inside_the_limit(resul
         verdict = is_safe(changed(results, name, value=0.04, interval=interval))
         assert verdict.level is Level.FAIR
         assert verdict.answer == "Leaks can be measured; each is inside its limit"
+
+
+def test_a_figure_beyond_its_limit_is_a_sign_though_nobody_can_be_sure(results: Results) -> None:
+    verdict = is_safe(changed(results, "attribute_inference", value=0.3, interval=(-0.02, 0.5)))
+    assert verdict.answer == ANSWERS[1]
 
 
 def test_an_attack_that_could_have_found_nothing_is_no_evidence(results: Results) -> None:

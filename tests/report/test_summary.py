@@ -34,3 +34,10 @@ def test_what_was_made_from_what_says_only_what_is_known(results: Results) -> No
     )
     assert "136 real rows were set aside" in told
     assert "surname" in told
+
+
+def test_a_file_of_unknown_make_is_not_said_to_be_real(results: Results) -> None:
+    run = {"title": "theirs.csv", "rows": {"train": 10, "holdout": 5, "synthetic": 20}}
+    told = made_from(read_record(run))
+    assert told.startswith("20 synthetic rows (“theirs.csv”) were made from 10 real rows.")
+    assert "must not have seen" in told

@@ -18,8 +18,8 @@ from manikin.report.wording import ABSENT, ATTACK_NAMES, ATTACKS, METRICS, Style
 N_GROUPS = 8
 N_TRIALS = 20
 CONTROLS = {
-    "planted": ("Copies planted on purpose", "near-copies of training rows put into the release: an attack that works must find them"),
-    "independent": ("Independent real rows", "real rows of other patients in the release's place: an honest attack finds nothing"),
+    "planted": ("Planted copies", "near-copies of training rows put into the release: an attack that works must find them"),
+    "independent": ("Other real rows", "real rows of other patients in the release's place: an honest attack finds nothing"),
 }
 FIGURES = {"identity_disclosure": "Mean risk of disclosure", "property_inference": "Part of the train patients' own facts"}
 WAYS = ("kind", "split", "secret", "knows", "attacker", "k")  # what sets a trial apart, as far as it is told
@@ -38,7 +38,7 @@ def attacks(results: Results) -> tuple[Block, ...]:
         )
     ]
     if made:
-        blocks += [Beside((_overview(made), _table(made)))]
+        blocks += [_overview(made), _table(made)]
     for attack in made:
         blocks += _one(attack)
     return (*blocks, *_not_assessed(results))
@@ -151,7 +151,7 @@ def _controls(attack: AttackResult) -> list[Block]:
     lines = tuple(Line(CONTROLS[key][0], (Mark(*_hit_interval(one), "release"),)) for key, one in known)
     told = "; ".join(f"{CONTROLS[key][0].lower()} {_share(one, _key(one))}" for key, one in known)
     figure = Figure(
-        forest(lines, axis="named at 1 % false alarms (95 % intervals)", mark=0.01, is_share=True),
+        forest(lines, axis="named (95 % intervals)", mark=0.01, is_share=True),
         "Does the attack work? Planted copies must be found (far right), independent real rows must not (at the dashed line of 1 % false "
         "alarms). If the planted copies are not found, a quiet attack says nothing.",
         f"Positive and negative control: {told}.",

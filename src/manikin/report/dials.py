@@ -47,7 +47,7 @@ def dial(metric: MetricResult) -> Dial:
         n=f"{whole(metric.n)} {metric.unit}",
         direction=direction,
         arrow=arrow,
-        low=plain.low_text if plain.low_text and low <= (plain.low or 0.0) else _end(low, plain),
+        low=plain.low_text if plain.low_text and low == (plain.low or 0.0) else _end(low, plain),
         high=plain.high_text or _end(high, plain),
         at=None if metric.value is None else _place(metric.value, low, high),
         span=None
@@ -80,7 +80,7 @@ def _round_up(value: float) -> float:
 
 
 def _end(value: float, plain: Plain) -> str:
-    return f"{100 * value:.3g} %" if plain.style == "percent" else f"{value:.3g}"
+    return (f"{100 * value:.3g} %" if plain.style == "percent" else f"{value:.3g}").replace("-", "−")
 
 
 def _place(value: float, low: float, high: float) -> float:

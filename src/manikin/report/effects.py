@@ -17,7 +17,7 @@ from manikin.report.wording import number, span, whole
 
 N_ANALYSES = 3  # drawn at once; the others are folded
 N_COEFFICIENTS = 24
-N_BESIDE = 14  # coefficients whose table stands beside the drawing
+N_BESIDE = 24  # coefficients whose table stands beside the drawing
 RATIOS = {"cox": "hazard ratio", "logistic": "odds ratio"}
 Rows = Sequence[Mapping[str, Any]]
 

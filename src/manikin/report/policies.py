@@ -63,7 +63,7 @@ def traffic(made: Decisions) -> Lights:
         by_policy.append(own)
         for key, check in own.items():
             names.setdefault(key, str(check.get("title") or key.replace("_", " ")))
-            measured[key] = measured.get(key) or str(check.get("measured") or "")
+            measured[key] = measured.get(key) or str(check.get("measured") or "").replace("[-", "[−")
     rows = tuple((names[key], measured[key], tuple(_light(own.get(key)) for own in by_policy)) for key in names)
     heads = tuple((f"{decision.get('policy', '')}", _light(decision)) for decision in made)
     versions = listed_versions(made)

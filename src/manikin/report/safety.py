@@ -83,7 +83,7 @@ def attacked(attack: MetricResult) -> Finding:
     level = Level.GOOD if high <= good else Level.FAIR if high <= fair else Level.POOR
     beyond = is_beyond(attack)
     thin = why_thin(attack, good)
-    if beyond or group:
+    if beyond or group or _is_suspect(attack, good):
         is_poor = level is Level.POOR and (low > good or bool(group))
         grade = Grade(Level.POOR if is_poor else Level.FAIR)
     elif level is not Level.GOOD or thin:
@@ -103,6 +103,12 @@ def is_beyond(attack: MetricResult) -> bool:
         return float(excess[0]) > 0
     control = attack.reference_interval[1] if attack.reference_interval else attack.reference
     return ends(attack)[0] > (0.01 if control is None and attack.name in MEMBERSHIP else control or 0.0)
+
+
+def _is_suspect(attack: MetricResult, good: float) -> bool:
+    """Whether the figure itself lies beyond the limit and beyond its control, though nobody can be sure: that is a sign of a leak."""
+    control = attack.reference_interval[1] if attack.reference_interval else attack.reference
+    return (attack.value or 0.0) > max(good, control or 0.0)
 
 
 def why_thin(attack: MetricResult, good: float) -> str:

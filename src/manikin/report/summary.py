@@ -45,14 +45,15 @@ def made_from(record: Record) -> str:
     text += " was made" if made is None else " were made"
     if record.synthesizer:
         text += f" by the generator “{record.synthesizer}”"
+    elif record.title:
+        text = text.replace(" was made", f" (“{record.title}”) was made").replace(" were made", f" (“{record.title}”) were made")
     if learned is not None:
         text += f"{', which learned' if record.synthesizer else ''} from {whole(learned)} real rows"
-    if record.title:
+    if record.title and record.synthesizer:
         text += f" of “{record.title}”"
     text += "."
     if kept is not None:
-        text += (
-            f" Another {whole(kept)} real rows were set aside before; the generator never saw them, and they judge the result."
-        )
+        seen = "never saw" if record.synthesizer else "must not have seen"
+        text += f" Another {whole(kept)} real rows were set aside before; the generator {seen} them, and they judge the result."
     left = [column for column, _ in record.left_out]
     return f"{text} Left out on purpose: {listed(left)}." if left else text

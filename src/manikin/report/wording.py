@@ -381,7 +381,8 @@ def number(value: float, style: Style = "score") -> str:
     >>> number(0.8734), number(17.0, "count"), [number(x, "percent") for x in (0.0424, 0.0004, 0)]
     ('0.873', '17', ['4.2 %', '0.04 %', '0 %'])
     """
-    return _written(value, style).replace("-", "−")
+    text = _written(value, style)
+    return text.lstrip("-") if not any(digit in text for digit in "123456789") else text.replace("-", "−")
 
 
 def _written(value: float, style: Style) -> str:
