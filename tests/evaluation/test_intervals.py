@@ -90,3 +90,11 @@ def test_bootstrap_draws_patients_not_rows():
     weights = bootstrap_weights(records, 50, np.random.default_rng(0))
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, [0, 3, 4]].sum(axis=1) == 3).all()
+
+
+def test_no_hit_in_many_rows_of_few_patients_is_no_hit_in_few() -> None:
+    patients = np.repeat(np.arange(100), 50)
+    assert mean_interval(np.zeros(5_000), patients) == pytest.approx(clopper_pearson(0, 100))
+    assert mean_interval(np.zeros(5_000)) == pytest.approx(clopper_pearson(0, 5_000))
+    one = np.where(np.arange(5_000) == 7, 1.0, 0.0)
+    assert mean_interval(one, patients)[1] > mean_interval(one)[1]

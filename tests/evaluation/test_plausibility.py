@@ -66,3 +66,8 @@ def test_the_error_in_maternal_health_and_the_pressures_of_cardio70k_are_seen(sh
     result = plausibility(evidence(cardio, cardio, cardio, None), seed=0)
     assert {row["column"]: row["synthetic"] for row in result.details["columns"]}["ap_hi"] >= 7
     assert result.details["orders"][0]["synthetic"] > 100
+
+def test_how_few_real_patients_hold_an_error_is_not_told():
+    result = plausibility(evidence(people(500, 1, n_slow=3), people(300, 2, n_slow=0), people(400, 3, n_slow=2), None), seed=0)
+    rate = next(row for row in result.details["columns"] if row["column"] == "HeartRate")
+    assert (rate["train"], rate["holdout"], rate["synthetic"]) == (None, 0, 2)

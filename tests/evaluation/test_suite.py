@@ -11,13 +11,13 @@ import pytest
 
 from evaluation.simulated import evidence, reordered, simulate, table
 from manikin.data.errors import ParameterError
-from manikin.data.schema import Column, Kind, Storage, TableSchema
+from manikin.data.schema import Column, Kind, Role, Storage, TableSchema
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import EvaluationData, MetricEntry
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.results_file import read_results, write_results
-from manikin.evaluation.suite import FAILED, evaluate
+from manikin.evaluation.suite import FAILED, _joined, evaluate
 
 NAMES = {
     "column_shapes", "pair_trends", "dependence", "missingness", "c2st", "giveaway", "tstr",
@@ -165,6 +165,14 @@ def test_an_attacker_holds_all_tables_at_once(good):
         for made in ((good.train,), parts)
     )
     assert split["membership"].value == whole["membership"].value > 0.9, "either table alone shows half of the patients"
+
+
+def test_patients_of_different_tables_stay_different_patients(good):
+    key = Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
+    schema = TableSchema("visits", (key, Column("x", Kind.CONTINUOUS, Storage.REAL)))
+    parts = [table({"id": ["1", "1", "2"], "x": ["1", "2", "3"]}, schema), table({"id": ["1", "2", "2"], "x": ["4", "5", "6"]}, schema)]
+    joined = _joined(EvaluationData(parts[0], parts[0], tuple(parts), schema))
+    assert joined.records.tolist() == [0, 0, 1, 2, 3, 3]
 
 
 def test_a_failure_nobody_foresaw_becomes_a_note_without_its_message(good, monkeypatch, caplog):

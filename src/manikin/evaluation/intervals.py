@@ -82,6 +82,8 @@ def clopper_pearson(hits: float, n: int, *, alpha: float = 0.05) -> tuple[float,
 def mean_interval(values: Array, *clusters: Array) -> tuple[float, float]:
     """95 % normal interval of a mean of values in [0, 1]; Clopper-Pearson for unclustered rates, and where hits or misses are under five.
 
+    Clopper-Pearson counts clusters, of the coarsest grouping, where there are any: no hit in 5,000 rows of 100 patients is no hit in 100.
+
     Parameters
     ----------
     clusters : any number of groupings of the values (patients, the real row that several values hang on). With one the variance is the
@@ -92,7 +94,8 @@ def mean_interval(values: Array, *clusters: Array) -> tuple[float, float]:
     n, mean = len(values), float(values.mean())
     is_binary = bool(np.isin(values, (0.0, 1.0)).all())
     if is_binary and (not clusters or min(values.sum(), n - values.sum()) < 5):
-        return clopper_pearson(int(values.sum()), n)
+        n_units = min([n, *(len(np.unique(cluster)) for cluster in clusters)])
+        return clopper_pearson(mean * n_units, n_units)
     residual = values - mean
     alone = float((residual**2).sum())
     shared = [float((_by_cluster(residual, cluster) ** 2).sum()) for cluster in clusters]

@@ -58,9 +58,9 @@ def plausibility(data: Prepared, *, seed: int) -> MetricResult:
         raise UndefinedMetricError("no column's name plainly says a quantity of which the plausible range is known")
     sides = {"train": data.real, "holdout": data.held, "synthetic": data.fake}
     wrong = {side: implausible(sample, known) for side, sample in sides.items()}
-    columns = [_column(one, sides) for one in known]
+    columns = [_column(one, sides, data.schema.min_patients) for one in known]
     columns.sort(key=lambda row: (-row["synthetic"], row["column"]))
-    orders = [_order(low, high, sides) for low, high in _orders(known)]
+    orders = [_order(low, high, sides, data.schema.min_patients) for low, high in _orders(known)]
     intervals = {side: mean_interval(wrong[side], *_patients(sides[side])) for side in ("holdout", "synthetic")}
     features = [one.feature for one in known]
     within = by_group(data, features, lambda _, other, asked: _share(other, known, asked))
@@ -121,7 +121,7 @@ def _share(sample: Sample, known: Sequence[Known], asked: Sequence[Feature]) -> 
     return float(implausible(sample, [one for one in known if one.feature.name in names]).mean())
 
 
-def _column(one: Known, sides: dict[str, Sample]) -> dict[str, Any]:
+def _column(one: Known, sides: dict[str, Sample], least: int) -> dict[str, Any]:
     found = one.range
     sources = dict.fromkeys(cited.identifier for cited in (found.citation, found.citation_maximum) if cited is not None)
     return {
@@ -131,14 +131,19 @@ def _column(one: Known, sides: dict[str, Sample]) -> dict[str, Any]:
         "maximum": found.maximum,
         "unit": found.unit,
         "citation": ", ".join(sources),
-        **{side: int(one.outside(sample).sum()) for side, sample in sides.items()},
+        **_counts({side: int(one.outside(sample).sum()) for side, sample in sides.items()}, least),
     }
 
 
-def _order(low: Known, high: Known, sides: dict[str, Sample]) -> dict[str, Any]:
-    counts = {side: int(_is_reversed(sample, low, high).sum()) for side, sample in sides.items()}
+def _order(low: Known, high: Known, sides: dict[str, Sample], least: int) -> dict[str, Any]:
+    counts = _counts({side: int(_is_reversed(sample, low, high).sum()) for side, sample in sides.items()}, least)
     return {"columns": [low.feature.name, high.feature.name], "text": f"{low.range.quantity} above {high.range.quantity}", **counts}
 
 
 def _patients(sample: Sample) -> list[npt.NDArray[np.int64]]:
     return [sample.records] if sample.has_patients else []
+
+
+def _counts(rows: dict[str, int], least: int) -> dict[str, int | None]:
+    """Rows by side; of real ones none is told that is below the small-cell threshold and not 0."""
+    return {side: None if side != "synthetic" and 0 < n < least else n for side, n in rows.items()}

@@ -10,9 +10,12 @@ from statistics import fmean, variance
 from traceback import extract_tb
 from typing import Any
 
-from manikin.data.dataset import Dataset, concat
+import numpy as np
+
+from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import parameter_error
 from manikin.data.registry import Registry
+from manikin.data.schema import Role
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import AttackResult, Direction, EvaluationData, Metric, MetricResult, Results, Section
@@ -80,9 +83,17 @@ def _untold(name: str, done: int, n_steps: int) -> None:
 
 
 def _joined(data: EvaluationData) -> Dataset:
-    """All synthetic tables as one, without keys: those of different tables were made independently and may coincide."""
-    names = [c.name for c in data.schema.learned if all(c.name in part.columns for part in data.synthetic)]
-    return concat([part.only(names) for part in data.synthetic])
+    """All synthetic tables as one; keys are made anew, since those of different tables were made independently and may coincide."""
+    names = [c.name for c in data.synthetic[0].columns if all(c.name in part.columns for part in data.synthetic)]
+    return concat([_rekeyed(part.only(names), i) for i, part in enumerate(data.synthetic)])
+
+
+def _rekeyed(part: Dataset, number: int) -> Dataset:
+    """The table with patient keys that no other table has."""
+    keys = [column.name for column in part.columns.with_role(Role.PATIENT_KEY)]
+    made = {name: [f"{number}-{record}" for record in part.records.tolist()] for name in keys}
+    frame = part.table.frame.assign(**made)
+    return part.with_table(Table(frame, {name: mark for name, mark in part.table.marks.items() if name not in made}))
 
 
 def _tasks(registry: Registry[Any], names: Sequence[str] | None, *, has_refit: bool = True) -> list[tuple[Registry[Any], str]]:
@@ -98,7 +109,8 @@ def _measured(registry: Registry[Any], name: str, data: Prepared, seed: int) -> 
     """One figure; a failure that nobody foresaw becomes a note, since hours of fitting must not be lost to one figure."""
     try:
         measure: Metric = registry.load(name)
-        return measure(data, seed=seed)
+        with np.errstate(over="ignore"):  # numbers near 1e308 are nonsense and no reason to print numpy's warnings
+            return measure(data, seed=seed)
     except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
         LOG.warning(

@@ -69,10 +69,10 @@ def clock(data: Prepared) -> Clock:
         raise UndefinedMetricError(
             f"the event column {event.name!r} is read as a number; make it boolean or categorical in schema.toml"
         )
-    return Clock(time, event, _seen(event))
+    return Clock(time, event, seen_levels(event))
 
 
-def _seen(event: Feature) -> frozenset[int]:
+def seen_levels(event: Feature) -> frozenset[int]:
     """All levels but the one for censored: one called so, or else the first (the smallest number)."""
     levels = event.levels or ()
     named = {i for i, level in enumerate(levels) if level.strip().lower() in CENSORED}

@@ -34,7 +34,7 @@ N_TREES = 30
 MAX_CLASSES = 5  # the commonest levels that trees tell apart; the nearest row can name any
 VOTES = 25  # released rows that vote where only quasi-identifiers are known, in which many rows agree
 MIN_ROWS = 20
-MIN_HOLDERS = 10  # targets a side, for a class to be judged
+MIN_HOLDERS = 11  # targets a side, for a class to be judged; the schema's threshold where that is higher
 MAX_LISTED = 12
 ATTRIBUTE_INFERENCE = AttackDefinition(
     "attribute_inference",
@@ -200,7 +200,8 @@ def _classes(data: Prepared, guessed: Sequence[Guessed], by_danger: Sequence[Tri
         match = next(g for g in guessed if (g.secret.name, g.knows, g.attacker) == (labels["secret"], labels["knows"], labels["attacker"]))
         best.setdefault(match.secret.name, match)
     parts = [part for made in best.values() if not made.secret.feature.is_number for part in _holders(data, made)]
-    judged = [_class(*part, alpha=0.05 / max(len(parts), 1)) for part in parts]
+    n_ways = {name: sum(g.secret.name == name for g in guessed) for name in best}  # of which the most dangerous is shown
+    judged = [_class(*part, alpha=0.05 / (len(parts) * n_ways[part[0].secret.name])) for part in parts]
     return most_surely_bad(judged)[:MAX_LISTED]
 
 
@@ -214,7 +215,7 @@ def _holders(data: Prepared, made: Guessed) -> list[tuple[Guessed, int, int]]:
     enough = []
     for level in np.flatnonzero(n_patients >= least):
         holders = [int((side.people.values[feature.name] == level).sum()) for side in (made.attacked, made.controls)]
-        if min(holders) >= MIN_HOLDERS:
+        if min(holders) >= max(MIN_HOLDERS, data.schema.threshold(made.secret.feature.column)):
             enough.append((made, int(level), int(n_patients[level])))
     return enough
 

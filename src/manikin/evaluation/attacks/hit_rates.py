@@ -83,11 +83,11 @@ class HitRate:
 
     def rate(self, among: Flags | None = None, *, alpha: float = 0.05) -> Rate:
         """The share of members (or of those `among` them) that are named."""
-        return _rate(self.members if among is None else self.members[:, among], alpha)
+        return named_rate(self.members if among is None else self.members[:, among], alpha)
 
     def control(self, among: Flags | None = None, *, alpha: float = 0.05) -> Rate:
         """The share of strangers (or of those `among` them) that are named at thresholds which they did not set."""
-        return _rate(self.strangers if among is None else self.strangers[:, among], alpha)
+        return named_rate(self.strangers if among is None else self.strangers[:, among], alpha)
 
     @cached_property
     def strongest(self) -> str:
@@ -161,7 +161,7 @@ def _is_in(roll: Roll, part: int, steps: range) -> Flags:
     return np.isin(roll.stranger_parts, [(part + step) % N_PARTS for step in steps])
 
 
-def _rate(flags: Flags, alpha: float) -> Rate:
+def named_rate(flags: Flags, alpha: float = 0.05) -> Rate:
     """The share named. Its interval joins Clopper-Pearson's with the noise of the threshold, as MOVER does.
 
     Each end is as far off as the square root of the sum of two squares: the distance of Clopper-Pearson's end, and that of the share

@@ -17,7 +17,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ManikinError
 from manikin.data.seeds import derive, generator
 from manikin.evaluation.attacks.base import AttackDefinition, attacking, least_rate, rate
-from manikin.evaluation.attacks.hit_rates import FALSE_POSITIVES
+from manikin.evaluation.attacks.hit_rates import FALSE_POSITIVES, named_rate, threshold_limits
 from manikin.evaluation.attacks.membership_scores import Crowd, around, crowd
 from manikin.evaluation.base import AttackResult, Rate, ThreatModel
 from manikin.evaluation.boosters import one_thread
@@ -139,9 +139,10 @@ def _pool(data: Prepared, seed: int) -> tuple[Pool, Crowd]:
 
 def _one_each(sample: Sample, rows: Rows, seed: int, name: str) -> Rows:
     """At most 20,000 of these rows, one of a patient."""
-    order = rows[generator(seed, "shadow", name).permutation(len(rows))]
-    first = np.sort(np.unique(sample.records[order], return_index=True)[1])[:MAX_CANDIDATES]
-    return np.asarray(np.sort(order[first]))
+    rng = generator(seed, "shadow", name)
+    order = rows[rng.permutation(len(rows))]
+    first = np.unique(sample.records[order], return_index=True)[1]  # by patient, so that many rows give no better chance
+    return np.asarray(np.sort(order[rng.permutation(first)[:MAX_CANDIDATES]]))
 
 
 def _balanced(n_targets: int, n_shadows: int, seed: int) -> Flags:
@@ -195,6 +196,8 @@ class Game:
     Attributes
     ----------
     scores : (n_targets, n_shadows), each by the laws that the other shadows give.
+    threshold, limits : what one in a hundred of those who were out exceed, and the strictest and loosest threshold that this may be,
+        counting each target as one draw.
     """
 
     scores: Floats
@@ -202,6 +205,7 @@ class Game:
     area: float
     area_interval: Interval
     threshold: float
+    limits: tuple[float, float]
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -230,14 +234,18 @@ def _game(values: Floats, is_in: Flags) -> Game:
     area, spread = delong(scores[is_in], scores[~is_in], (who[is_in], who[~is_in]))
     half = 1.96 * spread**0.5
     others = np.sort(scores[~is_in])
-    threshold = float(others[-max(1, int(FALSE_POSITIVES * (len(others) + 1)))])
-    return Game(scores, is_in, area, (max(0.0, area - half), min(1.0, area + half)), threshold)
+    expected = FALSE_POSITIVES * (len(others) + 1)
+    at, strict, loose = (
+        float(others[-min(max(1, int(stretch * expected)), len(others))])
+        for stretch in (1.0, *threshold_limits(len(values), FALSE_POSITIVES))
+    )
+    return Game(scores, is_in, area, (max(0.0, area - half), min(1.0, area + half)), at, (strict, loose))
 
 
 def _result(pool: Pool, game: Game, scores: Floats, statistic: str, n_shadows: int, n_release: int) -> AttackResult:
     n = len(pool.members)
-    named, is_likelier = scores > game.threshold, scores > 0
-    found, control = (rate(int(part.sum()), len(part)) for part in (named[:n], named[n:]))
+    named, is_likelier = np.stack([scores > threshold for threshold in (game.threshold, *game.limits)]), scores > 0
+    found, control = (named_rate(part) for part in (named[:, :n], named[:, n:]))
     advantage, advantage_interval = _advantage(*(rate(int(p.sum()), len(p)) for p in (is_likelier[:n], is_likelier[n:])))
     area, variance = delong(scores[:n], scores[n:])
     half, power = 1.96 * variance**0.5, least_rate(n, FALSE_POSITIVES)

@@ -15,6 +15,7 @@ from manikin.evaluation.definition import UndefinedMetricError
 from manikin.evaluation.inference.formula import Analysis, Crossed, Factor
 from manikin.evaluation.inference.models import Outcome
 from manikin.evaluation.prepared import Feature, Sample
+from manikin.evaluation.survival_curves import seen_levels
 
 Floats = npt.NDArray[np.float64]
 OTHER = "(other)"
@@ -114,18 +115,20 @@ def explained(analysis: Analysis, features: Mapping[str, Feature], train: Sample
     """What an analysis explains and by which model, as train has it.
 
     Of two levels the later one counts, as R has it (the schema's order before the alphabet's); of more, the commonest against the rest.
-    An event is any level but the first, or the larger of two numbers. Levels that fewer than `least` train patients hold are not named.
+    An event is any level but the one for censored (see `survival_curves`), or the larger of two numbers. Levels that fewer than `least`
+    train patients hold are not named.
     """
     if analysis.time and analysis.event:
         feature = features[analysis.event]
         if feature.is_number:
             above, words = _upper_of_two(train.values[feature.name], feature.name)
             return Explained("cox", words, feature.name, analysis.time, above=above)
-        ordered = in_order(feature, train)
-        if len(ordered) < 2:
+        ordered, seen = in_order(feature, train), seen_levels(feature)
+        events = [level for level in ordered if level in seen]
+        if not 0 < len(events) < len(ordered):
             raise UndefinedMetricError(f"the event {feature.name!r} has a single value in the train data")
-        words = f"{feature.name} = {_named(feature, ordered[1:], train, least)}"
-        return Explained("cox", words, feature.name, analysis.time, levels=np.array(ordered[1:]))
+        words = f"{feature.name} = {_named(feature, events, train, least)}"
+        return Explained("cox", words, feature.name, analysis.time, levels=np.array(events))
     factor = analysis.outcome or Factor("")
     feature = features[factor.column]
     if feature.is_number:
