@@ -47,7 +47,8 @@ def test_verdicts_on_the_unfavourable_end(found: Figure, verdict: Verdict, why: 
     assert outcome.verdict is verdict
     assert why in outcome.reason
     if found.value is not None and isfinite(found.value):
-        assert "Limit: at most 10 % (convention, no regulator behind it: s)." in outcome.reason
+        assert "Limit: at most 10 % (convention)." in outcome.reason
+    assert outcome.grounds == "s (a convention, no regulator behind it)"
     if verdict is not Verdict.PASS:
         assert "would change it" in outcome.reason
 
@@ -250,6 +251,17 @@ def test_a_budget_without_delta_is_no_budget() -> None:
     audited = Results((*whole.metrics, AUDIT), attacks=whole.attacks)
     open_to_all = decide("open", audited, epsilon=0.9)
     assert {o.check.name for o in open_to_all.outcomes if o.verdict is Verdict.INSUFFICIENT} == {"delta"}
+
+
+def test_a_reason_can_be_read_by_a_lawyer() -> None:
+    for results in (everything(), Results(()), everything(membership=attack("membership", 0.9, (0.8, 1.0)))):
+        for name in ("internal", "partners", "open"):
+            decision = decide(name, results, {})
+            for verdict, title, reason, grounds in decision.lines:
+                assert len(reason) <= 400, (title, reason)
+                assert max(len(sentence.split()) for sentence in reason.split(". ")) <= 40, (title, reason)
+                assert not any(word in reason for word in ("arXiv", "doi", "TPR", "Clopper")), (title, reason)
+                assert bool(grounds) == ("Limit: " in reason), (verdict, title)
 
 
 def test_a_decision_is_json_whatever_was_measured() -> None:

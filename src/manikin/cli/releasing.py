@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from manikin.workflow.release import Released
 
 PASSPHRASE = "MANIKIN_KEY_PASSPHRASE"
+WIDEST = 110  # characters of a line that is still read with ease
 
 
 def keygen(
@@ -142,8 +145,10 @@ def label(
 
 def _say(made: Released) -> None:
     decision = made.decision
-    for verdict, title, reason in decision.lines:
-        say(f"[{verdict}] {title}{'' if title.endswith('?') else '.'} {reason}")
+    for verdict, title, reason, grounds in decision.lines:
+        _say_wrapped(f"[{verdict}] {title}{'' if title.endswith('?') else '.'} {reason}")
+        if grounds and verdict in ("fail", "insufficient evidence"):
+            _say_wrapped(f"    Source of the limit: {grounds}.")
     say(f"\n{decision.statement[0].upper()}{decision.statement[1:]}.")
     if made.out is None:
         say("Nothing was written.")
@@ -151,6 +156,16 @@ def _say(made: Released) -> None:
     say(f"\nThe release, public files only: {made.out}")
     for name in made.files:
         say(f"  {name}")
+
+
+def _say_wrapped(text: str) -> None:
+    """One line in a file or a pipe; on a terminal as wide as it is, what goes on is indented."""
+    if not sys.stdout.isatty():
+        say(text)
+        return
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    for line in textwrap.wrap(text.replace(" %", "\u00a0%"), width, subsequent_indent="    ", break_on_hyphens=False):
+        say(line)
 
 
 def _pairs(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
@@ -178,5 +193,6 @@ def _asked(*, confirm: bool = False) -> str:
     from manikin.data.errors import ParameterError
 
     if not sys.stdin.isatty():
-        raise ParameterError(f"The key is sealed and nobody can be asked for its passphrase here. Set {PASSPHRASE}.")
+        what = "To seal a key takes a passphrase" if confirm else "The key is sealed"
+        raise ParameterError(f"{what}, and nobody can be asked for it here. Set {PASSPHRASE}.")
     return str(typer.prompt("Passphrase of the key", hide_input=True, confirmation_prompt=confirm, err=True))

@@ -20,6 +20,8 @@ DIFFERENCES = 1e-9  # figures are rounded to six digits: a limit that is met is 
 
 BLIND = "The attack missed even the near-copies of real rows that were planted to test it, so its silence proves nothing."
 
+BEHIND = {"regulator": "a regulator's", "literature": "from the literature", "convention": "a convention, no regulator behind it"}
+
 
 class Verdict(StrEnum):
     """What came of a check, a step or all of them."""
@@ -35,12 +37,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check."""
+    """What came of one check; `reason` is short enough to be read aloud, `grounds` says where its limit comes from."""
 
     check: Check
     figure: Figure
     verdict: Verdict
     reason: str
+
+    @property
+    def grounds(self) -> str:
+        """Who stands behind the limit, and where that is written; empty where there is no limit."""
+        return "" if self.check.limit is None else f"{self.check.source} ({BEHIND[self.check.kind]})"
 
 
 @dataclass(frozen=True)
@@ -98,13 +105,14 @@ class Decision:
         return f"not passed: policy {self.policy.label} ({', '.join(part for part in parts if part)})"
 
     @property
-    def lines(self) -> list[tuple[str, str, str]]:
-        """Verdict, what it is of and why, the worst first."""
+    def lines(self) -> list[tuple[str, str, str, str]]:
+        """Verdict, what it is of, why, and where the limit comes from; the worst first."""
         order = [Verdict.FAIL, Verdict.INSUFFICIENT, Verdict.RED_FLAG, Verdict.LABELLED, Verdict.PASS, Verdict.SHOWN]
-        rows = [(o.verdict, o.check.title, o.reason) for o in self.outcomes]
-        rows += [(o.verdict, o.step.title, o.reason) for o in self.steps]
+        rows = [(o.verdict, o.check.title, o.reason, o.grounds) for o in self.outcomes]
+        rows += [(o.verdict, o.step.title, o.reason, "") for o in self.steps]
         rank = {verdict: i for i, verdict in enumerate([*order, Verdict.NOT_ASSESSED])}
-        return [(str(verdict), title, reason) for verdict, title, reason in sorted(rows, key=lambda row: rank[row[0]])]
+        rows.sort(key=lambda row: rank[row[0]])
+        return [(str(verdict), title, reason, grounds) for verdict, title, reason, grounds in rows]
 
     def to_json(self) -> dict[str, Any]:
         """The whole decision with its figures: internal."""
@@ -235,10 +243,10 @@ def _shown(check: Check, figure: Figure) -> Outcome:
 
 
 def _outcome(check: Check, figure: Figure, verdict: Verdict, why: str) -> Outcome:
-    """An outcome with its sentences: what was measured, the limit and its grounds, the verdict's reason, and what would change it."""
+    """An outcome with its sentences: what was measured, the limit, the verdict's reason, and what would change it."""
     if check.or_label and verdict in (Verdict.FAIL, Verdict.INSUFFICIENT):
         verdict, why = Verdict.LABELLED, f"{why} The release therefore bears the label {check.or_label!r}."
-    parts = [_measured_words(check, figure), _limit_words(check), why]
+    parts = [_measured_words(check, figure), _limit_words(check), why] if figure.value is not None else [why, _limit_words(check)]
     if verdict in (Verdict.FAIL, Verdict.INSUFFICIENT):
         parts.append(_way_out(check, figure, verdict))
     return Outcome(check, figure, verdict, " ".join(part for part in parts if part))
@@ -262,8 +270,7 @@ def _limit_words(check: Check) -> str:
     if check.limit is None:
         return ""
     side = "at most" if check.at_most is not None else "at least"
-    source = {"regulator": "regulator", "literature": "literature", "convention": "convention, no regulator behind it"}[check.kind]
-    return f"Limit: {side} {words(check.limit, check.style)} ({source}: {check.source})."
+    return f"Limit: {side} {words(check.limit, check.style)} ({check.kind})."
 
 
 def _way_out(check: Check, figure: Figure, verdict: Verdict) -> str:
@@ -301,6 +308,7 @@ def _check_json(outcome: Outcome) -> dict[str, Any]:
         "n": figure.n,
         "limit": check.limit,
         "limit_kind": check.kind,
+        "limit_source": check.source,
         "reason": outcome.reason,
     }
 

@@ -149,6 +149,8 @@ def near_copies(evidence: Evidence) -> Figure:
     if result.interval is None or not all(isinstance(rate, int | float) and isfinite(rate) for rate in rates):
         return Figure(None, note=_reason(result) if result.value is None else "no near-copies were planted to compare with")
     tpr, share, value, false_alarms = (float(rate or 0.0) for rate in rates)
+    if tpr <= value and value > false_alarms + share:
+        return Figure(None, note="the release gives away so much that planted near-copies add nothing")
     if planted.get("is_found") is not True or tpr <= value:
         return Figure(None, note="the near-copies that were planted to compare with were not found")
     scale = share / (tpr - value)

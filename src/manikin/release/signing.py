@@ -103,8 +103,10 @@ def read_private_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(data, passphrase.encode() if passphrase and is_sealed(data) else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        what = "is sealed, and the passphrase does not open it" if is_sealed(data) else "is no private key in PEM"
-        raise ParameterError(f"{path} {what}. Make a key with `manikin keygen`, or set MANIKIN_KEY_PASSPHRASE.") from None
+        if is_sealed(data):
+            raise ParameterError(f"{path} is sealed, and the passphrase does not open it. Set MANIKIN_KEY_PASSPHRASE.") from None
+        what = "is a public key, and only the private one signs" if b"PUBLIC KEY" in data else "is no private key in PEM"
+        raise ParameterError(f"{path} {what}. Give the private key that `manikin keygen` wrote.") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ParameterError(f"{path} is a key of another kind than Ed25519. Make one with `manikin keygen`.")
     return key

@@ -139,11 +139,12 @@ def _reasons(decision: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _reason(check: Mapping[str, Any]) -> str:
     title = f"{check.get('title') or check.get('check') or ''}: {_word(check)}"
-    if str(check.get("reason") or "").startswith(("Measured:", "Limit:")):  # it tells both by itself
-        return f"{title}. {check['reason']}"
+    source = f" Source of the limit: {check['source']}." if check.get("source") else ""
+    if str(check.get("reason") or "").startswith(("Measured:", "Limit:", "Not measured")):  # it tells both by itself
+        return f"{title}. {check['reason']}{source}"
     figures = [str(check[key]) for key in ("measured",) if check.get(key)]
     figures += [f"limit {_limit(check)}"] if check.get("limit") else []
     kind = f"; {check['kind']}" if check.get("kind") else ""
     told_figures = f" ({'; '.join(figures)}{kind})" if figures else ""
     reason = f" {check['reason']}" if check.get("reason") else ""
-    return f"{title}{told_figures}.{reason}"
+    return f"{title}{told_figures}.{reason}{source}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from manikin.data.errors import ParameterError
 from manikin.release.labels import Marked, read_mark
 from manikin.release.receiver import Received
 from manikin.release.receiver import verify as check
@@ -28,9 +29,11 @@ def keygen(path: str | Path, *, passphrase: str | None = None) -> KeyPair:
 
     Raises
     ------
-    ParameterError : one of the files exists, or their folder is not there.
+    ParameterError : one of the files exists, or their folder is not there, or no file is named.
     """
     private = Path(path)
+    if not private.name:
+        raise ParameterError(f"{path} is a folder. Name the key's file in it.")
     public = private.with_name(private.name + PUBLIC_ENDING)
     return KeyPair(private, public, make_keys(private, public, passphrase))
 

@@ -26,7 +26,8 @@ def verdicts(results: Results, *, n_patients: int, epsilon: float | None = None,
     Returns
     -------
     list : `policy`, `version`, `verdict` of the checks together (pass, fail, insufficient), `statement`, `steps` that a person must still
-        answer, and `checks`: `check`, `title`, `verdict`, `measured`, `limit`, `reason`, `kind` of what stands behind the limit.
+        answer, and `checks`: `check`, `title`, `verdict`, `measured`, `limit`, `reason`, `kind` of what stands behind the limit, and its
+        `source`.
     """
     evidence = Evidence(results, n_patients, epsilon, delta)
     return [_told(judge(load_policy(name), evidence, {})) for name in BUILT_IN]
@@ -61,6 +62,7 @@ def _check(outcome: Outcome) -> dict[str, Any]:
         "limit": limit,
         "reason": outcome.reason,
         "kind": check.kind if check.limit is not None else "",
+        "source": check.source if check.limit is not None else "",
     }
 
 
