@@ -389,6 +389,16 @@ def test_labels(place: Path, released: Path, copy: Path) -> None:
         label(copy / "card.md")
 
 
+@pytest.mark.parametrize("name", ["REAL.CSV", "real.pq", "real.tsv.gz", "more/real.csv"])
+def test_a_folder_is_labelled_only_if_every_data_file_in_it_is(released: Path, copy: Path, name: str) -> None:
+    assert label(copy).is_synthetic
+    (copy / "more").mkdir()
+    real = patients(20, 9)
+    real.to_parquet(copy / name) if name.endswith(".pq") else real.to_csv(copy / name, index=False)
+    assert not label(copy).is_synthetic
+    assert Path(name).name in label(copy).where
+
+
 def test_keys_are_private_and_never_overwritten(tmp_path: Path) -> None:
     made = keygen(tmp_path / "a.key", passphrase="correct horse")
     assert made.private.stat().st_mode & 0o777 == 0o600
@@ -399,6 +409,12 @@ def test_keys_are_private_and_never_overwritten(tmp_path: Path) -> None:
             keygen(tmp_path / path.replace("a.key.pub", "b.key"))
     assert not (tmp_path / "b.key").exists()
     assert (tmp_path / "b.key.pub").read_text() == "mine"
+
+
+def test_a_key_needs_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match=r"\. is a folder\. Name the key's file in it"):
+        keygen(".")
 
 
 def test_a_sealed_key_opens_with_its_passphrase_only(place: Path, tmp_path: Path) -> None:

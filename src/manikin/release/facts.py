@@ -121,14 +121,14 @@ class PublicFacts:
 
 
 def about(n: int) -> str:
-    """A count to two significant digits, none below eleven.
+    """A count to two significant digits, tens at the finest, none below eleven.
 
-    >>> about(81_412), about(549), about(4), about(0)
-    ('about 81,000', 'about 550', 'fewer than 11', 'fewer than 11')
+    >>> about(81_412), about(549), about(57), about(14), about(4), about(0)
+    ('about 81,000', 'about 550', 'about 60', 'fewer than 20', 'fewer than 11', 'fewer than 11')
     """
-    if n < SMALL:
-        return f"fewer than {SMALL}"
-    step = 10 ** max(0, floor(log10(n)) - 1)
+    if n < 2 * 10:
+        return f"fewer than {SMALL if n < SMALL else 20}"
+    step = 10 ** max(1, floor(log10(n)) - 1)
     return f"about {round(n / step) * step:,}"
 
 

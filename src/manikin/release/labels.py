@@ -7,6 +7,7 @@ NAME-metadata.json beside NAME.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,8 @@ SHA256: Final = f"{TERMS}sha256"
 ENDING: Final = "-metadata.json"
 SOURCE_TYPE: Final = "https://schema.org/TrainedAlgorithmicMediaDigitalSource"
 SYNTHETIC_TYPES = ("TrainedAlgorithmicMedia", "CompositeSynthetic", "AlgorithmicMedia", "trainedAlgorithmicMedia")
+PARQUET = (".parquet", ".pq")
+DELIMITED = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")  # a .txt in a folder may be anything
 MAX_BYTES = 8 << 20
 _DATATYPES = {Kind.BOOLEAN: "string", Kind.DATE: "string", Kind.DATETIME: "string"}
 
@@ -110,22 +113,23 @@ def read_mark(path: Path) -> Marked:
     if not path.is_file():
         raise ParameterError(f"There is no file {path}. Give a .csv or .parquet file, or a release folder.")
     name = path.name.lower()
-    if name.endswith((".parquet", ".pq")):
+    if name.endswith(PARQUET):
         return _parquet_mark(path)
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")):
+    if name.endswith(DELIMITED):
         return _csv_mark(path)
     raise ParameterError(f"{path} is neither CSV nor Parquet, so there is no place known where it would say so.")
 
 
 def _folder_mark(folder: Path) -> Marked:
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name.endswith((".csv", ".csv.gz", ".tsv", ".parquet")))
+    names = [Path(place) / name for place, _, found in os.walk(folder) for name in found]
+    files = sorted(path for path in names if path.name.lower().endswith((*PARQUET, *DELIMITED[:-1])) and path.is_file())
     if not files:
         return _no(f"{folder.name} holds no data file")
     for file in files:
         found = read_mark(file)
         if not found.is_synthetic:
             return found
-    return _yes(f"every data file of {folder.name}: {', '.join(file.name for file in files)}")
+    return _yes(f"every data file of {folder.name}: {', '.join(file.relative_to(folder).as_posix() for file in files)}")
 
 
 def _parquet_mark(path: Path) -> Marked:

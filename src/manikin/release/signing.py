@@ -105,7 +105,7 @@ def read_private_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         if is_sealed(data):
             raise ParameterError(f"{path} is sealed, and the passphrase does not open it. Set MANIKIN_KEY_PASSPHRASE.") from None
-        what = "is a public key, and only the private one signs" if b"PUBLIC KEY" in data else "is no private key in PEM"
+        what = "is no private key but a public one" if b"PUBLIC KEY" in data else "is no private key in PEM"
         raise ParameterError(f"{path} {what}. Give the private key that `manikin keygen` wrote.") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ParameterError(f"{path} is a key of another kind than Ed25519. Make one with `manikin keygen`.")

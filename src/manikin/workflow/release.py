@@ -201,7 +201,8 @@ def _facts(
     made_by = manifest.versions.get("manikin", version)
     generator, settings = public.generator_words(manifest.synthesizer, made_by, answers)
     recipients = f"{policy.recipients}: {answers['recipients']}" if answers.get("recipients") else policy.recipients
-    budget = {} if evidence.epsilon is None else {"epsilon": evidence.epsilon, "delta": evidence.delta or 0.0}
+    spent = {"epsilon": evidence.epsilon, "delta": evidence.delta}
+    budget = {name: value for name, value in spent.items() if value is not None}
     return public.PublicFacts(
         title=answers.get("title", "Synthetic table"),
         statement=public.public_statement(decision),
