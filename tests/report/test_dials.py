@@ -62,3 +62,10 @@ def test_a_rate_of_leaks_always_begins_at_none() -> None:
     made = dial(metric("membership", Section.PRIVACY, Direction.REFERENCE, 0.96, interval=(0.95, 0.97)))
     assert made.low == "none"
     assert made.high == "100 %"
+
+
+def test_a_figure_below_its_scale_gives_it_a_round_end_with_a_number() -> None:
+    below = dial(metric("reconstruction", Section.PRIVACY, Direction.LOWER, 0.0, interval=(-0.077, 0.037), n=100, reference=0.0))
+    assert below.low == "−10 %"
+    assert below.span is not None
+    assert below.span[0] > 0

@@ -46,3 +46,8 @@ def test_a_regression_that_was_not_measured_keeps_its_note(results: Results) -> 
     bare = replace(results["inference"], value=None, interval=None, details={}, note="Not computed: no target.")
     dials = [block for block in walk(inference(Results((bare,)))) if isinstance(block, Dial)]
     assert [dial.note for dial in dials] == ["Not computed: no target."]
+
+
+def test_beside_the_drawing_stands_what_agrees_least_first(results: Results) -> None:
+    tables = [block for block in walk(inference(results)) if isinstance(block, Table)]
+    assert ("Term", "Overlap", "Same conclusion") in [table.head for table in tables]

@@ -51,7 +51,7 @@ def checklists(results: Results) -> tuple[Block, ...]:
 
 def _source(_: Results, record: Record) -> str:
     rows = record.rows.get("train")
-    title = f"“{record.title}”: " if record.title else ""
+    title = f"“{record.title}”: " if record.title and record.synthesizer else ""
     made = f" The synthetic rows were made from these by “{record.synthesizer}”." if record.synthesizer else ""
     return "" if rows is None else f"{title}{whole(rows)} real rows were learned from.{made}"
 

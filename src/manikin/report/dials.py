@@ -64,7 +64,9 @@ def _scale(metric: MetricResult, plain: Plain) -> tuple[float, float]:
     known = [metric.value, metric.reference, *(metric.interval or ()), *(metric.reference_interval or ())]
     figures = [figure for figure in known if figure is not None] or [0.0, 1.0]
     least, most = min(figures), max(figures)
-    low = min(0.0 if plain.low is None else plain.low, least)
+    low = 0.0 if plain.low is None else plain.low
+    if least < low:
+        low = -_round_up(-least) if least < 0 else least
     if plain.high is None:
         smallest = 0.02 if plain.style == "percent" else 1.0
         return low, _round_up(max(most, smallest))

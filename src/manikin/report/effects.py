@@ -17,7 +17,6 @@ from manikin.report.wording import number, span, whole
 
 N_ANALYSES = 3  # drawn at once; the others are folded
 N_COEFFICIENTS = 24
-N_BESIDE = 24  # coefficients whose table stands beside the drawing
 RATIOS = {"cox": "hazard ratio", "logistic": "odds ratio"}
 Rows = Sequence[Mapping[str, Any]]
 
@@ -87,9 +86,13 @@ def _analysis(one: Mapping[str, Any]) -> list[Block]:
         f"Coefficients with 95 % intervals{', on the scale of the model (logarithms of ratios)' if ratio else ''}",
         numeric=(1, 2, 3),
     )
-    if len(rows) <= N_BESIDE:
-        return [heading, formula, Beside((Grid((figure,), has_legend=False), table))]
-    return [heading, formula, Grid((figure,), has_legend=False), Fold(f"All {len(rows)} coefficients", (table,))]
+    agreed = Table(
+        ("Term", "Overlap", "Same conclusion"),
+        tuple((str(row.get("term", "")), _score(row.get("overlap")), _same(row)) for row in shown),
+        "The least overlap of the two intervals first; 1 is the same interval, below 0 they lie apart",
+        numeric=(1,),
+    )
+    return [heading, formula, Beside((Grid((figure,), has_legend=False), agreed)), Fold(f"All {len(rows)} coefficients", (table,))]
 
 
 def _sizes(one: Mapping[str, Any]) -> str:
@@ -116,8 +119,11 @@ def _coefficient(row: Mapping[str, Any]) -> tuple[str, ...]:
     for side in ("real", "synthetic"):
         interval = row.get(f"{side}_interval")
         told.append("–" if row.get(side) is None else f"{number(row[side])}{f' ({span(tuple(interval))})' if interval else ''}")
-    same = {True: "yes", False: "no"}.get(row.get("same_conclusion", None), "–")
-    return str(row.get("term", "")), *told, _score(row.get("overlap")), same
+    return str(row.get("term", "")), *told, _score(row.get("overlap")), _same(row)
+
+
+def _same(row: Mapping[str, Any]) -> str:
+    return {True: "yes", False: "no"}.get(row.get("same_conclusion", None), "–")
 
 
 def _score(value: Any) -> str:

@@ -15,6 +15,7 @@ from manikin.report.forest import Line, Mark, forest
 from manikin.report.wording import number, span, whole
 
 N_GROUPS = 15
+N_LISTED = 40
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -33,7 +34,8 @@ def fairness(results: Results) -> tuple[Block, ...]:
     if metric is not None and rows:
         blocks = [Beside((*blocks, _gaps(metric, rows[:N_GROUPS])))]
         blocks += _spreads(metric)
-        blocks.append(Fold(f"All {len(rows)} groups", (_group_table(metric, rows),)))
+        told = f"All {len(rows)} groups" if len(rows) <= N_LISTED else f"The {N_LISTED} most surely worse of {len(rows)} groups"
+        blocks.append(Fold(told, (_group_table(metric, rows[:N_LISTED]),)))
     return (text, *blocks)
 
 
