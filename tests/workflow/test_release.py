@@ -103,6 +103,11 @@ def test_a_receiver_with_the_folder_and_the_key_verifies_it(place: Path, release
     assert len(found.files) == 11
 
 
+def test_the_key_inside_the_folder_proves_nothing(released: Path) -> None:
+    with pytest.raises(ParameterError, match=r"came with the release.*Take the public key from the publisher"):
+        verify(released, key=released / "public-key.pem", today=TODAY)
+
+
 def test_rows_come_back_as_they_were_judged(place: Path, released: Path) -> None:
     assert (released / "synthetic.csv").read_bytes() == (place / "fresh.csv").read_bytes()
     by_public_schema = mk.read(released / "synthetic.csv", schema=released / "schema.toml")

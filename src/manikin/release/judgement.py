@@ -132,7 +132,7 @@ def passed_words(policy: str, adversaries: Sequence[tuple[str, str]]) -> str:
     >>> passed_words("partners v1", [("membership", "2,500 targets")])
     'passed policy partners v1 under adversaries membership (2,500 targets)'
     """
-    named = ", ".join(f"{name} ({attempts})" for name, attempts in adversaries)
+    named = ", ".join(f"{name.replace('_', ' ')} ({attempts})" for name, attempts in adversaries)
     return f"passed policy {policy} under {f'adversaries {named}' if named else 'no adversary'}"
 
 

@@ -52,9 +52,13 @@ def verify(folder: str | Path, *, key: str | Path, today: date | None = None) ->
 
     Raises
     ------
-    ParameterError : there is no such folder or key.
+    ParameterError : there is no such folder or key, or the key lies in the folder itself.
     GateError : a file was changed, is missing or was added, the signature is not of this key, or the release has expired.
     """
+    if Path(key).resolve().is_relative_to(Path(folder).resolve()):
+        raise ParameterError(
+            f"{key} came with the release: whoever changes the folder can change it too. Take the public key from the publisher himself."
+        )
     return check(Path(folder), read_public_key(Path(key)), today=today)
 
 
