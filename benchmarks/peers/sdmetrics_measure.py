@@ -42,7 +42,7 @@ meter(
         "missing_value_similarity": lambda: [MissingValueSimilarity.compute(train[n], synthetic[n]) for n in train.columns][:3],
         "new_row_synthesis": lambda: NewRowSynthesis.compute(train, synthetic, metadata),
         "logistic_detection": lambda: LogisticDetection.compute(train, synthetic, metadata),
-        "dcr_overfitting_protection": lambda: DCROverfittingProtection.compute(train, synthetic, holdout, metadata),
+        "dcr_overfitting_protection": lambda: DCROverfittingProtection.compute(train, synthetic, holdout, metadata, None),
         "disclosure_protection": disclosure,
         "binary_adaboost": lambda: BinaryAdaBoostClassifier.compute(holdout, synthetic, metadata, target=target),
     }

@@ -31,6 +31,8 @@ def figure(value: float | None, low: float = 0.0, high: float = 0.0, n: int = 10
         (figure(0.11, 0.05, 0.15), Verdict.FAIL, "The figure itself lies beyond the limit."),
         (figure(0.05, 0.03, 0.08, n=499), Verdict.INSUFFICIENT, "Only 499 were attacked, and 500 are needed."),
         (figure(0.11, 0.05, 0.15, n=3), Verdict.FAIL, "beyond the limit"),
+        (figure(0.2, -0.04, 0.39), Verdict.INSUFFICIENT, "also holds what is found where nothing leaks"),
+        (Figure(0.2, (-0.04, 0.39), 1000, reference=0.01), Verdict.FAIL, "beyond the limit"),  # no attack: nothing to compare with
         (figure(None, note="too few rows"), Verdict.INSUFFICIENT, "Not measured: too few rows."),
         (Figure(0.05, None, 1000), Verdict.INSUFFICIENT, "It has no interval"),
         (figure(0.05, 0.03, 0.1), Verdict.PASS, "lies within the limit"),

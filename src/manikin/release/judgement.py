@@ -1,8 +1,8 @@
 """A policy's verdict on a release: pass, fail or insufficient evidence, each with a sentence that a lawyer can read. Writes nothing.
 
 A check passes when the unfavourable end of its 95 % interval lies within the limit, enough targets were attacked and, where the policy
-asks for it, the attack found what was planted to test it. It fails when the figure itself lies beyond the limit, or that of a group of
-patients surely does. All else is insufficient evidence.
+asks for it, the attack found what was planted to test it. It fails when the figure itself lies beyond the limit (for an attack: and
+surely above what is found where nothing leaks), or that of a group of patients surely does. All else is insufficient evidence.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ DIFFERENCES = 1e-9  # figures are rounded to six digits: a limit that is met is 
 
 BLIND = "The attack missed even the near-copies of real rows that were planted to test it, so its silence proves nothing."
 
+NOTHING_SURE = (
+    "The figure lies beyond the limit, but its interval also holds what is found where nothing leaks: too few people to tell."
+)
 BEHIND = {"regulator": "a regulator's", "literature": "from the literature", "convention": "a convention, no regulator behind it"}
 
 
@@ -178,11 +181,14 @@ def _compared(check: Check, figure: Figure, limit: float) -> tuple[Verdict, str]
     """The verdict on a measured figure, and the clause that says why."""
     assert figure.value is not None
     is_upper = check.at_most is not None
-    if _beyond(figure.value, limit, is_upper=is_upper):
+    is_beyond = _beyond(figure.value, limit, is_upper=is_upper)
+    if is_beyond and not _may_be_nothing(figure):
         return Verdict.FAIL, "The figure itself lies beyond the limit."
     worst = _surely_worse(figure, limit, is_upper=is_upper)
     if worst:
         return Verdict.FAIL, f"The group {worst} lies beyond the limit, and surely so after counting the groups that were looked at."
+    if is_beyond:
+        return Verdict.INSUFFICIENT, NOTHING_SURE
     if not check.exact:
         if figure.interval is None:
             return Verdict.INSUFFICIENT, "It has no interval, so nobody knows how sure it is."
@@ -197,6 +203,11 @@ def _compared(check: Check, figure: Figure, limit: float) -> tuple[Verdict, str]
     if check.control and figure.is_blind:
         return Verdict.INSUFFICIENT, BLIND
     return Verdict.PASS, "The unfavourable end of its interval lies within the limit." if not check.exact else "All were counted."
+
+
+def _may_be_nothing(figure: Figure) -> bool:
+    """Whether an attack's interval reaches down to what it finds where there is nothing to find."""
+    return figure.is_attack and None not in (figure.interval, figure.reference) and figure.interval[0] <= figure.reference  # type: ignore[index,operator]
 
 
 def _beyond(value: float, limit: float, *, is_upper: bool) -> bool:
