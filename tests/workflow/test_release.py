@@ -181,6 +181,7 @@ def test_the_public_files_hold_no_real_value_and_no_exact_figure(place: Path, re
 
 
 def test_the_public_schema_shows_what_the_release_shows(place: Path, released: Path) -> None:
+    assert "learned from the patients" not in (released / "schema.toml").read_text()
     internal, public = (mk.read_schema(folder / "schema.toml").only for folder in (place / "fresh", released))
     assert SECRET in internal["ward"].levels
     assert public["ward"].levels == ("medicine", "surgery")

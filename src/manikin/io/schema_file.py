@@ -41,8 +41,8 @@ min_patients       a value held by fewer patients is not released (for all colum
 """
 
 
-def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Writes schema.toml; the file appears when it is complete.
+def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = False, header: str = HEADER) -> Path:
+    """Writes schema.toml with comments at its top; the file appears when it is complete.
 
     Raises
     ------
@@ -55,17 +55,17 @@ def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = 
         raise SchemaError(f"There is no folder {path.parent}. Make it first, or choose another.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        beside.write_text(schema_text(schema), encoding="utf-8", newline="\n")
+        beside.write_text(schema_text(schema, header=header), encoding="utf-8", newline="\n")
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     return path
 
 
-def schema_text(schema: Schema) -> str:
+def schema_text(schema: Schema, *, header: str = HEADER) -> str:
     """The content of schema.toml."""
     document = tomlkit.document()
-    for line in HEADER.splitlines():
+    for line in header.splitlines():
         document.add(tomlkit.comment(line) if line else tomlkit.comment(""))
     if len(schema.tables) == 1:
         document.add(tomlkit.nl())

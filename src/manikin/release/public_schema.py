@@ -10,6 +10,10 @@ import pandas as pd
 from manikin.data.dataset import Dataset
 from manikin.data.schema import Column, Role, Schema, Source, Sources, TableSchema
 
+PUBLIC_HEADER = """\
+The columns of these synthetic rows. Levels, ranges, decimals and missing codes are those that occur in the released rows, or were declared
+public knowledge (source = "declared"); none was taken from a patient's row.
+"""
 KEPT_ROLES = (Role.PATIENT_KEY, Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.TARGET, Role.TIME, Role.EVENT)
 
 

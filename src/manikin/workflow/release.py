@@ -237,7 +237,7 @@ def _write(folder: Path, rows: Dataset, facts: public.PublicFacts, key: Ed25519P
     from manikin.release.card import card_html, card_markdown
     from manikin.release.croissant import croissant
     from manikin.release.labels import ENDING, csvw, mark_parquet
-    from manikin.release.public_schema import public_schema
+    from manikin.release.public_schema import PUBLIC_HEADER, public_schema
     from manikin.release.receiver import ENVELOPE
     from manikin.release.ro_crate import NAME, ro_crate
     from manikin.release.signing import public_pem, sign
@@ -249,7 +249,7 @@ def _write(folder: Path, rows: Dataset, facts: public.PublicFacts, key: Ed25519P
         mark_parquet(data, facts)
     else:
         _json(folder / f"{data.name}{ENDING}", csvw(facts, data.name, hash_file(data).sha256))
-    write_schema(schema, folder / "schema.toml")
+    write_schema(schema, folder / "schema.toml", header=PUBLIC_HEADER)
     _json(folder / "decision.json", facts.to_json())
     _text(folder / "card.html", card_html(facts))
     _text(folder / "card.md", card_markdown(facts))
