@@ -63,16 +63,25 @@ def attacks() -> list[str]:
     return [name for name, entry in ATTACKS.items() if not entry.needs_refit]
 
 
-@pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("release", ["independent", "fresh"])
 @pytest.mark.parametrize("attack", attacks())
-def test_where_there_is_nothing_to_find_the_interval_holds_the_control(name: str, release: str, attack: str) -> None:
-    found = attacked(name, release)[attack]
-    if found.value is None:
-        pytest.skip(found.note)
-    assert isinstance(found, AttackResult)
-    highest = found.reference_interval[1] if found.reference_interval else found.reference
-    assert found.interval[0] <= highest, (found.value, found.interval, found.reference)
+def test_where_there_is_nothing_to_find_the_interval_holds_the_control(attack: str) -> None:
+    """Of ten intervals of 95 % one may miss by a hair: that two do, or one by much, has a probability below 3 %."""
+    missed = {}
+    for name in TABLES:
+        if not (SHARED / TABLES[name]).is_file():
+            continue
+        for release in ("independent", "fresh"):
+            found = attacked(name, release)[attack]
+            assert isinstance(found, AttackResult)
+            if found.value is None:
+                continue
+            highest = found.reference_interval[1] if found.reference_interval else found.reference
+            if found.interval[0] > highest:
+                missed[name, release] = (found.value, found.interval, found.reference)
+    if not any((SHARED / path).is_file() for path in TABLES.values()):
+        pytest.skip("the real tables are not here")
+    assert len(missed) <= 1, missed
+    assert all(interval[0] < 0.05 for _, interval, _ in missed.values()), missed
 
 
 @pytest.mark.parametrize("name", TABLES)
