@@ -24,7 +24,7 @@ from manikin.evaluation.neighbours import nearest
 from manikin.evaluation.prepared import Feature, Prepared, Sample
 
 Rows = npt.NDArray[np.int64]
-MAX_TARGETS = 1_000
+MAX_TARGETS = 2_000
 MAX_RELEASE = 100_000  # all of an ordinary release: of one that is cut in half, half of the leaks cannot be found
 MIN_ROWS = 20
 NEIGHBOURS = (1, 5)
