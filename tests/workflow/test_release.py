@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import date, timedelta
 from functools import partial
@@ -174,8 +175,8 @@ def test_the_public_files_hold_no_real_value_and_no_exact_figure(place: Path, re
             continue
         text = path.read_text(encoding="utf-8")
         text = "\n".join(line for line in text.splitlines() if "sha256" not in line and "Size" not in line)
-        for value in hidden:
-            assert value not in text, (path.name, value)
+        for value in hidden:  # as a word: the fingerprint of a key made anew holds any three digits now and then
+            assert not re.search(rf"(?<![\w.]){re.escape(value)}(?!\w)", text), (path.name, value)
         assert "anonym" not in text.lower(), path.name
     assert "about 1,200 real rows" in (released / "card.md").read_text()
 
