@@ -44,7 +44,7 @@ bench: $(READY) ## speed and quality beside the peers, each in an environment of
 	sh benchmarks/peers/setup.sh $(BENCH)/peers
 	$(BIN)/python benchmarks/run.py --tables $(BENCH)/tables --peers-env $(BENCH)/peers --out $(BENCH)/results --seeds 0,1,2 \
 		--tables-named gbsg2,heart,flchain,diabetes20k,support2 --synthesizers manikin:autoregressive,manikin:forest,mostly,arfpy,sdv:copula
-	$(BIN)/python benchmarks/leaderboard.py benchmarks/results/*.json $(BENCH)/results/results.json
+	$(BIN)/python benchmarks/leaderboard.py benchmarks/results/*-2026*.json $(BENCH)/results/results.json
 
 verify: $(READY) ## slow statistical truth: what was known beforehand is recovered
 	@echo "Runs verification/: known correlations, margins and conditional distributions must come back from synthetic data."

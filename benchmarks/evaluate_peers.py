@@ -42,7 +42,6 @@ PAIRS = {
         "nnaa": "authenticity",
         "eps_risk": "authenticity",
         "hit_rate": "copies",
-        "att_discl": "attribute_inference",
         "mia_risk": "membership",
     },
     "mostlyqa": {

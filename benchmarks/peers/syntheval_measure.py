@@ -36,5 +36,5 @@ def run(name: str) -> object:
     return judge.evaluate(synthetic, target, **{NAMES.get(name, name): {}})
 
 
-MEASURES = ("ks_test", "corr_diff", "mi_diff", "p_mse", "cls_acc", "dcr", "nndr", "nnaa", "eps_risk", "hit_rate", "att_discl")
+MEASURES = ("ks_test", "corr_diff", "mi_diff", "p_mse", "cls_acc", "dcr", "nndr", "nnaa", "eps_risk", "hit_rate")
 meter({name: (lambda name=name: run(name)) for name in (*MEASURES, "mia_risk")})
