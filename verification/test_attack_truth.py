@@ -7,12 +7,11 @@ the tables that are absent.
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_tables import SHARED
 
 from manikin.data.dataset import Dataset
 from manikin.evaluation.attacks import ATTACKS
@@ -22,7 +21,6 @@ from manikin.synthesizers import synthesizer
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.sources import read, target_of
 
-SHARED = Path(os.environ.get("MANIKIN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 TABLES = {
     "heart": "heart_uci/heart_4sites.csv",
     "maternal": "maternal_health/maternal_health_risk.csv",

@@ -5,31 +5,20 @@ Some sixty tables times all synthesizers, a few hundred rows, a few steps: some 
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from real_tables import SHARED, tables
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import InputError, JobError
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.workflow.sources import read
 
-SHARED = Path(os.environ.get("MANIKIN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 MOST_ROWS = 300
 MOST_BYTES = 60_000_000
-ENDINGS = (".csv", ".csv.gz", ".parquet")
-
-
-def tables() -> list[str]:
-    """Paths below the folder, the smaller ones of each kind of file."""
-    if not SHARED.is_dir():
-        return []
-    found = [path for path in sorted(SHARED.rglob("*")) if path.name.endswith(ENDINGS) and path.stat().st_size < MOST_BYTES]
-    return [str(path.relative_to(SHARED)) for path in found]
 
 
 @cache
@@ -43,7 +32,7 @@ def table(name: str) -> Dataset | str:
     return data.take(np.sort(rows))
 
 
-@pytest.mark.parametrize("name", tables() or [pytest.param("", marks=pytest.mark.skip(reason="the real tables are not here"))])
+@pytest.mark.parametrize("name", tables(MOST_BYTES) or [pytest.param("", marks=pytest.mark.skip(reason="the real tables are not here"))])
 def test_every_synthesizer_works_or_refuses_by_name(name: str) -> None:
     data = table(name)
     if isinstance(data, str):

@@ -7,12 +7,11 @@ Skips where the developers' real tables are absent. At most 600 rows a part, so 
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_tables import SHARED, tables
 
 from manikin.data.dataset import Dataset, split
 from manikin.data.errors import InputError
@@ -23,22 +22,12 @@ from manikin.evaluation.propensity import propensity
 from manikin.evaluation.repeats import repeats
 from manikin.workflow.sources import read
 
-SHARED = Path(os.environ.get("MANIKIN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 MOST_ROWS = 1_200
 LEAST_ROWS = 200
 LEAST_PATIENTS = 100
 MOST_COLUMNS = 60
 MOST_BYTES = 3_500_000
-ENDINGS = (".csv", ".csv.gz", ".parquet")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
-
-
-def tables() -> list[str]:
-    """Paths below the folder of tables of ordinary size."""
-    if not SHARED.is_dir():
-        return []
-    found = [path for path in sorted(SHARED.rglob("*")) if path.name.endswith(ENDINGS) and path.stat().st_size < MOST_BYTES]
-    return [str(path.relative_to(SHARED)) for path in found]
 
 
 @cache
@@ -72,26 +61,26 @@ def judged(name: str) -> tuple[float, float, float, float] | None:
     return area, low, high, float(repeats(data.held).mean())
 
 
-@pytest.mark.skipif(not tables(), reason="the real tables are not here")
+@pytest.mark.skipif(not tables(MOST_BYTES), reason="the real tables are not here")
 def test_trees_cannot_tell_exchangeable_halves_apart():
     """0.5 lies in the interval in nine tables of ten, and nowhere are halves told apart for sure.
 
     Where rows repeat each other, a row's twin stands on the other side of some folds under the other name, so that the AUC falls below 0.5;
     there only the lower end is asked for.
     """
-    found = {name: result for name in tables() if (result := judged(name)) is not None}
+    found = {name: result for name in tables(MOST_BYTES) if (result := judged(name)) is not None}
     assert len(found) >= 15
     covers = {name: low <= 0.5 and (high >= 0.5 or twins > 0.05) for name, (_, low, high, twins) in found.items()}
     assert np.mean(list(covers.values())) >= 0.9, [name for name in covers if not covers[name]]
     assert all(low < 0.53 for _, low, _, _ in found.values()), {name: result for name, result in found.items() if result[1] >= 0.53}
 
 
-@pytest.mark.skipif(not tables(), reason="the real tables are not here")
+@pytest.mark.skipif(not tables(MOST_BYTES), reason="the real tables are not here")
 def test_the_propensity_ratio_of_exchangeable_halves_is_one():
     """Tables of one row a patient: with several, a few patients of many rows make the ratio vary much around 1."""
     ratios = [
         result.value
-        for name in tables()
+        for name in tables(MOST_BYTES)
         if (data := halves(name)) is not None and not data.real.has_patients and (result := propensity(data, seed=0)).value is not None
     ]
     assert np.median(ratios) == pytest.approx(1, abs=0.15)

@@ -87,6 +87,20 @@ def check_request(owner: str, n: int, batch_size: int, conditions: Conditions | 
         )
 
 
+def refuse_conditions(name: str, what_it_does: str, conditions: Conditions | None) -> None:
+    """Refuses conditions by the name of a synthesizer whose rows are what they are.
+
+    Raises
+    ------
+    ParameterError : conditions are given.
+    """
+    if or_none(conditions) is not None:
+        raise ParameterError(
+            f"The synthesizer {name!r} {what_it_does} whole rows and takes no conditions. "
+            "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
+        )
+
+
 def require_fitted(model: Any, attribute: str) -> None:
     """Refuses to sample from a model that has not learned.
 

@@ -148,6 +148,7 @@ def _nearest(
     points, values = fitted.points(release), release.values[secret.name]
 
     def named(side: Sample) -> Array:
+        """The votes' outcome for each target."""
         if not len(side):
             return values[:0]
         votes = values[nearest(fitted.points(side), points, k)[1]]
@@ -177,6 +178,7 @@ def _learned(secret: Secret, known: Sequence[Feature], release: Sample, sides: S
     booster.fit(inputs.matrix(sample), targets, weights)
 
     def named(side: Sample) -> Array:
+        """What the trees say of each target."""
         if not len(side):
             return y[:0]
         if is_number:

@@ -12,12 +12,10 @@ from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from manikin.data.seeds import generator
 from manikin.evaluation.base import Attack, AttackResult, Direction, EvaluationData, Rate, Section, ThreatModel
 from manikin.evaluation.definition import Definition, Interval, UndefinedMetricError, clean, rounded, unmet
-from manikin.evaluation.groups import groups
 from manikin.evaluation.intervals import clopper_pearson
 from manikin.evaluation.prepared import Prepared, Sample, prepare
 
@@ -161,28 +159,6 @@ def wilson(hits: int, n: int, *, alpha: float = 0.05) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def by_group(
-    data: Prepared, sides: tuple[Sample, Sample], found: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
-) -> list[dict[str, Any]]:
-    """Residual risk of every group of patients with enough targets, intervals Bonferroni over the groups, most surely bad first.
-
-    Parameters
-    ----------
-    sides : the train and the holdout people who were attacked; `found` says of whom with success, bool (n_targets,) each.
-    """
-    parts = []
-    for group in groups(data):
-        flags = [hit[group.holds(side)] for side, hit in zip(sides, found, strict=True)]
-        rates = [rate(int(part.sum()), len(part)) for part in flags]
-        if min(part.n for part in rates) >= MIN_GROUP and rates[1].hits < rates[1].n:
-            parts.append((group.name, rates[0], rates[1]))
-    made = []
-    for name, attack, control in parts:
-        risk, interval = residual_risk(attack, control, alpha=0.05 / len(parts))
-        made.append({"group": name, "n": attack.n, "value": risk, "interval": list(interval)})
-    return sorted(made, key=lambda part: (-part["interval"][0], -part["value"], part["group"]))
-
-
 def least_rate(n: int, null: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """The least true rate that n targets tell from `null` with this power, by the one-sided exact binomial test; 1 where none does.
 
@@ -224,7 +200,6 @@ __all__ = [
     "Rate",
     "ThreatModel",
     "attacking",
-    "by_group",
     "least_rate",
     "least_risk",
     "rate",

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.schema import Role
-from manikin.evaluation.attacks.base import AttackDefinition, attacking, by_group, least_risk, rate, residual_risk, targets
+from manikin.evaluation.attacks.base import AttackDefinition, attacking, least_risk, rate, residual_risk, targets
+from manikin.evaluation.attacks.trials import Trial, by_group
 from manikin.evaluation.base import AttackResult, Rate, ThreatModel
 from manikin.evaluation.boosters import one_thread
 from manikin.evaluation.definition import UndefinedMetricError
@@ -34,6 +35,7 @@ N_CANDIDATES = 10  # release rows that are looked at cell by cell for each targe
 N_NEIGHBOURS = 5
 ALMOST_ALL = 0.9  # of the columns that are no quasi-identifiers
 TOLERANCE = 0.05  # of the width of train's middle nine tenths
+NO_GUESS = Rate(0.0, (0.0, 0.0), 0, 0)  # without a release nobody hits upon a whole record
 RECONSTRUCTION = AttackDefinition(
     "reconstruction",
     "Reconstruction attack on outliers",
@@ -76,7 +78,7 @@ def reconstruction(data: Prepared, *, seed: int) -> AttackResult:
     looks = Lookup(data)
     found = {name: _found(looks, chosen) for name, chosen in (("outliers", outliers), ("typical", typical))}
     near = found["outliers"]["near"]
-    groups = by_group(data, outliers.sides, near)
+    groups = by_group(data, Trial({}, *near, NO_GUESS, *outliers.sides))
     attack, control = (rate(int(flags.sum()), len(flags)) for flags in near)
     risk, interval = residual_risk(attack, control)
     note = "" if looks.known else "No column is marked as a quasi-identifier in schema.toml: rows are compared in all columns alike."
@@ -87,7 +89,7 @@ def reconstruction(data: Prepared, *, seed: int) -> AttackResult:
         reference=0.0,
         attack=attack,
         control=control,
-        baseline=Rate(0.0, (0.0, 0.0), 0, 0),
+        baseline=NO_GUESS,
         n_requested=max(MAX_TARGETS, attack.n),
         power=least_risk(attack.n, control),
         groups=groups,

@@ -97,8 +97,6 @@ def shadow_membership(data: Prepared, *, seed: int) -> AttackResult:
     the release at hand. The threshold names 1 % of the (target, shadow) pairs in which the target was out, each scored
     by the other shadows. The control are the holdout targets. Details: the same game on the shadow releases themselves.
     """
-    if data.release:
-        raise UndefinedMetricError("of several releases the first is attacked, since the generator is trained again for each")
     if data.refit is None:
         raise UndefinedMetricError("the generator cannot be trained again here")
     n_shadows = max(LEAST_REFITS, min(data.n_refits, MOST_REFITS)) // 2 * 2

@@ -141,17 +141,21 @@ def found(trials: Sequence[Trial]) -> Finding:
 
 
 def judged_groups(data: Prepared, finding: Finding) -> list[dict[str, Any]]:
-    """The worst way's residual risk within groups of patients with enough targets on both sides, most surely bad first.
+    """The worst way's residual risk within groups of patients, most surely bad first.
 
     The intervals count the groups and the ways (Bonferroni): the way was chosen for its success on the same people.
     """
-    trial = finding.worst.trial
+    return by_group(data, finding.worst.trial, n_ways=len(finding.outcomes))
+
+
+def by_group(data: Prepared, trial: Trial, *, n_ways: int = 1) -> list[dict[str, Any]]:
+    """Residual risk within groups of patients with enough targets on both sides, intervals Bonferroni over these, most surely bad first."""
     parts = []
     for group in groups(data):
         part = trial.within(group.holds(trial.attacked), group.holds(trial.controls))
         if min(len(part.attack), len(part.control)) >= MIN_GROUP and not part.control.all():
             parts.append((group.name, part))
-    alpha = 0.05 / max(len(parts) * len(finding.outcomes), 1)
+    alpha = 0.05 / max(len(parts) * n_ways, 1)
     made = []
     for name, part in parts:
         outcome = _outcome(part, alpha)
@@ -193,4 +197,4 @@ def _rates(flags: Flags, whom: Whom | None, scale: float, alpha: float) -> tuple
     return Rate(rounded(value) or 0.0, (min(low, value), max(high, value)), hits, n), alike
 
 
-__all__ = ["Finding", "Outcome", "Trial", "found", "judged_groups", "most_surely_bad"]
+__all__ = ["Finding", "Outcome", "Trial", "by_group", "found", "judged_groups", "most_surely_bad"]

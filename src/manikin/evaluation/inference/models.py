@@ -175,6 +175,7 @@ def _logistic(X: Floats, outcome: Outcome) -> _Solved:
     Z = np.column_stack([np.ones(n), X])
 
     def state(beta: Floats) -> tuple[float, Floats, Floats]:
+        """Log-likelihood, its gradient and the information."""
         eta = Z @ beta
         p = expit(eta)
         likelihood = float(y @ eta - np.logaddexp(0.0, eta).sum())

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from manikin.codecs.base import Field, Tokens
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Table, concat
-from manikin.data.errors import FitError, ModelFolderError, ParameterError, parameter_error
+from manikin.data.errors import FitError, ModelFolderError, parameter_error
 from manikin.data.schema import Role
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, redrawn, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, redrawn, refuse_conditions, refuse_ledger, require_fitted
 
 SUPPRESSED = -1
 Rows = npt.NDArray[np.int64]
@@ -91,11 +91,7 @@ class KAnonymity:
     ) -> Iterator[Dataset]:
         """The rows of `sample` in batches."""
         require_fitted(self, "codec_")
-        if or_none(conditions) is not None:
-            raise ParameterError(
-                "The synthesizer 'k_anonymity' blurs whole rows and takes no conditions. "
-                "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
-            )
+        refuse_conditions("k_anonymity", "blurs", conditions)
         check_request("KAnonymity", n, batch_size, None)
         order = generator(seed, "k_anonymity", "order").permutation(np.flatnonzero(self.part_ != SUPPRESSED))
         blurred = self.codec_.decode(self.shared_, generator(seed, "k_anonymity", "shared"))

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import ModelFolderError, ParameterError
+from manikin.data.errors import ModelFolderError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, redrawn, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, redrawn, refuse_conditions, refuse_ledger, require_fitted
 
 
 @dataclass(kw_only=True)
@@ -55,11 +55,7 @@ class Resample:
     ) -> Iterator[Dataset]:
         """The rows of `sample` in batches."""
         require_fitted(self, "codec_")
-        if or_none(conditions) is not None:
-            raise ParameterError(
-                "The synthesizer 'resample' draws whole rows and takes no conditions. "
-                "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
-            )
+        refuse_conditions("resample", "draws", conditions)
         check_request("Resample", n, batch_size, None)
 
         def draw(number: int, start: int, stop: int) -> Dataset:
