@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -181,3 +182,13 @@ def test_free_text_made_anew_is_unjudged_since_no_attack_can_look_at_it(judge):
     assert found.value == 0
     assert judge(written.drop(columns=["email", "note"])).details["n_unjudged"] == 0
     assert judge(written.assign(note="").drop(columns="email")).details["n_unjudged"] == 0
+
+
+LONG = ("@ " + "a" * 60_000, "x@" + "a." * 30_000 + "1", "www." + "a" * 60_000, "1" * 60_000, "@" + "(1) " * 15_000)
+
+
+@pytest.mark.parametrize("text", LONG, ids=["local part", "domain", "web", "digits", "brackets"])
+def test_a_long_hostile_cell_takes_no_long_time(text):
+    began = time.process_time()
+    assert identifying_part(text) is None
+    assert time.process_time() - began < 2, "without bounds it is 20 seconds and more"
