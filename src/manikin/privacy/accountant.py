@@ -1,0 +1,231 @@
+"""What events cost together, in epsilon at a delta. Knows no data and no noise.
+
+The figure of record is a privacy loss distribution (Koskela et al., arXiv 1906.03049; Doroshenko et al., arXiv 2207.04380), computed by
+dp-accounting with pessimistic rounding; the cross-check is Rényi (Mironov, arXiv 1702.07476), which is never the lower of the two by
+more than rounding. Both know that a Poisson sample hides who is in it. What is *not* used is the central-limit approximation that some
+packages call a GDP accountant: it reports less than is spent.
+
+For planning there is one currency, the *precision* mu^2: a Gaussian event has 1 / noise_multiplier^2, and precisions of Gaussian events
+add up exactly, since together they are one Gaussian event (Dong, Roth & Su, arXiv 1905.02383, corollary 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr, ndtri
+
+from manikin.data.errors import BudgetError, parameter_error
+from manikin.privacy.events import Event, Exponential, Gaussian, Laplace, SampledGaussian, Threshold
+
+MOST_EPSILON = 1e6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What events cost together.
+
+    Attributes
+    ----------
+    epsilon : by privacy loss distribution, the figure of record. epsilon_rdp : by Rényi orders, the cross-check.
+    mu : the strongest Gaussian that hides as little (`Gaussian` with noise multiplier 1 / mu): what the trade-off curve is drawn from;
+        None where a Poisson sample is among the events, whose curve is no Gaussian's.
+    """
+
+    epsilon: float
+    delta: float
+    epsilon_rdp: float
+    mu: float | None
+
+
+def cost(events: Iterable[Event], delta: float) -> Cost:
+    """The cost of events at a delta, by both accountants.
+
+    Raises
+    ------
+    BudgetError : the thresholds among the events use up delta alone.
+    """
+    merged = merge(events)
+    left = delta_left(merged, delta)
+    is_sampled = any(isinstance(event, SampledGaussian) for event in merged)
+    mu = None if is_sampled else float(np.sqrt(sum(map(precision, merged))))
+    return Cost(_epsilon(merged, left, _pld), delta, _epsilon(merged, left, _rdp), mu)
+
+
+def epsilon(events: Iterable[Event], delta: float) -> float:
+    """Epsilon of events at a delta, the figure of record; 0 where nothing was done."""
+    merged = merge(events)
+    return _epsilon(merged, delta_left(merged, delta), _pld)
+
+
+def delta_left(events: Iterable[Event], delta: float) -> float:
+    """What thresholds leave of delta.
+
+    Raises
+    ------
+    BudgetError : nothing is left.
+    """
+    left = delta - sum(event.delta for event in events if isinstance(event, Threshold))
+    if not left > 0:
+        raise BudgetError(f"The lists of values that were found use up a delta of {delta:g}. Give a larger one.")
+    return left
+
+
+def merge(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The same cost in fewer events: Gaussian ones are one, samples of one rate and noise are one, thresholds are one."""
+    gaussian, thresholds = 0.0, 0.0
+    sampled: dict[tuple[float, float], int] = {}
+    others: list[Event] = []
+    for event in events:
+        if isinstance(event, Gaussian):
+            gaussian += precision(event)
+        elif isinstance(event, Threshold):
+            thresholds += event.delta
+        elif isinstance(event, SampledGaussian):
+            key = (event.noise_multiplier, event.sampling_rate)
+            sampled[key] = sampled.get(key, 0) + event.steps
+        else:
+            others.append(event)
+    out: list[Event] = [Gaussian(float(gaussian**-0.5))] if gaussian else []
+    out += [SampledGaussian(noise, rate, steps) for (noise, rate), steps in sampled.items()]
+    return (*out, *others, *([Threshold(thresholds)] if thresholds else []))
+
+
+def precision(event: Event) -> float:
+    """mu^2 of the Gaussian event that gives at least as much away, 0 for a threshold, whose price is its delta.
+
+    Pure epsilon (Laplace): mu = -2 * quantile(1 / (1 + e^epsilon)), where the Gaussian's curve touches the only corner of the curve of an
+    epsilon-private mechanism. Exponential: see `_bounded_range_mu`.
+
+    Raises
+    ------
+    ParameterError : a sampled event, which no Gaussian event describes.
+    """
+    if isinstance(event, Gaussian):
+        return event.noise_multiplier**-2
+    if isinstance(event, Threshold):
+        return 0.0
+    if isinstance(event, Exponential):
+        return _bounded_range_mu(event.epsilon) ** 2
+    if isinstance(event, Laplace):
+        return float(2 * ndtri(1 / (1 + np.exp(-1 / event.noise_multiplier)))) ** 2
+    raise parameter_error("event", "precision", "one without a Poisson sample", type(event).__name__)
+
+
+@cache
+def total_precision(epsilon: float, delta: float) -> float:
+    """The precision of the strongest Gaussian event within (epsilon, delta).
+
+    delta(mu) = Phi(mu / 2 - epsilon / mu) - e^epsilon Phi(-mu / 2 - epsilon / mu) (Balle & Wang, arXiv 1805.06530, theorem 8).
+    """
+    low, high = 0.0, 1.0
+    while _gaussian_delta(high, epsilon) < delta:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _gaussian_delta(middle, epsilon) < delta else (low, middle)
+    return low**2
+
+
+def exponential_epsilon(wanted: float) -> float:
+    """The epsilon of an exponential mechanism that has this precision."""
+    low, high = 0.0, 1.0
+    while _bounded_range_mu(high) ** 2 < wanted:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _bounded_range_mu(middle) ** 2 < wanted else (low, middle)
+    return low
+
+
+def noise_multiplier(
+    spent: Sequence[Event], *, epsilon: float, delta: float, sampling_rate: float, steps: int, tolerance: float = 1e-3
+) -> float:
+    """The least noise with which DP-SGD still fits beside what is spent already, by the figure of record.
+
+    Raises
+    ------
+    BudgetError : not even a noise of 1,000 times the clipping norm would do.
+    """
+    low, high = 0.2, 1.0
+
+    def fits(noise: float) -> bool:
+        """Whether it stays within the budget."""
+        return _within([*spent, SampledGaussian(noise, sampling_rate, steps)], epsilon, delta)
+
+    while not fits(high):
+        low, high = high, high * 2
+        if high > 1000:
+            raise BudgetError(f"An epsilon of {epsilon:g} leaves nothing to train on. Give a larger one, or choose 'aim'.")
+    while high / low > 1 + tolerance:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+def _within(events: Sequence[Event], most: float, delta: float) -> bool:
+    return epsilon(events, delta) <= most
+
+
+def _gaussian_delta(mu: float, epsilon: float) -> float:
+    first, second = log_ndtr(mu / 2 - epsilon / mu), epsilon + log_ndtr(-mu / 2 - epsilon / mu)
+    return float(np.exp(first) * -np.expm1(second - first))
+
+
+@cache
+def _bounded_range_mu(epsilon: float) -> float:
+    """The least mu whose Gaussian trade-off curve lies below that of every mechanism whose loss has a range of epsilon.
+
+    Such a mechanism gives no more away than a coin whose loss is t or t - epsilon for some t in [0, epsilon] (Dong, Durfee & Rogers,
+    arXiv 1909.13830, lemma 3.4). Its curve has one corner, at (p e^-t, 1 - p) with p = (e^epsilon - e^t) / (e^epsilon - 1), and a
+    Gaussian's convex curve through that corner lies below the rest of it.
+    """
+    t = np.linspace(0, epsilon, 2001)[1:-1]
+    log_p = np.log(-np.expm1(t - epsilon)) - np.log(-np.expm1(-epsilon))
+    p = np.exp(log_p)
+    return float(np.max(ndtri(p) - ndtri(np.exp(log_p - t)))) * (1 + 1e-6)
+
+
+def _epsilon(events: Sequence[Event], delta: float, accountant: Any) -> float:
+    return float(accountant(tuple(events), delta)) if any(not isinstance(event, Threshold) for event in events) else 0.0
+
+
+@cache
+def _pld(events: tuple[Event, ...], delta: float) -> float:
+    from dp_accounting import NeighboringRelation, dp_event
+    from dp_accounting.pld import PLDAccountant
+
+    made = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE)
+    for event in events:
+        if isinstance(event, SampledGaussian):
+            one = dp_event.PoissonSampledDpEvent(event.sampling_rate, dp_event.GaussianDpEvent(event.noise_multiplier))
+            made.compose(one, event.steps)
+        elif isinstance(event, Laplace):
+            made.compose(dp_event.LaplaceDpEvent(event.noise_multiplier))
+        elif isinstance(event, Gaussian | Exponential):
+            made.compose(dp_event.GaussianDpEvent(precision(event) ** -0.5))
+    return float(made.get_epsilon(delta))
+
+
+@cache
+def _rdp(events: tuple[Event, ...], delta: float) -> float:
+    """By Rényi orders; the exponential mechanism by its zCDP of epsilon^2 / 8 (Cesar & Rogers, arXiv 2010.13981)."""
+    from dp_accounting import NeighboringRelation, dp_event
+    from dp_accounting.rdp import RdpAccountant
+
+    made = RdpAccountant(neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE)
+    for event in events:
+        if isinstance(event, SampledGaussian):
+            one = dp_event.PoissonSampledDpEvent(event.sampling_rate, dp_event.GaussianDpEvent(event.noise_multiplier))
+            made.compose(one, event.steps)
+        elif isinstance(event, Laplace):
+            made.compose(dp_event.LaplaceDpEvent(event.noise_multiplier))
+        elif isinstance(event, Exponential):
+            made.compose(dp_event.ZCDpEvent(event.epsilon**2 / 8))
+        elif isinstance(event, Gaussian):
+            made.compose(dp_event.GaussianDpEvent(event.noise_multiplier))
+    return float(made.get_epsilon(delta))

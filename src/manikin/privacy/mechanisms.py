@@ -1,0 +1,199 @@
+"""The mechanisms that answer queries on private rows, each with its noise, its sensitivity and its line in the ledger. Knows no model.
+
+Together with `dpsgd` the only place that draws privacy noise. Noise comes from a generator seeded by the operating system for each
+answer, so that no published seed can replay it. Counts are released as whole numbers: double-precision noise is added and rounded, which
+takes away the low-order bits that attacks on floating-point noise read (Mironov 2012, doi:10.1145/2382196.2382264); this is not a proof
+about floating-point arithmetic, and is nowhere called certified.
+
+A patient with more rows than `ledger.rows_per_patient` is cut down to that number, at random, before anything is looked at (`seal`), so a
+count changes by no more than that number, in all cells of one table together, when a patient is added or removed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import parameter_error
+from manikin.privacy.accountant import exponential_epsilon
+from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
+from manikin.privacy.ledger import COUNT_SHARE, Ledger
+from manikin.privacy.sealed import PrivateDataset, Sealed, opened, opened_data
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+NOWHERE = -1  # the cell of a row that counts in none
+
+
+def private_generator() -> np.random.Generator:
+    """A generator that no seed of the user's can replay: 256 bits from the operating system."""
+    return np.random.default_rng(secrets.randbits(256))
+
+
+def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
+    """The data set behind a seal, each patient cut down to the rows that count, chosen at random and by herself alone.
+
+    The number of patients is bought when it has not been, for a hundredth of epsilon, since rates, denominators and delta rest on it.
+    """
+    if isinstance(data, PrivateDataset):
+        return data
+    kept = data.take(np.sort(_bounded(data.records, ledger.rows_per_patient, private_generator())))
+    private = PrivateDataset(kept)
+    if ledger.n_patients is None:
+        ledger.set_delta(count(private, ledger, epsilon=COUNT_SHARE * ledger.epsilon))
+    return private
+
+
+def count(data: PrivateDataset, ledger: Ledger, *, epsilon: float, by: str = "") -> int:
+    """The number of patients with Laplace noise of scale 1 / epsilon (Dwork et al. 2006, doi:10.1007/11681878_14), at least 1."""
+    ledger.spend(Laplace(1 / epsilon), purpose="number of patients", by=by)
+    noise = private_generator().laplace(scale=1 / epsilon)
+    return max(1, round(opened_data(data).n_records + noise))
+
+
+def noisy_counts(
+    cells: Sealed,
+    sizes: Sequence[int],
+    ledger: Ledger,
+    *,
+    precision: float,
+    purpose: str,
+    columns: Sequence[str] = (),
+    by: str = "",
+) -> list[Floats]:
+    """How many rows lie in each cell of one or several tables, with Gaussian noise, rounded; entries may be negative.
+
+    All tables are bought together as one Gaussian event of `precision`: each alone has precision / n_tables, and noise of standard
+    deviation rows_per_patient * sqrt(n_tables / precision).
+
+    Parameters
+    ----------
+    cells : ints (n_rows,) for one table or (n_rows, n_tables): the cell of each row, or NOWHERE. sizes : number of cells of each table.
+    precision : mu^2 of the event, above 0.
+
+    Returns
+    -------
+    float64 (sizes[t],) for each table t.
+
+    Raises
+    ------
+    BudgetError : the ledger does not allow it; nothing is drawn.
+    """
+    noise = noise_of(ledger, precision, n_tables=len(sizes))
+    ledger.spend(Gaussian(float(precision**-0.5)), purpose=purpose, columns=columns, by=by)
+    rows = opened(cells)
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    if rows.shape[1] != len(sizes):
+        raise parameter_error("cells", "noisy_counts", f"of {len(sizes)} tables", rows.shape[1])
+    rng, out = private_generator(), []
+    for t, size in enumerate(sizes):
+        own = rows[:, t]
+        inside = own[(own >= 0) & (own < size)]
+        out.append(np.rint(np.bincount(inside, minlength=size) + rng.normal(scale=noise, size=size)))
+    return out
+
+
+def noise_of(ledger: Ledger, precision: float, *, n_tables: int = 1) -> float:
+    """The standard deviation of `noisy_counts` at a precision, in rows."""
+    if not precision > 0:
+        raise parameter_error("precision", "noisy_counts", "a number above 0", precision)
+    return ledger.rows_per_patient * float(np.sqrt(n_tables / precision))
+
+
+def discovered(
+    texts: Sealed,
+    ledger: Ledger,
+    *,
+    precision: float,
+    delta: float,
+    purpose: str,
+    columns: Sequence[str] = (),
+    by: str = "",
+) -> tuple[dict[str, float], float]:
+    """The values that many patients hold, with their noisy counts: domain discovery by a threshold.
+
+    Every value that occurs is counted with Gaussian noise and kept if the noisy count exceeds the threshold, so that all values that one
+    patient alone brings in survive with a probability of at most `delta` together (Korolova et al. 2009, doi:10.1145/1526709.1526733;
+    Wilson et al., arXiv 1909.01917): with K rows a patient, threshold = K + noise * quantile(1 - delta / K).
+
+    Parameters
+    ----------
+    texts : objects (n_rows,): strings, or None where the row counts in none.
+
+    Returns
+    -------
+    noisy count by value, in descending order, and the threshold that they exceed.
+    """
+    ledger.spend(Threshold(delta), purpose=f"{purpose}: values found", columns=columns, by=by)
+    ledger.spend(Gaussian(float(precision**-0.5)), purpose=purpose, columns=columns, by=by)
+    rows, noise, k = opened(texts), noise_of(ledger, precision), ledger.rows_per_patient
+    held = [text for text in rows.tolist() if text is not None]
+    values, counts = (
+        np.unique(np.array(held, dtype=object).astype(str), return_counts=True) if held else (np.empty(0), np.empty(0))
+    )
+    noisy = np.rint(counts + private_generator().normal(scale=noise, size=len(counts)))
+    threshold = k + noise * float(-ndtri(delta / k))
+    kept = [(str(value), float(number)) for value, number in zip(values, noisy, strict=True) if number > threshold]
+    return dict(sorted(kept, key=lambda one: (-one[1], one[0]))), threshold
+
+
+def chosen(
+    rows: Sealed,
+    scores: Callable[[Any], Floats],
+    ledger: Ledger,
+    *,
+    sensitivity: float,
+    precision: float,
+    purpose: str,
+    columns: Sequence[str] = (),
+    by: str = "",
+) -> int:
+    """The exponential mechanism: one of several public candidates, those with high private scores more likely.
+
+    Parameters
+    ----------
+    scores : the opened rows -> float64 (n_candidates,). sensitivity : the most that one score changes when one patient is added or removed,
+        counted for the rows that she may have (multiply by `ledger.rows_per_patient` where a score counts rows).
+    precision : mu^2 that the choice costs.
+
+    Returns
+    -------
+    the position of the chosen candidate.
+    """
+    epsilon = exponential_epsilon(precision)
+    ledger.spend(Exponential(epsilon), purpose=purpose, columns=columns, by=by)
+    own = scores(opened(rows))
+    return int(np.argmax(epsilon * own / (2 * sensitivity) + private_generator().gumbel(size=len(own))))
+
+
+def noisy_votes(
+    votes: npt.NDArray[Any], ledger: Ledger, *, noise: float, purpose: str, columns: Sequence[str] = (), by: str = ""
+) -> Floats:
+    """How many teachers vote yes on each question, with Gaussian noise (Papernot et al., arXiv 1802.08908); may lie outside 0 … n_teachers.
+
+    Every patient must belong to one teacher alone, whatever patients there are beside her: then she changes one vote of each question, and
+    the answers to n questions are n Gaussian events of noise multiplier `noise`.
+
+    Parameters
+    ----------
+    votes : bool (n_questions, n_teachers). noise : standard deviation, in votes.
+    """
+    n_questions = votes.shape[0]
+    ledger.spend(Gaussian(noise / float(np.sqrt(n_questions))), purpose=purpose, columns=columns, by=by)
+    return votes.sum(axis=1) + private_generator().normal(scale=noise, size=n_questions)
+
+
+def _bounded(patients: Ints, most: int, rng: np.random.Generator) -> Ints:
+    """Positions of at most `most` rows of each patient, chosen at random within each patient."""
+    shuffled = rng.permutation(len(patients))
+    order = shuffled[np.argsort(patients[shuffled], kind="stable")]
+    held = patients[order]
+    starts = np.flatnonzero(np.diff(held, prepend=-1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return order[place < most]

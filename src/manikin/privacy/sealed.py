@@ -1,0 +1,130 @@
+"""Private rows behind a seal: what code under a ledger is handed instead of a table. Knows no budget and draws no noise.
+
+Whoever holds a `Sealed` can transform its rows one by one and hand it to a mechanism. Asking how many there are, for the smallest, the
+largest or the different ones, or for any value, is an error: these are queries, and a query is bought. Only this package opens a seal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import BudgetError, DataError
+from manikin.data.schema import TableSchema
+
+
+class Sealed:
+    """An array with one entry per private row; its first axis is the rows."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: npt.NDArray[Any]) -> None:
+        self._rows = rows
+
+    def map(self, change: Callable[[Any], npt.NDArray[Any]]) -> Sealed:
+        """The rows after a change that sees each row by itself (the function is given all of them, so that it can be quick).
+
+        Raises
+        ------
+        BudgetError : the change does not give one entry per row.
+        """
+        out = np.asarray(change(self._rows))
+        if len(out) != len(self._rows):
+            raise BudgetError(
+                "A change of private rows must give one entry per row; other functions of them are queries and are bought."
+            )
+        return Sealed(out)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise BudgetError(
+            f"Private rows were asked for {name!r}. Under a ledger that is a query: buy it through privacy.mechanisms."
+        )
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise BudgetError("Private rows were looked into. Under a ledger that is a query: buy it through privacy.mechanisms.")
+
+    __len__ = __iter__ = __getitem__ = __contains__ = __bool__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
+    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __add__ = __sub__ = __mul__ = __float__ = __int__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "Sealed(private rows)"
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse()
+
+
+class PrivateDataset:
+    """A flat data set behind a seal, made by `mechanisms.seal`: its columns' description is open, its cells are not.
+
+    What the description says is not thereby public: whoever learns from it under a ledger uses declared facts and buys the rest.
+
+    Attributes
+    ----------
+    columns : the schema as it was read, learned facts included. native : the kind of frame the user brought.
+    """
+
+    __slots__ = ("_data", "columns", "native")
+
+    def __init__(self, data: Dataset) -> None:
+        self._data, self.columns, self.native = data, data.columns, data.native
+
+    def map(self, change: Callable[[Dataset], npt.NDArray[Any]]) -> Sealed:
+        """An entry for each row, by a change that sees each row by itself (the function is given the data set, so that it can be quick).
+
+        Raises
+        ------
+        BudgetError : the change does not give one entry per row.
+        """
+        out = np.asarray(change(self._data))
+        if len(out) != len(self._data):
+            raise BudgetError(
+                "A change of private rows must give one entry per row; other functions of them are queries and are bought."
+            )
+        return Sealed(out)
+
+    def with_schema(self, schema: TableSchema, change: Callable[[Dataset], Dataset]) -> PrivateDataset:
+        """The same rows read by another schema, by a change that sees each row by itself."""
+        made = change(self._data)
+        if len(made) != len(self._data) or made.columns != schema:
+            raise DataError("The private rows do not fit the schema that was bought.")
+        return PrivateDataset(made)
+
+    @property
+    def patients(self) -> Sealed:
+        """The number of the patient that each row belongs to."""
+        return Sealed(self._data.records)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise BudgetError(
+            f"A private table was asked for {name!r}. Under a ledger that is a query: buy it through privacy.mechanisms."
+        )
+
+    def __len__(self) -> int:
+        raise BudgetError(
+            "A private table was asked for its number of rows. Under a ledger that is bought: privacy.mechanisms.count."
+        )
+
+    def __repr__(self) -> str:
+        return f"PrivateDataset({len(self.columns.columns)} columns)"
+
+    def __reduce__(self) -> NoReturn:
+        raise BudgetError("Private rows are not copied out of the process.")
+
+
+def opened(sealed: Sealed) -> npt.NDArray[Any]:
+    """The rows behind a seal; for mechanisms only, which a test asserts."""
+    return sealed._rows
+
+
+def opened_data(data: PrivateDataset) -> Dataset:
+    """The data set behind a seal; for mechanisms only, which a test asserts."""
+    return data._data
