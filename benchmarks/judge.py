@@ -22,7 +22,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 import numpy as np
 from judging import detection, fidelity, privacy, tables, utility
 
-VERSION = 2
+VERSION = 3
 
 
 def reference(given: tables.Tables, n_draws: int) -> dict:
@@ -37,6 +37,7 @@ def reference(given: tables.Tables, n_draws: int) -> dict:
         "c2st": detection.c2st_of_halves(given, n_draws),
         "excess_tstr_of_a_half": utility.excess(given, half, real),
         "shapes": fidelity.shapes(given, given.test),
+        "pairs": fidelity.pairs(given, given.test),
         "missingness": fidelity.missingness(given, given.test),
         "geometry": fidelity.geometry(given, given.train),
         "copies": privacy.copies(given, given.test),
@@ -63,6 +64,7 @@ def judge(given: tables.Tables, n_draws: int, real: dict[str, list[float]]) -> d
         "excess_tstr": utility.excess(given, made, real),
         "dependence": fidelity.dependence(given),
         "shapes": fidelity.shapes(given, made),
+        "pairs": fidelity.pairs(given, made),
         "missingness": fidelity.missingness(given, made),
         "levels": fidelity.level_coverage(given, made),
         "geometry": fidelity.geometry(given, made),

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -115,9 +116,16 @@ def generate(job: Job, folder: Path, options: argparse.Namespace) -> bool:
     if done.returncode == 0:
         failed.unlink(missing_ok=True)
         return True
-    last = (here / "log.txt").read_text().strip().splitlines()[-1:] or ["no output"]
-    failed.write_text(f"exit {done.returncode}: {last[0][:300]}\n")
+    failed.write_text(why_failed(done.returncode, here / "log.txt", options.cpu_limit_minutes) + "\n")
     return False
+
+
+def why_failed(code: int, log: Path, limit_minutes: float) -> str:
+    """What became of a job that gave no result."""
+    if code == -signal.SIGXCPU:
+        return f"not finished after {60 * limit_minutes:.0f} CPU s, the limit of this run"
+    last = log.read_text().strip().splitlines()[-1:] or ["no output"]
+    return f"exit {code}: {last[0][:300]}"
 
 
 def judged(job: Job, folder: Path, options: argparse.Namespace) -> dict | None:

@@ -1,10 +1,13 @@
 """The benchmark's tables: OUT/<name>/{train,test}.csv, target.txt and, for diabetes130, rest.csv. Knows nothing of any synthesizer.
 
-    python benchmarks/tables.py SHARED_DATA_FOLDER OUT
+    python benchmarks/tables.py SHARED_DATA_FOLDER OUT [NAME...]
 
 80/20 split with seed 0; an empty field is the only mark of a missing value. The preparation of diabetes20k, flchain, gbsg2 and
 heart is that of the published peer figures (same columns, same rows, same split), so figures can be compared with them;
 flchain and gbsg2 are read from CSV copies whose rows were checked to stand in scikit-survival's order.
+diabetes30 and diabetes48 are the same encounters and the same split with other columns, chosen without a look at their cells:
+diabetes30 the target and the first 29 others in the file's order that are not ICD-9 codes (`CODE_BOOKS`; some 900 levels each, more than
+marginal-based peers take), diabetes48 every column of the file but the two identifiers, so that those with one value stay.
 diabetes_patients splits by patient instead of by encounter; `rest.csv` holds encounters that were not sampled at all, which is
 the utility holdout of diabetes20k (its own 4,000 holdout rows hold too few positives to read a TSTR from).
 """
@@ -18,17 +21,34 @@ import numpy as np
 import pandas as pd
 
 N_SAMPLED = 20_000
+N_FEW_COLUMNS = 30
+CODE_BOOKS = ("diag_1", "diag_2", "diag_3")  # ICD-9, by the file's own description
+IDENTIFIERS = ["encounter_id", "patient_nbr"]
 
 
-def diabetes130(shared: Path) -> pd.DataFrame:
-    """All encounters, identifiers and constant columns left out, readmission as a binary target."""
+def diabetes130(shared: Path, constants: bool = False) -> pd.DataFrame:
+    """All encounters, columns of one value left out unless `constants`, readmission as a binary target."""
     frame = pd.read_csv(
         shared / "diabetes130" / "diabetic_data.csv.gz", keep_default_na=False, na_values=["?"], low_memory=False
     )
-    frame = frame.loc[:, frame.nunique(dropna=False) > 1]
+    frame = frame if constants else frame.loc[:, frame.nunique(dropna=False) > 1]
     frame["readmitted"] = (frame["readmitted"] == "<30").map({True: "yes", False: "no"})
     for column in ("admission_type_id", "discharge_disposition_id", "admission_source_id"):
         frame[column] = "t" + frame[column].astype(str)  # codes, not quantities
+    return frame
+
+
+def few_columns(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The target, last, and the columns before it in the file's order that are not codes of a code book, 30 in all."""
+    others = [column for column in frame.columns if column not in (target, *CODE_BOOKS)]
+    return frame[[*others[: N_FEW_COLUMNS - 1], target]]
+
+
+def cardio70k(shared: Path) -> pd.DataFrame:
+    """Cardiovascular screening; implausible blood pressures stay, as in the file; every column but the row's number."""
+    frame = pd.read_csv(shared / "cardio70k" / "cardio_train.csv.gz", sep=";").drop(columns="id")
+    cardio = frame.pop("cardio")
+    frame["cardio"] = np.where(cardio == 1, "yes", "no")
     return frame
 
 
@@ -82,9 +102,12 @@ def split_by_patient(frame: pd.DataFrame, key: str, seed: int = 0) -> tuple[pd.D
     return frame[inside], frame[~inside]
 
 
-def write(out: Path, name: str, train: pd.DataFrame, test: pd.DataFrame, target: str, rest: pd.DataFrame | None = None) -> None:
-    """Writes one table's folder; a column constant in train carries nothing and is left out."""
-    columns = train.columns[train.nunique(dropna=False) > 1]
+def write(
+    out: Path, name: str, parts: tuple[pd.DataFrame, pd.DataFrame], target: str, rest: pd.DataFrame | None = None, all_columns: bool = False
+) -> None:
+    """Writes one table's folder; a column constant in train carries nothing and is left out unless `all_columns`."""
+    train, test = parts
+    columns = train.columns if all_columns else train.columns[train.nunique(dropna=False) > 1]
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     train[columns].to_csv(folder / "train.csv", index=False)
@@ -95,25 +118,42 @@ def write(out: Path, name: str, train: pd.DataFrame, test: pd.DataFrame, target:
     print(f"{name}: train {train[columns].shape}, test {test.shape[0]}, target {target}")
 
 
-def main(shared: Path, out: Path) -> None:
-    """Writes every table below `out`."""
-    full = diabetes130(shared)
-    keyed = full.drop(columns="encounter_id")
-    full = full.drop(columns=["encounter_id", "patient_nbr"])
+def write_diabetes130(shared: Path, out: Path, wanted: set[str]) -> None:
+    """Writes the tables of diabetes130 that are wanted."""
+    keyed = diabetes130(shared)
+    full, target = keyed.drop(columns=IDENTIFIERS), "readmitted"
     sampled = full.sample(N_SAMPLED, random_state=0)
-    for name, frame, target in (
-        ("gbsg2", gbsg2(shared), "event"),
-        ("heart", heart(shared), "disease"),
-        ("flchain", flchain(shared), "death"),
-        ("support2", support2(shared), "hospdead"),
-        ("diabetes_full", full, "readmitted"),
-    ):
-        write(out, name, *split(frame), target)
-    write(out, "diabetes20k", *split(sampled), "readmitted", rest=full.drop(index=sampled.index))
-    train, test = split_by_patient(keyed, "patient_nbr")
-    write(out, "diabetes_patients", train, test, "readmitted")
-    (out / "diabetes_patients" / "key.txt").write_text("patient_nbr\n")
+    rest = full.drop(index=sampled.index)
+    if "diabetes_full" in wanted:
+        write(out, "diabetes_full", split(full), target)
+    if "diabetes20k" in wanted:
+        write(out, "diabetes20k", split(sampled), target, rest=rest)
+    if "diabetes30" in wanted:
+        write(out, "diabetes30", split(few_columns(sampled, target)), target, rest=rest, all_columns=True)
+    if "diabetes48" in wanted:
+        every = diabetes130(shared, constants=True).drop(columns=IDENTIFIERS)
+        write(out, "diabetes48", split(every.loc[sampled.index]), target, rest=every.loc[rest.index], all_columns=True)
+    if "diabetes_patients" in wanted:
+        write(out, "diabetes_patients", split_by_patient(keyed.drop(columns="encounter_id"), "patient_nbr"), target)
+        (out / "diabetes_patients" / "key.txt").write_text("patient_nbr\n")
+
+
+PLAIN = {"gbsg2": (gbsg2, "event"), "heart": (heart, "disease"), "flchain": (flchain, "death"), "support2": (support2, "hospdead")}
+PLAIN |= {"cardio70k": (cardio70k, "cardio")}
+OF_DIABETES130 = ("diabetes_full", "diabetes20k", "diabetes30", "diabetes48", "diabetes_patients")
+
+
+def main(shared: Path, out: Path, names: list[str]) -> None:
+    """Writes every table that is named, or all, below `out`."""
+    wanted = set(names or [*PLAIN, *OF_DIABETES130])
+    if unknown := wanted - {*PLAIN, *OF_DIABETES130}:
+        raise SystemExit(f"There is no table {', '.join(sorted(unknown))}. Known: {', '.join([*PLAIN, *OF_DIABETES130])}.")
+    for name, (made, target) in PLAIN.items():
+        if name in wanted:
+            write(out, name, split(made(shared)), target)
+    if wanted.intersection(OF_DIABETES130):
+        write_diabetes130(shared, out, wanted)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

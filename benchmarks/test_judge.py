@@ -110,3 +110,22 @@ def test_resampled_auroc_agrees_with_scikit_learn() -> None:
 
 def test_clopper_pearson_agrees_with_the_rule_of_three() -> None:
     assert privacy.clopper_pearson(0, 300)[1] == pytest.approx(3.69 / 300, rel=0.01)  # -ln(0.025) / n
+
+
+def test_pairs_see_what_columns_do_not(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+    shuffled = rows(N, 2).apply(lambda column: generator.permutation(column.to_numpy()))
+    table = given(tmp_path, shuffled)
+    fresh = fidelity.pairs(table, table.test)
+    found = fidelity.pairs(table, table.synthetic)
+    assert fidelity.pairs(table, table.train) == {"mean": 1.0, "worst": 1.0, "worst_pair": ["age", "visits"]}
+    assert found["mean"] < fresh["mean"] - 0.05
+    assert found["worst"] < fresh["worst"] - 0.1
+    assert fidelity.shapes(table, table.synthetic)["mean"] > 0.95
+
+
+def test_pair_distance_is_the_total_variation_of_their_table(tmp_path: Path) -> None:
+    table = given(tmp_path, rows(N, 2))
+    tables_of = [frame.groupby(["stage", "died"]).size() / N for frame in (table.train, table.synthetic)]
+    by_hand = tables_of[0].subtract(tables_of[1], fill_value=0).abs().sum() / 2
+    assert fidelity.pair_distances(table, table.synthetic)["stage", "died"] == pytest.approx(by_hand)

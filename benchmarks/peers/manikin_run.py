@@ -5,7 +5,9 @@
 The model's file, and what it would import while it learns (`LATE`), are imported before the meter starts, as the peers' packages import
 what they need; reading the CSV counts as fitting, making a pandas frame as sampling. A name that ends in `+public-codes` declares the code
 books of code columns (ICD-9) public, as a steward would in schema.toml; otherwise codes held by fewer than 11 rows are backed off, which
-is the default. `+target` names the target, as `--target` does; `+epochs=100` sets a hyperparameter.
+is the default. `+target` names the target, as `--target` does; `+epochs=100` sets a hyperparameter. `+epsilon=1` fits under a privacy
+ledger with that epsilon and a delta of 1/n (as the private peers' adapters have it), kept on the disk beside the synthetic file as
+ledger.json; all that is learned is paid from it, and reading the CSV, whose schema is not believed under a ledger, counts as fitting.
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import adapter  # first: it holds the thread pools
 import pandas as pd
 
 import manikin as mk
 from manikin.data.schema import Kind, Schema, Source
+from manikin.privacy.ledger import Ledger
 from manikin.workflow.sources import with_target
 
 LATE = ("manikin.io.tabular", "manikin.workflow.sources", "pyarrow.csv", "scipy.special", "scipy.stats", "sklearn.mixture")
+LATE_PRIVATE = ("manikin.privacy.mechanisms", "dp_accounting.pld.privacy_loss_distribution", "dp_accounting.rdp")
 
 
 def with_public_codes(schema: Schema) -> Schema:
@@ -33,16 +39,23 @@ def with_public_codes(schema: Schema) -> Schema:
     return Schema((table,))
 
 
+def opened_ledger(epsilon: float, n_rows: int, path: Path) -> Ledger:
+    """A ledger of its own, delta 1/n."""
+    path.unlink(missing_ok=True)
+    return Ledger(epsilon=epsilon, delta=1 / n_rows, file=path)
+
+
 def main() -> None:
     """Fits with the seed, samples with the next one, writes through manikin's own writer."""
     job = adapter.parse("synthesizers of manikin", ["autoregressive"])
     name, *variants = job.model.split("+")
     chosen = dict(variant.split("=", 1) for variant in variants if "=" in variant)
-    for module in LATE:
+    epsilon = float(chosen.pop("epsilon", 0))
+    for module in (*LATE, *LATE_PRIVATE * bool(epsilon)):
         importlib.import_module(module)
     synthesizer, read = mk.synthesizer(name, **{key: json.loads(value) for key, value in chosen.items()}), mk.read
 
-    def fit(_: pd.DataFrame, cost: adapter.Cost) -> object:
+    def fit(train: pd.DataFrame, cost: adapter.Cost) -> object:
         if job.budget_minutes is not None:
             cost.notes.append("the budget is not passed on")
         data = read(str(job.train))
@@ -53,7 +66,14 @@ def main() -> None:
         if "target" in variants:
             cost.notes.append("the target is named")
             data = with_target(data, job.train.with_name("target.txt").read_text().strip())
-        return synthesizer.fit(data, seed=job.seed)
+        if not epsilon:
+            return synthesizer.fit(data, seed=job.seed)
+        with_ledger: Any = synthesizer
+        ledger = opened_ledger(epsilon, len(train), job.out.with_name("ledger.json"))
+        model = with_ledger.fit(data, seed=job.seed, ledger=ledger)
+        ledger.close()
+        cost.notes.append(f"epsilon {epsilon:g} in all, delta 1/n; nothing given for nothing but the columns' names")
+        return model
 
     def sample(model: object, _: adapter.Cost) -> pd.DataFrame:
         return model.sample(job.rows, seed=job.seed + 1).to_pandas()

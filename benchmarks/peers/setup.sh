@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes one environment per peer below a folder: setup.sh FOLDER [PEER...]
-# PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion (generators; all of them when none is named), sdmetrics, syntheval, mostlyqa (evaluation).
+# PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion (generators; all of them when none is named), dpmm (private generators),
+# sdmetrics, syntheval, mostlyqa (evaluation).
 # Each peer has its own, because their pins contradict one another. Needs Python 3.11; PYTHON names another interpreter.
 set -eu
 
@@ -12,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 for peer in "$@"; do
     environment="$folder/$peer"
     "${PYTHON:-python3}" -m venv "$environment"
-    if [ "$peer" != forestdiffusion ]; then
+    if [ "$peer" != forestdiffusion ] && [ "$peer" != dpmm ]; then
         # torch before the rest, so that no other package chooses its build
         "$environment/bin/pip" install --quiet torch==2.13.0
     fi
