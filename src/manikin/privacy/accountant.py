@@ -1,9 +1,10 @@
 """What events cost together, in epsilon at a delta. Knows no data and no noise.
 
 The figure of record is a privacy loss distribution (Koskela et al., arXiv 1906.03049; Doroshenko et al., arXiv 2207.04380), computed by
-dp-accounting with pessimistic rounding; the cross-check is Rényi (Mironov, arXiv 1702.07476), which is never the lower of the two by
-more than rounding. Both know that a Poisson sample hides who is in it. What is *not* used is the central-limit approximation that some
-packages call a GDP accountant: it reports less than is spent.
+dp-accounting with pessimistic rounding; the cross-check is Rényi (Mironov, arXiv 1702.07476). Of Gaussian events and Poisson samples it
+is never the lower of the two by more than rounding; of many exponential mechanisms it may be, since the figure of record takes each for
+the Gaussian event that gives at least as much away. Both know that a Poisson sample hides who is in it. What is *not* used is the
+central-limit approximation that some packages call a GDP accountant: it reports less than is spent.
 
 For planning there is one currency, the *precision* mu^2: a Gaussian event has 1 / noise_multiplier^2, and precisions of Gaussian events
 add up exactly, since together they are one Gaussian event (Dong, Roth & Su, arXiv 1905.02383, corollary 3.3).
@@ -17,12 +18,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri
+from scipy.special import log_ndtr, ndtri_exp
 
 from manikin.data.errors import BudgetError, parameter_error
 from manikin.privacy.events import Event, Exponential, Gaussian, Laplace, SampledGaussian, Threshold
 
-MOST_EPSILON = 1e6
+MOST_PRECISION = 100.0  # beyond it (epsilon above 90) a privacy loss distribution would fill the memory, and nothing is protected
+LEAST_NOISE = 0.1  # likewise of one step of DP-SGD
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def precision(event: Event) -> float:
     if isinstance(event, Exponential):
         return _bounded_range_mu(event.epsilon) ** 2
     if isinstance(event, Laplace):
-        return float(2 * ndtri(1 / (1 + np.exp(-1 / event.noise_multiplier)))) ** 2
+        return float(2 * ndtri_exp(-np.logaddexp(0, 1 / event.noise_multiplier))) ** 2
     raise parameter_error("event", "precision", "one without a Poisson sample", type(event).__name__)
 
 
@@ -152,6 +154,9 @@ def noise_multiplier(
     BudgetError : not even a noise of 1,000 times the clipping norm would do.
     """
     low, high = 0.2, 1.0
+    nothing = BudgetError(f"An epsilon of {epsilon:g} leaves nothing to train on. Give a larger one, or choose 'aim'.")
+    if not _within(spent, epsilon, delta):
+        raise nothing
 
     def fits(noise: float) -> bool:
         """Whether it stays within the budget."""
@@ -160,7 +165,7 @@ def noise_multiplier(
     while not fits(high):
         low, high = high, high * 2
         if high > 1000:
-            raise BudgetError(f"An epsilon of {epsilon:g} leaves nothing to train on. Give a larger one, or choose 'aim'.")
+            raise nothing
     while high / low > 1 + tolerance:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if fits(middle) else (middle, high)
@@ -185,13 +190,32 @@ def _bounded_range_mu(epsilon: float) -> float:
     Gaussian's convex curve through that corner lies below the rest of it.
     """
     t = np.linspace(0, epsilon, 2001)[1:-1]
-    log_p = np.log(-np.expm1(t - epsilon)) - np.log(-np.expm1(-epsilon))
-    p = np.exp(log_p)
-    return float(np.max(ndtri(p) - ndtri(np.exp(log_p - t)))) * (1 + 1e-6)
+    whole = np.log(-np.expm1(-epsilon))
+    log_p, log_rest = np.log(-np.expm1(t - epsilon)) - whole, t - epsilon + np.log(-np.expm1(-t)) - whole
+    at_p = np.where(log_rest < -1, -ndtri_exp(log_rest), ndtri_exp(log_p))
+    return float(np.max(at_p - ndtri_exp(log_p - t))) * (1 + 1e-6)
+
+
+def gaussian_epsilon(mu: float, delta: float) -> float:
+    """Epsilon at a delta of the Gaussian event with noise multiplier 1 / mu, exactly; see `total_precision`."""
+    low, high = 0.0, 1.0
+    while _gaussian_delta(mu, high) > delta:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _gaussian_delta(mu, middle) > delta else (low, middle)
+    return high
 
 
 def _epsilon(events: Sequence[Event], delta: float, accountant: Any) -> float:
-    return float(accountant(tuple(events), delta)) if any(not isinstance(event, Threshold) for event in events) else 0.0
+    if all(isinstance(event, Threshold) for event in events):
+        return 0.0
+    sampled = [event for event in events if isinstance(event, SampledGaussian)]
+    whole = sum(precision(event) for event in events if not isinstance(event, SampledGaussian))
+    if whole > MOST_PRECISION or any(event.noise_multiplier < LEAST_NOISE for event in sampled):
+        whole += sum(event.steps / event.noise_multiplier**2 for event in sampled)
+        return gaussian_epsilon(float(whole**0.5), delta)  # as one Gaussian event, without what sampling hides: never too little
+    return float(accountant(tuple(events), delta))
 
 
 @cache

@@ -8,10 +8,12 @@ says nothing about the patients.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any
 
 from manikin.data.errors import ParameterError, parameter_error
+
+LEAST, MOST = 1e-9, 1e12  # what noise and epsilon may be: beyond it squares overflow, and no such event means anything
+MOST_STEPS = 10**9
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class SampledGaussian:
         _positive(self, "noise_multiplier")
         if not 0 < self.sampling_rate <= 1:
             raise parameter_error("sampling_rate", "SampledGaussian", "a number in (0, 1]", self.sampling_rate)
-        if type(self.steps) is not int or self.steps < 1:
-            raise parameter_error("steps", "SampledGaussian", "an int in [1, inf)", self.steps)
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
+            raise parameter_error("steps", "SampledGaussian", f"an int in [1, {MOST_STEPS}]", self.steps)
 
 
 @dataclass(frozen=True)
@@ -119,5 +121,5 @@ def from_json(values: Any) -> Event:
 
 def _positive(event: Gaussian | Laplace | SampledGaussian | Exponential, name: str) -> None:
     value = getattr(event, name)
-    if not (isinstance(value, int | float) and isfinite(value) and value > 0):
-        raise parameter_error(name, type(event).__name__, "a number above 0", value)
+    if isinstance(value, bool) or not (isinstance(value, int | float) and LEAST <= value <= MOST):
+        raise parameter_error(name, type(event).__name__, f"a number in [{LEAST:g}, {MOST:g}]", value)

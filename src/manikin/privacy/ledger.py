@@ -26,6 +26,7 @@ RELATION = "add or remove one patient with all rows of hers that count"
 PLANNED = 0.999  # share of epsilon that is planned with, so that rounding in the accountant never refuses the last spend
 COUNT_SHARE = 0.01  # share of epsilon that the number of patients may cost
 ROUNDING = 1e-6
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,17 @@ class Ledger:
             raise BudgetError("Gaussian events cannot be planned once DP-SGD has begun. Buy them before.")
         return max(0.0, self.precision - sum(map(precision, self.events)))
 
-    def set_delta(self, n_patients: int) -> None:
-        """Takes down the number of patients that was bought; sets delta, where none was given, to the power of ten below 1 / (10 n)."""
+    def set_delta(self, n_patients: int, *, at_most: int | None = None) -> None:
+        """Takes down the number of patients that was bought; sets delta, where none was given, to a power of ten up to 1 / (10 n).
+
+        Parameters
+        ----------
+        at_most : n, as large as it may be for the noise in the bought number; the bought number itself when None.
+        """
         self.n_patients = n_patients
         if self.delta is None:
             delta = 0.1
-            while delta > 1 / (10 * max(n_patients, 1)):
+            while delta > 1 / (10 * max(n_patients if at_most is None else at_most, 1)):
                 delta /= 10
             self.delta = float(f"{delta:.0e}")
         self._write()
@@ -232,7 +238,10 @@ def read_ledger(path: Path, *, file: Path | None = None) -> Ledger:
             release=str(document["release"]),
             public=dict(document["public"]),
         )
-        ledger.n_patients = document["n_patients_bought"]
+        n_patients = document["n_patients_bought"]
+        if n_patients is not None and (type(n_patients) is not int or n_patients < 1):
+            raise ValueError
+        ledger.n_patients = n_patients
         ledger.spends = [spend_from_json(one) for one in document["spends"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ParameterError(
@@ -253,12 +262,14 @@ def read_document(path: Path, form: str, version: int) -> dict[str, Any]:
     ------
     ParameterError : there is none, it is too large, or it is of another kind or version.
     """
+    document, is_large = None, False
     try:
-        if path.stat().st_size > 64 << 20:
-            raise ParameterError(f"{path} is larger than any {form}.")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        is_large = path.stat().st_size > MOST_BYTES
+        document = None if is_large else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ParameterError(f"{path} cannot be read as a {form}. Check the path.") from None
+    if is_large:
+        raise ParameterError(f"{path} is larger than any {form}. Check the path.")
     if not isinstance(document, dict) or document.get("format") != form or document.get("version") != version:
         raise ParameterError(f"{path} is no {form} of version {version}.")
     return document
@@ -312,8 +323,14 @@ class Book:
 
         Raises
         ------
-        BudgetError : names what is left of it.
+        BudgetError : names what is left of it; or the release's name stands there for something else, which would be forgotten.
         """
+        old = self.releases.get(release, {"spends": []})["spends"]
+        if [to_json(event) for event in events[: len(old)]] != [spend["event"] for spend in old]:
+            raise BudgetError(
+                f"The budget file {self.path.name} holds other spends of a release {release!r}. Give this one another name, or go on "
+                "from its own ledger."
+            )
         every = [*self.events(without=release), *events]
         if epsilon(every, self.delta) > self.epsilon:
             spent = epsilon(self.events(without=release), self.delta)
@@ -351,10 +368,11 @@ def make_book(path: Path, *, epsilon: float, delta: float, data: str = "") -> Bo
     ParameterError : the file exists, or a number is outside its domain.
     """
     Ledger(epsilon=epsilon, delta=delta)
+    path = path.resolve()
     if path.exists():
         raise ParameterError(f"{path} exists already; a budget is not begun anew. Choose another file.")
     book = Book(path=path, epsilon=epsilon, delta=delta, data=data)
-    write_durably(path, book.to_json())
+    write_durably(book.path, book.to_json())
     return book
 
 
@@ -365,6 +383,7 @@ def read_book(path: Path) -> Book:
     ------
     ParameterError : there is none, or it is damaged.
     """
+    path = path.resolve()  # behind a link there would be two files, each with half of the spends
     document = read_document(path, BOOK, VERSION)
     try:
         budget = document["budget"]
@@ -396,7 +415,7 @@ def open_book(path: Path, ledger: Ledger) -> Iterator[Book]:
         raise BudgetError(
             "Budget files need a system that can lock files. Run one release at a time with --epsilon instead."
         ) from None
-    read_book(path)
+    path = read_book(path).path
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

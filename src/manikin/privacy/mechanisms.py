@@ -1,9 +1,10 @@
 """The mechanisms that answer queries on private rows, each with its noise, its sensitivity and its line in the ledger. Knows no model.
 
-Together with `dpsgd` the only place that draws privacy noise. Noise comes from a generator seeded by the operating system for each
-answer, so that no published seed can replay it. Counts are released as whole numbers: double-precision noise is added and rounded, which
-takes away the low-order bits that attacks on floating-point noise read (Mironov 2012, doi:10.1145/2382196.2382264); this is not a proof
-about floating-point arithmetic, and is nowhere called certified.
+Together with `dpsgd` the only place that draws privacy noise. Noise comes from a generator keyed by the operating system for each answer,
+so that no published seed can replay it and one answer's noise says nothing about another's; it is a counter through a block function
+(Philox), of which no way back to the key is known, but no cipher that anybody vouches for. Counts are released as whole numbers:
+double-precision noise is added and rounded, which takes away the low-order bits that attacks on floating-point noise read (Mironov 2012,
+doi:10.1145/2382196.2382264); this is not a proof about floating-point arithmetic, and is nowhere called certified.
 
 A patient with more rows than `ledger.rows_per_patient` is cut down to that number, at random, before anything is looked at (`seal`), so a
 count changes by no more than that number, in all cells of one table together, when a patient is added or removed.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from math import ceil, log
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import parameter_error
+from manikin.data.errors import BudgetError, parameter_error
 from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
 from manikin.privacy.ledger import COUNT_SHARE, Ledger
@@ -29,24 +31,38 @@ from manikin.privacy.sealed import PrivateDataset, Sealed, opened, opened_data
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NOWHERE = -1  # the cell of a row that counts in none
+MISCOUNTED = 1e-6  # chance that there are more patients than delta is made for
 
 
 def private_generator() -> np.random.Generator:
-    """A generator that no seed of the user's can replay: 256 bits from the operating system."""
-    return np.random.default_rng(secrets.randbits(256))
+    """A generator that no seed of the user's can replay: key and counter, 384 bits, from the operating system."""
+    return np.random.Generator(np.random.Philox(key=secrets.randbits(128), counter=secrets.randbits(256)))
 
 
 def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
     """The data set behind a seal, each patient cut down to the rows that count, chosen at random and by herself alone.
 
-    The number of patients is bought when it has not been, for a hundredth of epsilon, since rates, denominators and delta rest on it.
+    The number of patients is bought when it has not been, for a hundredth of epsilon, since rates and denominators rest on it. Delta, where
+    none was given, is set by the most that they can be for this noise, so that it lies below 1 / (10 n) but for one time in a million.
+
+    Raises
+    ------
+    BudgetError : rows that were sealed for another ledger, with more rows of a patient than this one's noise is made for.
     """
     if isinstance(data, PrivateDataset):
-        return data
-    kept = data.take(np.sort(_bounded(data.records, ledger.rows_per_patient, private_generator())))
-    private = PrivateDataset(kept)
+        if data.rows_per_patient > ledger.rows_per_patient:
+            raise BudgetError(
+                f"These rows were sealed with up to {data.rows_per_patient} rows of a patient, and the ledger's noise is made for "
+                f"{ledger.rows_per_patient}. Seal the data set anew."
+            )
+        private = data
+    else:
+        kept = data.take(np.sort(_bounded(data.records, ledger.rows_per_patient, private_generator())))
+        private = PrivateDataset(kept, rows_per_patient=ledger.rows_per_patient)
     if ledger.n_patients is None:
-        ledger.set_delta(count(private, ledger, epsilon=COUNT_SHARE * ledger.epsilon))
+        epsilon = COUNT_SHARE * ledger.epsilon
+        n = count(private, ledger, epsilon=epsilon)
+        ledger.set_delta(n, at_most=n + ceil(log(1 / (2 * MISCOUNTED)) / epsilon))
     return private
 
 
@@ -120,7 +136,8 @@ def discovered(
 
     Every value that occurs is counted with Gaussian noise and kept if the noisy count exceeds the threshold, so that all values that one
     patient alone brings in survive with a probability of at most `delta` together (Korolova et al. 2009, doi:10.1145/1526709.1526733;
-    Wilson et al., arXiv 1909.01917): with K rows a patient, threshold = K + noise * quantile(1 - delta / K).
+    Wilson et al., arXiv 1909.01917): with K rows a patient, threshold = K + noise * quantile(1 - delta / K), and a
+    little more, so that what is compared may be the rounded count.
 
     Parameters
     ----------
@@ -138,7 +155,7 @@ def discovered(
         np.unique(np.array(held, dtype=object).astype(str), return_counts=True) if held else (np.empty(0), np.empty(0))
     )
     noisy = np.rint(counts + private_generator().normal(scale=noise, size=len(counts)))
-    threshold = k + noise * float(-ndtri(delta / k))
+    threshold = ceil(k + noise * float(-ndtri(delta / k)) + 0.5) - 0.5  # no rounding lifts a count over it
     kept = [(str(value), float(number)) for value, number in zip(values, noisy, strict=True) if number > threshold]
     return dict(sorted(kept, key=lambda one: (-one[1], one[0]))), threshold
 
@@ -187,6 +204,15 @@ def noisy_votes(
     n_questions = votes.shape[0]
     ledger.spend(Gaussian(noise / float(np.sqrt(n_questions))), purpose=purpose, columns=columns, by=by)
     return votes.sum(axis=1) + private_generator().normal(scale=noise, size=n_questions)
+
+
+def assigned(data: PrivateDataset, n_groups: int) -> Sealed:
+    """The group 0 … n_groups - 1 of each row, drawn for each patient by herself and kept secret: what PATE's teachers are told apart by.
+
+    One patient more changes nobody else's group; a group by position or by running number would move everybody after her.
+    """
+    own = opened_data(data)
+    return Sealed(private_generator().integers(n_groups, size=own.n_records)[own.records])
 
 
 def _bounded(patients: Ints, most: int, rng: np.random.Generator) -> Ints:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import BudgetError, DataError
+from manikin.data.errors import BudgetError, DataError, ManikinError
 from manikin.data.schema import TableSchema
 
 
@@ -32,8 +32,8 @@ class Sealed:
         ------
         BudgetError : the change does not give one entry per row.
         """
-        out = np.asarray(change(self._rows))
-        if len(out) != len(self._rows):
+        out = np.asarray(_row_wise(change, self._rows))
+        if out.shape[:1] != self._rows.shape[:1]:
             raise BudgetError(
                 "A change of private rows must give one entry per row; other functions of them are queries and are bought."
             )
@@ -68,12 +68,13 @@ class PrivateDataset:
     Attributes
     ----------
     columns : the schema as it was read, learned facts included. native : the kind of frame the user brought.
+    rows_per_patient : the most rows of one patient that are behind the seal.
     """
 
-    __slots__ = ("_data", "columns", "native")
+    __slots__ = ("_data", "columns", "native", "rows_per_patient")
 
-    def __init__(self, data: Dataset) -> None:
-        self._data, self.columns, self.native = data, data.columns, data.native
+    def __init__(self, data: Dataset, *, rows_per_patient: int) -> None:
+        self._data, self.columns, self.native, self.rows_per_patient = data, data.columns, data.native, rows_per_patient
 
     def map(self, change: Callable[[Dataset], npt.NDArray[Any]]) -> Sealed:
         """An entry for each row, by a change that sees each row by itself (the function is given the data set, so that it can be quick).
@@ -82,8 +83,8 @@ class PrivateDataset:
         ------
         BudgetError : the change does not give one entry per row.
         """
-        out = np.asarray(change(self._data))
-        if len(out) != len(self._data):
+        out = np.asarray(_row_wise(change, self._data))
+        if out.shape[:1] != (len(self._data),):
             raise BudgetError(
                 "A change of private rows must give one entry per row; other functions of them are queries and are bought."
             )
@@ -91,14 +92,16 @@ class PrivateDataset:
 
     def with_schema(self, schema: TableSchema, change: Callable[[Dataset], Dataset]) -> PrivateDataset:
         """The same rows read by another schema, by a change that sees each row by itself."""
-        made = change(self._data)
+        made = _row_wise(change, self._data)
         if len(made) != len(self._data) or made.columns != schema:
             raise DataError("The private rows do not fit the schema that was bought.")
-        return PrivateDataset(made)
+        return PrivateDataset(made, rows_per_patient=self.rows_per_patient)
 
     @property
     def patients(self) -> Sealed:
-        """The number of the patient that each row belongs to."""
+        """The number of the patient that each row belongs to, counted over all of them: it tells her rows from others', and is never to be
+        counted, compared or divided, since one patient more moves the numbers of those after her.
+        """
         return Sealed(self._data.records)
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -118,6 +121,16 @@ class PrivateDataset:
 
     def __reduce__(self) -> NoReturn:
         raise BudgetError("Private rows are not copied out of the process.")
+
+
+def _row_wise(change: Callable[[Any], Any], rows: Any) -> Any:
+    """What a change gives. An error in it is told without its words, which may hold a patient's value."""
+    try:
+        return change(rows)
+    except ManikinError:
+        raise
+    except Exception as error:
+        raise BudgetError(f"A change of private rows failed with {type(error).__name__}; its words are kept back.") from None
 
 
 def opened(sealed: Sealed) -> npt.NDArray[Any]:
