@@ -19,6 +19,7 @@ from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError, SchemaError
 from manikin.data.rules import CombinationRule, ImpliedRule, OrderRule, RangeRule, Rule, SumRule
 from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Role, Source, Sources, Storage, TableSchema
+from manikin.privacy.sealed import PrivateDataset
 
 
 def dataset(columns: list[Column], texts: dict[str, list[str]], rules: tuple[Rule, ...] = (), k: int = 11) -> Dataset:
@@ -347,8 +348,8 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         TableCodec().fit(dataset([LEVELS], {"ward": []}))
     with pytest.raises(FitError, match="no column to learn"):
         TableCodec().fit(dataset([Column("note", Kind.TEXT)], {"note": ["x"]}))
-    with pytest.raises(BudgetError):
-        TableCodec().fit(dataset([LEVELS], {"ward": ["a"]}), ledger=object())
+    with pytest.raises(BudgetError, match="under a ledger only"):
+        TableCodec().fit(PrivateDataset(dataset([LEVELS], {"ward": ["a"]})))
     with pytest.raises(SchemaError, match="needs numbers"):
         TableCodec().fit(
             dataset([LEVELS, number("a")], {"ward": ["a"], "a": ["1"]}, (OrderRule(("ward", "a"), confirmed=True),))

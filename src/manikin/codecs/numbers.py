@@ -106,10 +106,11 @@ class NumberCodec:
         span = np.flatnonzero(self.low < self.high)
         cell = _nearest(values, self.low, self.high, span if len(span) else spike)
         if len(spike) and len(span):
-            order = spike[np.argsort(self.low[spike])]
-            place = np.clip(np.searchsorted(self.low[order], values), 0, len(order) - 1)
-            exact = self.low[order][place] == values
-            cell[exact] = order[place[exact]]
+            beside = _nearest(values, self.low, self.high, spike)
+            far = np.maximum(self.low[cell] - values, values - self.high[cell])
+            nearer = np.abs(values - self.low[beside]) < np.maximum(far, 0)
+            is_spike = (self.low[beside] == values) | nearer
+            cell[is_spike] = beside[is_spike]
         elif len(spike):
             cell = _nearest(values, self.low, self.high, spike)
         return self.token[cell] + self.n_missing
@@ -195,7 +196,7 @@ def fit_numbers(
     k = 1 if column.has_public_levels else min_patients
     edge_step = step if significant is None else None
     cells = _cells(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
-    token = _merge_tokens(cells.count, cells.low == cells.high, max_tokens)
+    token = merge_tokens(cells.count, cells.low == cells.high, max_tokens)
     order = np.lexsort((cells.low, token))
     return NumberCodec(
         len(column.missing),
@@ -353,7 +354,7 @@ def _protected_range(values: Floats, patients: Ints, k: int) -> tuple[float, flo
     return float(np.partition(lowest, k - 1)[k - 1]), float(np.partition(highest, -k)[-k])
 
 
-def _merge_tokens(count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int) -> Ints:
+def merge_tokens(count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int) -> Ints:
     """Cells to tokens: one each if they are few, else heavy spikes keep their own and the rest share tokens of about equal mass."""
     n = len(count)
     if n <= max_tokens:

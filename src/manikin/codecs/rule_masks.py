@@ -7,7 +7,7 @@ when the numbers are drawn, in `rule_settling`. Messages name kinds and columns 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -202,12 +202,55 @@ def fit_rule_masks(
         if isinstance(rule, CombinationRule):
             columns = tuple(_place(place, rule, name) for name in rule.columns)
             if rule.allowed is not None:
-                rows = [_texts_to_tokens(rule, combo, columns, _owners(schema, spans), codecs) for combo in rule.allowed]
-                combinations.append(CombinationMask(columns, np.array(rows, dtype=np.int32).reshape(-1, len(columns))))
+                combinations.append(_listed(rule, schema, codecs, spans))
             else:
                 combinations.append(CombinationMask(columns, _seen(rule, tokens[:, columns], records, schema.min_patients)))
     static = [np.bincount(tokens[:, j], minlength=codec.n_tokens) > 0 for j, codec in enumerate(codecs)]
     return _build(schema, tuple(codecs), spans, tuple(combinations), static)
+
+
+def declared_rule_masks(
+    schema: TableSchema, codecs: Sequence[NumberCodec | LevelCodec], spans: Sequence[slice], counts: Sequence[npt.NDArray[np.int64]]
+) -> tuple[TableSchema, RuleMasks, list[Rule]]:
+    """The schema and masks of the rules that need nothing learned, and the rules that are left out because they do or cannot be kept.
+
+    Parameters
+    ----------
+    counts : rows per token and column; tokens without any are not drawn.
+    """
+
+    def masks(own: TableSchema) -> RuleMasks:
+        """The masks of a schema's rules."""
+        rows = [rule for rule in own.confirmed_rules if isinstance(rule, CombinationRule)]
+        return _build(own, tuple(codecs), spans, tuple(_listed(rule, own, codecs, spans) for rule in rows), _held(counts))
+
+    kept: list[Rule] = []
+    left_out: list[Rule] = []
+    for rule in schema.confirmed_rules:
+        try:
+            if isinstance(rule, CombinationRule) and rule.allowed is None:
+                raise SchemaError("Its combinations are not listed.")
+            masks(replace(schema, rules=(*kept, rule)))
+        except (SchemaError, KeyError):
+            left_out.append(rule)
+        else:
+            kept.append(rule)
+    schema = replace(schema, rules=tuple(kept))
+    return schema, masks(schema), left_out
+
+
+def _held(counts: Sequence[npt.NDArray[np.int64]]) -> list[Bools]:
+    return [own > 0 for own in counts]
+
+
+def _listed(
+    rule: CombinationRule, schema: TableSchema, codecs: Sequence[ColumnCodec], spans: Sequence[slice]
+) -> CombinationMask:
+    """The combinations that a rule lists, as tokens."""
+    place = _places(schema, spans)
+    columns = tuple(_place(place, rule, name) for name in rule.columns)
+    rows = [_texts_to_tokens(rule, combo, columns, _owners(schema, spans), codecs) for combo in rule.allowed or ()]
+    return CombinationMask(columns, np.array(rows, dtype=np.int32).reshape(-1, len(columns)))
 
 
 def _build(

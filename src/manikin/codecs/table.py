@@ -15,17 +15,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
+from manikin.codecs.bought.cells import tokens as private_tokens
+from manikin.codecs.bought.fit import buy, public_facts
 from manikin.codecs.code_sets import MAX_CODES, CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
 from manikin.codecs.public_schema import ColumnCodec, public_schema, with_neutral_codes
-from manikin.codecs.rule_masks import RuleMasks, fit_rule_masks
+from manikin.codecs.rule_masks import RuleMasks, declared_rule_masks, fit_rule_masks
 from manikin.codecs.saved_state import check_columns, check_fields
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
 from manikin.data.schema import EMPTY, Column, Kind, Role, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
+from manikin.privacy import mechanisms
+from manikin.privacy.sealed import PrivateDataset, Sealed
 
 RuleMask = Callable[[int, Tokens, npt.NDArray[np.bool_]], Allowed | None]
 FieldCodec = NumberCodec | LevelCodec
@@ -44,6 +48,9 @@ class TableCodec:
     ----------
     release_schema : the schema of what is decoded: columns that a release leaves out are gone, keys stay (made anew), and neither rare
         levels, nor extremes of few patients, nor rules that nobody confirmed are named.
+    counts_ : int64 (n_tokens,) per field, training rows that hold each token; bought under a ledger, and then at least 0 and not exact.
+    count_noise_, count_noises_ : the noise's standard deviation in rows, over all tokens and float64 (n_tokens,) per field; 0 and empty
+        without a ledger. Needed while fitting only, and not saved.
     """
 
     max_tokens: int = MAX_TOKENS
@@ -56,17 +63,25 @@ class TableCodec:
     rules_: RuleMasks = field(init=False, repr=False)
     release_schema: TableSchema = field(init=False, repr=False)
     native_: str = field(init=False, repr=False, default="pandas")
+    count_noise_: float = field(init=False, repr=False, default=0.0)
+    count_noises_: tuple[npt.NDArray[np.float64], ...] = field(init=False, repr=False, default=())
 
-    def fit(self, data: Dataset, *, ledger: Any | None = None) -> TableCodec:
-        """Learns vocabularies and groups.
+    def fit(self, data: Dataset | PrivateDataset, *, ledger: Any | None = None, share: float = 0.2) -> TableCodec:
+        """Learns vocabularies and groups, or buys them under a ledger.
+
+        Parameters
+        ----------
+        ledger : a `privacy.ledger.Ledger` that pays for everything that is not declared. share : of its precision, the most to spend.
 
         Raises
         ------
-        FitError : there is no row, or no column to learn.
-        BudgetError : a ledger is given; vocabularies are not bought yet.
+        FitError : there is no row, no column to learn, or nothing that stands clear of the noise.
+        BudgetError : the ledger does not allow it, or a column cannot be bought.
         """
         if ledger is not None:
-            raise BudgetError("The table codec cannot learn vocabularies under a privacy ledger yet. Run without --epsilon.")
+            return self._buy(mechanisms.seal(data, ledger), ledger, share)
+        if isinstance(data, PrivateDataset):
+            raise BudgetError("Private rows are learned under a ledger only. Give one.")
         schema = data.columns
         if not len(data):
             raise FitError(f"Table {schema.name!r} has no rows to learn from.")
@@ -86,6 +101,31 @@ class TableCodec:
         self.counts_ = tuple(np.bincount(tokens[:, j], minlength=c.n_tokens) for j, c in enumerate(self.fields_))
         self.rules_ = fit_rule_masks(self.schema_, self.fields_, self.spans_, tokens, data.records)
         return self
+
+    def _buy(self, private: PrivateDataset, ledger: Any, share: float) -> TableCodec:
+        """Everything learned is made of noisy answers and of declared facts."""
+        bought = buy(private, ledger, share=share, max_tokens=self.max_tokens, by="TableCodec")
+        self.native_, self.schema_ = private.native, bought.schema
+        self._lay_out(bought.codecs)
+        self.counts_ = tuple(np.maximum(np.rint(rows), 0).astype(np.int64) for rows in bought.rows)
+        self.count_noises_ = tuple(np.sqrt(variance) for variance in bought.variance)
+        self.count_noise_ = float(np.sqrt(np.mean(np.concatenate(bought.variance))))
+        self.schema_, self.rules_, left_out = declared_rule_masks(self.schema_, self.fields_, self.spans_, self.counts_)
+        self.release_schema = replace(self.release_schema, rules=self.schema_.rules)
+        ledger.public |= public_facts(private.columns, left_out)
+        return self
+
+    def encode_private(self, private: PrivateDataset) -> Sealed:
+        """Tokens int32 (n_rows, n_fields) behind the seal, each row read by itself as the bought schema says."""
+
+        def read(data: Dataset) -> Tokens:
+            """Tokens of all rows."""
+            out = np.empty((len(data), len(self.fields_)), dtype=np.int32)
+            for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+                out[:, span] = private_tokens(data, column, codec, self.counts_[span.start])
+            return out
+
+        return private.map(read)
 
     def impute(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """Gives every missing cell what another row of its column holds, and from then on generates no missing cell there.

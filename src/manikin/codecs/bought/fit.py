@@ -1,0 +1,222 @@
+"""Buys everything a table codec knows, for a share of the ledger: forms first, then levels, missing codes, ranges and bins. Opens no seal.
+
+What is public and free: the columns' names, order and roles and which of them are left out; facts that a person declared. All else of the
+schema was learned by looking at the patients, and is neither used nor kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.codecs.bought.cells import cell_texts, points
+from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system
+from manikin.codecs.bought.levels import Found, buy_levels
+from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
+from manikin.codecs.bought.reading import CLOCKS, WORDS, read
+from manikin.codecs.levels import LevelCodec
+from manikin.codecs.numbers import NumberCodec
+from manikin.data.dataset import Dataset
+from manikin.data.errors import BudgetError, FitError, parameter_error
+from manikin.data.rules import Rule
+from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Role, Source, Storage, TableSchema
+from manikin.privacy import mechanisms
+from manikin.privacy.ledger import Ledger
+from manikin.privacy.sealed import PrivateDataset
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+FORMS = 0.08  # share of the codec's precision that the classes of cells cost
+CLEAR = 4.0
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What was bought: the schema made of it, and per learned column its codec, rows per token and their variance."""
+
+    schema: TableSchema
+    codecs: tuple[NumberCodec | LevelCodec, ...]
+    rows: tuple[Floats, ...]
+    variance: tuple[Floats, ...]
+
+
+def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: int, by: str) -> Bought:
+    """Buys the vocabularies of all learned columns.
+
+    Parameters
+    ----------
+    share : of the ledger's whole precision, the most that may be spent here, in (0, 1].
+
+    Raises
+    ------
+    FitError : there is no column to learn, or none in which anything stands clear of the noise.
+    BudgetError : the ledger does not allow it, or a column cannot be bought.
+    """
+    if not 0 < share <= 1:
+        raise parameter_error("share", "TableCodec.fit", "a number in (0, 1]", share)
+    table = private.columns
+    if not table.learned:
+        raise FitError(f"Table {table.name!r} has no column to learn: all are identifiers or free text. Correct the schema.")
+    _refuse_sets(table.learned)
+    precision = min(share * ledger.precision, ledger.precision_left) * (1 - 1e-9)
+    if not precision > 0:
+        raise BudgetError("Nothing is left of the privacy budget to learn the columns from. Give a larger --epsilon.")
+    columns, n_rows, spent = _buy_forms(private, table.learned, ledger, precision=FORMS * precision, by=by)
+    each = (precision - spent) / len(columns)
+    lines = {c.name: _line(c) for c in columns if c.kind.is_number or c.kind.is_time}
+    if lines:
+        _buy_lines(private, list(lines.values()), ledger, precision=each * len(lines), by=by)
+    n_lists = sum(1 for c in columns if c.name not in lines and not (c.has_public_levels and c.levels))
+    delta = ledger.threshold_delta / max(n_lists, 1)
+    found = [
+        _finish(lines[c.name], n_rows[0], max_tokens)
+        if c.name in lines
+        else buy_levels(private, c, ledger, precision=each, delta=delta, n_rows=n_rows, by=by)
+        for c in columns
+    ]
+    if not any(one.codec.n_tokens > one.codec.n_missing and (one.rows[one.codec.n_missing :] > 0).any() for one in found):
+        raise FitError(
+            f"In no column of table {table.name!r} does anything stand clear of the noise: an epsilon of {ledger.epsilon:g} is too little "
+            "for so few patients and so many columns. Give a larger one, fewer columns, or declare levels and ranges in the schema."
+        )
+    schema = public_columns(table, {one.column.name: one.column for one in found})
+    return Bought(
+        schema, tuple(f.codec for f in found), tuple(f.rows for f in found), tuple(f.variance for f in found)
+    )
+
+
+def public_columns(table: TableSchema, bought: dict[str, Column]) -> TableSchema:
+    """The schema of what was bought and declared: others' names and roles stay, whatever else was learned of them goes."""
+    columns = tuple(bought.get(column.name) or _bare(column) for column in table)
+    rules = tuple(replace(rule, evidence="") for rule in table.confirmed_rules if rule.source == Source.DECLARED)
+    return TableSchema(table.name, columns, rules, table.min_patients)
+
+
+def _bare(column: Column) -> Column:
+    """A column that is not learned: an identifier that is made anew, or one that is left out."""
+    is_identifier = column.kind is Kind.IDENTIFIER or column.has_role(Role.PATIENT_KEY)
+    return Column(column.name, Kind.IDENTIFIER if is_identifier else Kind.TEXT, roles=column.roles)
+
+
+def _refuse_sets(columns: Sequence[Column]) -> None:
+    names = [column.name for column in columns if column.kind is Kind.CODE_SET and column.source.kind is Source.DECLARED]
+    if names:
+        raise BudgetError(
+            f"Column {', '.join(map(repr, names))} holds sets of codes, which cannot be bought under a privacy ledger. "
+            "Leave it out, or split it into one column per code."
+        )
+
+
+def _buy_forms(
+    private: PrivateDataset, columns: Sequence[Column], ledger: Ledger, *, precision: float, by: str
+) -> tuple[list[Column], tuple[float, float], float]:
+    """The columns as they are written, the number of rows with its variance, and what that cost."""
+    asked = [column for column in columns if column.source.kind is not Source.DECLARED]
+    described = {column.name: _as_declared(column) for column in columns}
+    n_rows = (float(ledger.n_patients or 1), 2.0 / (0.01 * ledger.epsilon) ** 2)
+    if not asked:
+        return list(described.values()), n_rows, 0.0
+    classes = [Classes(hinted_system(column.name)) for column in asked]
+
+    def places(data: Dataset) -> Ints:
+        """The class of each cell, int64 (n_rows, n_columns)."""
+        return np.column_stack([own.of(cell_texts(data, c.name)) for own, c in zip(classes, asked, strict=True)])
+
+    answers = mechanisms.noisy_counts(
+        private.map(places),
+        [own.size for own in classes],
+        ledger,
+        precision=precision,
+        purpose="how cells are written: counts of classes",
+        columns=[column.name for column in asked],
+        by=by,
+    )
+    noise = mechanisms.noise_of(ledger, precision, n_tables=len(asked))
+    described |= {column.name: form_of(column, rows, noise) for column, rows in zip(asked, answers, strict=True)}
+    if ledger.rows_per_patient > 1:
+        clear = [np.where(rows > CLEAR * noise, rows, 0.0) for rows in answers]
+        n_clear = sum(int((rows > 0).sum()) for rows in clear)
+        n_rows = (float(np.mean([rows.sum() for rows in clear])), noise**2 * max(n_clear, 1) / len(asked) ** 2)
+    return list(described.values()), n_rows, precision
+
+
+def _as_declared(column: Column) -> Column:
+    """A column whose kind is declared: storage, decimals, format, code system and separator are taken with it."""
+    missing = tuple(code for code in column.missing if code.source is Source.DECLARED)
+    column = replace(column, missing=missing, suggested_missing=(), notes=(), significant=None)
+    if column.source.range is not Source.DECLARED:
+        column = replace(column, minimum=None, maximum=None)
+    return column if column.has_public_levels else replace(column, levels=None)
+
+
+def _line(column: Column) -> Line:
+    declared = [read(code.value).text for code in column.missing]
+    words = tuple(dict.fromkeys([*declared, *WORDS]))
+    if column.kind.is_number:
+        return Line(column, words, 10.0 ** -(column.decimals or 0), 0)
+    places = format_places(column.time_format)
+    clock = CLOCKS[places[1]][0] if places else " %H:%M:%S"
+    return Line(column, words, 1.0, unit_of(clock, has_clock=column.kind is Kind.DATETIME))
+
+
+def _buy_lines(private: PrivateDataset, lines: Sequence[Line], ledger: Ledger, *, precision: float, by: str) -> None:
+    def read_rows(data: Dataset) -> Floats:
+        """Grid point and word of each row for each line, float64 (n_rows, 2 * n_lines)."""
+        return np.column_stack([part for line in lines for part in points(data, line.column, line.words, line.step, line.unit)])
+
+    buy_lines(private.map(read_rows), lines, ledger, precision=precision, by=by)
+
+
+def _finish(line: Line, n_rows: float, max_tokens: int) -> Found:
+    """The column of a bought line: missing codes that are declared or stand clear, then bins; two neighbouring numbers are levels."""
+    codes, places = list(line.column.missing), list(range(len(line.column.missing)))
+    for i in line.clear_words():
+        if i >= len(line.column.missing):
+            at = 0 if line.words[i] == "" else len(codes)
+            codes.insert(at, EMPTY if line.words[i] == "" else MissingCode(line.words[i]))
+            places.insert(at, i)
+    codec, variance = number_codec(line, len(codes), max_tokens)
+    missing_rows = [float(line.word_rows[i]) for i in places]
+    if not codes and not len(codec.low):  # nothing stands clear: the column stays empty
+        codes, places, missing_rows = [EMPTY], [0], [n_rows]
+        codec = replace(codec, n_missing=1)
+    column = replace(line.column, missing=tuple(codes))
+    rows = np.r_[missing_rows, codec.token_counts().astype(float)]
+    every = np.r_[line.word_variance[places], variance]
+    as_levels = _two_levels(column, codec)
+    return Found(*as_levels, rows, every) if as_levels else Found(column, codec, rows, every)
+
+
+def _two_levels(column: Column, codec: NumberCodec) -> tuple[Column, LevelCodec] | None:
+    """Whole numbers that are 0 and 1, or 1 and 2, and nothing else: levels, unless a person said that they are numbers."""
+    if column.source.kind is Source.DECLARED or column.source.range is Source.DECLARED or column.decimals != 0 or codec.unit:
+        return None
+    if len(codec.low) != 2 or (codec.low != codec.high).any() or tuple(codec.low) not in ((0.0, 1.0), (1.0, 2.0)):
+        return None
+    levels = tuple(str(int(value)) for value in codec.low)
+    kind = Kind.BOOLEAN if levels == ("0", "1") else Kind.CATEGORICAL
+    made = replace(column, kind=kind, storage=Storage.INTEGER, decimals=None, levels=levels)
+    return made, LevelCodec(codec.n_missing, levels, 2, codec.count, is_ordered=False)
+
+
+
+
+def public_facts(table: TableSchema, rules_left_out: Sequence[Rule]) -> dict[str, object]:
+    """What was taken as public, for whoever reads the ledger: names and roles of columns, declared facts, and what was left out."""
+    declared: list[str] = []
+    for column in table.learned:
+        facts = [what for what in ("kind", "levels", "range") if getattr(column.source, what) is Source.DECLARED]
+        facts += ["missing codes"] * any(code.source is Source.DECLARED for code in column.missing)
+        declared += [f"{column.name}: {', '.join(facts)}"] if facts else []
+    unlearned = [column.name for column in table if column.name not in {one.name for one in table.learned}]
+    found = [rule for rule in table.confirmed_rules if rule.source != Source.DECLARED]
+    return {
+        "columns": [column.name for column in table.learned],
+        "columns left out": unlearned,
+        "facts declared": declared,
+        "rules left out": [rule.about for rule in (*found, *rules_left_out)],
+    }
