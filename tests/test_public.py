@@ -35,6 +35,7 @@ NAMES = {
     "report",
     "save",
     "split",
+    "study",
     "synthesize",
     "synthesizer",
     "write",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manikin.evaluation.base import Results
     from manikin.evaluation.inference.combining import combine
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
+    from manikin.workflow import study
     from manikin.workflow.compare import compare
     from manikin.workflow.explanation import explain
     from manikin.workflow.face import augment, complete, evaluate, load, report, save
@@ -43,6 +44,7 @@ _HOMES = {
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
+_MODULES = {"report": "manikin.report", "study": "manikin.workflow.study"}
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "report",
     "save",
     "split",
+    "study",
     "synthesize",
     "synthesizer",
     "write",
@@ -100,8 +103,8 @@ sys.modules[__name__].__class__ = _Manikin
 
 def __getattr__(name: str) -> Any:
     """Imports a public name's module on first use (PEP 562)."""
-    if name == "report":
-        return import_module("manikin.report")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"module 'manikin' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

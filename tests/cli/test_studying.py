@@ -59,3 +59,23 @@ def test_wrong_command_lines_say_the_way_out(table: Path, run: Any, tmp_path: Pa
     ended = run("study", "augmentation", table, "--target", "tgrade", "-o", tmp_path / "x")
     assert (ended.code, "--positive" in ended.err) == (2, True)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_tradeoff_by_command(table: Path, run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "tradeoff"
+    asked = ("study", "tradeoff", table, "--target", "cens", "--synthesizers", "independent", "--seeds", 1, "-o", out)
+    ended = run(*asked, "--epsilons", "inf")
+    assert ended.code == 0, ended.err
+    assert "Sharing openly: Nothing that was tried reaches it under a budget." in ended.out
+    assert "no ledger covers the study" in ended.out
+    assert sorted(path.name for path in out.iterdir()) == ["study.csv", "study.html", "study.json"]
+    assert run(*asked).code == 2  # it is there
+    assert run(*asked, "--force", "--epsilons", "few").code == 2
+
+
+def test_a_tradeoff_refuses_by_name_who_cannot_keep_a_budget(table: Path, run: Any, tmp_path: Path) -> None:
+    ended = run("study", "tradeoff", table, "--synthesizers", "forest", "--epsilons", "1,inf", "-o", tmp_path / "x")
+    assert (ended.code, "'forest' cannot keep a privacy budget" in ended.err, "forest@inf" in ended.err) == (2, True, True)
+    ended = run("study", "tradeoff", table, "--synthesizers", "forest", "--epsilons", "0", "-o", tmp_path / "x")
+    assert (ended.code, "epsilons" in ended.err) == (2, True)
+    assert not (tmp_path / "x").exists()

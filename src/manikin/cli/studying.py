@@ -1,4 +1,4 @@
-"""Commands that run a study over many splits: augmentation, learning-curve."""
+"""Commands that run a study over many splits: augmentation, learning-curve, tradeoff."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ study = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Studies over many splits of a table: what added rows do for a model, how many patients a generator needs.",
+    help="Studies over many splits of a table: what added rows do for a model, how many patients a generator needs, what privacy costs.",
     epilog="Example: manikin study augmentation patients.csv --target died --groups sex -o study",
 )
 
@@ -158,6 +158,88 @@ def learning_curve(
     for sentence in done.document["sentences"]:
         say(f"* {sentence['text']}")
     _say_files(done.files)
+
+
+@study.command("tradeoff")
+def tradeoff(
+    data: opt.Data,
+    out: opt.OutFolder,
+    epsilons: Annotated[
+        str, typer.Option("--epsilons", metavar="E,E,…", help="Privacy budgets; inf is the generator without one.")
+    ] = "0.1,0.5,1,3,10,inf",
+    synthesizers: Annotated[
+        str,
+        typer.Option(
+            "--synthesizers", metavar="NAMES", help="Generators, separated by commas; NAME@inf for one that cannot keep a budget."
+        ),
+    ] = "aim,autoregressive",
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How often, each with another holdout.")] = 3,
+    delta: opt.Delta = None,
+    rows_per_patient: Annotated[
+        int, typer.Option("--rows-per-patient", metavar="K", help="Rows of a patient that count at most under a budget.")
+    ] = 1,
+    target: opt.Target = None,
+    max_rows: MaxRows = None,
+    schema: opt.SchemaFile = None,
+    time_budget: PerFit = None,
+    max_steps: opt.MaxSteps = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """What does privacy cost? Fidelity, utility and attacks at each epsilon. No ledger covers the study itself: keep its figures inside.
+
+    Example:
+
+        manikin study tradeoff patients.csv --target died --epsilons 1,10,inf --synthesizers aim -o tradeoff
+    """
+    from manikin.workflow.study.along_epsilon import TradeoffOptions, study_tradeoff
+    from manikin.workflow.wishes import parse_duration
+
+    options = TradeoffOptions(
+        target=target,
+        epsilons=_epsilons(epsilons),
+        synthesizers=_names(synthesizers),
+        seeds=seeds,
+        delta=delta,
+        rows_per_patient=rows_per_patient,
+        max_rows=max_rows,
+        time_budget_seconds=None if time_budget is None else parse_duration(time_budget),
+        max_steps=max_steps,
+        seed=seed,
+    )
+    with watching(as_json=as_json) as watcher:
+        done = study_tradeoff(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
+    if as_json:
+        parts = _part(done.document, "unprotected", "advice", "power", "points", "notices")
+        say_json({"out": done.out, "files": done.files, **parts})
+        return
+    _say_tradeoff(done)
+    _say_files(done.files)
+
+
+def _say_tradeoff(done: Studied) -> None:
+    shown = {"column_shapes": "one-way", "dependence": "dependence", "c2st": "C2ST", "excess": "excess", "membership": "attack"}
+    points = {(line["synthesizer"], line["epsilon"], line["figure"]): line for line in done.document["points"]}
+    rows = []
+    for name, epsilon in dict.fromkeys((name, epsilon) for name, epsilon, _ in points):
+        medians = [points[name, epsilon, figure]["median"] for figure in shown]
+        most = points[name, epsilon, "membership"].get("ceiling")
+        bound = "–" if most is None or name == "real" else f"{most:.3f}"
+        rows.append([name, f"{float(epsilon):g}", *("–" if value is None else f"{value:.3f}" for value in medians), bound])
+    say_table(("generator", "epsilon", *shown.values(), "at most"), rows)
+    for use in done.document["advice"]:
+        say(f"\n{use['title']}: {use['headline']}")
+        for line in use["lines"]:
+            say(f"* {line['text']}")
+    say(f"\n{done.document['power']}\n\n{done.document['unprotected']}")
+
+
+def _epsilons(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(one) for one in _names(text))
+    except ValueError:
+        raise typer.BadParameter("--epsilons are numbers above 0 separated by commas, for example 0.5,1,3,inf") from None
 
 
 def _say_augmentation(done: Studied) -> None:

@@ -11,7 +11,11 @@ from manikin.report import figures
 from manikin.report.blocks import Block, Bullets, Chapter, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
 from manikin.report.render import page
 
-TITLES = {"augmentation": "Does it help to add generated rows?", "learning-curve": "How many real patients does it take?"}
+TITLES = {
+    "augmentation": "Does it help to add generated rows?",
+    "learning-curve": "How many real patients does it take?",
+    "tradeoff": "What does privacy cost?",
+}
 FOREST = ("auroc", "auprc", "recall", "brier_recalibrated")  # the figures that are drawn
 OF_GROUP = ("auroc", "recall", "precision", "calibration_error")  # those shown group by group
 
@@ -32,6 +36,10 @@ def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
         from manikin.report.study_curve import curve_chapters
 
         return (*curve_chapters(document), how_made(document))
+    if document["study"] == "tradeoff":
+        from manikin.report.study_tradeoff import tradeoff_chapters
+
+        return (*tradeoff_chapters(document), how_made(document))
     made = [
         Chapter("short", "In short", _short(document)),
         Chapter("differences", "Differences from real rows alone", _forest(document)),

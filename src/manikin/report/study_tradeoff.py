@@ -1,0 +1,173 @@
+"""The sections of a trade-off study's page: where to start, curves along epsilon, all figures. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isinf
+from typing import Any
+
+from manikin.report.blocks import Banner, Block, Bullets, Chapter, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.tradeoff_figures import epsilon_curve
+
+REAL, FLOOR = "real", "independent"
+SHOWN = {
+    "column_shapes": "How alike single columns are; 1 is best.",
+    "dependence": "How much of the 50 strongest dependences between columns is kept; 0 none, 1 all.",
+    "c2st": "How well a classifier tells generated from held-out real rows; 0.5 is best, lower is better.",
+    "excess": "What a model learns from the rows, from guessing (0) to as many real rows (1); higher is better.",
+    "membership": (
+        "Members that the strongest of five attacks names at 1 % false alarms; lower is better. The dashed line is the most that any "
+        "attack can reach under the budget, the grey one is guessing. What lies below 0.1 % is drawn there."
+    ),
+    "cpu_seconds": "CPU seconds to learn and to draw as many rows as were learned from.",
+}
+AT_A_GLANCE = ("column_shapes", "dependence", "c2st", "excess", "loss", "membership", "cpu_seconds")
+METHOD = (
+    (
+        "Each seed holds a fifth of the patients out; no patient is on two sides. All generators and budgets of a seed learn from the same "
+        "patients, draw as many rows as there are train rows, and are measured against the same holdout."
+    ),
+    (
+        "Each fit has a fresh ledger of its own epsilon and delta; inf is the same generator without a ledger. Nothing that was fitted or "
+        "drawn is kept."
+    ),
+    (
+        "Figures are medians over seeds. Intervals hold the noise of one measurement (for utility a bootstrap over the holdout's "
+        "patients, for the attack Clopper-Pearson's, widened by the noise of its threshold) and the differences between seeds; they are "
+        "not divided by the number of seeds, which share patients."
+    ),
+    (
+        "The ceiling is min(1, e^epsilon × 1 % + delta) (Kairouz et al. 2015, arXiv 1311.0776). That an attack stays far below it does not "
+        "mean that a larger epsilon would do no harm: another attack may do better, and the ceiling holds for all of them."
+    ),
+    (
+        "Where to start is the smallest epsilon from which on every larger one that was tried keeps the limits too. Surely means with the "
+        "unfavourable end of the interval, as the release gate judges. These words follow from the figures by rule."
+    ),
+)
+
+
+def tradeoff_chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
+    """Where to start, the curves, all figures, and how they were measured."""
+    return (
+        Chapter("start", "For this use, start here", _start(document)),
+        Chapter("curves", "Along epsilon", _curves(document)),
+        Chapter("figures", "All figures", _tables(document)),
+        Chapter("design", "How it was measured", (Bullets(METHOD),)),
+    )
+
+
+def _start(document: Mapping[str, Any]) -> tuple[Block, ...]:
+    blocks: list[Block] = [Banner("No ledger covers this page: do not publish it", document["unprotected"])]
+    for use in document["advice"]:
+        blocks += [
+            Heading(use["title"]),
+            Text(use["headline"], Tone.LEAD),
+            Text(f"Asked for: {use['rule']}.", Tone.NOTE),
+            Bullets(tuple(line["text"] for line in use["lines"])),
+        ]
+    return (*blocks, Text(document["power"], Tone.NOTE))
+
+
+def _curves(document: Mapping[str, Any]) -> tuple[Block, ...]:
+    drawn = []
+    for figure, caption in SHOWN.items():
+        points = [point for point in document["points"] if point["figure"] == figure and point["median"] is not None]
+        series = [(name, own) for name, own in _by_name(points).items() if name != REAL]
+        if not series:
+            continue
+        real = next((point["median"] for point in points if point["synthesizer"] == REAL), None)
+        is_attack = figure == "membership"
+        title = _title(document, figure)
+        svg = epsilon_curve(
+            series,
+            floor=FLOOR,
+            real=real,
+            ceiling=_ceiling(points) if is_attack else (),
+            guess=0.01 if is_attack else None,
+            is_share=is_attack,
+        )
+        said = "; ".join(f"{name} {', '.join(f'{_plain(p, figure)} at {_at(p)}' for p in own)}" for name, own in series)
+        end = "" if real is None else f"; the train rows themselves {_shown(real, figure)}"
+        drawn.append(Figure(svg, caption, f"{title} by epsilon: {said}{end}.", title))
+    note = (
+        "Lines are medians over seeds, bands 95 % intervals. The blue line is what the train rows themselves score, the grey one columns "
+        "drawn one by one ('independent') under the same epsilon: what a generator must beat to be worth its trouble."
+    )
+    return (Text(note), Grid(tuple(drawn), has_legend=False))
+
+
+def _tables(document: Mapping[str, Any]) -> tuple[Block, ...]:
+    points = {(p["synthesizer"], p["epsilon"], p["figure"]): p for p in document["points"]}
+    keys = list(dict.fromkeys((p["synthesizer"], p["epsilon"]) for p in document["points"]))
+    head = ("Generator", "Epsilon", *(_title(document, figure) for figure in AT_A_GLANCE), "At most")
+    rows = []
+    for name, epsilon in keys:
+        own = [points[name, epsilon, figure] for figure in AT_A_GLANCE]
+        most = points[name, epsilon, "membership"].get("ceiling")
+        is_failed = not any(point["n"] for point in own)
+        cells = ["failed" if is_failed else _plain(p, p["figure"]) for p in own]
+        rows.append((name, _epsilon(epsilon), *cells, "–" if most is None or name == REAL else _shown(most, "membership")))
+    numeric = tuple(range(1, len(head)))
+    blocks: list[Block] = [Table(head, tuple(rows), "Medians over seeds; 'At most' is what any attack can reach under the budget", numeric)]
+    for figure, known in document["figures"].items():
+        lines = [points[name, epsilon, figure] for name, epsilon in keys]
+        if not any(line["n"] for line in lines):
+            continue
+        better = {"higher": ", higher is better", "lower": ", lower is better"}.get(known["better"], "")
+        body = tuple(_row(line, figure) for line in lines)
+        columns = ("Generator", "Epsilon", "Median", "95 % interval", "Range over seeds", "Seeds")
+        title = f"{_title(document, figure)}{better}"
+        blocks.append(Fold(title, (Table(columns, body, title, (1, 2, 5)),)))
+    return tuple(blocks)
+
+
+def _row(line: Mapping[str, Any], figure: str) -> tuple[str, ...]:
+    name, epsilon = line["synthesizer"], _epsilon(line["epsilon"])
+    if line["median"] is None:
+        return (name, epsilon, "–", "–", "–", str(line["n"]))
+    span = f"{_shown(line['low'], figure)} to {_shown(line['high'], figure)}"
+    low, high = line["interval"]
+    interval = f"[{_shown(low, figure)}, {_shown(high, figure)}]" if figure != "cpu_seconds" else "–"
+    return (name, epsilon, _shown(line["median"], figure), interval, span, str(line["n"]))
+
+
+def _by_name(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    made: dict[str, list[Mapping[str, Any]]] = {}
+    for point in points:
+        made.setdefault(point["synthesizer"], []).append(point)
+    return made
+
+
+def _ceiling(points: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """The largest ceiling at each finite epsilon, since deltas that rest on a bought number of patients may differ."""
+    found: dict[float, float] = {}
+    for point in points:
+        epsilon = float(point["epsilon"])
+        if not isinf(epsilon):
+            found[epsilon] = max(found.get(epsilon, 0.0), point["ceiling"])
+    return sorted(found.items())
+
+
+def _title(document: Mapping[str, Any], figure: str) -> str:
+    title = str(document["figures"][figure]["title"])
+    measure = document["question"]["measure"]
+    return f"{title} ({measure})" if figure == "loss" and measure else title
+
+
+def _plain(point: Mapping[str, Any], figure: str) -> str:
+    return "–" if point["median"] is None else _shown(point["median"], figure)
+
+
+def _shown(value: float, figure: str) -> str:
+    if figure in ("membership", "control"):
+        return f"{100 * value:.1f} %"
+    return f"{value:,.1f}" if figure == "cpu_seconds" else f"{value:.3f}"
+
+
+def _at(point: Mapping[str, Any]) -> str:
+    return "inf" if point["epsilon"] == "inf" else f"epsilon {float(point['epsilon']):g}"
+
+
+def _epsilon(epsilon: float | str) -> str:
+    return f"{float(epsilon):g}"

@@ -1,0 +1,252 @@
+"""For this use, start here: sentences that follow from the points of a trade-off study by rule. Knows no generator and no page.
+
+The limits are those of the release policy `open`, read from it, so that advice and gate cannot drift apart; that of one-way tables is ours.
+A limit is kept *surely* where the unfavourable end of the 95 % interval keeps it, as the gate judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import inf, isinf
+from typing import Any
+
+from manikin.release.policy import load_policy
+from manikin.synthesizers import SYNTHESIZERS
+
+SHAPES_LOST = 0.05  # of one-way tables, against fresh real patients: our convention
+REFERENCES = ("real", "independent")
+Point = Mapping[str, Any]  # a line of `points_of`
+Figures = Mapping[str, Point]  # the figures of one generator at one epsilon
+Line = Mapping[float, Figures]  # one generator along epsilon
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a use asks of one figure: `excess` tells by how much a value misses it, 0 or below where it is kept."""
+
+    figure: str
+    excess: Callable[[Point, float], float]
+    worst: int  # the unfavourable end of an interval: 0 the lower, 1 the upper
+    words: Callable[[Point, str | None], str]
+
+    def missed(self, figures: Figures, *, surely: bool) -> float:
+        """By how much the median, or the unfavourable end, misses; infinite where there is no figure."""
+        point = figures.get(self.figure)
+        if point is None or point["median"] is None:
+            return inf
+        return self.excess(point, point["interval"][self.worst] if surely else point["median"])
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a release is for: its needs, and the largest epsilon that may be used for it."""
+
+    key: str
+    title: str
+    rule: str
+    needs: tuple[Need, ...]
+    most_epsilon: float = inf
+
+
+@cache
+def limits_of() -> dict[str, float]:
+    """The limits that advice goes by."""
+    checks = {check.name: check for check in load_policy("open").checks}
+    taken = {name: checks[name].at_most for name in ("epsilon", "membership", "utility")}
+    return {name: float(value) for name, value in taken.items() if value is not None} | {"shapes": SHAPES_LOST}
+
+
+def uses() -> tuple[Use, ...]:
+    """The three uses, from the least to the most demanding."""
+    limits = limits_of()
+    shapes = Need(
+        "column_shapes", lambda point, value: (point["reference"] or 1.0) - value - limits["shapes"], 0, _shapes_words
+    )
+    loss = Need("loss", lambda _, value: value - limits["utility"], 1, _loss_words)
+    attack = Need("membership", lambda _, value: value - limits["membership"], 1, _attack_words)
+    return (
+        Use(
+            "teaching",
+            "Teaching and software testing",
+            f"each column by itself looks real: one-way tables score at most {limits['shapes']:g} less than fresh real patients do",
+            (shapes,),
+        ),
+        Use(
+            "development",
+            "Developing models",
+            f"a model that learns from it loses at most {limits['utility']:g} (AUROC, or R² of a number) against real rows",
+            (loss,),
+        ),
+        Use(
+            "open",
+            "Sharing openly",
+            f"epsilon is at most {limits['epsilon']:g}, the attack names at most {percent(limits['membership'])} of the members and a "
+            f"model loses at most {limits['utility']:g}, three of the checks of the policy 'open'",
+            (loss, attack),
+            limits["epsilon"],
+        ),
+    )
+
+
+def advise(points: Sequence[Point], measure: str | None, *, broken: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Per use a rule, where to start, and a sentence for each generator with the epsilon to start at, None where none will do.
+
+    Parameters
+    ----------
+    broken : generators that an attack showed not to keep their budget; they are advised for nothing.
+    """
+    lines = _lines(points)
+    made = []
+    for use in uses():
+        told = []
+        for name, line in lines.items():
+            if name in REFERENCES:
+                continue
+            if name in broken or not SYNTHESIZERS[name].releasable:
+                why = "do not use it, an attack went beyond what its budget allows" if name in broken else "its rows are never released"
+                told.append({"synthesizer": name} | _nowhere(f"{name}: {why}."))
+                continue
+            told.append({"synthesizer": name, **_start(name, use, line, lines.get("independent", {}), measure)})
+        made.append({"use": use.key, "title": use.title, "rule": use.rule, "headline": _headline(use, told, lines), "lines": told})
+    return made
+
+
+def _lines(points: Sequence[Point]) -> dict[str, dict[float, dict[str, Point]]]:
+    lines: dict[str, dict[float, dict[str, Point]]] = {}
+    for point in points:
+        lines.setdefault(point["synthesizer"], {}).setdefault(float(point["epsilon"]), {})[point["figure"]] = point
+    return lines
+
+
+def start_at(use: Use, line: Line, *, surely: bool) -> float | None:
+    """The smallest epsilon from which on all larger ones that were tried and that the use allows keep its needs; None where none does.
+
+    From which *on*, since the smallest of several would often be one that kept them by luck. Epsilons without figures are passed over.
+    """
+    found = None
+    for epsilon in sorted((e for e in line if e <= use.most_epsilon), reverse=True):
+        missed = _missed(use, line[epsilon], surely=surely)
+        if isinf(missed):
+            continue
+        if missed > 0:
+            break
+        found = epsilon
+    return found
+
+
+def _missed(use: Use, figures: Figures, *, surely: bool) -> float:
+    """By how much the need that is kept worst is missed; infinite where a figure is not there."""
+    return max(need.missed(figures, surely=surely) for need in use.needs)
+
+
+def _nowhere(text: str) -> dict[str, Any]:
+    return {"epsilon": None, "surely": False, "text": text}
+
+
+def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) -> dict[str, Any]:
+    """Where to start with one generator for one use, and the sentence."""
+    allowed = [epsilon for epsilon in line if epsilon <= use.most_epsilon]
+    if not allowed:
+        return _nowhere(f"{name}: no epsilon of {use.most_epsilon:g} or less was tried, and the use allows no larger one.")
+    if all(isinf(_missed(use, line[epsilon], surely=False)) for epsilon in allowed):
+        has_failed = all(point["n"] == 0 for epsilon in allowed for point in line[epsilon].values())
+        why = "it failed at every epsilon that the use allows" if has_failed else "what this use needs was not measured"
+        return _nowhere(f"{name}: {why}.")
+    sure, likely = (start_at(use, line, surely=surely) for surely in (True, False))
+    at = sure if sure is not None else likely
+    if at is None:
+        near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
+        return _nowhere(f"{name}: no epsilon tried reaches it. It comes nearest at {_at(near)}: {_words(use, line[near], measure)}.")
+    if isinf(at):
+        begin = f"{name}: no epsilon tried reaches it, only learning without a budget does"
+        begin += f"{'' if sure is not None else ' on the median'}, which guarantees nothing"
+    else:
+        begin = f"{name}: start at {_at(at)}"
+        begin += "" if sure is not None else ", where the median reaches it while the interval leaves it open"
+    there = _words(use, line[at], measure, without="membership")
+    told = [f"{begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
+    return {"epsilon": "inf" if isinf(at) else at, "surely": sure is not None, "text": " ".join(filter(None, told))}
+
+
+def _headline(use: Use, told: Sequence[Mapping[str, Any]], lines: Mapping[str, Line]) -> str:
+    """The generator that needs the least epsilon; of several the one whose median is farthest inside the first need."""
+    private = [one for one in told if one["epsilon"] not in (None, "inf")]
+    sure = [one for one in private if one["surely"]] or private
+
+    def rank(one: Mapping[str, Any]) -> tuple[float, float]:
+        """Least epsilon first, then the larger margin."""
+        return one["epsilon"], use.needs[0].missed(lines[one["synthesizer"]][one["epsilon"]], surely=False)
+
+    if not sure:
+        return "Nothing that was tried reaches it under a budget."
+    best = min(sure, key=rank)
+    surely = "" if best["surely"] else ", which reaches it on the median, not surely"
+    return f"Start with {best['synthesizer']} at epsilon {best['epsilon']:g}{surely}."
+
+
+def _beside(use: Use, line: Line, at: float, floor: Line) -> list[str]:
+    """How it stands to its twin without a budget, and to columns drawn one by one under the same budget."""
+    need, said = use.needs[0], []
+    here, twin, other = (side.get(need.figure) for side in (line[at], line.get(inf, {}), floor.get(at, {})))
+    if here and twin and twin["median"] is not None and not isinf(at):
+        low, high = twin["interval"]
+        inside = low <= here["median"] <= high
+        said.append("It is within the interval of" if inside else "It is outside the interval of")
+        said[-1] += f" its twin without a budget ({twin['median']:.3f} [{low:.3f}, {high:.3f}])."
+    if here and other and other["median"] is not None:
+        reach = here["interval"][need.worst]
+        is_better = other["median"] < reach if need.worst == 0 else other["median"] > reach
+        if not is_better:
+            said.append(f"Columns drawn one by one at the same epsilon do as well ({other['median']:.3f}), as far as can be seen.")
+    return said
+
+
+def _words(use: Use, figures: Figures, measure: str | None, *, without: str = "") -> str:
+    """The figures that the use asks for, those that are there."""
+    there = [(need, figures[need.figure]) for need in use.needs if need.figure in figures and need.figure != without]
+    return ", and ".join(need.words(point, measure) for need, point in there if point["median"] is not None)
+
+
+def _shapes_words(point: Point, _: str | None) -> str:
+    fresh = "" if point["reference"] is None else f" where fresh real patients score {point['reference']:.3f}"
+    return f"one-way tables score {_with_interval(point)}{fresh}"
+
+
+def _loss_words(point: Point, measure: str | None) -> str:
+    return f"a model loses {_with_interval(point)} {measure or ''}".rstrip()
+
+
+def _attack_words(point: Point, _: str | None) -> str:
+    low, high = point["interval"]
+    interval = f"[{percent(low)}, {percent(high)}]"
+    return f"the membership attack names {percent(point['median'])} {interval} of the members at 1 % false alarms"
+
+
+def _attack(figures: Figures, at: float) -> str:
+    """What the attack found, and what the budget allows any attack."""
+    point = figures.get("membership")
+    if point is None or point["median"] is None:
+        return ""
+    bound = "nothing bounds another one" if isinf(at) else f"epsilon {at:g} allows no attack more than {percent(point['ceiling'])}"
+    words = _attack_words(point, None)
+    return f"{words[0].upper()}{words[1:]}; {bound}."
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal.
+
+    >>> percent(0.0272)
+    '2.7 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def _with_interval(point: Point) -> str:
+    low, high = point["interval"]
+    return f"{point['median']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _at(epsilon: float) -> str:
+    return "inf" if isinf(epsilon) else f"epsilon {epsilon:g}"

@@ -1,0 +1,268 @@
+"""`manikin study tradeoff`: what privacy costs. Fidelity, utility and attacks at each epsilon, over several seeds.
+
+Knows no generator by name but the floor that all are compared with. Every budget has a ledger of its own, and no ledger covers the study:
+its releases never leave memory, and its figures are made of patients without protection.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from math import inf, isinf
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from manikin.data.dataset import Dataset, split
+from manikin.data.errors import DataError, ManikinError, ParameterError, parameter_error
+from manikin.data.seeds import derive
+from manikin.evaluation.base import EvaluationData
+from manikin.privacy.ledger import Ledger
+from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.workflow.judge import shared_columns
+from manikin.workflow.learn import AUTO, Limits, check_name, fit
+from manikin.workflow.output import check_free, is_resumable, whole_folder
+from manikin.workflow.sources import read, read_like, target_of, with_target
+from manikin.workflow.stages import Silent, Stages, Watcher
+from manikin.workflow.study.cohort import at_most, check_varies
+from manikin.workflow.study.epsilon_papers import papers
+from manikin.workflow.study.record import Studied, file_name, job_of, piece, publish
+
+LOG = logging.getLogger(__name__)
+REAL, FLOOR = "real", "independent"  # lines to read the others by: the train rows themselves, and columns drawn one by one
+AT_INF = "@inf"
+HOLDOUT = 0.2
+FEWEST = 100  # patients; fewer cannot be learned from and attacked
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit of each seed: a generator and its epsilon, infinite where it learns without a ledger."""
+
+    synthesizer: str
+    epsilon: float
+
+    @property
+    def key(self) -> str:
+        """What names its files, without the seed."""
+        return f"{file_name(self.synthesizer)}-{self.epsilon!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeoffOptions:
+    """What decides a trade-off study, besides the data; see `manikin study tradeoff --help`."""
+
+    target: str | None = None
+    epsilons: tuple[float, ...] = (0.1, 0.5, 1.0, 3.0, 10.0, inf)
+    synthesizers: tuple[str, ...] = ("aim", "autoregressive")
+    seeds: int = 3
+    delta: float | None = None
+    rows_per_patient: int = 1
+    max_rows: int | None = None
+    time_budget_seconds: float | None = None
+    max_steps: int | None = None
+    seed: int = 0
+
+    def check(self) -> list[Job]:
+        """The fits of one seed, when everything is inside its domain; the lines of reference come first.
+
+        Raises
+        ------
+        ParameterError : names the option and its domain, or the generator that cannot keep a budget.
+        """
+        if not self.epsilons or any(not epsilon > 0 for epsilon in self.epsilons):
+            raise parameter_error("epsilons", "study tradeoff", "numbers above 0, or inf", ",".join(map(_text, self.epsilons)))
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise parameter_error("delta", "study tradeoff", "a number in (0, 1)", self.delta)
+        for name, least, value in (
+            ("seeds", 1, self.seeds),
+            ("rows-per-patient", 1, self.rows_per_patient),
+            ("seed", 0, self.seed),
+            ("max-rows", FEWEST, self.max_rows),
+        ):
+            if value is not None and value < least:
+                raise parameter_error(name, "study tradeoff", f"a whole number, {least} or above", value)
+        if not self.synthesizers:
+            raise ParameterError("A trade-off study needs at least one generator. Name them with --synthesizers.")
+        jobs = [Job(REAL, inf), *(Job(FLOOR, epsilon) for epsilon in self.along(FLOOR))]
+        for asked in self.synthesizers:
+            jobs += self._jobs(asked)
+        return list(dict.fromkeys(jobs))
+
+    def along(self, name: str) -> list[float]:
+        """The epsilons at which a generator is fitted, in ascending order."""
+        every = sorted(set(self.epsilons))
+        return every if SYNTHESIZERS[name].private else [epsilon for epsilon in every if isinf(epsilon)]
+
+    def _jobs(self, asked: str) -> list[Job]:
+        """The fits of one generator as it was asked for: NAME, or NAME@inf."""
+        name = asked.removesuffix(AT_INF)
+        check_name(name)
+        if name in (AUTO, REAL):
+            raise ParameterError(f"A study compares named generators; {name!r} is none. Name them with --synthesizers.")
+        if name != asked:
+            return [Job(name, inf)]
+        if not SYNTHESIZERS[name].private and any(not isinf(epsilon) for epsilon in self.epsilons) and name != FLOOR:
+            able = ", ".join(sorted(key for key, entry in SYNTHESIZERS.items() if entry.private)) or "none so far"
+            raise ParameterError(
+                f"The synthesizer {name!r} cannot keep a privacy budget (epsilon); able are: {able}. "
+                f"Write {name}{AT_INF} to compare it without a budget only, or leave it out."
+            )
+        return [Job(name, epsilon) for epsilon in self.along(name)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON values; an infinite epsilon is "inf"."""
+        made = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**made, "epsilons": [plain(epsilon) for epsilon in self.epsilons]}
+
+
+def study_tradeoff(
+    data: str | Path,
+    *,
+    out: str | Path,
+    options: TradeoffOptions,
+    schema: str | Path | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Studied:
+    """Runs the study and writes study.json, study.csv and study.html into the folder `out`.
+
+    After an interruption OUT.partial stays; the same call again goes on from the last finished fit, with more seeds, epsilons and
+    generators too.
+
+    Raises
+    ------
+    InputError : the data or an option cannot be used.
+    """
+    source, folder, jobs = Path(data), Path(out), options.check()
+    check_free(folder, force=force, inputs=[source, schema])
+    stages = Stages(watcher or Silent())
+    with stages.stage("read", f"Reading {source.name}"):
+        patients = with_target(read(source, schema=schema), options.target)
+        if options.max_rows is not None and len(patients) > options.max_rows:
+            n_before, patients = len(patients), at_most(patients, options.max_rows, options.seed)
+            stages.note(f"{len(patients):,} of {n_before:,} rows were drawn, whole patients at random.")
+    target = _target(patients, options, stages)
+    if patients.n_records < FEWEST:
+        raise DataError(f"The table has {patients.n_records:,} patients; a trade-off study needs at least {FEWEST}. Bring more.")
+    _tell_floor(options, stages)
+    shared = {name: value for name, value in options.to_json().items() if name not in ("seeds", "epsilons", "synthesizers")}
+    job = job_of("tradeoff", source, patients, shared)
+    if is_resumable(folder, job):
+        stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
+    with whole_folder(folder, force=force, job=job) as partial:
+        with stages.stage("fits", f"{options.seeds} seeds, {len(jobs)} fits each"):
+            trials = [
+                trial
+                for number in range(options.seeds)
+                for trial in _one_seed(partial, patients, target, jobs, options, number, stages)
+            ]
+        _tell_failed(trials, stages)
+        document = papers(partial, source, patients, options.to_json(), trials, stages, target=target, holdout=HOLDOUT)
+        publish(partial, document)
+    files = {"report": folder / "study.html", "results": folder / "study.json", "figures": folder / "study.csv"}
+    return Studied(folder, files, document)
+
+
+def _target(patients: Dataset, options: TradeoffOptions, stages: Stages) -> str | None:
+    """The column that models predict: the named one, or the schema's; without one utility is not measured, which is said."""
+    target = options.target or target_of(patients.columns)
+    if target is None:
+        stages.note("No target is named, so that utility is not measured. Name the column that a model would predict with --target.")
+    else:
+        check_varies(patients, target)
+    return target
+
+
+def _tell_floor(options: TradeoffOptions, stages: Stages) -> None:
+    if not SYNTHESIZERS[FLOOR].private and any(not isinf(epsilon) for epsilon in options.epsilons):
+        stages.note(f"'{FLOOR}' cannot keep a budget in this version, so that its line of reference is drawn at inf only.")
+
+
+def _one_seed(
+    partial: Path, patients: Dataset, target: str | None, jobs: list[Job], options: TradeoffOptions, number: int, stages: Stages
+) -> list[dict[str, Any]]:
+    """All fits of one seed, whose holdout they share; each is kept on the disk when it is done."""
+    seed = derive(options.seed, "study", "tradeoff", number) % 2**31
+    train, holdout = split(patients, holdout=HOLDOUT, seed=seed)
+    done = []
+    for i, job in enumerate(jobs):
+        at = (number * len(jobs) + i) / (options.seeds * len(jobs))
+        stages.watcher.advance(at, f"seed {number + 1}, {job.synthesizer}, epsilon {_text(job.epsilon)}")
+
+        def make(job: Job = job) -> dict[str, Any]:
+            facts = {"synthesizer": job.synthesizer, "epsilon": plain(job.epsilon), "seed": number}
+            return facts | _trial(job, train, holdout, target, options, seed)
+
+        done.append(piece(partial, f"seed{number}-{job.key}", make))
+    return done
+
+
+def _trial(
+    job: Job, train: Dataset, holdout: Dataset, target: str | None, options: TradeoffOptions, seed: int
+) -> dict[str, Any]:
+    """What one fit gives: its figures and its ledger's sum, or why there are none."""
+    from manikin.evaluation.studies.tradeoff import measured
+
+    start, ledger = time.process_time(), None
+    try:
+        if job.synthesizer == REAL:
+            rows, seconds = train, None
+        else:
+            if not isinf(job.epsilon):
+                ledger = Ledger(epsilon=job.epsilon, delta=options.delta, rows_per_patient=options.rows_per_patient)
+            model = _fitted(job.synthesizer, train, ledger, options, seed)
+            rows = read_like(model.sample(len(train), seed=seed), train.columns)
+            seconds = round(time.process_time() - start, 2)
+        schema = shared_columns(train, holdout, [rows])
+        found = measured(EvaluationData(train, holdout, (rows,), schema, target if target in schema else None), seed=seed)
+    except ManikinError as error:  # a table or a budget that a generator refuses is a result here
+        return {"failed": str(error)}
+    except Exception as error:  # a defect of one generator must not cost the hours of all the others
+        place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
+        LOG.warning("%s failed with %s at %s:%s.", job.synthesizer, type(error).__name__, place.filename, place.lineno)
+        return {"failed": f"It failed unexpectedly ({type(error).__name__}); please report it."}
+    found["figures"]["cpu_seconds"] = {"value": seconds, "interval": None, "reference": None, "note": ""}
+    return found | {"ledger": None if ledger is None else _sum_of(ledger)}
+
+
+def _fitted(name: str, train: Dataset, ledger: Ledger | None, options: TradeoffOptions, seed: int) -> Any:
+    """The generator, fitted: under the ledger where there is one."""
+    limits = Limits(options.time_budget_seconds, options.max_steps)
+    if ledger is None:
+        return fit(name, train, seed=seed, limits=limits, watcher=Silent())
+    model = synthesizer(name)
+    if not SYNTHESIZERS[name].is_neural:
+        return model.fit(train, seed=seed, ledger=ledger)
+    from manikin.training.control import Control
+
+    control = Control(time_budget_seconds=options.time_budget_seconds, max_steps=options.max_steps)
+    return model.fit(train, seed=seed, ledger=ledger, control=control)
+
+
+def _sum_of(ledger: Ledger) -> dict[str, Any]:
+    """What a fit spent, in a line."""
+    cost = ledger.cost()
+    return {"epsilon": round(cost.epsilon, 6), "delta": cost.delta, "spends": len(ledger.spends)}
+
+
+def _tell_failed(trials: list[dict[str, Any]], stages: Stages) -> None:
+    """Says where a generator has no figures, and the first reason."""
+    for name in dict.fromkeys(trial["synthesizer"] for trial in trials):
+        own = [trial for trial in trials if trial["synthesizer"] == name]
+        failed = [trial for trial in own if "failed" in trial]
+        if failed:
+            at = ", ".join(dict.fromkeys(_text(float(trial["epsilon"])) for trial in failed))
+            stages.warn(
+                f"{name} failed on {len(failed)} of {len(own)} fits (epsilon {at}), which are left out: {failed[0]['failed']}"
+            )
+
+
+def plain(epsilon: float) -> float | str:
+    """An epsilon as JSON can hold it."""
+    return "inf" if isinf(epsilon) else epsilon
+
+
+def _text(epsilon: float) -> str:
+    return f"{epsilon:g}"
