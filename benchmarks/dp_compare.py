@@ -22,8 +22,8 @@ import run
 from judging import fidelity, tables
 
 HERE = Path(__file__).parent
-OURS = ("independent", "aim", "autoregressive", "dpgan", "dpwgan", "pategan")
-PEERS = ("dpmm:mst", "dpmm:aim")
+OURS = ("independent", "aim", "aim+public-levels", "autoregressive", "dpgan", "dpwgan", "pategan+target")
+PEERS = ("dpmm:mst", "dpmm:aim", "dpmm:mst+bounds", "dpmm:aim+bounds")
 COMPARED = ("cardio70k", "diabetes30")
 OURS_ALONE = ("diabetes48",)  # more columns than dpmm says it is made for, and three of 500 levels
 PEER_MINUTES, OUR_MINUTES = 60.0, 30.0
@@ -52,7 +52,8 @@ halves of train, against train.
 What each epsilon covers is not the same. Ours pays for the number of patients, types, levels, missing codes, ranges, bins and the model
 out of one epsilon; known are the columns' names and the hyperparameters. dpmm has the same epsilon for its model and a tenth of it beside
 that for bins, and is given column types, category lists, the number of rows, the decimals, and where numbers are missing and their median
-from the data. Both have delta = 1/n, n the number of train rows, which is large and chosen because the peer's published figures have it."""
+from the data; with +bounds the range of each number, too. With +public-levels ours is given the lists of levels likewise. All have delta
+= 1/n, n the number of train rows."""
 
 
 def parse() -> argparse.Namespace:
@@ -77,7 +78,8 @@ def job_name(synthesizer: str, epsilon: float) -> str:
     """The name by which run.py's adapters know a synthesizer at this epsilon."""
     if synthesizer.startswith("dpmm:"):
         return synthesizer if epsilon == 1 else f"{synthesizer}+epsilon={epsilon:g}"
-    return f"manikin:{synthesizer}+epsilon={epsilon:g}"
+    name, *variants = synthesizer.split("+")
+    return "+".join([f"manikin:{name}+epsilon={epsilon:g}", *variants])
 
 
 def jobs(options: argparse.Namespace) -> list[run.Job]:
@@ -168,7 +170,7 @@ def lead(ours: list[Row], theirs: list[Row], name: str) -> str:
 
 def leads(groups: dict[str, list[Row]]) -> list[str]:
     """Our `aim` beside each peer and beside our `independent`: the figures that were to be reached."""
-    mine = next((name for name in groups if name.startswith("manikin:aim+")), None)
+    mine = next((name for name in groups if name.startswith("manikin:aim+epsilon") and "public" not in name), None)
     others = [name for name in groups if name.startswith(("dpmm:", "manikin:independent+"))]
     if mine is None or not others:
         return []

@@ -68,6 +68,11 @@ def test_peers_are_not_run_on_the_table_of_ours_alone() -> None:
     }
 
 
+def test_variants_follow_the_epsilon() -> None:
+    assert dp_compare.job_name("aim+public-levels", 1.0) == "manikin:aim+epsilon=1+public-levels"
+    assert dp_compare.job_name("dpmm:mst+bounds", 1.0) == "dpmm:mst+bounds"
+
+
 def test_few_columns_are_chosen_by_their_place() -> None:
     frame = pd.DataFrame([[0] * 50], columns=["diag_1", "target", *(f"c{i}" for i in range(48))])
     assert list(tables.few_columns(frame, "target").columns) == [*(f"c{i}" for i in range(29)), "target"]

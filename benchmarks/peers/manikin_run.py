@@ -8,6 +8,7 @@ books of code columns (ICD-9) public, as a steward would in schema.toml; otherwi
 is the default. `+target` names the target, as `--target` does; `+epochs=100` sets a hyperparameter. `+epsilon=1` fits under a privacy
 ledger with that epsilon and a delta of 1/n (as the private peers' adapters have it), kept on the disk beside the synthetic file as
 ledger.json; all that is learned is paid from it, and reading the CSV, whose schema is not believed under a ledger, counts as fitting.
+`+public-levels` declares the kinds and the levels of all columns of levels public, which is what dpmm's adapter is given, too.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ def with_public_codes(schema: Schema) -> Schema:
     return Schema((table,))
 
 
+def with_public_levels(schema: Schema) -> Schema:
+    """The schema with every list of levels declared public, and that its column is one of levels."""
+    table = schema.only
+    for column in table:
+        if column.levels:
+            source = replace(column.source, kind=Source.DECLARED, levels=Source.DECLARED)
+            table = table.replace_column(replace(column, source=source))
+    return Schema((table,))
+
+
 def opened_ledger(epsilon: float, n_rows: int, path: Path) -> Ledger:
     """A ledger of its own, delta 1/n."""
     path.unlink(missing_ok=True)
@@ -63,6 +74,9 @@ def main() -> None:
         if "public-codes" in variants:
             cost.notes.append("code books declared public")
             data = read(str(job.train), schema=with_public_codes(data.schema))
+        if "public-levels" in variants:
+            cost.notes.append("lists of levels declared public, from the data")
+            data = read(str(job.train), schema=with_public_levels(data.schema))
         if "target" in variants:
             cost.notes.append("the target is named")
             data = with_target(data, job.train.with_name("target.txt").read_text().strip())
@@ -72,7 +86,7 @@ def main() -> None:
         ledger = opened_ledger(epsilon, len(train), job.out.with_name("ledger.json"))
         model = with_ledger.fit(data, seed=job.seed, ledger=ledger)
         ledger.close()
-        cost.notes.append(f"epsilon {epsilon:g} in all, delta 1/n; nothing given for nothing but the columns' names")
+        cost.notes.append(f"epsilon {epsilon:g} in all, delta 1/n")
         return model
 
     def sample(model: object, _: adapter.Cost) -> pd.DataFrame:
