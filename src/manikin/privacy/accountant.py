@@ -97,6 +97,33 @@ def merge(events: Iterable[Event]) -> tuple[Event, ...]:
     return (*out, *others, *([Threshold(thresholds)] if thresholds else []))
 
 
+def is_within(events: Iterable[Event], others: Iterable[Event]) -> bool:
+    """Whether events are plainly no dearer than others: the same ones or fewer, fewer steps of the same samples, more Gaussian noise.
+
+    A quick sufficient answer: DP-SGD's whole plan is costed once, and its blocks, one by one, are found within it.
+    """
+    known: dict[object, float] = {}
+    for event in merge(others):
+        known[_likeness(event)] = known.get(_likeness(event), 0.0) + _amount(event)
+    asked: dict[object, float] = {}
+    for event in merge(events):
+        asked[_likeness(event)] = asked.get(_likeness(event), 0.0) + _amount(event)
+    return all(amount <= known.get(kind, 0.0) for kind, amount in asked.items())
+
+
+def _likeness(event: Event) -> object:
+    if isinstance(event, SampledGaussian):
+        return (event.noise_multiplier, event.sampling_rate)
+    return type(event) if isinstance(event, Gaussian | Threshold) else event
+
+
+def _amount(event: Event) -> float:
+    """What may only be less: a Gaussian's precision, a threshold's delta, steps, or how often the same was done."""
+    if isinstance(event, SampledGaussian):
+        return event.steps
+    return precision(event) if isinstance(event, Gaussian) else event.delta if isinstance(event, Threshold) else 1.0
+
+
 def precision(event: Event) -> float:
     """mu^2 of the Gaussian event that gives at least as much away, 0 for a threshold, whose price is its delta.
 
@@ -153,7 +180,6 @@ def noise_multiplier(
     ------
     BudgetError : not even a noise of 1,000 times the clipping norm would do.
     """
-    low, high = 0.2, 1.0
     nothing = BudgetError(f"An epsilon of {epsilon:g} leaves nothing to train on. Give a larger one, or choose 'aim'.")
     if not _within(spent, epsilon, delta):
         raise nothing
@@ -162,10 +188,16 @@ def noise_multiplier(
         """Whether it stays within the budget."""
         return _within([*spent, SampledGaussian(noise, sampling_rate, steps)], epsilon, delta)
 
+    high = 0.5
+    while not _within_rdp([*spent, SampledGaussian(high, sampling_rate, steps)], epsilon, delta) and high <= 1000:
+        high *= 1.2  # the cross-check is quick, and asks for a little more noise: what it allows is where to start from
     while not fits(high):
-        low, high = high, high * 2
+        high *= 1.2
         if high > 1000:
             raise nothing
+    low = high / 1.25
+    while low > 0.2 and fits(low):
+        low, high = low / 1.25, low
     while high / low > 1 + tolerance:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if fits(middle) else (middle, high)
@@ -174,6 +206,11 @@ def noise_multiplier(
 
 def _within(events: Sequence[Event], most: float, delta: float) -> bool:
     return epsilon(events, delta) <= most
+
+
+def _within_rdp(events: Sequence[Event], most: float, delta: float) -> bool:
+    merged = merge(events)
+    return _epsilon(merged, delta_left(merged, delta), _rdp) <= most
 
 
 def _gaussian_delta(mu: float, epsilon: float) -> float:

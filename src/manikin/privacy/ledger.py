@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import BudgetError, ParameterError, parameter_error
-from manikin.privacy.accountant import Cost, cost, delta_left, epsilon, precision, total_precision
+from manikin.privacy.accountant import Cost, cost, delta_left, epsilon, is_within, merge, precision, total_precision
 from manikin.privacy.events import Event, SampledGaussian, Threshold, from_json, to_json
 
 FORMAT = "manikin-ledger"
@@ -80,6 +80,7 @@ class Ledger:
     n_patients: int | None = field(init=False, default=None)  # as bought
     spends: list[Spend] = field(init=False, default_factory=list)
     books: list[Book] = field(init=False, repr=False, default_factory=list)
+    _allowed: tuple[Event, ...] = field(init=False, repr=False, compare=False, default=())  # at the dearest that was found to fit
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon < float("inf"):
@@ -178,17 +179,21 @@ class Ledger:
         if not is_sampled and sum(map(precision, every)) <= self.precision:
             return True
         delta_left(every, self.delta)
-        return epsilon(every, self.delta) <= self.epsilon
+        if is_within(every, self._allowed):
+            return True
+        fits = epsilon(every, self.delta) <= self.epsilon
+        self._allowed = merge(every) if fits else self._allowed
+        return fits
 
     def _delta(self) -> float:
         if self.delta is None:
             raise BudgetError("The ledger has no delta yet: buy the number of patients first, or give one.")
         return self.delta
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, is_added_up: bool = True) -> dict[str, Any]:
         """The ledger as JSON values, with what it adds up to."""
         total: dict[str, Any] = {}
-        if self.delta is not None:
+        if is_added_up and self.delta is not None:
             total = {key: value for key, value in asdict(self.cost()).items() if key != "delta"}
         return {
             "format": FORMAT,
@@ -206,9 +211,7 @@ class Ledger:
 
     def _write(self) -> None:
         if self.file is not None:
-            document = self.to_json()
-            document["spent"] = {}  # `close` adds it up, once
-            write_durably(self.file, document)
+            write_durably(self.file, self.to_json(is_added_up=False))  # `close` adds it up, once
 
     def close(self) -> None:
         """Writes the finished ledger with what it adds up to."""
@@ -308,6 +311,7 @@ class Book:
     delta: float
     data: str = ""
     releases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _allowed: tuple[Event, ...] = field(init=False, repr=False, compare=False, default=())
 
     def events(self, *, without: str = "") -> list[Event]:
         """Everything that was done for all releases, or for all but one."""
@@ -332,12 +336,15 @@ class Book:
                 "from its own ledger."
             )
         every = [*self.events(without=release), *events]
+        if is_within(every, self._allowed):
+            return
         if epsilon(every, self.delta) > self.epsilon:
             spent = epsilon(self.events(without=release), self.delta)
             raise BudgetError(
                 f"The budget file {self.path.name} allows epsilon {self.epsilon:g} in all, of which other releases spent {spent:.3g}: this "
                 "one does not fit. Give a smaller --epsilon, or reuse a release that is made."
             )
+        self._allowed = merge(every)
 
     def write(self, ledger: Ledger) -> None:
         """Takes a ledger's spends down."""

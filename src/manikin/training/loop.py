@@ -2,6 +2,9 @@
 
 Every step's randomness is a function of (seed, step) alone, so a run that was killed and resumed, and a run that was not, give the same
 bytes. The user's own torch generator is left as it was.
+
+Under a ledger a phase that is private by DP-SGD sees real rows through `privacy.dpsgd` alone and is stepped by the noisy gradient it gives.
+No loss and no norm of a phase that touches records is then kept, shown or watched, and the plan ends where its last spent step ends.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ import torch
 
 from manikin.data.errors import BudgetError, FitError
 from manikin.data.seeds import derive, generator
+from manikin.privacy import dpsgd
 from manikin.training.checkpoint import flatten_optimiser, read_checkpoint, restore_optimiser, write_checkpoint
 from manikin.training.control import Control, Progress, Training
-from manikin.training.monitors import Monitor, Seen, standard_monitors
+from manikin.training.monitors import Divergence, Monitor, Seen, standard_monitors
 from manikin.training.objective import Objective, Phase, Stage
 
 REPORT_SECONDS = 0.25
@@ -36,9 +40,15 @@ def train(
     seed: int,
     control: Control | None = None,
     ledger: Any | None = None,
+    private: dpsgd.Sampler | None = None,
     monitors: Sequence[Monitor] | None = None,
 ) -> Training:
     """Trains until the plan is done, nothing gets better, the time is up or a monitor stops it; keeps the best weights.
+
+    Parameters
+    ----------
+    private : under a ledger, where phases that are private by DP-SGD get their noisy gradients; `objective.planned_steps` is what its
+        plan gives.
 
     Raises
     ------
@@ -48,16 +58,24 @@ def train(
     control = control or Control()
     stages = objective.stages()
     if ledger is not None:
-        refuse_unaccounted(objective, stages)
+        refuse_unaccounted(objective, stages, private, control)
+        if monitors is not None:
+            raise BudgetError("Monitors may look at real rows, which the privacy budget does not pay for. Leave them out.")
+        monitors = [Divergence()]
+    elif private is not None:
+        raise BudgetError("DP-SGD needs the ledger that it is spent in. Give the ledger too.")
     run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else standard_monitors())
+    run.is_private, run.private = ledger is not None, private
     with torch.random.fork_rng(), without_denormals():
         return run.train()
 
 
-def refuse_unaccounted(objective: Objective, stages: Sequence[Stage]) -> None:
+def refuse_unaccounted(
+    objective: Objective, stages: Sequence[Stage], private: dpsgd.Sampler | None, control: Control
+) -> None:
     """Refuses, by name, every phase that would touch patients outside what the privacy analysis covers."""
     for phase in (phase for stage in stages for phase in stage.phases if phase.touches_records):
-        why = None
+        why: str | None = None
         if phase.private_by is None:
             why = "sees real rows without a private mechanism"
         elif phase.mixes_records and phase.private_by == "dpsgd":
@@ -66,12 +84,18 @@ def refuse_unaccounted(objective: Objective, stages: Sequence[Stage]) -> None:
             why = "uses batch normalisation, which ties patients together"
         elif objective.has_fixed_batches and phase.private_by == "dpsgd":
             why = "draws batches of a fixed size instead of Poisson samples"
+        elif phase.private_by == "dpsgd" and phase.clip_norm is not None:
+            why = "limits the norm of the whole gradient instead of each patient's"
         if why:
             raise BudgetError(f"Phase {phase.name!r} {why}. It cannot run under a privacy budget.")
     if objective.validate() is not None:
         raise BudgetError(
             "Choosing weights on held-out real rows is not paid for by the privacy budget. Switch validation off."
         )
+    if private is None and any(phase.private_by == "dpsgd" for stage in stages for phase in stage.phases):
+        raise BudgetError("DP-SGD draws Poisson samples of sealed rows, and none were given. Give the sampler of a plan.")
+    if control.time_budget_seconds is not None:
+        raise BudgetError("How long steps take depends on the patients, so a time budget would tell of them. Give --max-steps.")
 
 
 @dataclass
@@ -91,17 +115,23 @@ class _Run:
     phases: dict[str, list[float]] = field(default_factory=dict)  # losses of each phase since the last entry of the curve
     norms: dict[str, float] = field(default_factory=dict)
     spent: float = 0.0
+    is_private: bool = False
+    private: dpsgd.Sampler | None = None
     _iterator: Iterator[Any] | None = None
 
     def train(self) -> Training:
         """Runs to the end of the plan, the time or a monitor's patience."""
         self._plan()
         self._resume()
+        self._plan_private()
         started, reported, saved = time.perf_counter(), 0.0, time.perf_counter()
         limits = _limits(self.stages, self.training.planned_steps)
         try:
             while not self.training.stopped_because:
                 stage = next(i for i, limit in enumerate(limits) if self.step < limit)
+                if self.private is not None and self.private.left < _n_private(self.stages[stage], self.step):
+                    self.training.stopped_because = "privacy budget spent"
+                    break
                 self._step(self.stages[stage])
                 self.training.seconds = self.spent + time.perf_counter() - started
                 self._decide(limits, stage)
@@ -112,7 +142,7 @@ class _Run:
                 if (
                     self.control.checkpoint
                     and not self.training.stopped_because
-                    and now - saved > self.control.checkpoint_seconds
+                    and (now - saved > self.control.checkpoint_seconds or (self.private and self.private.is_at_block))
                 ):
                     self._save(self.control.checkpoint)
                     saved = time.perf_counter()
@@ -134,6 +164,20 @@ class _Run:
             if self.control.time_budget_seconds is not None and not self._has_checkpoint():
                 planned = max(1, min(planned, int(self.control.time_budget_seconds * 0.92 / self._trial_seconds())))
         self.training.planned_steps = planned
+
+    def _plan_private(self) -> None:
+        """Under DP-SGD: no step beyond those that are left, and a first checkpoint before the first of them."""
+        if self.private is None:
+            return
+        if len(self.stages) == 1:
+            left, step = self.private.left, self.step
+            while step < self.training.planned_steps and left >= _n_private(self.stages[0], step):
+                left, step = left - _n_private(self.stages[0], step), step + 1
+            self.training.planned_steps = step
+        if self.training.is_resumed and self.step >= self.training.planned_steps:
+            self.training.stopped_because = "privacy budget spent"
+        elif self.control.checkpoint and not self.training.is_resumed:
+            self._save(self.control.checkpoint)
 
     def _has_checkpoint(self) -> bool:
         return self.control.checkpoint is not None and (self.control.checkpoint / "state.json").is_file()
@@ -169,26 +213,47 @@ class _Run:
         for phase in stage.phases:
             if self.step % phase.every == 0:
                 for _ in range(phase.repeats):
-                    wants_norm = self.step % NORM_EVERY == 0
-                    losses[phase.name], norm = _gradient_step(phase, self._next_batch(), fraction, wants_norm=wants_norm)
-                    if norm is not None:
-                        self.norms[phase.name] = norm
+                    loss, norm = self._phase_step(phase, fraction)
+                    losses |= {} if loss is None else {phase.name: loss}
+                    self.norms |= {} if norm is None else {phase.name: norm}
         self.step += 1
         self.objective.after_step(self.step / max(self.training.planned_steps, 1))
-        self.since.append(sum(losses.values()) / max(len(losses), 1))
+        if losses:
+            self.since.append(sum(losses.values()) / len(losses))
         for name, loss in losses.items():
             self.phases.setdefault(name, []).append(loss)
         drifting = frozenset(phase.name for phase in stage.phases if phase.drifts)
         self._watch(Seen(self.step, self.training.planned_steps, losses, drifting))
 
+    def _phase_step(self, phase: Phase, fraction: float) -> tuple[float | None, float | None]:
+        """One gradient step; its loss and norm, None where they tell of patients or nobody asked."""
+        is_hidden = self.is_private and phase.touches_records
+        if is_hidden and phase.private_by == "dpsgd":
+            assert self.private is not None
+            _set_rate(phase, fraction)
+            learning = [one for one in phase.module.parameters() if one.requires_grad]
+            phase.optimiser.zero_grad(set_to_none=True)
+            for one, gradient in zip(learning, dpsgd.noisy_gradient(self.private, phase.module, phase.loss), strict=True):
+                one.grad = gradient
+            phase.optimiser.step()
+            return None, None
+        batch = None if self.private is not None and not phase.touches_records else self._next_batch()
+        loss, norm = _gradient_step(phase, batch, fraction, wants_norm=self.step % NORM_EVERY == 0)
+        return (None, None) if is_hidden else (loss, norm)
+
     def _watch(self, seen: Seen) -> None:
         """Lets every monitor look; a warning is kept, a stop ends the run."""
+        if self.is_private and not all(bool(one.isfinite().all()) for one in self._learned()):
+            self.training.stopped_because = f"diverged: weights became infinite or undefined at step {seen.step}"
         for monitor in self.monitors:
             finding = monitor.observe(seen, self.objective)
             if finding is not None:
                 self.training.warnings.append(finding.message)
                 if finding.action == "stop":
                     self.training.stopped_because = finding.message
+
+    def _learned(self) -> Iterator[torch.Tensor]:
+        return (one for module in self.objective.modules().values() for one in module.parameters())
 
     def _next_batch(self) -> Any:
         for _ in range(2):
@@ -228,7 +293,7 @@ class _Run:
             self._validate()  # a last look, so that what was learned since the one before counts
 
     def _validate(self) -> None:
-        loss = self.objective.validate()
+        loss = None if self.is_private else self.objective.validate()
         mean = sum(self.since) / len(self.since) if self.since else None
         self.since = []
         self.training.curve.append([self.step, _rounded(mean), _rounded(loss)])
@@ -245,11 +310,12 @@ class _Run:
             f"loss: {name}": sum(all_) / len(all_) for name, all_ in self.phases.items() if all_
         }
         signals |= {f"gradient: {name}": norm for name, norm in self.norms.items()}
-        signals |= {name: value for name, value in self.objective.signals().items() if name != "look"}
+        if not self.is_private:  # a model may measure them on real rows
+            signals |= {name: value for name, value in self.objective.signals().items() if name != "look"}
         self.training.signals.append({name: round(float(value), 6) for name, value in signals.items() if math.isfinite(value)})
         self.phases = {}
         due = len(self.training.film) / FRAMES * self.training.planned_steps
-        if self.step >= due or self.step >= self.training.planned_steps:
+        if not self.is_private and (self.step >= due or self.step >= self.training.planned_steps):
             frame = {name: [round(float(share), 4) for share in shares] for name, shares in self.objective.film().items()}
             if frame:
                 self.training.film.append({"step": self.step, "bins": frame})
@@ -321,11 +387,7 @@ class _Run:
 
 def _gradient_step(phase: Phase, batch: Any, fraction: float, *, wants_norm: bool) -> tuple[float, float | None]:
     """The mean loss, and the gradients' norm where a limit or a monitor asks for it."""
-    if phase.schedule is not None:
-        factor = phase.schedule(fraction)
-        for group in phase.optimiser.param_groups:
-            group.setdefault("full_lr", group["lr"])
-            group["lr"] = group["full_lr"] * factor
+    _set_rate(phase, fraction)
     loss = phase.loss(batch).mean()
     phase.optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -335,6 +397,21 @@ def _gradient_step(phase: Phase, batch: Any, fraction: float, *, wants_norm: boo
         norm = torch.nn.utils.clip_grad_norm_(stepped, phase.clip_norm or math.inf, foreach=True)
     phase.optimiser.step()
     return float(loss.detach()), None if norm is None else float(norm)
+
+
+def _set_rate(phase: Phase, fraction: float) -> None:
+    """The learning rate of this moment of the plan."""
+    if phase.schedule is not None:
+        factor = phase.schedule(fraction)
+        for group in phase.optimiser.param_groups:
+            group.setdefault("full_lr", group["lr"])
+            group["lr"] = group["full_lr"] * factor
+
+
+def _n_private(stage: Stage, step: int) -> int:
+    """Steps of DP-SGD that this step of a stage takes."""
+    own = (phase for phase in stage.phases if phase.touches_records and phase.private_by == "dpsgd")
+    return sum(phase.repeats for phase in own if step % phase.every == 0)
 
 
 def _limits(stages: Sequence[Stage], planned: int) -> list[int]:

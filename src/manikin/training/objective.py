@@ -28,7 +28,8 @@ class Phase:
     Attributes
     ----------
     module : what is trained here; only its parameters are stepped.
-    loss : a batch to one loss per unit, shape (n_units,): a unit is a patient, or a pac of them when `mixes_records`.
+    loss : a batch to one loss per unit, shape (n_units,): a unit is a patient, or a pac of them when `mixes_records`. Under a ledger, by
+        DP-SGD: rows to one loss per row, of that row and of draws of its own; phases that touch no records get None for a batch.
     repeats : gradient steps in a row, each on a batch of its own. every : do the phase at each such step only.
     touches_records : whether the loss sees real rows; a phase that does not is post-processing.
     mixes_records : whether one unit's loss depends on several patients (pacs, batch statistics, contrasts).
