@@ -349,7 +349,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(FitError, match="no column to learn"):
         TableCodec().fit(dataset([Column("note", Kind.TEXT)], {"note": ["x"]}))
     with pytest.raises(BudgetError, match="under a ledger only"):
-        TableCodec().fit(PrivateDataset(dataset([LEVELS], {"ward": ["a"]})))
+        TableCodec().fit(PrivateDataset(dataset([LEVELS], {"ward": ["a"]}), rows_per_patient=1))
     with pytest.raises(SchemaError, match="needs numbers"):
         TableCodec().fit(
             dataset([LEVELS, number("a")], {"ward": ["a"], "a": ["1"]}, (OrderRule(("ward", "a"), confirmed=True),))

@@ -236,6 +236,19 @@ def code_system(name: str) -> CodeSystem:
     return SYSTEMS[known]
 
 
+def public_groups(name: str) -> tuple[str, ...]:
+    """Blocks and chapters of a system, narrow ones first, as `ancestors` names them; empty where the system publishes none.
+
+    >>> len(public_groups("ATC")), public_groups("LOINC")
+    (14, ())
+    """
+    if name == "ATC":
+        return tuple("ABCDGHJLMNPRSV")
+    groups = {"ICD-9-CM": ICD9_GROUPS, "ICD-10-CM": ICD10_GROUPS}.get(name)
+    found = groups.ranges if groups else ()
+    return tuple(dict.fromkeys(f"{first}-{last}" if first != last else first for _, first, last in found))
+
+
 def recognise(texts: Sequence[str], *, hint: str = "") -> str | None:
     """The system whose codes these distinct texts are, or None.
 

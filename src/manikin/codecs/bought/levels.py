@@ -1,23 +1,41 @@
-"""Levels of discrete columns: those that stand clear of the noise are found by a threshold, those of a public code book are counted."""
+"""Levels of discrete columns: those that stand clear of the noise are found by a threshold, those of a public code book are counted.
+
+Rare codes of a system with a public hierarchy are counted once more, by block and chapter, so that they come back as their frequent
+siblings in the right proportions. What is left is one rare token that is never generated. Opens no seal.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from manikin.clinical.codes import code_system, public_groups
 from manikin.codecs.bought.cells import level_texts
 from manikin.codecs.levels import RARE, LevelCodec
 from manikin.codecs.numbers import NumberCodec
+from manikin.data.dataset import Dataset
 from manikin.data.schema import EMPTY, Column, Kind
 from manikin.privacy import mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.privacy.sealed import PrivateDataset
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 CLEAR = 4.0
 SHORT_BOOK = 64  # every level of a shorter public list is kept, whatever the noise says
+GROUPS = 0.15  # share of a column's precision that its rare codes' groups cost
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Texts with their estimated rows and the variance of these, and groups of rare codes likewise."""
+
+    rows: dict[str, float]
+    variance: dict[str, float]
+    groups: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,27 +57,40 @@ def buy_levels(
     ----------
     n_rows : estimated rows of the table, and the variance of that.
     """
+    system = column.code_system if column.kind is Kind.CODE else None
+    names = public_groups(system) if system else ()
+    first = (1 - GROUPS) * precision if names else precision
     if column.has_public_levels and column.levels:
-        held, noise = _counted(private, column, ledger, precision, by)
+        counted = _of_book(private, column, ledger, first, by)
     else:
         texts = private.map(lambda data: level_texts(data, column))
         held, _ = mechanisms.discovered(
-            texts, ledger, precision=precision, delta=delta, purpose="levels and their counts", columns=(column.name,), by=by
+            texts, ledger, precision=first, delta=delta, purpose="levels and their counts", columns=(column.name,), by=by
         )
-        noise = mechanisms.noise_of(ledger, precision)
-    return _found(column, held, noise, n_rows)
+        counted = Counted(held, dict.fromkeys(held, mechanisms.noise_of(ledger, first) ** 2))
+    if names:
+        counted = _with_groups(private, column, counted, names, ledger, GROUPS * precision, by)
+    return _found(column, counted, n_rows)
 
 
-def _counted(
-    private: PrivateDataset, column: Column, ledger: Ledger, precision: float, by: str
-) -> tuple[dict[str, float], float]:
+def _of_book(private: PrivateDataset, column: Column, ledger: Ledger, precision: float, by: str) -> Counted:
     """The levels of a public list and the missing codes with their noisy counts, the empty cell only where it stands clear."""
     codes = [code.value for code in column.missing]
     known = list(dict.fromkeys([*codes, *(column.levels or ()), ""]))
     place = {text: i for i, text in enumerate(known)}
-    cells = private.map(lambda data: np.array([place.get(text, -1) for text in level_texts(data, column)], dtype=np.int64))
+
+    def places(data: Dataset) -> Ints:
+        """The place of each row's text among the known ones."""
+        return np.array([place.get(text, mechanisms.NOWHERE) for text in level_texts(data, column)], dtype=np.int64)
+
     rows = mechanisms.noisy_counts(
-        cells, [len(known)], ledger, precision=precision, purpose="counts of declared levels", columns=(column.name,), by=by
+        private.map(places),
+        [len(known)],
+        ledger,
+        precision=precision,
+        purpose="counts of declared levels",
+        columns=(column.name,),
+        by=by,
     )[0]
     noise = mechanisms.noise_of(ledger, precision)
     held = dict(zip(known, rows.tolist(), strict=True))
@@ -67,34 +98,114 @@ def _counted(
         del held[""]
     if len(known) > SHORT_BOOK:
         held = {text: n for text, n in held.items() if n > CLEAR * noise or text in codes}
-    return held, noise
+    return Counted(held, dict.fromkeys(held, noise**2))
 
 
-def _found(column: Column, held: dict[str, float], noise: float, n_rows: tuple[float, float]) -> Found:
+def _with_groups(
+    private: PrivateDataset,
+    column: Column,
+    counted: Counted,
+    names: tuple[str, ...],
+    ledger: Ledger,
+    precision: float,
+    by: str,
+) -> Counted:
+    """Rare codes counted for their nearest frequent ancestor, or for their block or chapter where that has a frequent code."""
+    system = code_system(str(column.code_system))
+    frequent = [text for text in counted.rows if system.is_code(text)]
+    targets = [*frequent, *(name for name in names if name not in frequent)]
+    place = {text: i for i, text in enumerate(targets)}
+
+    def target(text: str) -> int:
+        """Where a text that has no token of its own is counted."""
+        if text in counted.rows:
+            return mechanisms.NOWHERE
+        return next((place[above] for above in system.ancestors(text) if above in place), mechanisms.NOWHERE)
+
+    def places(data: Dataset) -> Ints:
+        """The target of each row."""
+        own = level_texts(data, column)
+        of = {text: target(text) for text in set(own.tolist())}
+        return np.array([of[text] for text in own.tolist()], dtype=np.int64)
+
+    rows = mechanisms.noisy_counts(
+        private.map(places),
+        [len(targets)],
+        ledger,
+        precision=precision,
+        purpose="counts of rare codes by their group",
+        columns=(column.name,),
+        by=by,
+    )[0]
+    noise = mechanisms.noise_of(ledger, precision)
+    held, variance = dict(counted.rows), dict(counted.variance)
+    for text, n in zip(frequent, rows.tolist(), strict=False):
+        if n > CLEAR * noise:
+            held[text] += n
+            variance[text] += noise**2
+    above = {text: set(system.ancestors(text)) for text in frequent}
+    left = {name: (float(n), noise**2) for name, n in zip(targets[len(frequent) :], rows[len(frequent) :], strict=True)}
+    groups: dict[str, float] = {}
+    for name in names:  # narrow groups before wide ones
+        if name not in left:
+            continue
+        n, own_variance = left.pop(name)
+        if any(name in those for those in above.values()) and n > CLEAR * np.sqrt(own_variance):
+            groups[name], variance[name] = n, own_variance
+            continue
+        wider = next((up for up in system.ancestors(name) if up in left), None)
+        if wider is not None and n > 2 * np.sqrt(own_variance):  # a group that is next to empty brings nothing but noise
+            left[wider] = left[wider][0] + n, left[wider][1] + own_variance
+    return Counted(held, variance, groups)
+
+
+def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Found:
+    held, variance = dict(counted.rows), dict(counted.variance)
     codes = list(column.missing)
     if "" in held and not any(code.value == "" for code in codes):
         codes.insert(0, EMPTY)
     texts = {code.value for code in codes}
-    levels = [text for text in held if text not in texts]
-    if column.has_public_levels or column.kind is Kind.ORDINAL:
-        order = {level: i for i, level in enumerate(column.levels or ())}
-        levels.sort(key=lambda text: order.get(text, len(order)))
-    else:
-        levels.sort(key=lambda text: (-held[text], text))
-    rest, rest_variance = n_rows[0] - sum(held.values()), n_rows[1] + len(held) * noise**2
+    levels = _sorted([text for text in held if text not in texts], held, column)
+    every = [*held.values(), *counted.groups.values()]
+    rest, rest_variance = n_rows[0] - sum(every), n_rows[1] + sum(variance.values())
     has_rest = rest > CLEAR * np.sqrt(rest_variance) and column.kind is not Kind.ORDINAL
-    if not levels and not codes:
+    if not levels and not codes:  # nothing stands clear: the column stays empty
         codes, has_rest = [EMPTY], False
-        held = {"": n_rows[0]}
-    names = [*levels, RARE] if has_rest else levels
-    rows = [held.get(code.value, 0.0) for code in codes] + [held[text] for text in levels] + ([rest] if has_rest else [])
-    variance = [noise**2] * (len(codes) + len(levels)) + ([rest_variance] if has_rest else [])
+        held, variance = {"": n_rows[0]}, {"": n_rows[1]}
+    names = [*levels, *counted.groups, *([RARE] if has_rest else [])]
+    held |= counted.groups | {RARE: rest}
+    variance |= {RARE: rest_variance}
+    tokens = [*(code.value for code in codes), *names]
+    rows = np.array([held.get(text, 0.0) for text in tokens])
     codec = LevelCodec(
         n_missing=len(codes),
         levels=tuple(names),
         n_frequent=len(levels),
         counts=np.maximum(np.rint(rows[len(codes) :]), 0).astype(np.int64),
         is_ordered=column.kind is Kind.ORDINAL,
+        siblings=_siblings(levels, list(counted.groups), column),
     )
-    known = column.levels if column.has_public_levels else tuple(levels) if column.kind is Kind.ORDINAL else tuple(sorted(levels))
-    return Found(replace(column, missing=tuple(codes), levels=known), codec, np.array(rows), np.array(variance))
+    known = column.levels if column.has_public_levels else tuple(levels if column.kind is Kind.ORDINAL else sorted(levels))
+    noise = max(counted.variance.values(), default=n_rows[1])
+    own_variance = np.array([variance.get(text, noise) for text in tokens])
+    return Found(replace(column, missing=tuple(codes), levels=known), codec, rows, own_variance)
+
+
+def _sorted(levels: list[str], held: dict[str, float], column: Column) -> list[str]:
+    """Levels in their declared order, by the numbers in them where an order is needed and none declared, else by falling count."""
+    if column.has_public_levels:
+        order = {level: i for i, level in enumerate(column.levels or ())}
+        return sorted(levels, key=lambda text: order.get(text, len(order)))
+    if column.kind is Kind.ORDINAL:
+        return sorted(levels, key=lambda text: ([float(part) for part in re.findall(r"\d+\.?\d*", text)], text))
+    return sorted(levels, key=lambda text: (-held[text], text))
+
+
+def _siblings(levels: list[str], groups: list[str], column: Column) -> dict[int, tuple[int, ...]]:
+    """For each group the frequent codes that it is released as."""
+    if not groups:
+        return {}
+    above = [set(code_system(str(column.code_system)).ancestors(text)) for text in levels]
+    return {
+        len(levels) + offset: tuple(i for i, own in enumerate(above) if group in own) for offset, group in enumerate(groups)
+    }
