@@ -68,7 +68,7 @@ def test_a_tradeoff_by_command(table: Path, run: Any, tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     assert "Sharing openly: Nothing that was tried reaches it under a budget." in ended.out
     assert "no ledger covers the study" in ended.out
-    assert sorted(path.name for path in out.iterdir()) == ["study.csv", "study.html", "study.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["study.csv", "study.html", "study.json", "study.svg"]
     assert run(*asked).code == 2  # it is there
     assert run(*asked, "--force", "--epsilons", "few").code == 2
 

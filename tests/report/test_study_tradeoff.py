@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from manikin.report.blocks import Banner, Bullets, Figure, Fold, Table, walk
 from manikin.report.render import page
 from manikin.report.study import chapters, title_of
+from manikin.report.study_tradeoff import render_picture
 from manikin.report.tradeoff_figures import epsilon_curve
 
 HOSTILE = "<script>alert(1)</script>"
@@ -65,6 +68,16 @@ def test_every_drawing_says_its_figures_and_a_failed_fit_is_in_the_table_alone()
     row = next(row for row in glance.rows if row[0] == HOSTILE)
     assert row[-1] == "2.7 %"
     assert sum(isinstance(block, Fold) for block in parts["figures"]) == 9
+
+
+def test_the_curves_stand_alone_as_one_picture(tmp_path: Path) -> None:
+    render_picture(document(), tmp_path / "study.svg")
+    text = (tmp_path / "study.svg").read_text()
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == 6
+    assert "var(--" not in text
+    assert "Membership attack" in text
 
 
 def test_every_text_is_escaped_and_the_page_is_the_same_again() -> None:

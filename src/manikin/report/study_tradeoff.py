@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isinf
+from pathlib import Path
 from typing import Any
 
 from manikin.report.blocks import Banner, Block, Bullets, Chapter, Figure, Fold, Grid, Heading, Table, Text, Tone
-from manikin.report.tradeoff_figures import epsilon_curve
+from manikin.report.tradeoff_figures import epsilon_curve, side_by_side
 
 REAL, FLOOR = "real", "independent"
 SHOWN = {
@@ -57,6 +58,13 @@ def tradeoff_chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     )
 
 
+def render_picture(document: Mapping[str, Any], path: Path) -> None:
+    """Writes the curves as one SVG picture that stands alone."""
+    drawn = _drawn(document)
+    if drawn:
+        path.write_text(side_by_side([(figure.title, figure.svg) for figure in drawn]), encoding="utf-8")
+
+
 def _start(document: Mapping[str, Any]) -> tuple[Block, ...]:
     blocks: list[Block] = [Banner("No ledger covers this page: do not publish it", document["unprotected"])]
     for use in document["advice"]:
@@ -70,6 +78,15 @@ def _start(document: Mapping[str, Any]) -> tuple[Block, ...]:
 
 
 def _curves(document: Mapping[str, Any]) -> tuple[Block, ...]:
+    note = (
+        "Lines are medians over seeds, bands 95 % intervals. The blue line is what the train rows themselves score, the grey one columns "
+        "drawn one by one ('independent') under the same epsilon: what a generator must beat to be worth its trouble."
+    )
+    return (Text(note), Grid(tuple(_drawn(document)), has_legend=False))
+
+
+def _drawn(document: Mapping[str, Any]) -> list[Figure]:
+    """One drawing for each figure that is shown and that was measured."""
     drawn = []
     for figure, caption in SHOWN.items():
         points = [point for point in document["points"] if point["figure"] == figure and point["median"] is not None]
@@ -90,11 +107,7 @@ def _curves(document: Mapping[str, Any]) -> tuple[Block, ...]:
         said = "; ".join(f"{name} {', '.join(f'{_plain(p, figure)} at {_at(p)}' for p in own)}" for name, own in series)
         end = "" if real is None else f"; the train rows themselves {_shown(real, figure)}"
         drawn.append(Figure(svg, caption, f"{title} by epsilon: {said}{end}.", title))
-    note = (
-        "Lines are medians over seeds, bands 95 % intervals. The blue line is what the train rows themselves score, the grey one columns "
-        "drawn one by one ('independent') under the same epsilon: what a generator must beat to be worth its trouble."
-    )
-    return (Text(note), Grid(tuple(drawn), has_legend=False))
+    return drawn
 
 
 def _tables(document: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from math import inf, isinf, log10
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,27 @@ def epsilon_curve(
         _axes(axes, place, is_share=is_share)
         _legend(axes)
         return done()
+
+
+def side_by_side(drawings: Sequence[tuple[str, str]], *, columns: int = 3) -> str:
+    """Drawings of `epsilon_curve` with their titles as one picture that stands alone, on white and with fixed colours.
+
+    Parameters
+    ----------
+    drawings : (title, svg); titles are plain texts.
+    """
+    sizes = [float(found.group(1)) for _, svg in drawings if (found := re.search(r'height="([\d.]+)"', svg))]
+    step = max(sizes) + 44
+    n_rows = -(-len(drawings) // columns)
+    width, height = columns * (WIDTH + 20) + 20, n_rows * step + 12
+    parts = [f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>']
+    for i, (title, svg) in enumerate(drawings):
+        x, y = 20 + (i % columns) * (WIDTH + 20), 12 + (i // columns) * step
+        parts.append(f'<text x="{x:g}" y="{y + 18:g}" font-size="15" font-weight="600" fill="{INK}">{escape(title)}</text>')
+        parts.append(svg.replace("<svg ", f'<svg x="{x:g}" y="{y + 30:g}" ', 1))
+    body = re.sub(r"var\(--[a-z]+,(#[0-9a-f]{6})\)", r"\1", "\n".join(parts))
+    head = 'xmlns="http://www.w3.org/2000/svg" font-family="DejaVu Sans, Verdana, sans-serif"'
+    return f'<svg {head} viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">\n{body}\n</svg>\n'
 
 
 def _places(epsilons: Sequence[float]) -> dict[float, float]:

@@ -39,7 +39,7 @@ def tradeoff(
 
     Parameters
     ----------
-    data : a CSV or Parquet file. out : the folder to write: study.json, study.csv and study.html.
+    data : a CSV or Parquet file. out : the folder to write: study.json, study.csv, study.html and study.svg.
     epsilons : budgets, above 0; `inf` is the generator without a ledger.
     synthesizers : names; one that cannot keep a budget is written NAME@inf and compared there only.
     seeds : how often, each with patients of its own held out. delta : of every budget; below the inverse of the patients when None.

@@ -33,6 +33,7 @@ LOG = logging.getLogger(__name__)
 REAL, FLOOR = "real", "independent"  # lines to read the others by: the train rows themselves, and columns drawn one by one
 AT_INF = "@inf"
 HOLDOUT = 0.2
+FILES = {"report": "study.html", "results": "study.json", "figures": "study.csv", "picture": "study.svg"}
 FEWEST = 100  # patients; fewer cannot be learned from and attacked
 
 
@@ -126,7 +127,7 @@ def study_tradeoff(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Studied:
-    """Runs the study and writes study.json, study.csv and study.html into the folder `out`.
+    """Runs the study and writes study.json, study.csv, study.html and study.svg into the folder `out`.
 
     After an interruption OUT.partial stays; the same call again goes on from the last finished fit, with more seeds, epsilons and
     generators too.
@@ -136,6 +137,8 @@ def study_tradeoff(
     InputError : the data or an option cannot be used.
     """
     source, folder, jobs = Path(data), Path(out), options.check()
+    from manikin.report.study_tradeoff import render_picture
+
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
@@ -160,9 +163,9 @@ def study_tradeoff(
             ]
         _tell_failed(trials, stages)
         document = papers(partial, source, patients, options.to_json(), trials, stages, target=target, holdout=HOLDOUT)
+        render_picture(document, partial / "study.svg")
         publish(partial, document)
-    files = {"report": folder / "study.html", "results": folder / "study.json", "figures": folder / "study.csv"}
-    return Studied(folder, files, document)
+    return Studied(folder, {purpose: folder / name for purpose, name in FILES.items()}, document)
 
 
 def _target(patients: Dataset, options: TradeoffOptions, stages: Stages) -> str | None:
@@ -215,6 +218,7 @@ def _trial(
             model = _fitted(job.synthesizer, train, ledger, options, seed)
             rows = read_like(model.sample(len(train), seed=seed), train.columns)
             seconds = round(time.process_time() - start, 2)
+        start = time.process_time()
         schema = shared_columns(train, holdout, [rows])
         found = measured(EvaluationData(train, holdout, (rows,), schema, target if target in schema else None), seed=seed)
     except ManikinError as error:  # a table or a budget that a generator refuses is a result here
@@ -224,7 +228,8 @@ def _trial(
         LOG.warning("%s failed with %s at %s:%s.", job.synthesizer, type(error).__name__, place.filename, place.lineno)
         return {"failed": f"It failed unexpectedly ({type(error).__name__}); please report it."}
     found["figures"]["cpu_seconds"] = {"value": seconds, "interval": None, "reference": None, "note": ""}
-    return found | {"ledger": None if ledger is None else _sum_of(ledger)}
+    judged = round(time.process_time() - start, 2)
+    return found | {"ledger": None if ledger is None else _sum_of(ledger), "judging_cpu_seconds": judged}
 
 
 def _fitted(name: str, train: Dataset, ledger: Ledger | None, options: TradeoffOptions, seed: int) -> Any:
