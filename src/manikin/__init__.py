@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from manikin.evaluation.inference.combining import combine
     from manikin.synthesizers import SYNTHESIZERS, synthesizer
     from manikin.workflow import study
+    from manikin.workflow.audit import audit
     from manikin.workflow.compare import compare
     from manikin.workflow.explanation import explain
-    from manikin.workflow.face import augment, complete, evaluate, load, report, save
+    from manikin.workflow.face import augment, complete, evaluate, ledger, load, report, save
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
     from manikin.workflow.synthesize import synthesize
 
@@ -38,9 +39,10 @@ _HOMES = {
     "manikin.evaluation.base": ("Results",),
     "manikin.evaluation.inference.combining": ("combine",),
     "manikin.synthesizers": ("SYNTHESIZERS", "synthesizer"),
+    "manikin.workflow.audit": ("audit",),
     "manikin.workflow.compare": ("compare",),
     "manikin.workflow.explanation": ("explain",),
-    "manikin.workflow.face": ("augment", "complete", "evaluate", "load", "save"),
+    "manikin.workflow.face": ("augment", "complete", "evaluate", "ledger", "load", "save"),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
@@ -58,6 +60,7 @@ __all__ = [
     "Schema",
     "TableSchema",
     "__version__",
+    "audit",
     "augment",
     "combine",
     "compare",
@@ -66,6 +69,7 @@ __all__ = [
     "evaluate",
     "explain",
     "infer",
+    "ledger",
     "load",
     "read",
     "read_schema",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, comparing, explaining, judging, making, releasing, studying
+from manikin.cli import augmenting, budgeting, comparing, explaining, judging, making, releasing, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -48,7 +48,9 @@ for command in (
     releasing.verify,
     releasing.label,
     releasing.keygen,
+    budgeting.audit,
 ):
     app.command()(command)
 app.command("list")(judging.list_registry)
 app.add_typer(studying.study, name="study")
+app.add_typer(budgeting.budget, name="budget")

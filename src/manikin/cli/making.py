@@ -51,6 +51,8 @@ def synthesize(
     public: opt.Public = None,
     epsilon: opt.Epsilon = None,
     delta: opt.Delta = None,
+    rows_per_patient: opt.RowsPerPatient = 1,
+    budget: opt.Budget = None,
     time_budget: opt.TimeBudget = None,
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
@@ -75,12 +77,21 @@ def synthesize(
     Example:
 
         manikin synthesize patients.csv --target died --time-budget 10m -o run
+
+        manikin synthesize patients.csv --epsilon 1 -o private
     """
     from manikin.workflow.synthesize import synthesize as run
 
     options = _options(synthesizer, rows, target, epsilon, delta, time_budget, max_steps, seed, file_format, public, settings)
     options = replace(
-        options, time=time, event=event, sets=sets, shadow_models=shadow_models, analyses=tuple(analysis or ())
+        options,
+        time=time,
+        event=event,
+        sets=sets,
+        shadow_models=shadow_models,
+        analyses=tuple(analysis or ()),
+        rows_per_patient=rows_per_patient,
+        budget=budget,
     )
     with watching(as_json=as_json) as watcher:
         outcome = run(data, out=out, schema=schema, options=options, replay=replay, force=force, watcher=watcher)
@@ -97,6 +108,8 @@ def fit(
     public: opt.Public = None,
     epsilon: opt.Epsilon = None,
     delta: opt.Delta = None,
+    rows_per_patient: opt.RowsPerPatient = 1,
+    budget: opt.Budget = None,
     time_budget: opt.TimeBudget = None,
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
@@ -116,13 +129,18 @@ def fit(
     from manikin.workflow.models import fit_model
 
     options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv", public, settings)
+    options = replace(options, rows_per_patient=rows_per_patient, budget=budget)
     with watching(as_json=as_json) as watcher:
         fitted = fit_model(data, out=out, schema=schema, options=options, force=force, watcher=watcher)
     if as_json:
         choice = fitted.choice.model_dump(mode="json")
-        say_json({"out": fitted.out, "rows": fitted.n_rows, "synthesizer": choice, "notices": list(fitted.notices)})
+        key = "patients_bought" if fitted.is_private else "rows"
+        say_json({"out": fitted.out, key: fitted.n_rows, "synthesizer": choice, "notices": list(fitted.notices)})
     else:
-        say(f"Learned from {fitted.n_rows:,} rows with {fitted.choice.name}. The model: {fitted.out}")
+        unit = "patients (about, as bought)" if fitted.is_private else "rows"
+        say(f"Learned from {fitted.n_rows:,} {unit} with {fitted.choice.name}. The model: {fitted.out}")
+        if fitted.is_private:
+            say(f"What it may draw is covered by its privacy budget, as often as you like. What was spent: manikin audit {fitted.out}")
 
 
 def sample(
@@ -237,6 +255,12 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
     times = f", {n_sets} times," if n_sets > 1 else ""
     say(f"{outcome.rows['synthetic']:,} synthetic rows{times} by {outcome.choice.name}.\n")
     say_evidence(outcome.results)
+    budget = outcome.results.run.get("privacy_budget")
+    if budget:
+        say(
+            f"\nEach patient has epsilon {budget['epsilon']:g} and delta {budget['delta']:.2g}: the synthetic rows and the model are "
+            f"covered, the report and the results are not.\nRecompute it: manikin audit {outcome.out}"
+        )
     say("\nThis folder is internal: the report and the results show real rows.")
     for purpose, path in outcome.files.items():
         say(f"  {purpose:<10} {path}")

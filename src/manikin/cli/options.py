@@ -47,9 +47,22 @@ Analysis = Annotated[
     ),
 ]
 Epsilon = Annotated[
-    float | None, typer.Option("--epsilon", metavar="E", help="Privacy budget; refused unless the synthesizer can keep it.")
+    float | None,
+    typer.Option("--epsilon", metavar="E", help="Privacy budget of each patient; refused unless the synthesizer can keep it."),
 ]
-Delta = Annotated[float | None, typer.Option("--delta", metavar="D", help="Privacy budget's failure probability.")]
+Delta = Annotated[
+    float | None,
+    typer.Option("--delta", metavar="D", help="Its failure probability; below 1 / (10 patients) by default, told when known."),
+]
+RowsPerPatient = Annotated[
+    int, typer.Option("--rows-per-patient", metavar="K", help="Under --epsilon, rows of one patient that count at most.")
+]
+Budget = Annotated[
+    Path | None,
+    typer.Option(
+        "--budget", metavar="FILE", help="Spend from this budget file too, which releases of the same patients share (`manikin budget`)."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

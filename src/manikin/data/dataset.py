@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -163,17 +164,28 @@ def concat(parts: Sequence[Dataset]) -> Dataset:
     return parts[0].with_table(Table(pd.DataFrame(columns), marks))
 
 
-def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself: bool = False) -> tuple[Dataset, Dataset]:
     """Splits by patient into train and holdout: no patient has rows on both sides.
 
     Parameters
     ----------
     holdout : share of the patients held out, in (0, 1).
+    each_by_itself : whether a patient's side depends on herself and the seed alone, as it must under a privacy ledger. A shuffle of all
+        patients deals everybody anew when one patient is added, so that the guarantee for the part that was learned from says nothing
+        about the file. Here a keyed hash of her key (of the row's own cells, where there is no patient key) is read as a number in
+        [0, 1), and she is held out if it lies below `holdout`: adding or removing one patient moves nobody, nor does the order of rows.
+        The share is then met on average only, and rows that are alike in every cell lie on one side. What a cell is, a number or a
+        text, must not matter: "1" and 1.0 are hashed alike.
 
     Raises
     ------
-    DataError : with fewer than two patients.
+    DataError : with fewer than two patients, or where a patient's own side leaves nobody on one of the two.
     """
+    if each_by_itself:
+        held = _uniform_of_patients(data, seed) < holdout
+        if held.all() or not held.any():
+            raise DataError("A split of so few patients leaves nobody on one side. Bring more patients, or choose another --seed.")
+        return data.take(~held), data.take(held)
     if data.n_records < 2:
         raise DataError(f"A split needs at least 2 patients; there is {data.n_records}. Bring more rows.")
     order = generator(seed, "split").permutation(data.n_records)
@@ -182,6 +194,34 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0) -> tuple[Datase
     chosen[order[:n_train]] = True
     inside = chosen[data.records]
     return data.take(inside), data.take(~inside)
+
+
+def _uniform_of_patients(data: Dataset, seed: int) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each row that depends on its patient and the seed alone, float64 (n_rows,)."""
+    from manikin.data.cells import column_texts
+
+    keys = data.columns.with_role(Role.PATIENT_KEY)
+    digests = []
+    for column in keys[:1] or data.columns:
+        codes, values = pd.factorize(column_texts(data.table, column), use_na_sentinel=False)
+        digests.append(np.array([_digest(_canonical(value)) for value in values], dtype=np.uint64)[codes])
+    cells = np.column_stack(digests)
+    key = str(seed).encode()[:64]
+    numbers = [int.from_bytes(blake2b(row.tobytes(), key=key, digest_size=8).digest(), "big") for row in cells]
+    return np.array(numbers, dtype=np.uint64).astype(np.float64) / 2.0**64
+
+
+def _canonical(value: object) -> str:
+    """A cell's text, the same for all ways to write one number."""
+    text = str(value)
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 def batches(n_rows: int, size: int) -> Iterator[slice]:

@@ -18,13 +18,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp
 
 from manikin.data.errors import BudgetError, parameter_error
 from manikin.privacy.events import Event, Exponential, Gaussian, Laplace, SampledGaussian, Threshold
 
 MOST_PRECISION = 100.0  # beyond it (epsilon above 90) a privacy loss distribution would fill the memory, and nothing is protected
 LEAST_NOISE = 0.1  # likewise of one step of DP-SGD
+EPSILONS = np.concatenate([[0.0], np.geomspace(1e-3, 60, 200)])  # at which a trade-off curve is read
 
 
 @dataclass(frozen=True)
@@ -247,16 +248,67 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 def _epsilon(events: Sequence[Event], delta: float, accountant: Any) -> float:
     if all(isinstance(event, Threshold) for event in events):
         return 0.0
+    mu = _mu_beyond(events)
+    return float(accountant(tuple(events), delta)) if mu is None else gaussian_epsilon(mu, delta)
+
+
+def _mu_beyond(events: Sequence[Event]) -> float | None:
+    """mu of events that are beyond what a privacy loss distribution can hold: as one Gaussian event, without what sampling hides, which is
+    never too little; None for all others."""
     sampled = [event for event in events if isinstance(event, SampledGaussian)]
     whole = sum(precision(event) for event in events if not isinstance(event, SampledGaussian))
-    if whole > MOST_PRECISION or any(event.noise_multiplier < LEAST_NOISE for event in sampled):
-        whole += sum(event.steps / event.noise_multiplier**2 for event in sampled)
-        return gaussian_epsilon(float(whole**0.5), delta)  # as one Gaussian event, without what sampling hides: never too little
-    return float(accountant(tuple(events), delta))
+    if whole <= MOST_PRECISION and all(event.noise_multiplier >= LEAST_NOISE for event in sampled):
+        return None
+    return float((whole + sum(event.steps / event.noise_multiplier**2 for event in sampled)) ** 0.5)
+
+
+def most_power(events: Iterable[Event], false_alarms: Sequence[float]) -> list[float]:
+    """The most true positives that an attacker reaches who accuses this share of the innocent, by the figure of record.
+
+    The trade-off curve of everything that was done: TPR <= min over epsilon of e^epsilon FPR + delta(epsilon) (Dong, Roth & Su, arXiv
+    1905.02383, proposition 2.12), with the thresholds' delta added. He may know all other patients, every seed and this code.
+
+    Parameters
+    ----------
+    false_alarms : FPR, in [0, 1].
+
+    Returns
+    -------
+    TPR in [0, 1], above FPR; lower is better for patients.
+    """
+    merged = merge(events)
+    extra = sum(event.delta for event in merged if isinstance(event, Threshold))
+    private = tuple(event for event in merged if not isinstance(event, Threshold))
+    if not private:
+        return [min(1.0, rate + extra) for rate in false_alarms]
+    mu = _mu_beyond(private)
+    if mu is not None:
+        return [float(min(1.0, ndtr(ndtri(rate) + mu) + extra)) for rate in false_alarms]
+    deltas = np.array(_deltas(private))
+    return [float(min(1.0, np.min(np.exp(EPSILONS) * rate + deltas) + extra)) for rate in false_alarms]
+
+
+def power_within(epsilon: float, delta: float, false_alarms: float) -> float:
+    """The most true positives at a share of false alarms that an (epsilon, delta) guarantee allows by itself (Kairouz, Oh & Viswanath,
+    arXiv 1311.0776): min(e^epsilon FPR + delta, 1 - e^-epsilon (1 - delta - FPR))."""
+    first = np.exp(min(epsilon, 700)) * false_alarms + delta
+    second = 1 - np.exp(-epsilon) * (1 - delta - false_alarms)
+    return float(min(1.0, first, max(second, false_alarms)))
 
 
 @cache
 def _pld(events: tuple[Event, ...], delta: float) -> float:
+    return float(_composed(events).get_epsilon(delta))
+
+
+@cache
+def _deltas(events: tuple[Event, ...]) -> tuple[float, ...]:
+    """delta at each of EPSILONS."""
+    return tuple(map(float, _composed(events).get_delta(EPSILONS.tolist())))
+
+
+@cache
+def _composed(events: tuple[Event, ...]) -> Any:
     from dp_accounting import NeighboringRelation, dp_event
     from dp_accounting.pld import PLDAccountant
 
@@ -269,7 +321,7 @@ def _pld(events: tuple[Event, ...], delta: float) -> float:
             made.compose(dp_event.LaplaceDpEvent(event.noise_multiplier))
         elif isinstance(event, Gaussian | Exponential):
             made.compose(dp_event.GaussianDpEvent(precision(event) ** -0.5))
-    return float(made.get_epsilon(delta))
+    return made
 
 
 @cache

@@ -17,7 +17,7 @@ from manikin.data.seeds import derive
 from manikin.evaluation import METRICS
 from manikin.release.manifest import Choice
 from manikin.synthesizers import SYNTHESIZERS
-from manikin.workflow.learn import AUTO, Limits, fit
+from manikin.workflow.learn import AUTO, PRIVATE_CHOICE, Limits, fit
 from manikin.workflow.options import Options
 from manikin.workflow.sources import target_of
 from manikin.workflow.stages import Stages, Watcher
@@ -67,8 +67,14 @@ def check_enough(train: Dataset, stages: Stages, *, has_holdout: bool = False) -
     ------
     DataError : fewer than 20 patients.
     """
-    n_patients, n_columns = train.n_records, len(train.columns.learned)
-    if n_patients < FEWEST_PATIENTS:
+    check_number(train.n_records, len(train.columns.learned), stages, has_holdout=has_holdout)
+
+
+def check_number(
+    n_patients: int, n_columns: int, stages: Stages, *, has_holdout: bool = False, is_bought: bool = False
+) -> None:
+    """The same from the numbers. A number that was bought under a privacy budget is noisy and paid for: it only warns."""
+    if n_patients < FEWEST_PATIENTS and not is_bought:
         raise DataError(
             f"There are {n_patients} patients to learn from{' after the holdout is set aside' if has_holdout else ''}; fewer than "
             f"{FEWEST_PATIENTS} are not learned from, since every row would either be invented or point at one of them. Bring more "
@@ -114,6 +120,12 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
     if len(names) == 1:
         return Choice(name=names[0], asked=AUTO, reasons=("it is the only candidate.",))
     return _by_trial(names, train, options, stages)
+
+
+def private_choice() -> Choice:
+    """What `auto` means under a privacy budget: one generator whatever the data, since to try several on them would have to be paid for."""
+    why = "under a privacy budget it is taken for every table without a look at the data, since to try several would have to be paid for."
+    return Choice(name=PRIVATE_CHOICE, asked=AUTO, reasons=(why,))
 
 
 def candidates(*, conditional: bool = False) -> list[str]:

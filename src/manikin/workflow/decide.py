@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset
+from manikin.privacy.ledger import Ledger
 from manikin.release.manifest import Choice
 from manikin.workflow import auto
 from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
@@ -55,7 +56,9 @@ def decide(
     return decision
 
 
-def learn(partial: Path, data: Dataset, decision: Decision, seed: int, stages: Stages) -> tuple[Any, Choice]:
+def learn(
+    partial: Path, data: Dataset, decision: Decision, seed: int, stages: Stages, *, ledger: Ledger | None = None
+) -> tuple[Any, Choice]:
     """The fitted model and the choice with what it set and how it learned; goes on from the checkpoint where there is one."""
     choice, warned = decision.choice, set[str]()
     with stages.stage("fit", f"Learning with {choice.name}"):
@@ -68,6 +71,7 @@ def learn(partial: Path, data: Dataset, decision: Decision, seed: int, stages: S
             checkpoint=partial / CHECKPOINT,
             hyperparameters=choice.hyperparameters,
             warned=warned,
+            ledger=ledger,
         )
     training = training_of(model)
     for warning in training.get("warnings") or ():
@@ -84,6 +88,8 @@ def _decide(data: Dataset, options: Options, stages: Stages, conditional: bool) 
     if options.synthesizer != AUTO:
         asked = options.synthesizer
         return Decision(Choice(name=asked, asked=asked, hyperparameters=options.settings), options.limits)
+    if options.epsilon is not None:
+        return Decision(auto.private_choice(), options.limits)
     with stages.stage("choose", "Choosing a generator"):
         choice = auto.choose(data, options=options, stages=stages, conditional=conditional)
     budget = options.time_budget_seconds

@@ -15,6 +15,7 @@ from manikin.workflow.sources import read, read_alike, read_like, target_of, wit
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 if TYPE_CHECKING:
+    from manikin.privacy.ledger import Ledger
     from manikin.workflow.augmentation import Augmented
     from manikin.workflow.wanted_shares import To
 
@@ -104,6 +105,30 @@ def load(folder: str | Path) -> Any:
     from manikin.synthesizers.storage import load as fetch
 
     return fetch(Path(folder))
+
+
+def ledger(
+    *, epsilon: float, delta: float | None = None, rows_per_patient: int = 1, file: str | Path | None = None
+) -> Ledger:
+    """A privacy budget for one fit: everything that a private synthesizer takes from patients is paid for from it.
+
+    Parameters
+    ----------
+    epsilon : the most that may be spent on each patient, above 0; lower is safer.
+    delta : the chance that the guarantee fails; the power of ten below 1 / (10 patients) when None, from the number that is bought.
+    rows_per_patient : rows of one patient that count at most; the others are left out at random.
+    file : where every spend is kept, on the disk before its noise exists; in memory only when None.
+
+    Examples
+    --------
+    >>> ledger(epsilon=1.0).is_begun
+    False
+    """
+    from manikin.privacy.ledger import Ledger as Budget
+
+    return Budget(
+        epsilon=epsilon, delta=delta, rows_per_patient=rows_per_patient, file=None if file is None else Path(file)
+    )
 
 
 def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: int = 0) -> Dataset:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
+from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.training.signals import HELD_OUT
 from manikin.workflow.stages import Watcher
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from manikin.training.control import Progress
 
 AUTO = "auto"
+PRIVATE_CHOICE = "aim"  # what `auto` means under a privacy budget, where trying candidates on the data would have to be paid for
+PRIVATE_COMMANDS = ("synthesize", "fit")
 CHECKPOINT_SECONDS = 20.0
 
 
@@ -42,30 +46,42 @@ def check_name(name: str) -> None:
         raise ParameterError(f"There is no synthesizer named {name!r}. {candidates(name, [AUTO, *sorted(SYNTHESIZERS)])}")
 
 
-def check_privacy(name: str, epsilon: float | None, delta: float | None) -> None:
-    """Refuses a privacy budget that the synthesizer cannot honour; nothing is ever learned unprotected in its stead.
+def private_names() -> list[str]:
+    """Names of the synthesizers that can learn under a privacy ledger."""
+    return sorted(name for name, entry in SYNTHESIZERS.items() if entry.private)
+
+
+def check_privacy(
+    name: str, epsilon: float | None, delta: float | None, *, command: str = "synthesize", needs: Mapping[str, bool] | None = None
+) -> None:
+    """Refuses a privacy budget that the command or the synthesizer cannot honour; nothing is ever learned unprotected in its stead.
+
+    Parameters
+    ----------
+    needs : other options that mean nothing without --epsilon, by name, and whether they are given.
 
     Raises
     ------
-    ParameterError : an epsilon or delta outside its domain, one that no or not this synthesizer can keep, or a delta alone.
+    ParameterError : an epsilon or delta outside its domain, one that this command or synthesizer cannot keep, or a delta alone.
     """
-    if epsilon is None and delta is None:
-        return
     if epsilon is None:
-        raise ParameterError("--delta means nothing without --epsilon. Give both or neither.")
-    if not epsilon > 0:
-        raise ParameterError(f"--epsilon must be above 0. Got {epsilon:g} instead.")
+        alone = [option for option, is_given in {"--delta": delta is not None, **(needs or {})}.items() if is_given]
+        if alone:
+            raise ParameterError(f"{alone[0]} means nothing without --epsilon. Give both or neither.")
+        return
+    if not 0 < epsilon < inf:
+        raise ParameterError(f"--epsilon must be a number above 0. Got {epsilon:g} instead.")
     if delta is not None and not 0 < delta < 1:
         raise ParameterError(f"--delta must be between 0 and 1. Got {delta:g} instead.")
-    able = sorted(key for key, entry in SYNTHESIZERS.items() if entry.private)
+    if command not in PRIVATE_COMMANDS:
+        raise ParameterError(
+            f"`manikin {command}` cannot keep a privacy budget (epsilon). Those that can are {' and '.join(PRIVATE_COMMANDS)}."
+        )
+    able = private_names()
     way_out = f"Choose one of {', '.join(able)}." if able else "Leave --epsilon and --delta out."
-    if name == AUTO:
-        raise ParameterError(f"--synthesizer auto cannot keep a privacy budget (epsilon) in this version. {way_out}")
-    if name not in able:
-        raise ParameterError(f"The synthesizer {name!r} cannot keep a privacy budget (epsilon). {way_out}")
-    raise ParameterError(
-        "This command cannot pass a privacy budget (epsilon) on in this version. Leave --epsilon and --delta out."
-    )
+    if (PRIVATE_CHOICE if name == AUTO else name) not in able:
+        asked = "--synthesizer auto" if name == AUTO else f"The synthesizer {name!r}"
+        raise ParameterError(f"{asked} cannot keep a privacy budget (epsilon). {way_out}")
 
 
 def fit(
@@ -78,6 +94,7 @@ def fit(
     checkpoint: Path | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     warned: set[str] | None = None,
+    ledger: Ledger | None = None,
 ) -> Any:
     """A fitted synthesizer.
 
@@ -85,20 +102,25 @@ def fit(
     ----------
     checkpoint : where a model that learns in steps keeps what it needs to go on after a kill.
     warned : takes up the monitors' warnings that were shown as they happened.
+    ledger : pays for everything that the model takes from the data; None learns without a guarantee.
 
     Raises
     ------
     FitError : the model could not learn.
     """
     model = synthesizer(name, **dict(hyperparameters or {}))
+    paid = {} if ledger is None else {"ledger": ledger}
     if not SYNTHESIZERS[name].is_neural:
-        return model.fit(data, seed=seed)
+        return model.fit(data, seed=seed, **paid)
     from manikin.training.control import Control
 
     shown: set[str] = set() if warned is None else warned
 
     def told(progress: Progress) -> None:
-        """Passes on how far learning is and how it goes."""
+        """Passes on how far learning is and how it goes; under a ledger only how far, since nothing else is paid for."""
+        if ledger is not None:
+            watcher.advance(progress.fraction, f"step {progress.step}")
+            return
         watcher.watch(signals_of(progress))
         loss = progress.validation if progress.validation is not None else progress.loss
         has_distance = "drift" in progress.signals
@@ -119,7 +141,7 @@ def fit(
     )
     watcher.watch({})
     try:
-        return model.fit(data, seed=seed, control=control)
+        return model.fit(data, seed=seed, control=control, **paid)
     finally:
         watcher.watch({})
 

@@ -13,6 +13,7 @@ from manikin.data.errors import parameter_error
 from manikin.data.schema import Schema, TableSchema
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto
+from manikin.workflow.budget import LEDGER, check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
@@ -25,12 +26,16 @@ BATCH_ROWS = 65_536
 
 @dataclass(frozen=True)
 class Fitted:
-    """A saved model: where, which generator, and what the user was told."""
+    """A saved model: where, which generator, and what the user was told.
+
+    `n_rows` is the number of rows learned from; of a private model the number of patients as bought.
+    """
 
     out: Path
     choice: Choice
     n_rows: int
     notices: tuple[str, ...]
+    is_private: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,17 @@ def fit_model(
     """
     folder, source, wishes = Path(out), Path(data), options or Options()
     wishes.check("fit")
+    check_budget(wishes)
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
         patients = as_wished(read(source, schema=known), **wishes.of_columns)
     notice = fallback_notice(patients)
-    if notice:
+    if notice and wishes.epsilon is None:
         stages.note(notice)
-    auto.check_enough(patients, stages)
+    if wishes.epsilon is None:
+        auto.check_enough(patients, stages)
     job = {
         "command": "fit",
         "data": hash_file(source).sha256,
@@ -76,11 +83,17 @@ def fit_model(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        decision = decide(partial, patients, wishes, stages)
-        clear(partial, keep=(STATE, CHECKPOINT))
-        model, choice = learn(partial, patients, decision, wishes.seed, stages)
+        with spending(partial, wishes, patients.columns, stages) as ledger:
+            decision = decide(partial, patients, wishes, stages)
+            clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
+            model, choice = learn(partial, patients, decision, wishes.seed, stages, ledger=ledger)
+        if ledger is not None:
+            auto.check_number(ledger.n_patients or 1, len(patients.columns.learned), stages, is_bought=True)
         save_into(model, partial)
-    return Fitted(folder, choice, len(patients), tuple(stages.notices))
+        if ledger is not None:
+            seal_model(ledger, partial)
+    n_rows = len(patients) if ledger is None else ledger.n_patients or 1
+    return Fitted(folder, choice, n_rows, tuple(stages.notices), is_private=ledger is not None)
 
 
 def save_into(model: Any, partial: Path) -> None:
@@ -92,7 +105,7 @@ def save_into(model: Any, partial: Path) -> None:
     for path in inner.iterdir():
         path.replace(partial / path.name)
     inner.rmdir()
-    clear(partial, keep=("config.json", "weights.safetensors"))
+    clear(partial, keep=("config.json", "weights.safetensors", LEDGER))
 
 
 def open_model(folder: str | Path) -> Any:

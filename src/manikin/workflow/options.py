@@ -23,6 +23,9 @@ class Options:
     ----------
     target, time, event : the columns that a model would predict, of the follow-up time and of the event; the schema's when None.
     public : columns whose list of values is declared public knowledge, so that rare values are released too.
+    epsilon, delta : the privacy budget of each patient; without delta it follows from the number of patients that is bought.
+    rows_per_patient : rows of one patient that count at most under a budget; the others are left out at random.
+    budget : the budget file that the run spends from as well, shared with other releases of the same patients.
     analyses : regressions to run on real and synthetic rows, as formulas.
     sets : synthetic tables, drawn independently of each other from the one model.
     shadow_models : how often the generator is learned anew for the attack with shadow models; 0 leaves that attack out.
@@ -36,6 +39,8 @@ class Options:
     event: str | None = None
     epsilon: float | None = None
     delta: float | None = None
+    rows_per_patient: int = 1
+    budget: str | Path | None = None
     time_budget_seconds: float | None = None
     max_steps: int | None = None
     seed: int = 0
@@ -54,7 +59,10 @@ class Options:
         ParameterError : names the option and its domain.
         """
         check_name(self.synthesizer)
-        check_privacy(self.synthesizer, self.epsilon, self.delta)
+        needs = {"--rows-per-patient": self.rows_per_patient != 1, "--budget": self.budget is not None}
+        check_privacy(self.synthesizer, self.epsilon, self.delta, command=command, needs=needs)
+        if type(self.rows_per_patient) is not int or self.rows_per_patient < 1:
+            raise parameter_error("rows_per_patient", command, "a whole number above 0", self.rows_per_patient)
         if self.format not in FORMATS:
             raise parameter_error("format", command, f"one of {', '.join(FORMATS)}", self.format)
         if self.rows is not None and self.rows < 1:
@@ -89,7 +97,8 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values, for the manifest."""
         lists = {"public": list(self.public), "analyses": list(self.analyses)}
-        return {**asdict(self), **lists, "hyperparameters": self.settings or None}
+        book = None if self.budget is None else Path(self.budget).name  # a manifest names files, never folders of the machine
+        return {**asdict(self), **lists, "budget": book, "hyperparameters": self.settings or None}
 
     @property
     def settings(self) -> dict[str, Any]:

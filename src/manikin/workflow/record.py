@@ -10,6 +10,7 @@ from manikin.data.schema import Column, Kind, Role, Schema, TableSchema
 from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import write_results
 from manikin.io.schema_file import write_schema
+from manikin.privacy.ledger import Ledger
 from manikin.release.energy import estimate_energy
 from manikin.release.manifest import (
     Choice,
@@ -22,6 +23,7 @@ from manikin.release.manifest import (
     versions,
     write_manifest,
 )
+from manikin.workflow.claim import claimed, told
 from manikin.workflow.options import Options
 from manikin.workflow.sources import schema_hash
 from manikin.workflow.stages import Stages, peak_memory_mb
@@ -33,13 +35,21 @@ INTERNAL = "This folder is internal: the report, the results and the model show 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a run made and from what, before it is written down."""
+    """What a run made and from what, before it is written down.
+
+    Attributes
+    ----------
+    schema : what is written as schema.toml: what was read, under a ledger what was bought. read : what was read.
+    ledger : of the privacy budget, where there is one.
+    """
 
     schema: Schema
     options: Options
     choice: Choice
     rows: dict[str, int]
     results: Results
+    read: Schema | None = None
+    ledger: Ledger | None = None
     inputs: tuple[FileHash, ...] = ()
     command: str = "synthesize"
     replay: bool = False
@@ -66,7 +76,7 @@ def manifest_of(folder: Path, made: Made, stages: Stages) -> Manifest:
         command=made.command,
         options=made.options.to_json(),
         seed=made.options.seed,
-        schema_sha256=schema_hash(made.schema),
+        schema_sha256=schema_hash(made.read or made.schema),
         data_sha256=made.inputs[0].sha256 if made.inputs else "",
         inputs=made.inputs,
         outputs=hash_folder(folder, leave_out=("manifest.json", "job.json")),
@@ -112,7 +122,7 @@ def cost_of(stages: Stages, *, gpu_seconds: float = 0.0) -> Cost:
     )
 
 
-def _policies(folder: Path, made: Made) -> list[dict[str, Any]]:
+def _policies(made: Made) -> list[dict[str, Any]]:
     """What the built-in policies say of it; nothing of several tables at once, or of a generator whose rows are never released."""
     from manikin.synthesizers import SYNTHESIZERS
 
@@ -120,20 +130,21 @@ def _policies(folder: Path, made: Made) -> list[dict[str, Any]]:
     is_released = name not in SYNTHESIZERS or SYNTHESIZERS[name].releasable
     if sum(part.startswith("synthetic") for part in made.rows) != 1 or not is_released:
         return []
-    has_ledger = (folder / "ledger.json").is_file()
-    budget = (made.options.epsilon, made.options.delta) if has_ledger else (None, None)
-    return verdicts(made.results, n_patients=made.rows.get("train", 0), epsilon=budget[0], delta=budget[1])
+    if made.ledger is None:
+        return verdicts(made.results, n_patients=made.rows.get("train", 0))
+    claim = claimed(made.ledger)
+    return verdicts(made.results, n_patients=claim.n_patients, epsilon=claim.epsilon, delta=claim.delta)
 
 
 def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
     """How the release was made, for results.json and the report's last section."""
-    cost = cost_of(stages)
+    cost, read = cost_of(stages), (made.read or made.schema).only
     return {
         **dict(made.results.run),
         "title": made.inputs[0].name if made.inputs else "",
         "rows": made.rows,
-        "columns": len(made.schema.only.columns),
-        "left_out": [{"column": column.name, "reason": reason} for column, reason in left_out(made.schema.only)],
+        "columns": len(read.columns),
+        "left_out": [{"column": column.name, "reason": reason} for column, reason in left_out(read)],
         "synthesizer": made.choice.name,
         "asked": made.choice.asked,
         "reasons": list(made.choice.reasons),
@@ -148,7 +159,8 @@ def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
         "threads": threads_in_use(),
         "versions": versions(),
         "notices": list(stages.notices),
-        "policies": _policies(folder, made),
+        "policies": _policies(made),
+        **({} if made.ledger is None else {"privacy_budget": told(made.ledger)}),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "job.json"),
         "internal": INTERNAL,
     }

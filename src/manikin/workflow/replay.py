@@ -69,6 +69,11 @@ def read_replay(path: Path, wishes: Options) -> Replay:
     if manifest.command != "synthesize" or manifest.synthesizer is None:
         raise ParameterError(f"{path} was written by `manikin {manifest.command}`, not by `manikin synthesize`, and is not replayed.")
     options = options_from_json(manifest.options, path)
+    if options.epsilon is not None:
+        raise ParameterError(
+            f"{path} is of a run with a privacy budget, whose noise came from the operating system and was never kept, so that it cannot "
+            "be replayed. Draw more rows from its model, which costs nothing, or make a new run with its options, which spends anew."
+        )
     training = manifest.synthesizer.training
     limits = Limits(planned_steps=training.get("planned_steps"), stop_at=training.get("steps"))
     beside = path.parent / "schema.toml"

@@ -14,8 +14,10 @@ from manikin.data.dataset import Dataset, split
 from manikin.data.schema import Schema
 from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
+from manikin.privacy.ledger import Ledger
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
+from manikin.workflow.budget import LEDGER, check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
@@ -83,6 +85,7 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
+    check_budget(wishes)
     check_free(folder, force=force, inputs=[source])
     stages = Stages(watcher or Silent())
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
@@ -102,7 +105,7 @@ def synthesize(
     with whole_folder(folder, force=force, job=job) as partial:
         made = _make(partial, patients, wishes, again, stages)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
-        clear(partial, keep=("model", *_tables(wishes).values()))
+        clear(partial, keep=("model", LEDGER, *_tables(wishes).values()))
         results = write_record(partial, made, stages)
     files = {key: folder / name for key, name in _files(wishes).items()}
     return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices))
@@ -121,6 +124,7 @@ def _files(options: Options) -> dict[str, str]:
         "schema": "schema.toml",
         "model": "model",
         "manifest": "manifest.json",
+        **({} if options.epsilon is None else {"ledger": LEDGER}),
     }
 
 
@@ -139,13 +143,19 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
 
 
 def _make(partial: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
-    train, holdout = split(patients, seed=options.seed)
-    _tell(patients, train, holdout, stages, n_sets=options.sets)
-    auto.check_enough(train, stages, has_holdout=True)
-    decision = decide(partial, train, options, stages, replay=again.decision if again else None)
-    clear(partial, keep=(STATE, CHECKPOINT, *(["model"] if decision.is_fitted else [])))
-    model, choice = _model(partial, train, decision, options.seed, stages)
-    rows = options.rows or len(train)
+    is_private = options.epsilon is not None
+    train, holdout = split(patients, seed=options.seed, each_by_itself=is_private)
+    _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
+    if not is_private:
+        auto.check_enough(train, stages, has_holdout=True)
+    with spending(partial, options, patients.columns, stages) as ledger:
+        decision = decide(partial, train, options, stages, replay=again.decision if again else None)
+        clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
+        model, choice = _model(partial, train, decision, options.seed, stages, ledger)
+    n_bought = None if ledger is None else ledger.n_patients
+    if n_bought is not None:
+        auto.check_number(n_bought, len(patients.columns.learned), stages, is_bought=True)
+    rows = options.rows or n_bought or len(train)
     made: list[Dataset] = []
     counts = {"train": len(train), "holdout": len(holdout)}
     times = f", {options.sets} times" if options.sets > 1 else ""
@@ -155,7 +165,7 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
             made.append(_sample(model, rows, seed, stages))
             judge.write_table(made[-1], partial / name)
             counts[part] = len(made[-1])
-    refit = shadow_generators(options.shadow_models, choice, rows, stages)
+    refit = shadow_generators(options.shadow_models, choice, rows, stages, ledger=ledger)
     with stages.stage("evaluate", "Measuring the synthetic table against the train and holdout parts"):
         aim = target_of(patients.columns)
         results = judge.measure(
@@ -169,14 +179,26 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
             refit=refit,
             n_refits=options.shadow_models,
         )
-    return Made(schema=patients.schema, options=options, choice=choice, rows=counts, results=results)
+    shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
+    return Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
 
 
-def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1) -> None:
+def _tell(
+    patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1, is_private: bool = False
+) -> None:
     schema = patients.columns
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
         stages.note(f"Not learned: {', '.join(out)}.")
+    if is_private:  # no figure of private rows, and none of what reading them taught
+        notice = judge.several_notice(n_sets)
+        if notice:
+            stages.note(notice)
+        stages.note(
+            f"{len(schema.columns)} columns. Each patient is learned from or held out by a keyed hash of her own; about one in five is "
+            "held out for judging."
+        )
+        return
     for text in unreadable_notices(schema):
         stages.warn(text)
     for notice in (fallback_notice(train), judge.several_notice(n_sets)):
@@ -189,14 +211,18 @@ def _tell(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *
     )
 
 
-def _model(partial: Path, train: Dataset, decision: Decision, seed: int, stages: Stages) -> tuple[Any, Choice]:
+def _model(
+    partial: Path, train: Dataset, decision: Decision, seed: int, stages: Stages, ledger: Ledger | None
+) -> tuple[Any, Choice]:
     """The fitted model, saved in model/; taken from there when an interrupted run had come so far."""
     from manikin.synthesizers.storage import load, save
 
     if decision.is_fitted:
         return load(partial / "model"), decision.choice
-    model, choice = learn(partial, train, decision, seed, stages)
+    model, choice = learn(partial, train, decision, seed, stages, ledger=ledger)
     save(model, partial / "model")
+    if ledger is not None:
+        seal_model(ledger, partial / "model")
     remember_fitted(partial, decision, choice)
     return model, choice
 

@@ -1,0 +1,140 @@
+"""The privacy budget of a job: its ledger, kept on the disk from the first spend to the last, and the budget file it may share.
+
+Knows no mechanism and no model: what is bought, and for how much, is between the synthesizer and the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from manikin.data.errors import BudgetError
+from manikin.data.schema import Source, TableSchema, is_left_out
+from manikin.privacy.accountant import total_precision
+from manikin.privacy.events import Gaussian, Threshold
+from manikin.privacy.ledger import PLANNED, Ledger, open_book, read_book, read_ledger
+from manikin.release.manifest import hash_file
+from manikin.workflow.options import Options
+from manikin.workflow.output import CHECKPOINT
+from manikin.workflow.stages import Stages
+
+LEDGER = "ledger.json"
+MODEL_FILES = ("config.json", "weights.safetensors")
+
+
+@contextmanager
+def spending(folder: Path, options: Options, schema: TableSchema, stages: Stages) -> Iterator[Ledger | None]:
+    """The ledger of a job in its folder under construction; None without --epsilon. Added up and closed when all went well.
+
+    A ledger that an interruption left is gone on with: what it spent stays spent. With a budget file every spend is written there too.
+
+    Raises
+    ------
+    BudgetError : the budget, or that of the budget file, does not allow what is asked.
+    """
+    if options.epsilon is None:
+        yield None
+        return
+    ledger, is_resumed = _ledger(folder / LEDGER, options, schema)
+    can_go_on = not is_resumed or (folder / CHECKPOINT).exists() or (folder / "model").exists()
+    with ExitStack() as held:
+        if options.budget is not None:
+            book = held.enter_context(open_book(Path(options.budget), ledger))
+            if ledger.is_begun:
+                book.write(ledger)
+            else:
+                book.check(ledger.release, _planned(ledger, book.delta))
+        try:
+            yield ledger
+        except BudgetError as error:
+            if can_go_on:
+                raise
+            raise BudgetError(
+                "The interrupted run had begun to spend its budget, what it drew is lost, and what is left does not pay for learning "
+                "anew. Run the command again: it begins a new run with a budget of its own."
+            ) from error
+        ledger.close()
+    why = "that of the budget file" if options.budget is not None else "the power of ten below a tenth of one over that number"
+    tell_spent(ledger, stages, why="as given" if options.delta is not None else why)
+
+
+def check_budget(options: Options) -> None:
+    """Refuses a budget file that is none, before anything is read.
+
+    Raises
+    ------
+    ParameterError : there is no such file, or it is no budget file.
+    """
+    if options.budget is not None:
+        read_book(Path(options.budget))
+
+
+def tell_spent(ledger: Ledger, stages: Stages, *, why: str) -> None:
+    """What was bought, in words: the delta and why it is that, the number of patients as bought."""
+    bought = f"about {ledger.n_patients:,} patients, as bought with noise" if ledger.n_patients is not None else "its patients"
+    rows = "1 row" if ledger.rows_per_patient == 1 else f"{ledger.rows_per_patient:,} rows"
+    stages.note(
+        f"Learned from {bought}, at most {rows} of each, within epsilon {ledger.epsilon:g} and delta {ledger.delta:.2g} ({why}). "
+        f"Every spend is in {LEDGER}; recompute it with `manikin audit`."
+    )
+    if ledger.n_patients is not None and ledger.delta is not None and ledger.delta * ledger.n_patients >= 1:
+        stages.warn(
+            f"Delta {ledger.delta:.2g} is not below one over the number of patients: whole records may leak within it. Give a smaller "
+            "--delta."
+        )
+
+
+def throw_away(ledger: Ledger) -> Ledger:
+    """A new ledger of the same budget in memory, for learning the same generator on other rows to measure it; never to release."""
+    return Ledger(epsilon=ledger.epsilon, delta=ledger.delta, rows_per_patient=ledger.rows_per_patient)
+
+
+def seal_model(ledger: Ledger, model: Path) -> None:
+    """Writes into the ledger which model it paid for: the SHA-256 of its files."""
+    ledger.public["model"] = {name: hash_file(model / name).sha256 for name in MODEL_FILES}
+    ledger.close()
+
+
+def is_private(model: str | Path) -> bool:
+    """Whether a model folder, or the run folder that holds it, comes with a ledger."""
+    folder = Path(model)
+    return (folder / LEDGER).is_file() or (folder.name == "model" and (folder.parent / LEDGER).is_file())
+
+
+def _ledger(file: Path, options: Options, schema: TableSchema) -> tuple[Ledger, bool]:
+    if file.is_file():
+        ledger = read_ledger(file, file=file)
+        return ledger, ledger.is_begun
+    assert options.epsilon is not None
+    delta = options.delta
+    if delta is None and options.budget is not None:
+        delta = read_book(Path(options.budget)).delta
+    ledger = Ledger(epsilon=options.epsilon, delta=delta, rows_per_patient=options.rows_per_patient, file=file)
+    ledger.public["taken_as_public"] = taken_as_public(schema)
+    return ledger, False
+
+
+def taken_as_public(schema: TableSchema) -> dict[str, Any]:
+    """What is free: names, order and roles of columns, which of them are left out, and the facts that a person declared."""
+    declared = {
+        column.name: facts
+        for column in schema
+        if (facts := [fact for fact in ("kind", "levels", "range") if getattr(column.source, fact) is Source.DECLARED])
+    }
+    return {
+        "columns": [column.name for column in schema if not is_left_out(column)],
+        "left_out": [column.name for column in schema if is_left_out(column)],
+        "roles": {column.name: [str(role) for role in column.roles] for column in schema if column.roles},
+        "declared": declared,
+    }
+
+
+def _planned(ledger: Ledger, delta: float) -> list[Gaussian | Threshold]:
+    """About what a job will spend of a budget file, if it spends all of its own budget."""
+    own = ledger.delta if ledger.delta is not None else delta
+    precision = total_precision(PLANNED * ledger.epsilon, 0.9 * own)
+    return [Gaussian(float(precision**-0.5)), Threshold(0.1 * own)]
+
+

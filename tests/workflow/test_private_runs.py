@@ -1,0 +1,221 @@
+"""--epsilon from end to end: one ledger, kept through kills, and nothing of private rows beside it. The generator is a fake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import manikin as mk
+import private_fake
+from manikin.data.errors import BudgetError, ParameterError
+from manikin.privacy.ledger import make_book, read_book, read_ledger
+from manikin.workflow import budget, judge
+from manikin.workflow.models import fit_model
+from manikin.workflow.options import Options
+from manikin.workflow.synthesize import synthesize
+from private_fake import Histogram, patients
+
+PRIVATE = Options(synthesizer="fake", epsilon=1.0)
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    private_fake.register(monkeypatch)
+    monkeypatch.setattr(judge, "measure", lambda *_, **__: mk.Results(metrics=()))  # what is measured is not the point here
+    monkeypatch.setattr("manikin.report.render.render", lambda _, path: path.write_text("a page"))
+    yield
+    Histogram.after = None
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    patients().to_csv(tmp_path / "patients.csv", index=False)
+    return tmp_path / "patients.csv"
+
+
+def test_a_run_has_a_closed_ledger_and_as_many_rows_as_patients_were_bought(table: Path, tmp_path: Path) -> None:
+    made = synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    ledger = read_ledger(tmp_path / "run" / "ledger.json")
+    assert ledger.n_patients == made.rows["synthetic"] == len(pd.read_csv(tmp_path / "run" / "synthetic.csv"))
+    assert ledger.delta == 1e-5
+    assert ledger.cost().epsilon <= 1.0
+    assert [spend.purpose for spend in ledger.spends][:2] == ["number of patients", "counts of age"]
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert "ledger.json" in [file["name"] for file in manifest["outputs"]]
+    assert json.loads((tmp_path / "run" / "ledger.json").read_text())["spent"]["epsilon"] == pytest.approx(ledger.cost().epsilon)
+    budget_told = made.results.run["privacy_budget"]
+    assert (budget_told["epsilon"], budget_told["delta"], budget_told["n_patients"]) == (1.0, 1e-5, ledger.n_patients)
+    assert sum(one["share"] for one in budget_told["purposes"]) == pytest.approx(1)
+    assert any("epsilon 1 and delta 1e-05 (the power of ten" in notice for notice in made.notices)
+
+
+def test_notices_hold_no_count_of_private_rows(table: Path, tmp_path: Path) -> None:
+    made = synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    n_train, n_holdout = made.rows["train"], made.rows["holdout"]
+    assert n_train + n_holdout == 4000
+    said = " ".join(made.notices).replace(f"about {read_ledger(tmp_path / 'run' / 'ledger.json').n_patients:,}", "")
+    assert not any(str(n) in said for n in (n_train, n_holdout, 4000))
+
+
+def test_given_rows_delta_and_rows_per_patient_are_kept(table: Path, tmp_path: Path) -> None:
+    options = replace(PRIVATE, rows=50, delta=1e-7, rows_per_patient=3)
+    made = synthesize(table, out=tmp_path / "run", options=options)
+    ledger = read_ledger(tmp_path / "run" / "ledger.json")
+    assert (made.rows["synthetic"], ledger.delta, ledger.rows_per_patient) == (50, 1e-7, 3)
+
+
+def test_fit_keeps_its_ledger_beside_the_model_and_tells_the_bought_number(table: Path, tmp_path: Path) -> None:
+    fitted = fit_model(table, out=tmp_path / "model", options=PRIVATE)
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "ledger.json", "weights.safetensors"]
+    assert fitted.n_rows == read_ledger(tmp_path / "model" / "ledger.json").n_patients
+    assert mk.audit(tmp_path / "model").passed
+
+
+def test_an_interrupted_run_stays_spent_and_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    Histogram.after = stop
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    kept = read_ledger(tmp_path / "run.partial" / "ledger.json")
+    assert len(kept.spends) == 1
+    assert not (tmp_path / "run").exists()
+    Histogram.after = None
+    synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    done = read_ledger(tmp_path / "run" / "ledger.json")
+    assert done.release == kept.release
+    assert done.spends[:1] == kept.spends
+    assert [spend.purpose for spend in done.spends].count("number of patients") == 1
+
+
+def test_an_interrupted_run_that_cannot_be_paid_anew_is_refused_in_words(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = budget.seal_model
+    monkeypatch.setattr("manikin.synthesizers.storage.save", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):  # everything is spent, and the model is not on the disk yet
+        synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    monkeypatch.undo()
+    assert saved is budget.seal_model
+    private_fake.register(monkeypatch)
+    monkeypatch.setattr(Histogram, "fit", _greedy)
+    with pytest.raises(BudgetError, match="interrupted run had begun to spend its budget"):
+        synthesize(table, out=tmp_path / "run", options=PRIVATE)
+
+
+def _greedy(self: Histogram, data: object, *, seed: int, ledger: mk.Dataset) -> Histogram:
+    from manikin.privacy.events import Gaussian
+
+    ledger.spend(Gaussian(ledger.precision**-0.5), purpose="all of it")  # type: ignore[attr-defined]
+    return self
+
+
+def test_a_model_that_was_saved_before_the_interruption_is_not_paid_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "measure", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    spent = read_ledger(tmp_path / "run.partial" / "ledger.json").spends
+    synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    assert read_ledger(tmp_path / "run" / "ledger.json").spends == spent
+    assert mk.audit(tmp_path / "run").passed
+
+
+def test_a_budget_file_is_shared_and_refuses_what_does_not_fit(table: Path, tmp_path: Path) -> None:
+    book = tmp_path / "ward.json"
+    make_book(book, epsilon=1.3, delta=1e-6, data="ward")
+    shared = replace(PRIVATE, budget=book)
+    synthesize(table, out=tmp_path / "one", options=shared)
+    assert read_ledger(tmp_path / "one" / "ledger.json").delta == 1e-6  # the file's, where none is given
+    assert read_book(book).cost().epsilon == pytest.approx(1, rel=0.01)
+    with pytest.raises(BudgetError, match=r"allows epsilon 1\.3 in all, of which other releases spent"):
+        fit_model(table, out=tmp_path / "two", options=shared)
+    assert read_book(book).cost().epsilon == pytest.approx(1, rel=0.01)
+    fit_model(table, out=tmp_path / "three", options=replace(shared, epsilon=0.5))
+    assert len(read_book(book).releases) == 2
+    assert mk.audit(book).passed
+
+
+def test_a_killed_run_s_spends_stay_in_the_budget_file(table: Path, tmp_path: Path) -> None:
+    book = tmp_path / "ward.json"
+    make_book(book, epsilon=2, delta=1e-6)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    Histogram.after = stop
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(table, out=tmp_path / "run", options=replace(PRIVATE, budget=book))
+    assert [len(entry["spends"]) for entry in read_book(book).releases.values()] == [1]
+    Histogram.after = None
+    synthesize(table, out=tmp_path / "run", options=replace(PRIVATE, budget=book))
+    assert [len(entry["spends"]) for entry in read_book(book).releases.values()] == [5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(synthesizer="forest", epsilon=1.0), r"'forest' cannot keep a privacy budget.*Choose one of .*fake"),
+        (Options(synthesizer="fake", delta=1e-6), "--delta means nothing without --epsilon"),
+        (Options(synthesizer="fake", rows_per_patient=2), "--rows-per-patient means nothing without --epsilon"),
+        (Options(synthesizer="fake", budget="x.json"), "--budget means nothing without --epsilon"),
+        (Options(synthesizer="fake", epsilon=0.0), "above 0"),
+        (Options(synthesizer="fake", epsilon=float("inf")), "above 0"),
+        (Options(synthesizer="fake", epsilon=float("nan")), "above 0"),
+        (Options(synthesizer="fake", epsilon=1.0, delta=1.0), "between 0 and 1"),
+        (Options(synthesizer="fake", epsilon=1.0, rows_per_patient=0), "rows_per_patient"),
+        (Options(synthesizer="fake", epsilon=1.0, budget="missing.json"), "cannot be read"),
+    ],
+)
+def test_budgets_that_cannot_be_kept_are_refused(options: Options, message: str, table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=message):
+        synthesize(table, out=tmp_path / "run", options=options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_commands_refuse_a_budget_by_name() -> None:
+    with pytest.raises(ParameterError, match="`manikin augment` cannot keep a privacy budget"):
+        PRIVATE.check("augment")
+
+
+def test_a_private_run_is_not_replayed(table: Path, tmp_path: Path) -> None:
+    synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    with pytest.raises(ParameterError, match="noise came from the operating system"):
+        synthesize(table, out=tmp_path / "again", replay=tmp_path / "run" / "manifest.json")
+
+
+def test_shadow_models_keep_budgets_of_their_own(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledgers = []
+    first = Histogram.fit
+
+    def fit(self: Histogram, data: object, *, seed: int, ledger: object) -> Histogram:
+        ledgers.append(ledger)
+        return first(self, data, seed=seed, ledger=ledger)  # type: ignore[arg-type]
+
+    def measured(*_: object, refit: object, **more: object) -> mk.Results:
+        refit(mk.read(patients(100, 1)), 0)  # type: ignore[operator]
+        return mk.Results(metrics=())
+
+    monkeypatch.setattr(Histogram, "fit", fit)
+    monkeypatch.setattr(judge, "measure", measured)
+    made = synthesize(table, out=tmp_path / "run", options=replace(PRIVATE, shadow_models=4))
+    release, shadow = ledgers
+    assert (shadow.epsilon, shadow.delta, shadow.file) == (release.epsilon, release.delta, None)
+    assert any("thrown away" in notice for notice in made.notices)
+    assert len(read_ledger(tmp_path / "run" / "ledger.json").spends) == 5
+
+
+def test_python_users_pass_a_ledger_themselves() -> None:
+    ledger = mk.ledger(epsilon=1.0, rows_per_patient=2)
+    train, _ = mk.split(mk.read(patients()), seed=0, each_by_itself=True)
+    mk.synthesizer("fake").fit(train, seed=0, ledger=ledger)
+    assert ledger.n_patients is not None
+    assert ledger.cost().epsilon <= 1
