@@ -175,9 +175,7 @@ def tradeoff(
     ] = "aim,autoregressive",
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How often, each with another holdout.")] = 3,
     delta: opt.Delta = None,
-    rows_per_patient: Annotated[
-        int, typer.Option("--rows-per-patient", metavar="K", help="Rows of a patient that count at most under a budget.")
-    ] = 1,
+    rows_per_patient: opt.RowsPerPatient = 1,
     target: opt.Target = None,
     max_rows: MaxRows = None,
     schema: opt.SchemaFile = None,
@@ -225,7 +223,7 @@ def _say_tradeoff(done: Studied) -> None:
     for name, epsilon in dict.fromkeys((name, epsilon) for name, epsilon, _ in points):
         medians = [points[name, epsilon, figure]["median"] for figure in shown]
         most = points[name, epsilon, "membership"].get("ceiling")
-        bound = "–" if most is None or name == "real" else f"{most:.3f}"
+        bound = "–" if most is None else "no bound" if epsilon == "inf" else f"{most:.3f}"
         rows.append([name, f"{float(epsilon):g}", *("–" if value is None else f"{value:.3f}" for value in medians), bound])
     say_table(("generator", "epsilon", *shown.values(), "at most"), rows)
     for use in done.document["advice"]:

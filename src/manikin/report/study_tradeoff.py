@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isinf
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _drawn(document: Mapping[str, Any]) -> list[Figure]:
             real=real,
             ceiling=_ceiling(points) if is_attack else (),
             guess=0.01 if is_attack else None,
-            is_share=is_attack,
+            scale="share" if is_attack else "log" if figure == "cpu_seconds" else "",
         )
         said = "; ".join(f"{name} {', '.join(f'{_plain(p, figure)} at {_at(p)}' for p in own)}" for name, own in series)
         end = "" if real is None else f"; the train rows themselves {_shown(real, figure)}"
@@ -117,10 +117,10 @@ def _tables(document: Mapping[str, Any]) -> tuple[Block, ...]:
     rows = []
     for name, epsilon in keys:
         own = [points[name, epsilon, figure] for figure in AT_A_GLANCE]
-        most = points[name, epsilon, "membership"].get("ceiling")
+        most = "no bound" if epsilon == "inf" else _shown(points[name, epsilon, "membership"].get("ceiling"), "membership")
         is_failed = not any(point["n"] for point in own)
         cells = ["failed" if is_failed else _plain(p, p["figure"]) for p in own]
-        rows.append((name, _epsilon(epsilon), *cells, "–" if most is None or name == REAL else _shown(most, "membership")))
+        rows.append((name, _epsilon(epsilon), *cells, most))
     numeric = tuple(range(1, len(head)))
     blocks: list[Block] = [Table(head, tuple(rows), "Medians over seeds; 'At most' is what any attack can reach under the budget", numeric)]
     for figure, known in document["figures"].items():
@@ -153,13 +153,14 @@ def _by_name(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
 
 
 def _ceiling(points: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """The largest ceiling at each finite epsilon, since deltas that rest on a bought number of patients may differ."""
-    found: dict[float, float] = {}
-    for point in points:
-        epsilon = float(point["epsilon"])
-        if not isinf(epsilon):
-            found[epsilon] = max(found.get(epsilon, 0.0), point["ceiling"])
-    return sorted(found.items())
+    """The curve min(1, e^epsilon × 1 % + delta) between the epsilons that were tried, by the largest delta of theirs."""
+    found = {float(p["epsilon"]): p["ceiling"] for p in points if p["epsilon"] != "inf"}
+    if not found:
+        return []
+    delta = max(0.0, *(most - 0.01 * exp(epsilon) for epsilon, most in found.items() if most < 1), 0.0)
+    low, high = log(min(found)), log(max(found))
+    along = [exp(low + (high - low) * step / 60) for step in range(61)]
+    return [(epsilon, min(1.0, 0.01 * exp(min(epsilon, 100.0)) + delta)) for epsilon in along]
 
 
 def _title(document: Mapping[str, Any], figure: str) -> str:
@@ -169,10 +170,12 @@ def _title(document: Mapping[str, Any], figure: str) -> str:
 
 
 def _plain(point: Mapping[str, Any], figure: str) -> str:
-    return "–" if point["median"] is None else _shown(point["median"], figure)
+    return _shown(point["median"], figure)
 
 
-def _shown(value: float, figure: str) -> str:
+def _shown(value: float | None, figure: str) -> str:
+    if value is None:
+        return "–"
     if figure in ("membership", "control"):
         return f"{100 * value:.1f} %"
     return f"{value:,.1f}" if figure == "cpu_seconds" else f"{value:.3f}"

@@ -13,7 +13,7 @@ from manikin.report.figures import INK, LINE, MUTED, REAL, SYNTHETIC, WIDTH, _dr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEAST_SHARE = 0.001  # where the logarithmic axis of shares begins
+LEAST = {"share": 0.001, "log": 0.01}  # what is drawn lowest on a logarithmic axis
 _LOOKS = (("o", "-"), ("s", (0, (5, 2))), ("^", (0, (1, 1.5))), ("D", (0, (6, 1.5, 1, 1.5))), ("v", "-"))
 Series = tuple[str, Sequence[Mapping[str, Any]]]
 Limit = Sequence[tuple[float, float]]  # (epsilon, value)
@@ -26,7 +26,7 @@ def epsilon_curve(
     real: float | None = None,
     ceiling: Limit = (),
     guess: float | None = None,
-    is_share: bool = False,
+    scale: str = "",
 ) -> str:
     """Medians with bands over a logarithmic axis of epsilon, `inf` apart at the right; told apart by marker and dashes, not colour alone.
 
@@ -34,7 +34,7 @@ def epsilon_curve(
     ----------
     series : (name, points) with "epsilon" (a number or "inf"), "median" and "interval"; `floor` is the name that is drawn in grey.
     real : what the train rows themselves score, a line in the colour of real rows. ceiling : (epsilon, most that is possible).
-    guess : what one who guesses scores. is_share : a logarithmic axis from 0.1 % to 100 %.
+    guess : what one who guesses scores. scale : "share", logarithmic from 0.1 % to 100 %; "log"; or plain.
     """
     place = _places([float(point["epsilon"]) for _, points in series for point in points])
     head = 6 + 15.5 * ((len(series) + (real is not None) + bool(ceiling) + 1) // 2)
@@ -45,15 +45,17 @@ def epsilon_curve(
             marker, dashes = _LOOKS[nth % len(_LOOKS)] if name in made else ("x", (0, (2, 2)))
             colour = (INK if nth % 2 else SYNTHETIC) if name in made else MUTED
             shift = 0.035 * (number - (len(series) - 1) / 2)
-            _line(axes, name, points, place, shift, (marker, dashes, colour), is_share=is_share)
+            _line(axes, name, points, place, shift, (marker, dashes, colour), least=LEAST.get(scale))
         if real is not None:
             axes.axhline(real, color=REAL, linewidth=1.6, label="train rows themselves", zorder=1)
         if ceiling:
-            x, y = zip(*[(place[epsilon], value) for epsilon, value in sorted(ceiling)], strict=True)
+            x, y = zip(*[(log10(epsilon), value) for epsilon, value in ceiling], strict=True)
             axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="most that is possible", zorder=1)
         if guess is not None:
             axes.axhline(guess, color=LINE, linewidth=1, zorder=0)
-        _axes(axes, place, is_share=is_share)
+        _axes(axes, place, scale)
+        if not scale:
+            axes.set_ylim(*_reach(series, real))
         _legend(axes)
         return done()
 
@@ -96,13 +98,13 @@ def _line(
     shift: float,
     look: tuple[str, Any, str],
     *,
-    is_share: bool,
+    least: float | None,
 ) -> None:
-    """One generator: a line with its band over finite epsilons, a marker with its interval at inf."""
+    """One generator: a line with its band over finite epsilons, a marker with its interval at inf; nothing lies below `least`."""
     marker, dashes, colour = look
     known = sorted((float(p["epsilon"]), p["median"], *(p["interval"] or (p["median"],) * 2)) for p in points if p["median"] is not None)
-    if is_share:
-        known = [(epsilon, *(max(value, LEAST_SHARE) for value in values)) for epsilon, *values in known]
+    if least is not None:
+        known = [(epsilon, *(max(value, least) for value in values)) for epsilon, *values in known]
     within = [one for one in known if not isinf(one[0])]
     beyond = [one for one in known if isinf(one[0])]
     style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5.5, "linewidth": 1.6, "label": _label(name, 20)}
@@ -120,7 +122,18 @@ def _line(
         axes.plot([at], [middle], linestyle="none", **style)
 
 
-def _axes(axes: Axes, place: Mapping[float, float], *, is_share: bool) -> None:
+def _reach(series: Sequence[Series], real: float | None) -> tuple[float, float]:
+    """How far a plain axis goes: all medians, and bands no farther beyond them than half of what the medians span."""
+    points = [point for _, own in series for point in own if point["median"] is not None]
+    medians = [point["median"] for point in points] + ([] if real is None else [real])
+    low, high = min(medians), max(medians)
+    beyond = max(0.5 * (high - low), 0.02)
+    ends = [end for point in points for end in point["interval"] or ()]
+    low, high = max(min([low, *ends]), low - beyond), min(max([high, *ends]), high + beyond)
+    return low - 0.04 * (high - low), high + 0.04 * (high - low)
+
+
+def _axes(axes: Axes, place: Mapping[float, float], scale: str) -> None:
     names = {at: "inf" if isinf(epsilon) else f"{epsilon:g}" for epsilon, at in place.items()}
     axes.set_xticks([*names], [*names.values()])
     axes.set_xlim(min(names) - 0.14, max(names) + 0.22)
@@ -128,9 +141,12 @@ def _axes(axes: Axes, place: Mapping[float, float], *, is_share: bool) -> None:
         last, before = sorted(names, reverse=True)[:2]
         axes.axvline((last + before) / 2 + 0.05, color=LINE, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     axes.set_xlabel("epsilon; inf is without a budget", color=MUTED)
-    if is_share:
+    if scale == "log":
         axes.set_yscale("log")
-        axes.set_ylim(LEAST_SHARE * 0.8, 1.25)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if scale == "share":
+        axes.set_yscale("log")
+        axes.set_ylim(LEAST["share"] * 0.8, 1.25)
         axes.set_yticks([0.001, 0.01, 0.1, 1.0], ["0.1 %", "1 %", "10 %", "100 %"])
         axes.minorticks_off()
     _quiet(axes)

@@ -125,3 +125,9 @@ def test_without_a_target_what_needs_one_is_not_measured() -> None:
     points = curve("forest", loss=(None,) * 4)
     assert "was not measured" in told(points, "development")["text"]
     assert told(points, "teaching")["epsilon"] == 0.5
+
+
+def test_a_generator_that_was_tried_without_a_budget_only_is_told_so() -> None:
+    alone = [point for point in curve("forest", loss=(0.01,) * 4) if point["epsilon"] == "inf"]
+    text = told(alone, "development")["text"]
+    assert text.startswith("forest: tried without a budget only, which reaches it and guarantees nothing. There a model loses 0.010")

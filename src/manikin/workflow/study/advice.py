@@ -159,15 +159,20 @@ def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) ->
     if at is None:
         near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
         return _nowhere(f"{name}: no epsilon tried reaches it. It comes nearest at {_at(near)}: {_words(use, line[near], measure)}.")
-    if isinf(at):
-        begin = f"{name}: no epsilon tried reaches it, only learning without a budget does"
-        begin += f"{'' if sure is not None else ' on the median'}, which guarantees nothing"
-    else:
-        begin = f"{name}: start at {_at(at)}"
-        begin += "" if sure is not None else ", where the median reaches it while the interval leaves it open"
+    begin = _begin(at, is_sure=sure is not None, has_tried=min(allowed) < inf)
     there = _words(use, line[at], measure, without="membership")
-    told = [f"{begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
+    told = [f"{name}: {begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
     return {"epsilon": "inf" if isinf(at) else at, "surely": sure is not None, "text": " ".join(filter(None, told))}
+
+
+def _begin(at: float, *, is_sure: bool, has_tried: bool) -> str:
+    """The first words: where to start, or that only learning without a budget will do; `has_tried` is whether any budget was tried."""
+    if not isinf(at):
+        return f"start at {_at(at)}{'' if is_sure else ', where the median reaches it while the interval leaves it open'}"
+    median = "" if is_sure else " on the median"
+    if not has_tried:
+        return f"tried without a budget only, which reaches it{median} and guarantees nothing"
+    return f"no epsilon tried reaches it, only learning without a budget does{median}, which guarantees nothing"
 
 
 def _headline(use: Use, told: Sequence[Mapping[str, Any]], lines: Mapping[str, Line]) -> str:

@@ -19,9 +19,9 @@ from manikin.data.errors import DataError, ManikinError, ParameterError, paramet
 from manikin.data.seeds import derive
 from manikin.evaluation.base import EvaluationData
 from manikin.privacy.ledger import Ledger
-from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.judge import shared_columns
-from manikin.workflow.learn import AUTO, Limits, check_name, fit
+from manikin.workflow.learn import AUTO, Limits, check_name, fit, private_names
 from manikin.workflow.output import check_free, is_resumable, whole_folder
 from manikin.workflow.sources import read, read_like, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
@@ -105,7 +105,7 @@ class TradeoffOptions:
         if name != asked:
             return [Job(name, inf)]
         if not SYNTHESIZERS[name].private and any(not isinf(epsilon) for epsilon in self.epsilons) and name != FLOOR:
-            able = ", ".join(sorted(key for key, entry in SYNTHESIZERS.items() if entry.private)) or "none so far"
+            able = ", ".join(private_names()) or "none so far"
             raise ParameterError(
                 f"The synthesizer {name!r} cannot keep a privacy budget (epsilon); able are: {able}. "
                 f"Write {name}{AT_INF} to compare it without a budget only, or leave it out."
@@ -215,7 +215,8 @@ def _trial(
         else:
             if not isinf(job.epsilon):
                 ledger = Ledger(epsilon=job.epsilon, delta=options.delta, rows_per_patient=options.rows_per_patient)
-            model = _fitted(job.synthesizer, train, ledger, options, seed)
+            limits = Limits(options.time_budget_seconds, options.max_steps)
+            model = fit(job.synthesizer, train, seed=seed, limits=limits, watcher=Silent(), ledger=ledger)
             rows = read_like(model.sample(len(train), seed=seed), train.columns)
             seconds = round(time.process_time() - start, 2)
         start = time.process_time()
@@ -230,20 +231,6 @@ def _trial(
     found["figures"]["cpu_seconds"] = {"value": seconds, "interval": None, "reference": None, "note": ""}
     judged = round(time.process_time() - start, 2)
     return found | {"ledger": None if ledger is None else _sum_of(ledger), "judging_cpu_seconds": judged}
-
-
-def _fitted(name: str, train: Dataset, ledger: Ledger | None, options: TradeoffOptions, seed: int) -> Any:
-    """The generator, fitted: under the ledger where there is one."""
-    limits = Limits(options.time_budget_seconds, options.max_steps)
-    if ledger is None:
-        return fit(name, train, seed=seed, limits=limits, watcher=Silent())
-    model = synthesizer(name)
-    if not SYNTHESIZERS[name].is_neural:
-        return model.fit(train, seed=seed, ledger=ledger)
-    from manikin.training.control import Control
-
-    control = Control(time_budget_seconds=options.time_budget_seconds, max_steps=options.max_steps)
-    return model.fit(train, seed=seed, ledger=ledger, control=control)
 
 
 def _sum_of(ledger: Ledger) -> dict[str, Any]:
