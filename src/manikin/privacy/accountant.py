@@ -25,7 +25,7 @@ from manikin.privacy.events import Event, Exponential, Gaussian, Laplace, Sample
 
 MOST_PRECISION = 100.0  # beyond it (epsilon above 90) a privacy loss distribution would fill the memory, and nothing is protected
 LEAST_NOISE = 0.1  # likewise of one step of DP-SGD
-EPSILONS = np.concatenate([[0.0], np.geomspace(1e-3, 60, 200)])  # at which a trade-off curve is read
+EPSILONS = np.concatenate([[0.0], np.geomspace(1e-3, 60, 400)])  # at which a trade-off curve is read
 
 
 @dataclass(frozen=True)
@@ -265,8 +265,9 @@ def _mu_beyond(events: Sequence[Event]) -> float | None:
 def most_power(events: Iterable[Event], false_alarms: Sequence[float]) -> list[float]:
     """The most true positives that an attacker reaches who accuses this share of the innocent, by the figure of record.
 
-    The trade-off curve of everything that was done: TPR <= min over epsilon of e^epsilon FPR + delta(epsilon) (Dong, Roth & Su, arXiv
-    1905.02383, proposition 2.12), with the thresholds' delta added. He may know all other patients, every seed and this code.
+    The trade-off curve of everything that was done: TPR is at most `power_within(epsilon, delta(epsilon), FPR)` for every epsilon (Dong,
+    Roth & Su, arXiv 1905.02383, proposition 2.12), with the thresholds' delta added. The attacker may know all other patients, every seed
+    and this code.
 
     Parameters
     ----------
@@ -284,8 +285,8 @@ def most_power(events: Iterable[Event], false_alarms: Sequence[float]) -> list[f
     mu = _mu_beyond(private)
     if mu is not None:
         return [float(min(1.0, ndtr(ndtri(rate) + mu) + extra)) for rate in false_alarms]
-    deltas = np.array(_deltas(private))
-    return [float(min(1.0, np.min(np.exp(EPSILONS) * rate + deltas) + extra)) for rate in false_alarms]
+    pairs = list(zip(EPSILONS.tolist(), _deltas(private), strict=True))
+    return [min(power_within(one, delta + extra, rate) for one, delta in pairs) for rate in false_alarms]
 
 
 def power_within(epsilon: float, delta: float, false_alarms: float) -> float:

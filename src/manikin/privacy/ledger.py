@@ -195,6 +195,7 @@ class Ledger:
         total: dict[str, Any] = {}
         if is_added_up and self.delta is not None:
             total = {key: value for key, value in asdict(self.cost()).items() if key != "delta"}
+            total["n_spends"] = len(self.spends)  # so that one that is added later, however small, is seen
         return {
             "format": FORMAT,
             "version": VERSION,

@@ -273,7 +273,7 @@ def _sums(written: Any, ledger: Ledger) -> Finding:
         same = all(
             isclose(float(written[name]), float(getattr(made, name)), rel_tol=SUM_TOLERANCE, abs_tol=1e-9)
             for name in ("epsilon", "epsilon_rdp")
-        )
+        ) and written["n_spends"] == len(ledger.spends)
     except (KeyError, TypeError, ValueError, BudgetError):
         return Finding(check, "The ledger's sums cannot be read.", passed=False)
     words = "They agree." if same else "They differ: the ledger was changed, or spent from, after it was closed."
