@@ -16,10 +16,12 @@ from manikin.evaluation.base import AttackResult, Results, ThreatModel
 from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
 from manikin.release.manifest import Choice
 from manikin.release.measures import EXPECTED, Evidence
+from manikin.release.policy import Check
 from manikin.release.questions import ASKED_BY_GUARDIANS, QUESTIONS
 
 SMALL = 11
 FORMAT = "manikin-release"
+LEDGER = "ledger.json"
 LABEL = "Synthetic data: the rows were made by a generator and not recorded from people."
 
 
@@ -132,12 +134,23 @@ def about(n: int) -> str:
     return f"about {round(n / step) * step:,}"
 
 
-def public_checks(decision: Decision) -> tuple[PublicCheck, ...]:
+def public_checks(decision: Decision, *, is_private: bool = False) -> tuple[PublicCheck, ...]:
     """The checks without their figures."""
-    return tuple(_public_check(outcome) for outcome in decision.outcomes)
+    return tuple(_public_check(outcome, is_private=is_private) for outcome in decision.outcomes)
 
 
-def _public_check(outcome: Outcome) -> PublicCheck:
+def _targets(n: int, unit: str, *, asked: int | None, is_private: bool) -> str:
+    """How many were attacked, rounded; under a privacy budget only what the policy asked for, since the number of patients is bought."""
+    if not is_private:
+        return f"{about(n)} {unit}"
+    return f"{unit}, number not told" if asked is None else f"at least {asked:,} {unit}"
+
+
+def _asked(check: Check) -> int | None:
+    return None if check.targets is None else int(check.targets.at_least)
+
+
+def _public_check(outcome: Outcome, *, is_private: bool) -> PublicCheck:
     check, figure = outcome.check, outcome.figure
     limit = "" if check.limit is None else f"{'at most' if check.at_most is not None else 'at least'} {words(check.limit, check.style)}"
     return PublicCheck(
@@ -146,7 +159,7 @@ def _public_check(outcome: Outcome) -> PublicCheck:
         verdict=str(outcome.verdict),
         limit=limit,
         finding=_finding(outcome),
-        targets=f"{about(figure.n)} {figure.unit}" if figure.is_attack and figure.n else "",
+        targets=_targets(figure.n, figure.unit, asked=_asked(check), is_private=is_private) if figure.is_attack and figure.n else "",
         grounds=f"{check.kind}: {check.source}",
         rationale=check.rationale,
     )
@@ -169,19 +182,28 @@ def _finding(outcome: Outcome) -> str:
     return f"within {part} the limit".replace("  ", " ")
 
 
-def adversaries(decision: Decision, results: Results) -> tuple[tuple[str, str, ThreatModel | None], ...]:
+def adversaries(
+    decision: Decision, results: Results, *, is_private: bool = False
+) -> tuple[tuple[str, str, ThreatModel | None], ...]:
     """The attacks that were passed: title, rounded targets, threat model."""
     found = []
-    for name, n, unit in decision.adversaries:
+    for name, targets in _passed(decision, is_private=is_private):
         result = results[name]
         model = result.threat_model if isinstance(result, AttackResult) else None
-        found.append((result.title, f"{about(n)} {unit}", model))
+        found.append((result.title, targets, model))
     return tuple(found)
 
 
-def public_statement(decision: Decision) -> str:
+def public_statement(decision: Decision, *, is_private: bool = False) -> str:
     """The statement with rounded targets."""
-    return passed_words(decision.policy.label, [(name, f"{about(n)} {unit}") for name, n, unit in decision.adversaries])
+    return passed_words(decision.policy.label, _passed(decision, is_private=is_private))
+
+
+def _passed(decision: Decision, *, is_private: bool) -> list[tuple[str, str]]:
+    asked = {outcome.check.measure: _asked(outcome.check) for outcome in decision.outcomes if outcome.check.targets is not None}
+    return [
+        (name, _targets(n, unit, asked=asked.get(name), is_private=is_private)) for name, n, unit in decision.adversaries
+    ]
 
 
 def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:
@@ -212,7 +234,17 @@ def privacy_words(evidence: Evidence, choice: Choice | None) -> str:
     """The generator's privacy mechanism."""
     if evidence.epsilon is not None:
         delta = "" if evidence.delta is None else f", delta {evidence.delta:.2g}"
-        return f"Patient-level differential privacy, epsilon {evidence.epsilon:.3g}{delta}. It waives none of the attacks listed here."
+        rows = "1 row of hers counts" if evidence.rows_per_patient == 1 else f"{evidence.rows_per_patient:,} rows of hers count"
+        reach = ""
+        if evidence.power is not None:
+            found = f"{100 * evidence.power:.1f} %"
+            reach = f" Whoever wrongly accuses 1 % of outsiders finds at most {found} of the patients, whatever he knows."
+        return (
+            f"Patient-level differential privacy, epsilon {evidence.epsilon:.3g}{delta}: the neighbours differ by one patient with all "
+            f"her rows, of which at most {rows}.{reach} {LEDGER} lists every spend, and `manikin audit` recomputes it. The rows are "
+            "covered; not covered are the names and roles of columns, the verdicts here, which were decided on real rows, and other "
+            "releases of the same patients. It waives none of the attacks listed here."
+        )
     known = "What is known beyond that is what the attacks listed here found; no bound holds against others."
     if choice is None:
         return f"None is known: the table was made outside Manikin. {known}"

@@ -39,14 +39,22 @@ class Evidence:
 
     Attributes
     ----------
-    n_patients : patients (rows, where there is no patient key) that the generator learned from.
-    epsilon, delta : the patient-level budget that was spent, None where none was kept.
+    n_patients : patients (rows, where there is no patient key) that the generator learned from; under a budget their number as bought.
+    epsilon, delta : the patient-level budget that holds by its ledger, None where none was kept. power : the most true positives that any
+        attacker reaches at 1 % false alarms, by everything that was spent. rows_per_patient : of hers that counted at most.
     """
 
     results: Results
     n_patients: int = 0
     epsilon: float | None = None
     delta: float | None = None
+    power: float | None = None
+    rows_per_patient: int = 1
+
+    @property
+    def is_private(self) -> bool:
+        """Whether a privacy budget was kept."""
+        return self.epsilon is not None
 
 
 @dataclass(frozen=True)

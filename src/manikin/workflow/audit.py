@@ -16,10 +16,11 @@ from manikin.data.errors import BudgetError, ManikinError, ParameterError
 from manikin.privacy.accountant import Cost, cost, most_power, power_within
 from manikin.privacy.events import Event, Exponential
 from manikin.privacy.ledger import BOOK, FORMAT, RELATION, ROUNDING, VERSION, Ledger, read_book, read_ledger
+from manikin.release.facts import LEDGER
 from manikin.release.manifest import Manifest, hash_file, read_manifest
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.books import events_of
-from manikin.workflow.budget import LEDGER, MODEL_FILES
+from manikin.workflow.budget import MODEL_FILES
 from manikin.workflow.claim import FALSE_ALARMS, Purpose, purposes
 
 RDP_MOST = 2.0  # the cross-check may be twice the figure of record: Rényi bounds are loose where epsilon is small

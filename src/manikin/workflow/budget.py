@@ -15,12 +15,12 @@ from manikin.data.schema import Source, TableSchema, is_left_out
 from manikin.privacy.accountant import total_precision
 from manikin.privacy.events import Gaussian, Threshold
 from manikin.privacy.ledger import PLANNED, Ledger, open_book, read_book, read_ledger
+from manikin.release.facts import LEDGER
 from manikin.release.manifest import hash_file
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT
 from manikin.workflow.stages import Stages
 
-LEDGER = "ledger.json"
 MODEL_FILES = ("config.json", "weights.safetensors")
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from manikin.data.errors import parameter_error
 from manikin.data.schema import Schema, TableSchema
+from manikin.release.facts import LEDGER
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto
-from manikin.workflow.budget import LEDGER, check_budget, seal_model, spending
+from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder

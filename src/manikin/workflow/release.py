@@ -6,6 +6,7 @@ Only what stands in the judged folder's manifest is read, and only if its bytes 
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import read_results
 from manikin.io import tabular
 from manikin.release import facts as public
+from manikin.release.facts import LEDGER
 from manikin.release.judgement import Decision, Verdict, judge
 from manikin.release.manifest import FileHash, Manifest, hash_file, read_manifest, versions
 from manikin.release.measures import Evidence
 from manikin.release.policy import Policy, load_policy
 from manikin.release.questions import QUESTIONS, STEPS, check_answers
+from manikin.workflow.audit import audit
 from manikin.workflow.output import JOB, check_free, whole_folder
 from manikin.workflow.sources import SUFFIX, read_like, read_schema
 
@@ -37,6 +40,7 @@ TITLES = {
     "synthetic.parquet": ("The synthetic rows", "application/vnd.apache.parquet"),
     "synthetic.csv-metadata.json": ("What the rows are: columns, and the mark that they are synthetic (CSVW)", "application/ld+json"),
     "schema.toml": ("The schema of the rows", "application/toml"),
+    LEDGER: ("The privacy ledger: every spend, for `manikin audit`", "application/json"),
     "decision.json": ("What was decided, on which grounds", "application/json"),
     "card.html": ("The card, for people", "text/html"),
     "card.md": ("The card, as Markdown", "text/markdown"),
@@ -65,6 +69,7 @@ class _Judged:
     results: Results
     data: Path
     evidence: Evidence
+    ledger: Path | None = None
 
 
 def release(
@@ -112,6 +117,8 @@ def release(
     rows = read_like(judged.data, read_schema(source / "schema.toml").only, with_strangers=True)
     facts = _facts(judged, decision, given, rows, signer, (issued, last_day))
     with whole_folder(target, force=force) as partial:
+        if judged.ledger is not None:
+            shutil.copyfile(judged.ledger, partial / LEDGER)
         names = _write(partial, rows, facts, signer, file_format)
     return Released(decision, target, {name: target / name for name in names})
 
@@ -170,9 +177,20 @@ def _read_judged(folder: Path) -> _Judged:
     for name, file in hashes.items():
         _check_untouched(folder, name, file)
     results = read_results(folder / "results.json")
-    spent = manifest.options if "ledger.json" in hashes else {}
-    evidence = Evidence(results, manifest.rows.get("train", 0), spent.get("epsilon"), spent.get("delta"))
-    return _Judged(folder, manifest, results, folder / data[0], evidence)
+    if LEDGER not in hashes and manifest.options.get("epsilon") is None:
+        return _Judged(folder, manifest, results, folder / data[0], Evidence(results, manifest.rows.get("train", 0)))
+    return _Judged(folder, manifest, results, folder / data[0], _audited(folder, results), folder / LEDGER)
+
+
+def _audited(folder: Path, results: Results) -> Evidence:
+    """The evidence with the budget of the folder's ledger, once it passed its audit; what the options say is not believed."""
+    found = audit(folder)
+    failed = next((finding for finding in found.findings if not finding.passed), None)
+    if failed is not None or found.n_patients is None:
+        why = f": {failed.check}. {failed.words}" if failed else "."
+        raise GateError(f"The privacy budget of {folder} does not pass its audit{why} Nothing is released on its word.")
+    power = dict(found.at).get(0.01)
+    return Evidence(results, found.n_patients, found.epsilon, found.delta, power, found.rows_per_patient or 1)
 
 
 def _check_untouched(folder: Path, name: str, file: FileHash) -> None:
@@ -201,24 +219,28 @@ def _facts(
     made_by = manifest.versions.get("manikin", version)
     generator, settings = public.generator_words(manifest.synthesizer, made_by, answers)
     recipients = f"{policy.recipients}: {answers['recipients']}" if answers.get("recipients") else policy.recipients
+    is_private = evidence.is_private
+    n_train, n_holdout = manifest.rows.get("train", 0), manifest.rows.get("holdout", 0)
+    if is_private:  # the true numbers are not paid for; about one patient in five was held out
+        n_train, n_holdout = evidence.n_patients, round(evidence.n_patients / 4)
     spent = {"epsilon": evidence.epsilon, "delta": evidence.delta}
     budget = {name: value for name, value in spent.items() if value is not None}
     return public.PublicFacts(
         title=answers.get("title", "Synthetic table"),
-        statement=public.public_statement(decision),
+        statement=public.public_statement(decision, is_private=is_private),
         policy={"name": policy.name, "version": policy.version, "label": policy.label, "title": policy.title},
-        checks=public.public_checks(decision),
+        checks=public.public_checks(decision, is_private=is_private),
         steps=tuple((outcome.step.title, outcome.answer) for outcome in decision.steps if outcome.answer),
         labels=decision.labels,
-        adversaries=public.adversaries(decision, judged.results),
+        adversaries=public.adversaries(decision, judged.results, is_private=is_private),
         answers=answers,
         columns=public.public_columns(rows.columns),
         n_rows=len(rows),
         generator=generator,
         settings=settings,
-        n_train=public.about(manifest.rows.get("train", 0)),
-        n_holdout=public.about(manifest.rows.get("holdout", 0)),
-        unit="rows",
+        n_train=public.about(n_train),
+        n_holdout=public.about(n_holdout),
+        unit="patients, as bought with noise" if is_private else "rows",
         privacy=public.privacy_words(evidence, manifest.synthesizer),
         budget=budget,
         not_assessed=public.not_assessed(decision, evidence),

@@ -15,9 +15,10 @@ from manikin.data.schema import Schema
 from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
 from manikin.privacy.ledger import Ledger
+from manikin.release.facts import LEDGER
 from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
-from manikin.workflow.budget import LEDGER, check_budget, seal_model, spending
+from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
