@@ -42,6 +42,9 @@ SECTIONS: Registry[SectionEntry] = Registry(
             f"{_HERE}.representation:representation", "each group's share and likeness", title="Who is represented"
         ),
         "privacy": SectionEntry(f"{_HERE}.consequences:privacy", "variety, copies", title="Variety and copies"),
+        "budget": SectionEntry(
+            f"{_HERE}.privacy_budget:budget", "what is guaranteed, what it was spent on", title="Privacy budget"
+        ),
         "attacks": SectionEntry(f"{_HERE}.attacks:attacks", "who attacked, and what was found", title="Attacks"),
         "validity": SectionEntry(f"{_HERE}.consequences:validity", "rules and rare values", title="Rules and rare values"),
         "making": SectionEntry(f"{_HERE}.making:making", "data, generator, training, cost", title="How it was made"),
