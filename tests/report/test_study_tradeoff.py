@@ -52,6 +52,8 @@ def test_the_page_begins_with_what_must_not_be_done_and_where_to_start() -> None
     assert list(parts) == ["start", "curves", "figures", "design", "made"]
     assert isinstance(parts["start"][0], Banner)
     assert "do not publish" in parts["start"][0].title
+    (where,) = [block for block in parts["start"] if isinstance(block, Table)]
+    assert where.rows == ((HOSTILE, "1"),)
     assert any(isinstance(block, Bullets) and "start at epsilon 1." in block.items[0] for block in parts["start"])
 
 

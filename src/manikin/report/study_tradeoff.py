@@ -22,7 +22,15 @@ SHOWN = {
     ),
     "cpu_seconds": "CPU seconds to learn and to draw as many rows as were learned from.",
 }
-AT_A_GLANCE = ("column_shapes", "dependence", "c2st", "excess", "loss", "membership", "cpu_seconds")
+AT_A_GLANCE = {
+    "column_shapes": "One-way",
+    "dependence": "Dependence",
+    "c2st": "C2ST",
+    "excess": "Excess",
+    "loss": "Loss",
+    "membership": "Attack",
+    "cpu_seconds": "CPU s",
+}
 METHOD = (
     (
         "Each seed holds a fifth of the patients out; no patient is on two sides. All generators and budgets of a seed learn from the same "
@@ -67,6 +75,7 @@ def render_picture(document: Mapping[str, Any], path: Path) -> None:
 
 def _start(document: Mapping[str, Any]) -> tuple[Block, ...]:
     blocks: list[Block] = [Banner("No ledger covers this page: do not publish it", document["unprotected"])]
+    blocks.append(_where(document["advice"]))
     for use in document["advice"]:
         blocks += [
             Heading(use["title"]),
@@ -75,6 +84,18 @@ def _start(document: Mapping[str, Any]) -> tuple[Block, ...]:
             Bullets(tuple(line["text"] for line in use["lines"])),
         ]
     return (*blocks, Text(document["power"], Tone.NOTE))
+
+
+def _where(advice: Sequence[Mapping[str, Any]]) -> Table:
+    """Where to start in a word: a row per generator, a column per use."""
+    words: dict[str, list[str]] = {}
+    for use in advice:
+        for line in use["lines"]:
+            epsilon = line["epsilon"]
+            word = "nowhere" if epsilon is None else "without a budget only" if epsilon == "inf" else f"{epsilon:g}"
+            words.setdefault(line["synthesizer"], []).append(word if line["surely"] or epsilon is None else f"{word}, not surely")
+    rows = tuple((name, *own) for name, own in words.items())
+    return Table(("Generator", *(use["title"] for use in advice)), rows, "The epsilon to start at, by use")
 
 
 def _curves(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -113,7 +134,7 @@ def _drawn(document: Mapping[str, Any]) -> list[Figure]:
 def _tables(document: Mapping[str, Any]) -> tuple[Block, ...]:
     points = {(p["synthesizer"], p["epsilon"], p["figure"]): p for p in document["points"]}
     keys = list(dict.fromkeys((p["synthesizer"], p["epsilon"]) for p in document["points"]))
-    head = ("Generator", "Epsilon", *(_title(document, figure) for figure in AT_A_GLANCE), "At most")
+    head = ("Generator", "Epsilon", *AT_A_GLANCE.values(), "At most")
     rows = []
     for name, epsilon in keys:
         own = [points[name, epsilon, figure] for figure in AT_A_GLANCE]
@@ -122,7 +143,8 @@ def _tables(document: Mapping[str, Any]) -> tuple[Block, ...]:
         cells = ["failed" if is_failed else _plain(p, p["figure"]) for p in own]
         rows.append((name, _epsilon(epsilon), *cells, most))
     numeric = tuple(range(1, len(head)))
-    blocks: list[Block] = [Table(head, tuple(rows), "Medians over seeds; 'At most' is what any attack can reach under the budget", numeric)]
+    caption = "Medians over seeds; 'At most' is what any attack on membership can reach under the budget"
+    blocks: list[Block] = [Table(head, tuple(rows), caption, numeric)]
     for figure, known in document["figures"].items():
         lines = [points[name, epsilon, figure] for name, epsilon in keys]
         if not any(line["n"] for line in lines):
@@ -178,7 +200,7 @@ def _shown(value: float | None, figure: str) -> str:
         return "–"
     if figure in ("membership", "control"):
         return f"{100 * value:.1f} %"
-    return f"{value:,.1f}" if figure == "cpu_seconds" else f"{value:.3f}"
+    return f"{value:,.1f}" if figure == "cpu_seconds" else f"{round(value, 3) + 0.0:.3f}"  # never -0.000
 
 
 def _at(point: Mapping[str, Any]) -> str:

@@ -158,7 +158,9 @@ def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) ->
     at = sure if sure is not None else likely
     if at is None:
         near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
-        return _nowhere(f"{name}: no epsilon tried reaches it. It comes nearest at {_at(near)}: {_words(use, line[near], measure)}.")
+        tried = "no epsilon tried reaches it" if isinf(use.most_epsilon) else f"no epsilon of {use.most_epsilon:g} or less reaches it"
+        where = "without a budget" if isinf(near) else f"at {_at(near)}"
+        return _nowhere(f"{name}: {tried}. It comes nearest {where}: {_words(use, line[near], measure)}.")
     begin = _begin(at, is_sure=sure is not None, has_tried=min(allowed) < inf)
     there = _words(use, line[at], measure, without="membership")
     told = [f"{name}: {begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
@@ -199,7 +201,7 @@ def _beside(use: Use, line: Line, at: float, floor: Line) -> list[str]:
         low, high = twin["interval"]
         inside = low <= here["median"] <= high
         said.append("It is within the interval of" if inside else "It is outside the interval of")
-        said[-1] += f" its twin without a budget ({twin['median']:.3f} [{low:.3f}, {high:.3f}])."
+        said[-1] += f" its twin without a budget ({_with_interval(twin)})."
     if here and other and other["median"] is not None:
         reach = here["interval"][need.worst]
         is_better = other["median"] < reach if need.worst == 0 else other["median"] > reach
@@ -234,7 +236,9 @@ def _attack(figures: Figures, at: float) -> str:
     point = figures.get("membership")
     if point is None or point["median"] is None:
         return ""
-    bound = "nothing bounds another one" if isinf(at) else f"epsilon {at:g} allows no attack more than {percent(point['ceiling'])}"
+    bound = f"epsilon {at:g} allows no attack more than {percent(point['ceiling'])}"
+    if isinf(at) or point["ceiling"] >= 1:
+        bound = "nothing bounds another one" if isinf(at) else f"epsilon {at:g} is too large to bound another one at 1 % false alarms"
     words = _attack_words(point, None)
     return f"{words[0].upper()}{words[1:]}; {bound}."
 
@@ -249,8 +253,8 @@ def percent(share: float) -> str:
 
 
 def _with_interval(point: Point) -> str:
-    low, high = point["interval"]
-    return f"{point['median']:.3f} [{low:.3f}, {high:.3f}]"
+    middle, low, high = (round(value, 3) + 0.0 for value in (point["median"], *point["interval"]))  # never -0.000
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _at(epsilon: float) -> str:
