@@ -167,6 +167,7 @@ def test_a_killed_run_s_spends_stay_in_the_budget_file(table: Path, tmp_path: Pa
         (Options(synthesizer="fake", delta=1e-6), "--delta means nothing without --epsilon"),
         (Options(synthesizer="fake", rows_per_patient=2), "--rows-per-patient means nothing without --epsilon"),
         (Options(synthesizer="fake", budget="x.json"), "--budget means nothing without --epsilon"),
+        (Options(synthesizer="fake", epsilon=1.0, public=("sex",)), "--public takes the list of values from the data"),
         (Options(synthesizer="fake", epsilon=0.0), "above 0"),
         (Options(synthesizer="fake", epsilon=float("inf")), "above 0"),
         (Options(synthesizer="fake", epsilon=float("nan")), "above 0"),
@@ -219,3 +220,27 @@ def test_python_users_pass_a_ledger_themselves() -> None:
     mk.synthesizer("fake").fit(train, seed=0, ledger=ledger)
     assert ledger.n_patients is not None
     assert ledger.cost().epsilon <= 1
+
+
+def test_completing_real_rows_says_that_it_is_not_covered(table: Path, tmp_path: Path) -> None:
+    from manikin.workflow.completion import complete
+    from manikin.workflow.models import draw
+
+    fit_model(table, out=tmp_path / "model", options=PRIVATE)
+    done = complete(tmp_path / "model", table, out=tmp_path / "partly.csv", keep=["sex"])
+    assert any("budget does not cover this table" in notice for notice in done.notices)
+    before = (tmp_path / "model" / "ledger.json").read_bytes()
+    assert draw(tmp_path / "model", n=20, out=tmp_path / "more.csv").n_rows == 20
+    assert (tmp_path / "model" / "ledger.json").read_bytes() == before  # sampling costs nothing
+
+
+def test_what_was_taken_as_public_is_in_the_ledger(table: Path, tmp_path: Path) -> None:
+    mk.write_schema(mk.read(table).schema, tmp_path / "schema.toml")
+    text = (tmp_path / "schema.toml").read_text()
+    start = text.index("[columns.sex]")
+    (tmp_path / "schema.toml").write_text(text[:start] + text[start:].replace('source = "data"', 'source = "declared"', 1))
+    fit_model(table, out=tmp_path / "model", schema=tmp_path / "schema.toml", options=PRIVATE)
+    public = mk.audit(tmp_path / "model").public
+    assert public["columns"] == ["age", "score", "sex", "ward"]
+    assert public["declared"] == {"sex": ["kind", "levels", "range"]}
+    assert public["left_out"] == []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -93,6 +94,17 @@ def show(file: BudgetFile, as_json: opt.Json = False) -> None:
     say(f"Spent: epsilon {shown.spent:.3g} together. {shown.left}")
 
 
+def _public(told: Mapping[str, Any]) -> list[str]:
+    """What a ledger says was free, in a few lines."""
+    declared = told.get("declared") or {}
+    facts = [f"{name} ({', '.join(map(str, known))})" for name, known in declared.items()] if isinstance(declared, dict) else []
+    return [
+        f"names, order and roles of {len(told.get('columns') or ())} columns",
+        f"columns left out: {', '.join(map(str, told.get('left_out') or ())) or 'none'}",
+        f"facts that a person declared: {', '.join(facts) or 'none'}",
+    ]
+
+
 def _say(found: Audit) -> None:
     delta = "not settled" if found.delta is None else f"{found.delta:.3g}"
     say(f"{found.source}: epsilon {found.epsilon:g}, delta {delta}, for each patient")
@@ -118,6 +130,10 @@ def _say(found: Audit) -> None:
     say("")
     for finding in found.findings:
         say(f"[{'pass' if finding.passed else 'FAIL'}] {finding.check}: {finding.words}")
+    if found.public:
+        say("\nTaken as public:")
+        for text in _public(found.public):
+            say(f"  {text}")
     say("\nNot covered:")
     for text in found.not_covered:
         say(f"  {text}")

@@ -36,7 +36,7 @@ def inspect(
 
         manikin inspect patients.csv -o schema.toml
     """
-    from manikin.workflow.look import column_facts
+    from manikin.workflow.look import budget_words, column_facts
     from manikin.workflow.look import inspect as run
 
     found = run(data, out=out, force=force)
@@ -66,6 +66,7 @@ def inspect(
         say("\nPlease look at:")
         for warning in found.warnings:
             say(f"  {warning}")
+    say(f"\n{budget_words(found.schema)}")
     if found.out is not None:
         say(f"\nThe schema, for you to correct: {found.out}")
 

@@ -35,7 +35,8 @@ roles              patient_key, direct_identifier, quasi_identifier, sensitive, 
 missing            cells that mean "no value", each apart from the others; "" is the empty cell
 suggested_missing  cells that may mean "no value": no effect here. Move a code into `missing` if it is right, else delete it.
 source             "data": learned from the patients. Write "declared" only for public knowledge (a code book, a protocol):
-                   declared levels are released however rare they are, and cost no privacy budget.
+                   declared levels are released however rare they are, and cost no privacy budget. Under --epsilon what is "data" is
+                   not used: kind, levels, range, decimals and missing codes of such a column are bought again.
 min_patients       a value held by fewer patients is not released (for all columns here, or in one column)
 [[rules]]          found in the data. Write confirmed = true, and the rule holds in every synthetic row; delete what is chance.
 """

@@ -6,7 +6,7 @@ What is read: a run folder, a model folder, a release folder, a ledger.json or a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, isclose
 from pathlib import Path
@@ -55,7 +55,8 @@ class Audit:
     ----------
     source : the file that was audited. kind : "ledger" or "budget file".
     epsilon, delta : the budget, which is the claim. spent : what the events cost, made again by both accountants.
-    purposes : what it was spent on. at : for shares of false alarms the most true positives that any attacker reaches.
+    public : what was taken as public, as the ledger tells it. purposes : what it was spent on.
+    at : for shares of false alarms the most true positives that any attacker reaches.
     """
 
     source: Path
@@ -68,6 +69,7 @@ class Audit:
     purposes: tuple[Purpose, ...]
     at: tuple[tuple[float, float], ...]
     findings: tuple[Finding, ...]
+    public: Mapping[str, Any] = field(default_factory=dict)
     neighbours: str = RELATION
     not_covered: tuple[str, ...] = field(default=NOT_COVERED)
 
@@ -95,6 +97,7 @@ class Audit:
             "purposes": [vars(one) for one in self.purposes],
             "most_true_positives": [{"false_alarms": rate, "true_positives": power} for rate, power in self.at],
             "posterior_from_one_half": self.posterior,
+            "taken_as_public": dict(self.public),
             "findings": [vars(finding) for finding in self.findings],
             "not_covered": list(self.not_covered),
         }
@@ -187,7 +190,12 @@ def _ledger_audit(file: Path, ledger: Ledger, findings: list[Finding]) -> Audit:
         purposes=lines,
         at=at,
         findings=tuple(own),
+        public=_mapping(ledger.public.get("taken_as_public")),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _book(path: Path) -> Audit:

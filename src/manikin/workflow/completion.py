@@ -15,6 +15,7 @@ from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Column, TableSchema
 from manikin.data.seeds import derive
+from manikin.workflow.budget import is_private
 from manikin.workflow.models import open_model, schema_of
 from manikin.workflow.output import check_free, whole_file
 from manikin.workflow.sources import check_suffix, read, read_like
@@ -77,6 +78,8 @@ def complete(
             stages.warn(f"{n_after:,} cells stayed empty: the model knows no value for them.")
     else:
         stages.warn(f"Real cells are kept in {', '.join(keep)}: this is a partially synthetic table, not a fully synthetic one.")
+    if is_private(model):
+        stages.warn("The model's privacy budget does not cover this table: it holds cells of the rows that were given.")
     with whole_file(path, force=force) as beside:
         tabular.write(made, beside)
     return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.registry import Entry, Registry
-from manikin.data.schema import Column, TableSchema, is_left_out
+from manikin.data.schema import Column, Source, TableSchema, is_left_out
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,18 @@ def warnings_of(schema: TableSchema) -> list[str]:
     if waiting:
         found.append(f"{len(waiting)} rule{'s' if len(waiting) > 1 else ''} found; set confirmed = true for those that always hold.")
     return [*found, *schema.notes]
+
+
+def budget_words(schema: TableSchema) -> str:
+    """What a privacy budget would have to buy of these columns, in a sentence."""
+    learned = schema.learned
+    bought = [c.name for c in learned if Source.DATA in (c.source.kind, c.source.levels, c.source.range)]
+    if not bought:
+        return "Under --epsilon nothing of the schema need be bought: every fact is declared public."
+    return (
+        f"Under --epsilon kind, levels or range of {len(bought)} of {len(learned)} columns are bought again, since what was learned is not "
+        'used. Write source = "declared" for what is public knowledge, which is free.'
+    )
 
 
 def column_facts(column: Column) -> dict[str, Any]:

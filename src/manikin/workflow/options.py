@@ -61,6 +61,11 @@ class Options:
         check_name(self.synthesizer)
         needs = {"--rows-per-patient": self.rows_per_patient != 1, "--budget": self.budget is not None}
         check_privacy(self.synthesizer, self.epsilon, self.delta, command=command, needs=needs)
+        if self.epsilon is not None and self.public:
+            raise ParameterError(
+                "--public takes the list of values from the data, which must be paid for under --epsilon. Write the public list into "
+                'schema.toml instead: levels = [...] with source = "declared".'
+            )
         if type(self.rows_per_patient) is not int or self.rows_per_patient < 1:
             raise parameter_error("rows_per_patient", command, "a whole number above 0", self.rows_per_patient)
         if self.format not in FORMATS:
