@@ -13,7 +13,7 @@ from manikin.report.tradeoff_figures import epsilon_curve, side_by_side
 REAL, FLOOR = "real", "independent"
 SHOWN = {
     "column_shapes": "How alike single columns are; 1 is best.",
-    "dependence": "How much of the 50 strongest dependences between columns is kept; 0 none, 1 all.",
+    "dependence": "What is kept of the 50 strongest dependences; 0 nothing, 1 as much as fresh real patients show. Above 1 lies copying.",
     "c2st": "How well a classifier tells generated from held-out real rows; 0.5 is best, lower is better.",
     "excess": "What a model learns from the rows, from guessing (0) to as many real rows (1); higher is better.",
     "membership": (
