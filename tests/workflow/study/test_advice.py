@@ -56,6 +56,20 @@ def test_an_epsilon_that_keeps_the_limit_by_luck_while_a_larger_one_does_not_is_
     assert line["epsilon"] == 3.0
 
 
+def test_a_twin_that_is_worse_without_a_budget_takes_nothing_from_the_budgets() -> None:
+    line = told(curve("forest", loss=(0.20, 0.03, 0.03, 0.09)), "development")
+    assert (line["epsilon"], line["surely"]) == (1.0, True)
+    assert "It is outside the interval of its twin without a budget (0.090" in line["text"]
+    line = told(curve("forest", loss=(0.2, 0.2, 0.045, 0.01)), "development")  # likely at 3, sure without
+    assert (line["epsilon"], line["surely"]) == (3.0, False)
+
+
+def test_an_epsilon_that_reaches_it_while_a_larger_budget_does_not_is_told_and_not_advised() -> None:
+    line = told(curve("forest", loss=(0.2, 0.03, 0.09, 0.09)), "development")
+    assert line["epsilon"] is None
+    assert "epsilon 1 reaches it, but not every larger one does: run more seeds. There a model loses 0.030" in line["text"]
+
+
 def test_a_median_that_keeps_it_while_the_interval_does_not_is_not_called_sure() -> None:
     line = told(curve("forest", loss=(0.2, 0.2, 0.045, 0.045)), "development")
     assert (line["epsilon"], line["surely"]) == (3.0, False)

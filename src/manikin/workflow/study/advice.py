@@ -121,18 +121,21 @@ def _lines(points: Sequence[Point]) -> dict[str, dict[float, dict[str, Point]]]:
 
 
 def start_at(use: Use, line: Line, *, surely: bool) -> float | None:
-    """The smallest epsilon from which on all larger ones that were tried and that the use allows keep its needs; None where none does.
+    """The smallest epsilon from which on all larger budgets that were tried and that the use allows keep its needs; None where none does.
 
     From which *on*, since the smallest of several would often be one that kept them by luck. Epsilons without figures are passed over.
+    Learning without a budget counts only where no budget will do: a generator need not be better without one.
     """
     found = None
-    for epsilon in sorted((e for e in line if e <= use.most_epsilon), reverse=True):
+    for epsilon in sorted((e for e in line if e <= use.most_epsilon and not isinf(e)), reverse=True):
         missed = _missed(use, line[epsilon], surely=surely)
         if isinf(missed):
             continue
         if missed > 0:
             break
         found = epsilon
+    if found is None and isinf(use.most_epsilon) and inf in line and _missed(use, line[inf], surely=surely) <= 0:
+        return inf
     return found
 
 
@@ -155,16 +158,20 @@ def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) ->
         why = "it failed at every epsilon that the use allows" if has_failed else "what this use needs was not measured"
         return _nowhere(f"{name}: {why}.")
     sure, likely = (start_at(use, line, surely=surely) for surely in (True, False))
-    at = sure if sure is not None else likely
+    at = likely if sure is None or (isinf(sure) and likely is not None and not isinf(likely)) else sure
     if at is None:
+        kept = [epsilon for epsilon in sorted(allowed) if _missed(use, line[epsilon], surely=False) <= 0]
+        if kept:
+            words = _words(use, line[kept[0]], measure)
+            return _nowhere(f"{name}: {_at(kept[0])} reaches it, but not every larger one does: run more seeds. There {words}.")
         near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
         tried = "no epsilon tried reaches it" if isinf(use.most_epsilon) else f"no epsilon of {use.most_epsilon:g} or less reaches it"
         where = "without a budget" if isinf(near) else f"at {_at(near)}"
         return _nowhere(f"{name}: {tried}. It comes nearest {where}: {_words(use, line[near], measure)}.")
-    begin = _begin(at, is_sure=sure is not None, has_tried=min(allowed) < inf)
+    begin = _begin(at, is_sure=at == sure, has_tried=min(allowed) < inf)
     there = _words(use, line[at], measure, without="membership")
     told = [f"{name}: {begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
-    return {"epsilon": "inf" if isinf(at) else at, "surely": sure is not None, "text": " ".join(filter(None, told))}
+    return {"epsilon": "inf" if isinf(at) else at, "surely": at == sure, "text": " ".join(filter(None, told))}
 
 
 def _begin(at: float, *, is_sure: bool, has_tried: bool) -> str:
