@@ -50,8 +50,8 @@ METHOD = (
         "mean that a larger epsilon would do no harm: another attack may do better, and the ceiling holds for all of them."
     ),
     (
-        "Where to start is the smallest epsilon from which on every larger budget that was tried keeps the limits too. Surely means with the "
-        "unfavourable end of the interval, as the release gate judges. These words follow from the figures by rule."
+        "Where to start is the smallest epsilon from which on every larger budget that was tried keeps the limits too. Surely means with "
+        "the unfavourable end of the interval, as the release gate judges. These words follow from the figures by rule."
     ),
 )
 
