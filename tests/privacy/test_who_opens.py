@@ -18,8 +18,8 @@ OPENS = {
     "privacy/teachers.py",  # draws no noise: its teachers' votes go to mechanisms.noisy_votes
     "privacy/canaries.py",  # the attacker of an audit, who sees everything; whom nothing that learns may import
 }
-OPENERS = {"opened", "opened_data", "private_generator"}
-BEHIND = {"_rows", "_data"}
+OPENERS = {"opened", "opened_data", "opened_summary", "private_generator"}
+BEHIND = {"_rows", "_data", "_summary"}
 NOISES = {"laplace", "gumbel", "standard_cauchy"}
 REPLAYABLE = {
     "manual_seed",

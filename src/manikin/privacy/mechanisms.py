@@ -26,7 +26,7 @@ from manikin.data.errors import BudgetError, parameter_error
 from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
 from manikin.privacy.ledger import COUNT_SHARE, Ledger
-from manikin.privacy.sealed import PrivateDataset, Sealed, opened, opened_data
+from manikin.privacy.sealed import PrivateDataset, Sealed, SealedSummary, opened, opened_data, opened_summary
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -161,7 +161,7 @@ def discovered(
 
 
 def chosen(
-    rows: Sealed,
+    rows: Sealed | SealedSummary,
     scores: Callable[[Any], Floats],
     ledger: Ledger,
     *,
@@ -175,7 +175,8 @@ def chosen(
 
     Parameters
     ----------
-    scores : the opened rows -> float64 (n_candidates,). sensitivity : the most that one score changes when one patient is added or removed,
+    rows : what scores are worked out from, rows or a summary of them.
+    scores : what was opened -> float64 (n_candidates,). sensitivity : the most that one score changes when one patient is added or removed,
         counted for the rows that she may have (multiply by `ledger.rows_per_patient` where a score counts rows).
     precision : mu^2 that the choice costs.
 
@@ -185,7 +186,7 @@ def chosen(
     """
     epsilon = exponential_epsilon(precision)
     ledger.spend(Exponential(epsilon), purpose=purpose, columns=columns, by=by)
-    own = scores(opened(rows))
+    own = scores(opened_summary(rows) if isinstance(rows, SealedSummary) else opened(rows))
     return int(np.argmax(epsilon * own / (2 * sensitivity) + private_generator().gumbel(size=len(own))))
 
 

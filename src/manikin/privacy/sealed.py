@@ -17,7 +17,30 @@ from manikin.data.errors import BudgetError, DataError, ManikinError
 from manikin.data.schema import TableSchema
 
 
-class Sealed:
+class _Shut:
+    """What both seals refuse: every look."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise BudgetError(
+            f"Private rows were asked for {name!r}. Under a ledger that is a query: buy it through privacy.mechanisms."
+        )
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise BudgetError("Private rows were looked into. Under a ledger that is a query: buy it through privacy.mechanisms.")
+
+    __len__ = __iter__ = __getitem__ = __contains__ = __bool__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
+    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __add__ = __sub__ = __mul__ = __float__ = __int__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse()
+
+
+class Sealed(_Shut):
     """An array with one entry per private row; its first axis is the rows."""
 
     __slots__ = ("_rows",)
@@ -39,25 +62,27 @@ class Sealed:
             )
         return Sealed(out)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise BudgetError(
-            f"Private rows were asked for {name!r}. Under a ledger that is a query: buy it through privacy.mechanisms."
-        )
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise BudgetError("Private rows were looked into. Under a ledger that is a query: buy it through privacy.mechanisms.")
-
-    __len__ = __iter__ = __getitem__ = __contains__ = __bool__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
-    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __add__ = __sub__ = __mul__ = __float__ = __int__ = _refuse
-    __hash__ = None  # type: ignore[assignment]
+    def summary(self, of: Callable[[Any], npt.NDArray[Any]]) -> SealedSummary:
+        """A function of all rows together, behind a seal of its own: what several choices ask for is worked out once."""
+        return SealedSummary(np.asarray(_row_wise(of, self._rows)))
 
     def __repr__(self) -> str:
         return "Sealed(private rows)"
 
-    def __reduce__(self) -> NoReturn:
-        self._refuse()
+
+class SealedSummary(_Shut):
+    """What a function says of all private rows, exactly and therefore sealed: only scores of `mechanisms.chosen` are worked out from it.
+
+    It is no row and is not counted: `noisy_counts` and `discovered`, which know what a patient changes in rows, do not take it.
+    """
+
+    __slots__ = ("_summary",)
+
+    def __init__(self, summary: npt.NDArray[Any]) -> None:
+        self._summary = summary
+
+    def __repr__(self) -> str:
+        return "SealedSummary(of private rows)"
 
 
 class PrivateDataset:
@@ -136,6 +161,11 @@ def _row_wise(change: Callable[[Any], Any], rows: Any) -> Any:
 def opened(sealed: Sealed) -> npt.NDArray[Any]:
     """The rows behind a seal; for mechanisms only, which a test asserts."""
     return sealed._rows
+
+
+def opened_summary(sealed: SealedSummary) -> npt.NDArray[Any]:
+    """The summary behind a seal; for mechanisms only, which a test asserts."""
+    return sealed._summary
 
 
 def opened_data(data: PrivateDataset) -> Dataset:

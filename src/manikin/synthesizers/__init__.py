@@ -50,6 +50,12 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             auto=True,
             is_neural=True,
         ),
+        "aim": SynthesizerEntry(
+            f"{_TABLES}.aim:AIM",
+            "AIM (McKenna et al. 2022): noisy tables of pairs of columns and a graphical model; the standard under --epsilon",
+            conditions=True,
+            private=True,
+        ),
         "copula": SynthesizerEntry(
             f"{_TABLES}.copula:Copula",
             "Gaussian copula over mixed columns (Patki et al. 2016; Hoff 2007); quick, a plain baseline whose every part can be read",
@@ -109,6 +115,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_TABLES}.independent:Independent",
             "reference floor: every column drawn by itself, no dependence at all",
             conditions=True,
+            private=True,
             releasable=False,
         ),
         "resample": SynthesizerEntry(

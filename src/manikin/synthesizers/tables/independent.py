@@ -14,8 +14,10 @@ from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError
 from manikin.data.seeds import generator
+from manikin.privacy import mechanisms
+from manikin.privacy.ledger import Ledger
 from manikin.synthesizers.base import Arrays, Conditions, State, np
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, require_fitted, rows_of
 
 
 @dataclass(kw_only=True)
@@ -29,17 +31,18 @@ class Independent:
     codec_: TableCodec = field(init=False, repr=False)
     frequencies_: tuple[Any, ...] = field(init=False, repr=False)
 
-    def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None) -> Self:  # noqa: ARG002 (the protocol's)
-        """Counts the tokens of every column; `seed` changes nothing.
+    def fit(self, data: Dataset, *, seed: int, ledger: Ledger | None = None) -> Self:  # noqa: ARG002 (the protocol's)
+        """Counts the tokens of every column; `seed` changes nothing. Under a ledger all of it is spent on these counts.
 
         Raises
         ------
-        BudgetError : a ledger is given. FitError : there is nothing to learn.
+        BudgetError : the ledger does not allow it. FitError : there is nothing to learn.
         """
-        refuse_ledger("independent", ledger)
-        self.codec_ = TableCodec().fit(data)
-        tokens = self.codec_.encode(data)
-        self.frequencies_ = tuple(np.bincount(tokens[:, j], minlength=size) for j, size in enumerate(self.codec_.layout.sizes))
+        if ledger is None:
+            self.codec_ = TableCodec().fit(data)
+        else:
+            self.codec_ = TableCodec().fit(mechanisms.seal(data, ledger), ledger=ledger, share=1.0)
+        self.frequencies_ = self.codec_.counts_
         return self
 
     def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:
