@@ -12,7 +12,7 @@ import pytest
 from register import people
 from scipy.stats import binom, chi2, kstest, laplace, norm
 
-from manikin.data.errors import BudgetError
+from manikin.data.errors import BudgetError, ParameterError
 from manikin.privacy import mechanisms
 from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
@@ -205,6 +205,37 @@ def test_nothing_to_be_found_is_paid_for_all_the_same(texts: list[Any], ledger: 
     found, _ = mechanisms.discovered(Sealed(np.array(texts, dtype=object)), ledger, precision=0.1, delta=1e-8, purpose="values")
     assert found == {}
     assert len(ledger.spends) == 2
+
+
+@pytest.mark.parametrize(("k", "per_row"), [(1, 8), (3, 4)])
+def test_several_values_of_a_row_count_up_to_a_bound(k: int, per_row: int) -> None:
+    """The noise is that of the worst patient: k rows with the same per_row values change as many counts by k each; more are cut away."""
+    precision, delta, ledger = 0.04, 1e-3, Ledger(epsilon=1e4, delta=0.5, rows_per_patient=k)
+    rows = np.empty(1_000, dtype=object)
+    rows[:] = [tuple(f"v{i}" for i in range(3 * per_row))] * 1_000
+    noise = k * (per_row / precision) ** 0.5
+    found, threshold = mechanisms.discovered(
+        Sealed(rows), ledger, precision=precision, delta=delta, purpose="codes", per_row=per_row
+    )
+    assert len(found) == 3 * per_row
+    assert abs(sum(found.values()) - 1_000 * per_row) < 6 * noise * (3 * per_row) ** 0.5
+    assert threshold >= k + noise * norm.isf(delta / (k * per_row))
+    alone = norm.sf((np.floor(threshold) + 0.5 - k) / noise)
+    assert k * per_row * alone <= delta
+    with pytest.raises(ParameterError, match="per_row"):
+        mechanisms.discovered(Sealed(rows), ledger, precision=precision, delta=delta, purpose="codes", per_row=0)
+
+
+def test_the_noise_of_several_values_of_a_row_is_what_is_computed() -> None:
+    """2,000 values, each in 8 rows of its own: as many pass the threshold as for noise of k * sqrt(per_row / precision) = 2."""
+    ledger, n, delta = Ledger(epsilon=1e4, delta=0.5), 2_000, 0.04
+    rows = np.empty(8 * n, dtype=object)
+    rows[:] = [(f"v{i % n}",) for i in range(8 * n)]
+    found, threshold = mechanisms.discovered(
+        Sealed(rows), ledger, precision=100.0, delta=delta, purpose="codes", per_row=400
+    )
+    chance = norm.sf((np.floor(threshold) + 0.5 - 8) / 2.0)
+    assert binom.ppf(NEVER, n, chance) <= len(found) <= binom.ppf(1 - NEVER, n, chance)
 
 
 # ---- rows that count, groups of patients ----

@@ -16,6 +16,7 @@ import pandas as pd
 
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
 from manikin.codecs.bought.cells import tokens as private_tokens
+from manikin.codecs.bought.code_sets import set_tokens
 from manikin.codecs.bought.fit import buy, public_facts
 from manikin.codecs.code_sets import MAX_CODES, CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
@@ -104,7 +105,7 @@ class TableCodec:
 
     def _buy(self, private: PrivateDataset, ledger: Any, share: float) -> TableCodec:
         """Everything learned is made of noisy answers and of declared facts."""
-        bought = buy(private, ledger, share=share, max_tokens=self.max_tokens, by="TableCodec")
+        bought = buy(private, ledger, share=share, max_tokens=self.max_tokens, max_codes=self.max_codes, by="TableCodec")
         self.native_, self.schema_ = private.native, bought.schema
         self._lay_out(bought.codecs)
         self.counts_ = tuple(np.maximum(np.rint(rows), 0).astype(np.int64) for rows in bought.rows)
@@ -122,7 +123,10 @@ class TableCodec:
             """Tokens of all rows."""
             out = np.empty((len(data), len(self.fields_)), dtype=np.int32)
             for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
-                out[:, span] = private_tokens(data, column, codec, self.counts_[span.start])
+                if isinstance(codec, CodeSetCodec):
+                    out[:, span] = set_tokens(data, column, codec)
+                else:
+                    out[:, span.start] = private_tokens(data, column, codec, self.counts_[span.start])
             return out
 
         return private.map(read)

@@ -131,33 +131,49 @@ def discovered(
     purpose: str,
     columns: Sequence[str] = (),
     by: str = "",
+    per_row: int = 1,
 ) -> tuple[dict[str, float], float]:
     """The values that many patients hold, with their noisy counts: domain discovery by a threshold.
 
     Every value that occurs is counted with Gaussian noise and kept if the noisy count exceeds the threshold, so that all values that one
     patient alone brings in survive with a probability of at most `delta` together (Korolova et al. 2009, doi:10.1145/1526709.1526733;
-    Wilson et al., arXiv 1909.01917): with K rows a patient, threshold = K + noise * quantile(1 - delta / K), and a
-    little more, so that what is compared may be the rounded count.
+    Wilson et al., arXiv 1909.01917): with K rows a patient and C values a row, noise is made for an L2 sensitivity of K * sqrt(C), and
+    threshold = K + noise * quantile(1 - delta / (K * C)), and a little more, so that what is compared may be the rounded count.
 
     Parameters
     ----------
-    texts : objects (n_rows,): strings, or None where the row counts in none.
+    texts : objects (n_rows,): strings, tuples of strings, or None where the row counts in none.
+    per_row : C, the most different values of a row that count, drawn at random by row where it has more.
 
     Returns
     -------
     noisy count by value, in descending order, and the threshold that they exceed.
     """
+    if type(per_row) is not int or per_row < 1:
+        raise parameter_error("per_row", "discovered", "an int in [1, inf)", per_row)
     ledger.spend(Threshold(delta), purpose=f"{purpose}: values found", columns=columns, by=by)
     ledger.spend(Gaussian(float(precision**-0.5)), purpose=purpose, columns=columns, by=by)
-    rows, noise, k = opened(texts), noise_of(ledger, precision), ledger.rows_per_patient
-    held = [text for text in rows.tolist() if text is not None]
+    noise, k = noise_of(ledger, precision) * float(np.sqrt(per_row)), ledger.rows_per_patient
+    held = _values(opened(texts).tolist(), per_row, private_generator())
     values, counts = (
         np.unique(np.array(held, dtype=object).astype(str), return_counts=True) if held else (np.empty(0), np.empty(0))
     )
     noisy = np.rint(counts + private_generator().normal(scale=noise, size=len(counts)))
-    threshold = ceil(k + noise * float(-ndtri(delta / k)) + 0.5) - 0.5  # no rounding lifts a count over it
+    threshold = ceil(k + noise * float(-ndtri(delta / (k * per_row))) + 0.5) - 0.5  # no rounding lifts a count over it
     kept = [(str(value), float(number)) for value, number in zip(values, noisy, strict=True) if number > threshold]
     return dict(sorted(kept, key=lambda one: (-one[1], one[0]))), threshold
+
+
+def _values(rows: Sequence[Any], per_row: int, rng: np.random.Generator) -> list[str]:
+    """All values of all rows, of each row at most so many different ones."""
+    out: list[str] = []
+    for row in rows:
+        if isinstance(row, str):
+            out.append(row)
+        elif row is not None:
+            own = sorted(set(row))
+            out += own if len(own) <= per_row else [own[i] for i in rng.choice(len(own), per_row, replace=False)]
+    return out
 
 
 def chosen(

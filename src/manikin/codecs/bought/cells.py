@@ -6,7 +6,7 @@ else the column's most frequent token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.clinical.codes import code_system
-from manikin.codecs.bought.forms import format_places
+from manikin.codecs.bought.forms import format_places, is_listed
 from manikin.codecs.bought.reading import Texts, read, read_time, texts
-from manikin.codecs.code_sets import CodeSetCodec
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import NumberCodec, to_units
-from manikin.codecs.public_schema import ColumnCodec
 from manikin.data.cells import column_texts, is_number
 from manikin.data.dataset import Dataset
-from manikin.data.errors import BudgetError
 from manikin.data.schema import Column, Kind, Source
 
 Floats = npt.NDArray[np.float64]
@@ -35,19 +32,22 @@ def cell_texts(data: Dataset, name: str) -> Texts:
     return texts(own)
 
 
-def spelling(text: str, column: Column) -> str:
-    """The one spelling of a cell text in a column of levels."""
-    if column.source.kind is Source.DECLARED or column.has_public_levels:
-        return text
-    if column.kind is Kind.CODE and column.code_system:
-        return code_system(column.code_system).normalise(text)
-    return read(text).text
-
-
 def level_texts(data: Dataset, column: Column) -> npt.NDArray[np.object_]:
     """The texts of a column of levels in their one spelling, object (n_rows,)."""
-    own = cell_texts(data, column.name)
-    return np.array([spelling(text, column) for text in own.distinct], dtype=object)[own.codes]
+    own, spell = cell_texts(data, column.name), _spelling(column)
+    return np.array([spell(text) for text in own.distinct], dtype=object)[own.codes]
+
+
+def _spelling(column: Column) -> Callable[[str], str]:
+    """The one spelling of a cell text: as it is where the kind is declared, a declared level where it is one in other digits."""
+    if column.source.kind is Source.DECLARED:
+        return str
+    if is_listed(column):
+        known = {read(level).text: level for level in (*(column.levels or ()), *(code.value for code in column.missing))}
+        return lambda text: known.get(read(text).text, read(text).text)
+    if column.kind is Kind.CODE and column.code_system:
+        return code_system(column.code_system).normalise
+    return lambda text: read(text).text
 
 
 def points(data: Dataset, column: Column, words: Sequence[str], step: float, unit: int) -> tuple[Floats, Floats]:
@@ -78,16 +78,10 @@ def _on_grid(values: Floats, step: float, unit: int) -> Floats:
     return np.floor(values + 1e-9) if unit else np.rint(values / step)
 
 
-def tokens(data: Dataset, column: Column, codec: ColumnCodec, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """The tokens of each row, int32 (n_rows, n_fields of the column)."""
-    if isinstance(codec, CodeSetCodec):
-        raise BudgetError(f"Column {column.name!r} holds sets of codes, which are not read under a privacy ledger. Leave it out.")
-    return _one_field(data, column, codec, counts)[:, None]
-
-
-def _one_field(
+def tokens(
     data: Dataset, column: Column, codec: NumberCodec | LevelCodec, counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int32]:
+    """The token of each row, int32 (n_rows,)."""
     codes = [code.value for code in column.missing]
     lost = codes.index("") if "" in codes else 0 if codes else int(np.argmax(counts))
     if isinstance(codec, LevelCodec):

@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.codecs.bought.cells import cell_texts, points
-from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system
+from manikin.codecs.bought.code_sets import PER_ROW, buy_code_set
+from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system, is_listed
 from manikin.codecs.bought.levels import Found, buy_levels
 from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
 from manikin.codecs.bought.reading import CLOCKS, WORDS, read
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import NumberCodec
+from manikin.codecs.public_schema import ColumnCodec
+from manikin.data.cells import UNREADABLE
 from manikin.data.dataset import Dataset
 from manikin.data.errors import BudgetError, FitError, parameter_error
 from manikin.data.rules import Rule
@@ -30,21 +33,22 @@ from manikin.privacy.sealed import PrivateDataset
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+LEAST = 1e-4  # share of the ledger's precision below which there is nothing left to learn from
 FORMS = 0.08  # share of the codec's precision that the classes of cells cost
 CLEAR = 4.0
 
 
 @dataclass(frozen=True)
 class Bought:
-    """What was bought: the schema made of it, and per learned column its codec, rows per token and their variance."""
+    """What was bought: the schema made of it, and per learned column its codec; per field rows of each token and their variance."""
 
     schema: TableSchema
-    codecs: tuple[NumberCodec | LevelCodec, ...]
+    codecs: tuple[ColumnCodec, ...]
     rows: tuple[Floats, ...]
     variance: tuple[Floats, ...]
 
 
-def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: int, by: str) -> Bought:
+def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: int, max_codes: int, by: str) -> Bought:
     """Buys the vocabularies of all learned columns.
 
     Parameters
@@ -61,32 +65,34 @@ def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: in
     table = private.columns
     if not table.learned:
         raise FitError(f"Table {table.name!r} has no column to learn: all are identifiers or free text. Correct the schema.")
-    _refuse_sets(table.learned)
     precision = min(share * ledger.precision, ledger.precision_left) * (1 - 1e-9)
-    if not precision > 0:
+    if precision < LEAST * ledger.precision:
         raise BudgetError("Nothing is left of the privacy budget to learn the columns from. Give a larger --epsilon.")
     columns, n_rows, spent = _buy_forms(private, table.learned, ledger, precision=FORMS * precision, by=by)
     each = (precision - spent) / len(columns)
     lines = {c.name: _line(c) for c in columns if c.kind.is_number or c.kind.is_time}
     if lines:
         _buy_lines(private, list(lines.values()), ledger, precision=each * len(lines), by=by)
-    n_lists = sum(1 for c in columns if c.name not in lines and not (c.has_public_levels and c.levels))
+    n_lists = sum(1 for c in columns if c.name not in lines and (c.kind is Kind.CODE_SET or not is_listed(c)))
     delta = ledger.threshold_delta / max(n_lists, 1)
-    found = [
-        _finish(lines[c.name], n_rows[0], max_tokens)
-        if c.name in lines
-        else buy_levels(private, c, ledger, precision=each, delta=delta, n_rows=n_rows, by=by)
-        for c in columns
-    ]
-    if not any(one.codec.n_tokens > one.codec.n_missing and (one.rows[one.codec.n_missing :] > 0).any() for one in found):
+
+    def bought(column: Column) -> Found:
+        """One column."""
+        if column.name in lines:
+            return _finish(lines[column.name], n_rows[0], max_tokens)
+        if column.kind is Kind.CODE_SET:
+            return buy_code_set(private, column, ledger, precision=each, delta=delta, max_codes=max_codes, by=by)
+        return buy_levels(private, column, ledger, precision=each, delta=delta, n_rows=n_rows, by=by)
+
+    found = [bought(column) for column in columns]
+    if not any(one.has_values for one in found):
         raise FitError(
             f"In no column of table {table.name!r} does anything stand clear of the noise: an epsilon of {ledger.epsilon:g} is too little "
             "for so few patients and so many columns. Give a larger one, fewer columns, or declare levels and ranges in the schema."
         )
     schema = public_columns(table, {one.column.name: one.column for one in found})
-    return Bought(
-        schema, tuple(f.codec for f in found), tuple(f.rows for f in found), tuple(f.variance for f in found)
-    )
+    rows = tuple(own for one in found for own in one.rows)
+    return Bought(schema, tuple(one.codec for one in found), rows, tuple(own for one in found for own in one.variance))
 
 
 def public_columns(table: TableSchema, bought: dict[str, Column]) -> TableSchema:
@@ -96,19 +102,31 @@ def public_columns(table: TableSchema, bought: dict[str, Column]) -> TableSchema
     return TableSchema(table.name, columns, rules, table.min_patients)
 
 
+def reading_schema(table: TableSchema) -> TableSchema:
+    """The schema by which to read a file anew before it is sealed: every cell for itself, whatever others hold.
+
+    A schema that was inferred decides by all patients how a cell is read (as a number, a date, an unreadable cell). With this one a column
+    is read as texts unless a person declared its kind, so that one patient more changes nobody else's row.
+    """
+    learned = {column.name: _as_texts(column) for column in table.learned}
+    rules = tuple(rule for rule in table.rules if rule.source == Source.DECLARED)
+    return TableSchema(table.name, tuple(learned.get(c.name) or _bare(c) for c in table), rules, table.min_patients)
+
+
+def _as_texts(column: Column) -> Column:
+    declared = _as_declared(column)
+    codes = tuple(code for code in declared.missing if code.value != "")
+    if column.source.kind is Source.DECLARED:
+        return replace(declared, missing=(UNREADABLE, *codes))
+    facts = {name: getattr(declared, name) for name in ("roles", "levels", "minimum", "maximum", "min_patients", "source")}
+    empty = next((code for code in declared.missing if code.value == ""), EMPTY)
+    return Column(column.name, Kind.CATEGORICAL, missing=(empty, *codes), **facts)
+
+
 def _bare(column: Column) -> Column:
     """A column that is not learned: an identifier that is made anew, or one that is left out."""
     is_identifier = column.kind is Kind.IDENTIFIER or column.has_role(Role.PATIENT_KEY)
     return Column(column.name, Kind.IDENTIFIER if is_identifier else Kind.TEXT, roles=column.roles)
-
-
-def _refuse_sets(columns: Sequence[Column]) -> None:
-    names = [column.name for column in columns if column.kind is Kind.CODE_SET and column.source.kind is Source.DECLARED]
-    if names:
-        raise BudgetError(
-            f"Column {', '.join(map(repr, names))} holds sets of codes, which cannot be bought under a privacy ledger. "
-            "Leave it out, or split it into one column per code."
-        )
 
 
 def _buy_forms(
@@ -150,7 +168,7 @@ def _as_declared(column: Column) -> Column:
     column = replace(column, missing=missing, suggested_missing=(), notes=(), significant=None)
     if column.source.range is not Source.DECLARED:
         column = replace(column, minimum=None, maximum=None)
-    return column if column.has_public_levels else replace(column, levels=None)
+    return column if is_listed(column) else replace(column, levels=None)
 
 
 def _line(column: Column) -> Line:
@@ -188,7 +206,7 @@ def _finish(line: Line, n_rows: float, max_tokens: int) -> Found:
     rows = np.r_[missing_rows, codec.token_counts().astype(float)]
     every = np.r_[line.word_variance[places], variance]
     as_levels = _two_levels(column, codec)
-    return Found(*as_levels, rows, every) if as_levels else Found(column, codec, rows, every)
+    return Found(*as_levels, (rows,), (every,)) if as_levels else Found(column, codec, (rows,), (every,))
 
 
 def _two_levels(column: Column, codec: NumberCodec) -> tuple[Column, LevelCodec] | None:
@@ -219,4 +237,5 @@ def public_facts(table: TableSchema, rules_left_out: Sequence[Rule]) -> dict[str
         "columns left out": unlearned,
         "facts declared": declared,
         "rules left out": [rule.about for rule in (*found, *rules_left_out)],
+        "codes of a row that count, in sets of codes": PER_ROW,
     }

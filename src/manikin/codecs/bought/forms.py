@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from manikin.clinical.codes import SYSTEMS, code_system
+from manikin.clinical.codes import SYSTEMS, CodeSystem, code_system
 from manikin.codecs.bought.reading import (
     CLOCKS,
     DATES,
@@ -28,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 
 MOSTLY = 0.8  # share of the cells with a value that must be numbers (times, codes) for the column to be one of these
 CLEAR = 4.0
+SEPARATORS = (";", "|", ",", " ")
+LEAST_SETS = 0.05  # share of the codes' cells that must hold several for the column to be one of sets
 LEAST_DECIMALS = 0.005  # share of the numbers that must have so many decimals for the column to have them
 
 
@@ -40,18 +42,26 @@ class Classes:
     @property
     def size(self) -> int:
         """How many there are."""
-        return N_CLASSES + (2 if self.hint else 0)
+        return N_CLASSES + (2 + len(SEPARATORS) if self.hint else 0)
 
     def of(self, texts: Texts) -> npt.NDArray[np.int64]:
         """The class of each row's cell, int64 (n_rows,)."""
         if self.hint is None:
             return texts.each(lambda cell: cell.kind, np.int64)
         system = code_system(self.hint)
-        own = [
-            N_CLASSES + int(cell.kind >= FIRST_NUMBER) if cell.kind in _MAYBE_CODES and system.is_code(text) else cell.kind
-            for text, cell in zip(texts.distinct, texts.cells, strict=True)
-        ]
+        own = [_code_class(text, cell.kind, system) for text, cell in zip(texts.distinct, texts.cells, strict=True)]
         return np.array(own, dtype=np.int64)[texts.codes]
+
+
+def _code_class(text: str, kind: int, system: CodeSystem) -> int:
+    """Codes that are no numbers, codes that are, and sets of codes by their separator; else the class as it is."""
+    if kind in _MAYBE_CODES and system.is_code(text):
+        return N_CLASSES + int(kind >= FIRST_NUMBER)
+    for i, separator in enumerate(SEPARATORS if kind == OTHER else ()):
+        parts = [part for part in text.split(separator) if part.strip()]
+        if len(parts) > 1 and all(map(system.is_code, parts)):
+            return N_CLASSES + 2 + i
+    return kind
 
 
 _MAYBE_CODES = (OTHER, FIRST_NUMBER, FIRST_NUMBER + 1, FIRST_NUMBER + 2)
@@ -80,11 +90,12 @@ def form_of(column: Column, rows: Floats, noise: float) -> Column:
     formats = _clear(times, noise).sum(axis=2)
     codes, numbers, others = _clear(rows[N_CLASSES:], noise), _clear(number_rows, noise), _clear(rows[OTHER : OTHER + 1], noise)
     values = float(numbers.sum() + formats.sum() + others.sum() + codes.sum())
-    if column.has_public_levels or not values:
+    if is_listed(column) or not values:
         return bare
     if len(codes) and codes.sum() >= MOSTLY * values:
-        hint = hinted_system(column.name)
-        return replace(bare, kind=Kind.CODE, code_system=hint)
+        bare = replace(bare, kind=Kind.CODE, code_system=hinted_system(column.name))
+        is_set = codes[2:].sum() > LEAST_SETS * codes.sum()
+        return replace(bare, kind=Kind.CODE_SET, separator=SEPARATORS[int(np.argmax(codes[2:]))]) if is_set else bare
     if len(codes):  # the name misled: numbers that could be codes are numbers
         numbers = numbers + np.where(np.arange(len(numbers)) == 0, codes[1], 0.0)
     if numbers.sum() >= MOSTLY * values:
@@ -94,6 +105,11 @@ def form_of(column: Column, rows: Floats, noise: float) -> Column:
     if formats.sum() >= MOSTLY * values:
         return _time(bare, times, formats, noise)
     return bare
+
+
+def is_listed(column: Column) -> bool:
+    """Whether a person declared which levels the column has."""
+    return column.has_public_levels and bool(column.levels)
 
 
 def declared_codes(column: Column) -> tuple[MissingCode, ...]:

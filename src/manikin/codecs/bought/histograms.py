@@ -17,6 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 FARTHEST = float(2**53)  # grid points beyond are counted with the last cell
 CLEAR = 4.0  # standard deviations above 0 from which on patients are believed to be there: by chance once in 30,000 cells
+LIKELY = 1.5  # standard deviations above 0 from which on a neighbour of what stands clear is kept with it
 PER_PART = 5.0  # expected rows of a part when a cell is split, in standard deviations of the next histogram
 SHORT = 16  # a first cell of so few points is counted point by point
 
@@ -153,37 +154,45 @@ def combined(cells: Cells, parted: Split, answers: Floats, noise: float) -> Cell
 def groups(cells: Cells) -> list[tuple[int, int]]:
     """First and last cell of each group that stands clear of the noise: single cells that do, and runs of others that do together.
 
-    A run is halved for as long as a half stands clear; what does not stand clear is left out, and its few rows go to their neighbours.
+    A run is halved as long as a part of it stands clear. A half in which nothing does joins its neighbour if it is likely to hold somebody
+    (`LIKELY`), and is left out otherwise: its few rows, if any, go to the nearest group.
     """
     out: list[tuple[int, int]] = []
-    clear = cells.is_clear()
-    sums, variances = np.r_[0.0, np.cumsum(cells.rows)], np.r_[0.0, np.cumsum(cells.variance)]
-
-    def stands(first: int, last: int) -> bool:
-        """Whether the cells first … last stand clear together."""
-        rows, variance = sums[last + 1] - sums[first], variances[last + 1] - variances[first]
-        return bool(rows > CLEAR * np.sqrt(variance))
-
-    def halve(first: int, last: int) -> None:
-        """Adds the groups of a run that stands clear."""
-        middle = (first + last) // 2
-        halves = [(first, middle), (middle + 1, last)] if last > first else []
-        standing = [half for half in halves if stands(*half)]
-        if not standing:
-            out.append((first, last))
-        for half in standing:
-            halve(*half)
-
-    run = -1
+    clear, run = cells.is_clear(), -1
+    runs = _Runs(np.r_[0.0, np.cumsum(cells.rows)], np.r_[0.0, np.cumsum(cells.variance)])
     for i in range(len(clear) + 1):
         is_end = i == len(clear) or clear[i] or cells.start[i] in cells.breaks
         if run >= 0 and is_end:
-            if stands(run, i - 1):
-                halve(run, i - 1)
+            out += runs.parts(run, i - 1)
             run = -1
-        if i < len(clear):
-            if clear[i]:
-                out.append((i, i))
-            elif run < 0:
-                run = i
-    return sorted(out)
+        if i < len(clear) and clear[i]:
+            out.append((i, i))
+        elif run < 0:
+            run = i
+    return out
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Sums of rows and variances up to each cell."""
+
+    rows: Floats
+    variance: Floats
+
+    def size(self, first: int, last: int) -> float:
+        """The rows of cells first … last in standard deviations."""
+        rows, variance = self.rows[last + 1] - self.rows[first], self.variance[last + 1] - self.variance[first]
+        return float(rows / np.sqrt(variance))
+
+    def parts(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The groups of a run."""
+        if last > first:
+            middle = (first + last) // 2
+            left, right = self.parts(first, middle), self.parts(middle + 1, last)
+            if left and not right and self.size(middle + 1, last) > LIKELY:
+                left[-1] = (left[-1][0], last)
+            elif right and not left and self.size(first, middle) > LIKELY:
+                right[0] = (first, right[0][1])
+            if left or right:
+                return [*left, *right]
+        return [(first, last)] if self.size(first, last) > CLEAR else []

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from manikin.clinical.codes import code_system, public_groups
 from manikin.codecs.bought.cells import level_texts
+from manikin.codecs.bought.forms import is_listed
 from manikin.codecs.levels import RARE, LevelCodec
-from manikin.codecs.numbers import NumberCodec
+from manikin.codecs.public_schema import ColumnCodec
 from manikin.data.dataset import Dataset
 from manikin.data.schema import EMPTY, Column, Kind
 from manikin.privacy import mechanisms
@@ -40,12 +41,18 @@ class Counted:
 
 @dataclass(frozen=True)
 class Found:
-    """A bought column: its description, its codec, and rows and their variance for each token, float64 (n_tokens,)."""
+    """A bought column: its description, its codec, and for each field rows and their variance, float64 (n_tokens,)."""
 
     column: Column
-    codec: LevelCodec | NumberCodec
-    rows: Floats
-    variance: Floats
+    codec: ColumnCodec
+    rows: tuple[Floats, ...]
+    variance: tuple[Floats, ...]
+
+    @property
+    def has_values(self) -> bool:
+        """Whether anything but missing cells was found."""
+        last = self.codec.n_missing + self.codec.n_frequent if isinstance(self.codec, LevelCodec) else None
+        return bool((self.rows[0][self.codec.n_missing : last] > 0).any())
 
 
 def buy_levels(
@@ -60,7 +67,7 @@ def buy_levels(
     system = column.code_system if column.kind is Kind.CODE else None
     names = public_groups(system) if system else ()
     first = (1 - GROUPS) * precision if names else precision
-    if column.has_public_levels and column.levels:
+    if is_listed(column):
         counted = _of_book(private, column, ledger, first, by)
     else:
         texts = private.map(lambda data: level_texts(data, column))
@@ -185,15 +192,15 @@ def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Fou
         is_ordered=column.kind is Kind.ORDINAL,
         siblings=_siblings(levels, list(counted.groups), column),
     )
-    known = column.levels if column.has_public_levels else tuple(levels if column.kind is Kind.ORDINAL else sorted(levels))
+    known = column.levels if is_listed(column) else tuple(levels if column.kind is Kind.ORDINAL else sorted(levels))
     noise = max(counted.variance.values(), default=n_rows[1])
     own_variance = np.array([variance.get(text, noise) for text in tokens])
-    return Found(replace(column, missing=tuple(codes), levels=known), codec, rows, own_variance)
+    return Found(replace(column, missing=tuple(codes), levels=known), codec, (rows,), (own_variance,))
 
 
 def _sorted(levels: list[str], held: dict[str, float], column: Column) -> list[str]:
     """Levels in their declared order, by the numbers in them where an order is needed and none declared, else by falling count."""
-    if column.has_public_levels:
+    if is_listed(column):
         order = {level: i for i, level in enumerate(column.levels or ())}
         return sorted(levels, key=lambda text: order.get(text, len(order)))
     if column.kind is Kind.ORDINAL:

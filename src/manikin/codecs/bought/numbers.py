@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from manikin.codecs.bought.histograms import Cells, by_magnitude, combined, evenly, groups, split, unsplit
+from manikin.codecs.bought.histograms import CLEAR, Cells, by_magnitude, combined, evenly, groups, split, unsplit
+from manikin.codecs.bought.tails import with_tails
 from manikin.codecs.numbers import MICROSECONDS, NumberCodec, merge_tokens
 from manikin.data.schema import Column, Source
 from manikin.privacy import mechanisms
@@ -24,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 SHARES = (0.25, 0.35, 0.4)  # of a column's precision for each histogram
 FIRST_YEAR, LAST_YEAR = 1800, 2200
+CLEAR_WORD = 5.5  # standard deviations: by chance once in 50 million
 N_FIRST = 64  # cells of a first histogram over a known range
 
 
@@ -50,9 +52,9 @@ class Line:
         self.word_variance = np.full(len(self.words) + 1, np.inf)
 
     def clear_words(self) -> list[int]:
-        """The words that stand clear of the noise."""
-        is_clear = self.word_rows[:-1] > 4.5 * np.sqrt(self.word_variance[:-1])
-        return np.flatnonzero(is_clear).tolist()
+        """The words that stand clear of the noise, the empty cell a little sooner, since there are a hundred words and few are used."""
+        least = np.array([CLEAR if word == "" else CLEAR_WORD for word in self.words])
+        return np.flatnonzero(self.word_rows[:-1] > least * np.sqrt(self.word_variance[:-1])).tolist()
 
 
 def buy_lines(read: Sealed, lines: Sequence[Line], ledger: Ledger, *, precision: float, by: str) -> None:
@@ -105,10 +107,21 @@ def number_codec(line: Line, n_missing: int, max_tokens: int) -> tuple[NumberCod
     high = np.array([cells.end[b] for _, b in found])
     rows = np.array([cells.rows[a : b + 1].sum() for a, b in found])
     variance = np.array([cells.variance[a : b + 1].sum() for a, b in found])
-    count = np.maximum(np.rint(rows), 1).astype(np.int64)
-    token = merge_tokens(count, low == high, max_tokens)
-    low, high = np.round(low * line.step, 12), np.round(high * line.step, 12)
-    codec = NumberCodec(n_missing, low, high, count, token, low[low == high], line.step, None, line.unit)
+    token = merge_tokens(np.maximum(np.rint(rows), 1).astype(np.int64), low == high, max_tokens)
+    parts = [[(a, b, n)] for a, b, n in zip(low, high, rows, strict=True)] if line.unit else with_tails(low, high, rows)
+    every = np.array([part for own in parts for part in own]).reshape(-1, 3)
+    start, end = np.round(every[:, 0] * line.step, 12), np.round(every[:, 1] * line.step, 12)
+    codec = NumberCodec(
+        n_missing,
+        start,
+        end,
+        np.maximum(np.rint(every[:, 2]), 1).astype(np.int64),
+        np.repeat(token, [len(own) for own in parts]),
+        start[start == end],
+        line.step,
+        None,
+        line.unit,
+    )
     return codec, np.bincount(token, weights=variance, minlength=codec.n_tokens - n_missing).astype(np.float64)
 
 
