@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, Table, flat
-from manikin.data.schema import Column, TableSchema
+from manikin.data.schema import Column, Kind, Storage, TableSchema
 from manikin.data.schema_text import table_from_json, table_to_json
 from manikin.data.seeds import generator
 from manikin.privacy import mechanisms
@@ -18,12 +19,13 @@ from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry
 
 BINS = 10
+LEVELS = {"sex": ("F", "M"), "ward": ("medicine", "surgery")}
 ENTRY = SynthesizerEntry("private_fake:Histogram", "noisy histograms, for tests", private=True, conditions=True)
 
 
 @dataclass(kw_only=True)
 class Histogram:
-    """Columns by themselves: whole numbers 0 … 99 in tens, or the levels of the schema, which the fake takes as declared."""
+    """Columns by themselves: whole numbers 0 … 99 in tens, or the levels that LEVELS calls public knowledge."""
 
     after: ClassVar[Any] = None  # called after the count was bought and before the histograms are, to stop a run there
     schema_: TableSchema = field(init=False, repr=False)
@@ -34,7 +36,7 @@ class Histogram:
         private = mechanisms.seal(data, ledger)
         if type(self).after is not None:
             type(self).after()
-        columns = private.columns.learned
+        columns = [known(column.name) for column in private.columns.learned]
         self.schema_ = TableSchema("table", tuple(columns))
         share = ledger.precision_left / len(columns)
         self.counts_ = []
@@ -75,12 +77,18 @@ class Histogram:
         return self
 
 
+def known(name: str) -> Column:
+    if name in LEVELS:
+        return Column(name, Kind.CATEGORICAL, levels=LEVELS[name])
+    return Column(name, Kind.COUNT, Storage.INTEGER, minimum=0, maximum=99, decimals=0)
+
+
 def cells_of(rows: Dataset, column: Column) -> Any:
-    values = rows.table.frame[column.name]
+    texts = column_texts(rows.table, rows.columns[column.name])
     if column.levels is not None:
-        return values.cat.codes.to_numpy()
-    numbers = values.to_numpy(dtype=float)
-    return np.where(np.isfinite(numbers), numbers // 10, mechanisms.NOWHERE).astype(int)
+        places = {level: i for i, level in enumerate(column.levels)}
+        return np.array([places.get(text, mechanisms.NOWHERE) for text in texts])
+    return np.array([int(float(text)) // 10 for text in texts])
 
 
 def patients(n: int = 4000, seed: int = 0) -> pd.DataFrame:

@@ -244,3 +244,38 @@ def test_what_was_taken_as_public_is_in_the_ledger(table: Path, tmp_path: Path) 
     assert public["columns"] == ["age", "score", "sex", "ward"]
     assert public["declared"] == {"sex": ["kind", "levels", "range"]}
     assert public["left_out"] == []
+
+
+def test_a_generator_is_handed_cells_that_are_each_read_by_themselves(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+    first = Histogram.fit
+
+    def fit(self: Histogram, data: mk.Dataset, *, seed: int, ledger: object) -> Histogram:
+        seen[len(seen)] = {name: (column.kind, column.levels) for name, column in zip(data.columns.names, data.columns, strict=True)}
+        return first(self, data, seed=seed, ledger=ledger)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Histogram, "fit", fit)
+    synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    fit_model(table, out=tmp_path / "model", options=PRIVATE)
+    odd = pd.read_csv(table).astype({"age": object})
+    odd.loc[3999, "age"] = "7e1"  # one patient more would have made a column of texts of it
+    odd.to_csv(tmp_path / "odd.csv", index=False)
+    fit_model(tmp_path / "odd.csv", out=tmp_path / "again", options=PRIVATE)
+    assert seen[0] == seen[1] == seen[2]
+    assert not any(levels for _, levels in seen[0].values())
+
+
+def test_private_rows_are_compared_as_the_real_table_reads_them() -> None:
+    from manikin.workflow.sources import compared
+
+    real = mk.read(pd.DataFrame({"age": [*range(50), *range(50)], "sex": ["F", "M"] * 50}))
+    made = mk.read(pd.DataFrame({"age": ["about 50", "60"] * 50, "sex": ["M", "F"] * 50}))
+    rows, lost = compared(made, real.columns)
+    assert lost == ["age"]
+    assert rows.columns.names == ["sex"]
+    levels = mk.read(pd.DataFrame({"age": ["50", "60"] * 50, "sex": ["M", "F"] * 50}))
+    rows, lost = compared(levels, real.columns)
+    assert lost == []
+    assert rows.table.frame["age"].mean() == 55

@@ -182,9 +182,7 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself:
     DataError : with fewer than two patients, or where a patient's own side leaves nobody on one of the two.
     """
     if each_by_itself:
-        held = _uniform_of_patients(data, seed) < holdout
-        if held.all() or not held.any():
-            raise DataError("A split of so few patients leaves nobody on one side. Bring more patients, or choose another --seed.")
+        held = held_out_by_itself(data, holdout=holdout, seed=seed)
         return data.take(~held), data.take(held)
     if data.n_records < 2:
         raise DataError(f"A split needs at least 2 patients; there is {data.n_records}. Bring more rows.")
@@ -194,6 +192,19 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself:
     chosen[order[:n_train]] = True
     inside = chosen[data.records]
     return data.take(inside), data.take(~inside)
+
+
+def held_out_by_itself(data: Dataset, *, holdout: float = 0.2, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """The rows that `split(data, each_by_itself=True)` holds out, bool (n_rows,).
+
+    Raises
+    ------
+    DataError : nobody is left on one of the two sides.
+    """
+    held = _uniform_of_patients(data, seed) < holdout
+    if held.all() or not held.any():
+        raise DataError("A split of so few patients leaves nobody on one side. Bring more patients, or choose another --seed.")
+    return held
 
 
 def _uniform_of_patients(data: Dataset, seed: int) -> npt.NDArray[np.float64]:

@@ -18,7 +18,15 @@ from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
-from manikin.workflow.sources import as_wished, check_suffix, fallback_notice, read, read_schema, schema_hash
+from manikin.workflow.sources import (
+    as_wished,
+    check_suffix,
+    fallback_notice,
+    read,
+    read_each_by_itself,
+    read_schema,
+    schema_hash,
+)
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
@@ -87,7 +95,8 @@ def fit_model(
         with spending(partial, wishes, patients.columns, stages) as ledger:
             decision = decide(partial, patients, wishes, stages)
             clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
-            model, choice = learn(partial, patients, decision, wishes.seed, stages, ledger=ledger)
+            rows = patients if ledger is None else read_each_by_itself(source, patients.columns)
+            model, choice = learn(partial, rows, decision, wishes.seed, stages, ledger=ledger)
         if ledger is not None:
             auto.check_number(ledger.n_patients or 1, len(patients.columns.learned), stages, is_bought=True)
         save_into(model, partial)

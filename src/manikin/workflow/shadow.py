@@ -10,6 +10,7 @@ from manikin.privacy.ledger import Ledger
 from manikin.release.manifest import Choice
 from manikin.workflow.budget import throw_away
 from manikin.workflow.learn import Limits, fit
+from manikin.workflow.sources import compared
 from manikin.workflow.stages import Silent, Stages
 
 LONG_SECONDS = 600.0  # from here on the user is warned beforehand
@@ -44,7 +45,7 @@ class ShadowGenerators:
         model = fit(self.choice.name, rows, seed=seed, limits=limits, watcher=Silent(), hyperparameters=settings, ledger=own)
         self.n_done += 1
         made: Dataset = model.sample(self.n_rows, seed=seed)
-        return made
+        return made if own is None else compared(made, rows.columns)[0]
 
 
 def shadow_generators(

@@ -53,6 +53,40 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     return tabular.read(source, schema=Schema((known,)) if isinstance(known, TableSchema) else known)
 
 
+def read_each_by_itself(source: Any, like: TableSchema) -> Dataset:
+    """The rows of a source as they are handed to a private generator: every cell read for itself, whatever other patients hold.
+
+    A schema that was inferred decides by all patients how a cell is read; here a column is texts unless a person declared its kind.
+    """
+    from manikin.codecs.bought.fit import reading_schema
+
+    return read(source, schema=reading_schema(like))
+
+
+def compared(made: Dataset, like: TableSchema) -> tuple[Dataset, list[str]]:
+    """A private generator's rows as the real table's schema reads them, so that the two can be compared; what is left out of that.
+
+    What was bought may differ from what the real table shows: a column of numbers may have come out as levels, say.
+
+    Returns
+    -------
+    the rows, and the names of columns whose cells the real table's schema cannot read.
+    """
+    kept, lost = [], []
+    for name in made.columns.names:
+        one = made.only([name])
+        try:
+            kept.append(_retyped(one, like) if name in like else one)
+        except DataError:
+            lost.append(name)
+    if not kept:
+        raise DataError("None of the synthetic columns can be read as the real table's. Declare their kinds in the schema.")
+    frame = pd.concat([one.table.frame for one in kept], axis=1)
+    marks = {name: mark for one in kept for name, mark in one.table.marks.items()}
+    schema = replace(made.columns, columns=tuple(column for one in kept for column in one.columns), rules=())
+    return Dataset({schema.name: Table(frame, marks)}, Schema((schema,)), made.native), lost
+
+
 def read_like(source: Any, like: TableSchema, *, with_strangers: bool = False) -> Dataset:
     """The columns that a source shares with a known table, read as that table's schema says; its other columns are passed over.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from manikin.data.dataset import Dataset, split
-from manikin.data.schema import Schema
+from manikin.data.dataset import Dataset, held_out_by_itself, split
+from manikin.data.schema import Schema, TableSchema
 from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
 from manikin.privacy.ledger import Ledger
@@ -28,8 +28,10 @@ from manikin.workflow.shadow import shadow_generators
 from manikin.workflow.sources import (
     SUFFIX,
     as_wished,
+    compared,
     fallback_notice,
     read,
+    read_each_by_itself,
     read_schema,
     schema_hash,
     target_of,
@@ -104,7 +106,7 @@ def synthesize(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        made = _make(partial, patients, wishes, again, stages)
+        made = _make(partial, source, patients, wishes, again, stages)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
         clear(partial, keep=("model", LEDGER, *_tables(wishes).values()))
         results = write_record(partial, made, stages)
@@ -143,16 +145,16 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
     }
 
 
-def _make(partial: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
+def _make(partial: Path, source: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
     is_private = options.epsilon is not None
-    train, holdout = split(patients, seed=options.seed, each_by_itself=is_private)
+    train, holdout, learned_from = _split(source, patients, options)
     _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
     if not is_private:
         auto.check_enough(train, stages, has_holdout=True)
     with spending(partial, options, patients.columns, stages) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
         clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
-        model, choice = _model(partial, train, decision, options.seed, stages, ledger)
+        model, choice = _model(partial, learned_from, decision, options.seed, stages, ledger)
     n_bought = None if ledger is None else ledger.n_patients
     if n_bought is not None:
         auto.check_number(n_bought, len(patients.columns.learned), stages, is_bought=True)
@@ -172,7 +174,7 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
         results = judge.measure(
             train,
             holdout,
-            made,
+            made if ledger is None else _compared(made, patients.columns, stages),
             target=aim,
             seed=options.seed,
             watcher=stages.watcher,
@@ -182,6 +184,27 @@ def _make(partial: Path, patients: Dataset, options: Options, again: Replay | No
         )
     shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
     return Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
+
+
+def _split(source: Path, patients: Dataset, options: Options) -> tuple[Dataset, Dataset, Dataset]:
+    """Train and holdout for judging, and the train part as the generator is handed it: under a budget every cell read for itself."""
+    if options.epsilon is None:
+        train, holdout = split(patients, seed=options.seed)
+        return train, holdout, train
+    plain = read_each_by_itself(source, patients.columns)
+    held = held_out_by_itself(plain, seed=options.seed)
+    return patients.take(~held), patients.take(held), plain.take(~held)
+
+
+def _compared(made: list[Dataset], like: TableSchema, stages: Stages) -> list[Dataset]:
+    """Private rows as the real table's schema reads them; says which columns cannot be."""
+    out: list[Dataset] = []
+    for one in made:
+        rows, lost = compared(one, like)
+        if lost and not out:
+            stages.warn(f"Not compared with real rows, since what was bought reads otherwise: {', '.join(lost)}.")
+        out.append(rows)
+    return out
 
 
 def _tell(
