@@ -45,7 +45,7 @@ def table(n: int = 3000, seed: int = 0) -> pd.DataFrame:
 
 def fitted(frame: pd.DataFrame | Dataset, epsilon: float = 8.0) -> tuple[TableCodec, PrivateDataset, Ledger]:
     data = read(frame) if isinstance(frame, pd.DataFrame) else frame
-    ledger = Ledger(epsilon=epsilon, delta=1e-5)
+    ledger = Ledger(epsilon=epsilon, delta=1e-9)
     private = mechanisms.seal(data, ledger)
     return TableCodec().fit(private, ledger=ledger), private, ledger
 
