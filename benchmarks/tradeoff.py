@@ -3,7 +3,8 @@
     python benchmarks/tradeoff.py SHARED_DATA_FOLDER OUT diabetes130            # the estimate, then the run; one table a command
     python benchmarks/tradeoff.py SHARED_DATA_FOLDER OUT cardio70k --estimate   # the estimate only
 
-One process and one thread. A run that was interrupted goes on from its last fit; more seeds, epsilons and generators may be asked for.
+One process and one thread. A run that was interrupted goes on from its last fit, and one that is finished is taken up again: with more
+seeds, epsilons and generators, and with the fits that failed.
 OUT/NAME holds the study; benchmarks/results/tradeoff-NAME.json keeps it without its single trials, tradeoff-NAME.svg its curves. The tables
 are public data, so that this curve may be shown.
 """
@@ -48,17 +49,20 @@ def diabetes130(shared: Path) -> pd.DataFrame:
     return tables.diabetes130(shared).drop(columns="encounter_id")
 
 
+QUICK = {"independent": 1.0, "aim": 10.0}
 # Delta is one public number for all epsilons: 1e-6 lies below 1 / (10 n) of each table.
 RUNS = {
-    "diabetes130": Run(diabetes130, "--target readmitted --max-rows 20000 --delta 1e-6", 22.0, {}),
-    "cardio70k": Run(tables.cardio70k, "--target cardio --delta 1e-6", 12.0, {}),
-    "support2": Run(tables.support2, "--target hospdead --delta 1e-6", 12.0, {}),
+    "diabetes130": Run(diabetes130, "--target readmitted --max-rows 20000 --delta 1e-6", 22.0, QUICK),
+    "cardio70k": Run(tables.cardio70k, "--target cardio --delta 1e-6", 12.0, QUICK),
+    "support2": Run(tables.support2, "--target hospdead --delta 1e-6", 12.0, QUICK),
 }
 
 
 def estimate(run: Run, folder: Path, epsilons: str, synthesizers: str, seeds: int) -> tuple[int, float]:
     """Fits that are left, and the CPU seconds that they will take: by what is done already, or by what was measured before."""
     done = [json.loads(path.read_text(encoding="utf-8")) for path in folder.with_name(f"{folder.name}.partial").glob("trials/*.json")]
+    if (folder / "study.json").exists():
+        done += [one for one in json.loads((folder / "study.json").read_text(encoding="utf-8"))["trials"] if "failed" not in one]
     good = [trial for trial in done if "failed" not in trial]
     judging = median([trial["judging_cpu_seconds"] for trial in good] or [run.judging])
     names = list(dict.fromkeys(["independent", *(name.removesuffix("@inf") for name in synthesizers.split(","))]))
@@ -85,26 +89,27 @@ def main() -> None:
     parser.add_argument("--estimate", action="store_true", help="say what it will take, and stop")
     asked = parser.parse_args()
     run, folder = RUNS[asked.table], asked.out / asked.table
-    if not folder.exists():
-        n_left, seconds = estimate(run, folder, asked.epsilons, asked.synthesizers, asked.seeds)
-        print(f"{asked.table}: {n_left} fits are left, some {seconds / 3600:.1f} CPU hours of one thread", flush=True)
-        if asked.estimate:
-            return
-        asked.out.mkdir(parents=True, exist_ok=True)
-        table = asked.out / f"{asked.table}.csv"
-        if not table.exists():
-            run.make(asked.shared).to_csv(table, index=False)
-        options = f"{run.options} --epsilons {asked.epsilons} --synthesizers {asked.synthesizers} --seeds {asked.seeds} {asked.more}"
-        print(f"manikin study tradeoff {table.name} {options} -o {asked.table}", flush=True)
-        program = [sys.executable, "-m", "manikin.cli", "study", "tradeoff", str(table), *options.split(), "-o", str(folder)]
-        subprocess.run(program, check=True, env={**os.environ, "MANIKIN_THREADS": "1"})
+    n_left, seconds = estimate(run, folder, asked.epsilons, asked.synthesizers, asked.seeds)
+    print(f"{asked.table}: {n_left} fits are left, some {seconds / 3600:.1f} CPU hours of one thread", flush=True)
+    if asked.estimate:
+        return
+    asked.out.mkdir(parents=True, exist_ok=True)
+    table = asked.out / f"{asked.table}.csv"
+    if not table.exists():
+        run.make(asked.shared).to_csv(table, index=False)
+    options = f"{run.options} --epsilons {asked.epsilons} --synthesizers {asked.synthesizers} --seeds {asked.seeds} {asked.more}"
+    options += " --extend" if folder.exists() else ""
+    print(f"manikin study tradeoff {table.name} {options} -o {asked.table}", flush=True)
+    program = [sys.executable, "-m", "manikin.cli", "study", "tradeoff", str(table), *options.split(), "-o", str(folder)]
+    subprocess.run(program, check=True, env={**os.environ, "MANIKIN_THREADS": "1"})
     keep(folder, asked.table)
 
 
 def keep(folder: Path, name: str) -> None:
     """The study without its single trials, and its curves, into benchmarks/results."""
     document = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    document.pop("trials")
+    for name in ("trials", "job"):
+        document.pop(name)
     text = json.dumps(document, ensure_ascii=False)
     (RESULTS / f"tradeoff-{name}.json").write_text(text + "\n", encoding="utf-8")
     (RESULTS / f"tradeoff-{name}.svg").write_text((folder / "study.svg").read_text(encoding="utf-8"), encoding="utf-8")

@@ -182,6 +182,9 @@ def tradeoff(
     time_budget: PerFit = None,
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Take up the finished study in --out, with more seeds, epsilons or generators.")
+    ] = False,
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
@@ -207,7 +210,7 @@ def tradeoff(
         seed=seed,
     )
     with watching(as_json=as_json) as watcher:
-        done = study_tradeoff(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
+        done = study_tradeoff(data, out=out, options=options, schema=schema, force=force, extend=extend, watcher=watcher)
     if as_json:
         parts = _part(done.document, "unprotected", "advice", "power", "points", "notices")
         say_json({"out": done.out, "files": done.files, **parts})

@@ -77,7 +77,7 @@ def test_an_interrupted_study_goes_on_from_its_last_fit_with_more_of_everything(
     real = along_epsilon._trial
 
     def stopped(job: Any, *arguments: Any) -> dict[str, Any]:
-        if job.epsilon == 3:
+        if (job.synthesizer, job.epsilon) == ("mixer", 3):
             raise KeyboardInterrupt
         return real(job, *arguments)
 
@@ -93,6 +93,23 @@ def test_an_interrupted_study_goes_on_from_its_last_fit_with_more_of_everything(
     done = study_tradeoff(table, out=tmp_path / "t", options=more)
     assert any("going on from there" in notice for notice in done.document["notices"])
     assert [epsilon for epsilon, _, _ in fakes[before:]] == [3, inf, 1, 3]  # mixer's 1 was there; moody breaks down at inf
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_finished_study_is_extended_by_what_is_missing_and_what_failed(table: Path, tmp_path: Path, fakes: Calls) -> None:
+    first = TradeoffOptions(target="cens", epsilons=(0.5, 1), synthesizers=("moody",), seeds=1)
+    study_tradeoff(table, out=tmp_path / "t", options=first)
+    assert [epsilon for epsilon, _, _ in fakes] == [1]
+    more = TradeoffOptions(target="cens", epsilons=(0.5, 1, 3), synthesizers=("moody", "mixer"), seeds=1)
+    document = study_tradeoff(table, out=tmp_path / "t", options=more, extend=True).document
+    assert [epsilon for epsilon, _, _ in fakes[1:]] == [3, 0.5, 1, 3]
+    assert any("moody failed on 1 of 3 fits" in notice for notice in document["notices"])  # tried again, in vain
+    assert len(document["trials"]) == 1 + 3 + 3 + 3 * along_epsilon.SYNTHESIZERS["independent"].private
+    other = TradeoffOptions(target="cens", epsilons=(1,), synthesizers=("mixer",), seeds=1, delta=1e-5)
+    with pytest.raises(ParameterError, match="no finished trade-off study of the same data"):
+        study_tradeoff(table, out=tmp_path / "t", options=other, extend=True)
+    assert (tmp_path / "t" / "study.json").is_file()
+    assert not (tmp_path / "t.partial").exists()
 
 
 @pytest.mark.usefixtures("quick", "fakes")

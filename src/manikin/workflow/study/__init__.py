@@ -30,6 +30,7 @@ def tradeoff(
     max_steps: int | None = None,
     seed: int = 0,
     force: bool = False,
+    extend: bool = False,
     watcher: Watcher | None = None,
 ) -> Studied:
     """What privacy costs: fidelity, utility and attacks along epsilon, as `manikin study tradeoff` measures them.
@@ -44,6 +45,7 @@ def tradeoff(
     synthesizers : names; one that cannot keep a budget is written NAME@inf and compared there only.
     seeds : how often, each with patients of its own held out. delta : of every budget; below the inverse of the patients when None.
     time_budget_seconds, max_steps : of each learning of a generator in steps.
+    extend : takes up the finished study in `out`, with more seeds, epsilons or generators.
 
     Raises
     ------
@@ -63,4 +65,4 @@ def tradeoff(
         max_steps=max_steps,
         seed=seed,
     )
-    return study_tradeoff(data, out=out, options=options, schema=schema, force=force, watcher=watcher)
+    return study_tradeoff(data, out=out, options=options, schema=schema, force=force, extend=extend, watcher=watcher)

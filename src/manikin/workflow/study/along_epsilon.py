@@ -6,6 +6,7 @@ its releases never leave memory, and its figures are made of patients without pr
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit, private_names
-from manikin.workflow.output import check_free, is_resumable, whole_folder
+from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder
 from manikin.workflow.sources import read, read_like, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.cohort import at_most, check_varies
@@ -43,11 +44,6 @@ class Job:
 
     synthesizer: str
     epsilon: float
-
-    @property
-    def key(self) -> str:
-        """What names its files, without the seed."""
-        return f"{file_name(self.synthesizer)}-{self.epsilon!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,21 +121,22 @@ def study_tradeoff(
     options: TradeoffOptions,
     schema: str | Path | None = None,
     force: bool = False,
+    extend: bool = False,
     watcher: Watcher | None = None,
 ) -> Studied:
     """Runs the study and writes study.json, study.csv, study.html and study.svg into the folder `out`.
 
     After an interruption OUT.partial stays; the same call again goes on from the last finished fit, with more seeds, epsilons and
-    generators too.
+    generators too. With `extend` a finished study in `out` is taken up in the same way; fits that failed are tried again.
 
     Raises
     ------
-    InputError : the data or an option cannot be used.
+    InputError : the data or an option cannot be used, or `out` holds no study that can be extended.
     """
     source, folder, jobs = Path(data), Path(out), options.check()
     from manikin.report.study_tradeoff import render_picture
 
-    check_free(folder, force=force, inputs=[source, schema])
+    check_free(folder, force=force or extend, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         patients = with_target(read(source, schema=schema), options.target)
@@ -154,7 +151,10 @@ def study_tradeoff(
     job = job_of("tradeoff", source, patients, shared)
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
-    with whole_folder(folder, force=force, job=job) as partial:
+    known = _finished(folder, job) if extend else []
+    with whole_folder(folder, force=force or extend, job=job) as partial:
+        for trial in known:
+            _keep(partial, trial)
         with stages.stage("fits", f"{options.seeds} seeds, {len(jobs)} fits each"):
             trials = [
                 trial
@@ -163,6 +163,7 @@ def study_tradeoff(
             ]
         _tell_failed(trials, stages)
         document = papers(partial, source, patients, options.to_json(), trials, stages, target=target, holdout=HOLDOUT)
+        document["job"] = job
         render_picture(document, partial / "study.svg")
         publish(partial, document)
     return Studied(folder, {purpose: folder / name for purpose, name in FILES.items()}, document)
@@ -198,8 +199,32 @@ def _one_seed(
             facts = {"synthesizer": job.synthesizer, "epsilon": plain(job.epsilon), "seed": number}
             return facts | _trial(job, train, holdout, target, options, seed)
 
-        done.append(piece(partial, f"seed{number}-{job.key}", make))
+        done.append(piece(partial, _piece_name(number, job), make))
     return done
+
+
+def _piece_name(number: int, job: Job) -> str:
+    return f"seed{number}-{file_name(job.synthesizer)}-{float(job.epsilon)!r}"
+
+
+def _keep(partial: Path, trial: dict[str, Any]) -> None:
+    """Puts a fit of a finished study where the run looks for what is done."""
+    piece(partial, _piece_name(trial["seed"], Job(trial["synthesizer"], float(trial["epsilon"]))), lambda: trial)
+
+
+def _finished(folder: Path, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fits of a finished study of the same data and options, without those that failed.
+
+    Raises
+    ------
+    ParameterError : there is none.
+    """
+    document = read_json(folder / FILES["results"])
+    if not isinstance(document, dict) or document.get("job") != json.loads(json.dumps(job)):
+        raise ParameterError(
+            f"{folder} holds no finished trade-off study of the same data, version and options. Leave --extend out, or name another --out."
+        )
+    return [trial for trial in document["trials"] if "failed" not in trial]
 
 
 def _trial(
