@@ -124,6 +124,13 @@ def test_declared_facts_are_not_bought() -> None:
     assert ledger.public["facts declared"] == ["ward: kind, levels, range", "age: kind, levels, range, missing codes"]
 
 
+def test_decimals_that_are_not_declared_are_bought() -> None:
+    column = Column("weight", Kind.CONTINUOUS, source=Sources(Source.DECLARED, Source.DATA, Source.DATA))
+    codec, _, _ = fit(dataset([column, WARD], {"weight": [f"{50 + i % 300 / 10:.1f}" for i in range(2000)], "ward": COMMON}))
+    assert codec.schema_["weight"].decimals == 1
+    assert codec.schema_["weight"].storage is Storage.REAL
+
+
 def test_levels_that_are_declared_bind_whatever_the_digits() -> None:
     column = Column("grade", Kind.CATEGORICAL, levels=("1", "2"), source=Sources(levels=Source.DECLARED))
     codec, _, tokens = fit(dataset([column, WARD], {"grade": ["1", "2.0"] * 1000, "ward": COMMON}))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from manikin.codecs.bought.cells import cell_texts, points
 from manikin.codecs.bought.code_sets import PER_ROW, buy_code_set
-from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system, is_listed
+from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system, is_listed, with_step
 from manikin.codecs.bought.levels import Found, buy_levels
 from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
 from manikin.codecs.bought.reading import CLOCKS, WORDS, read
@@ -133,11 +133,12 @@ def _buy_forms(
     private: PrivateDataset, columns: Sequence[Column], ledger: Ledger, *, precision: float, by: str
 ) -> tuple[list[Column], tuple[float, float], float]:
     """The columns as they are written, the number of rows with its variance, and what that cost."""
-    asked = [column for column in columns if column.source.kind is not Source.DECLARED]
+    asked = [column for column in columns if column.source.kind is not Source.DECLARED or _has_no_step(column)]
     described = {column.name: _as_declared(column) for column in columns}
     n_rows = (float(ledger.n_patients or 1), 2.0 / (0.01 * ledger.epsilon) ** 2)
     if not asked:
-        return list(described.values()), n_rows, 0.0
+        unknown = (ledger.rows_per_patient > 1) * (n_rows[0] * ledger.rows_per_patient) ** 2
+        return list(described.values()), (n_rows[0], n_rows[1] + unknown), 0.0
     classes = [Classes(hinted_system(column.name)) for column in asked]
 
     def places(data: Dataset) -> Ints:
@@ -154,12 +155,19 @@ def _buy_forms(
         by=by,
     )
     noise = mechanisms.noise_of(ledger, precision, n_tables=len(asked))
-    described |= {column.name: form_of(column, rows, noise) for column, rows in zip(asked, answers, strict=True)}
+    for column, rows in zip(asked, answers, strict=True):
+        is_declared = column.source.kind is Source.DECLARED
+        described[column.name] = with_step(_as_declared(column), rows, noise) if is_declared else form_of(column, rows, noise)
     if ledger.rows_per_patient > 1:
         clear = [np.where(rows > CLEAR * noise, rows, 0.0) for rows in answers]
         n_clear = sum(int((rows > 0).sum()) for rows in clear)
         n_rows = (float(np.mean([rows.sum() for rows in clear])), noise**2 * max(n_clear, 1) / len(asked) ** 2)
     return list(described.values()), n_rows, precision
+
+
+def _has_no_step(column: Column) -> bool:
+    """Whether a column of declared numbers leaves open how many decimals they have."""
+    return column.kind.is_number and column.decimals is None and column.storage is not Storage.INTEGER
 
 
 def _as_declared(column: Column) -> Column:

@@ -99,12 +99,17 @@ def form_of(column: Column, rows: Floats, noise: float) -> Column:
     if len(codes):  # the name misled: numbers that could be codes are numbers
         numbers = numbers + np.where(np.arange(len(numbers)) == 0, codes[1], 0.0)
     if numbers.sum() >= MOSTLY * values:
-        decimals = _decimals(number_rows, float(numbers.sum()), noise)
-        storage = Storage.REAL if decimals else Storage.INTEGER
-        return replace(bare, kind=Kind.CONTINUOUS, storage=storage, decimals=decimals)
+        return with_step(replace(bare, kind=Kind.CONTINUOUS), rows, noise)
     if formats.sum() >= MOSTLY * values:
         return _time(bare, times, formats, noise)
     return bare
+
+
+def with_step(column: Column, rows: Floats, noise: float) -> Column:
+    """A column of numbers with as many decimals as its counts of classes say."""
+    numbers = rows[FIRST_NUMBER:FIRST_TIME]
+    decimals = _decimals(numbers, float(_clear(numbers, noise).sum()), noise)
+    return replace(column, decimals=decimals, storage=Storage.REAL if decimals else Storage.INTEGER)
 
 
 def is_listed(column: Column) -> bool:
