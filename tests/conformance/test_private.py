@@ -211,7 +211,7 @@ def test_a_query_that_depends_on_the_rows_is_caught() -> None:
 # ---- the budget ----
 
 
-@pytest.mark.parametrize(("epsilon", "delta"), [(2.0, 1e-5), (10.0, None)])
+@pytest.mark.parametrize(("epsilon", "delta"), [(1.0, 1e-5), (4.0, None)])
 def test_no_more_is_spent_than_was_given(private: str, epsilon: float, delta: float | None) -> None:
     ledger = Ledger(epsilon=epsilon, delta=delta)
     maker(private)().fit(patients(ordinary()), seed=0, ledger=ledger)
