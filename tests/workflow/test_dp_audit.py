@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +16,11 @@ from manikin.data.errors import ParameterError
 from manikin.data.schema import Role
 from manikin.io.tabular import read
 from manikin.privacy import mechanisms
-from manikin.privacy.ledger import Ledger
+from manikin.privacy.ledger import Ledger, read_ledger
 from manikin.release.measures import audit_excess
 from manikin.workflow.dp_audit import canaries, dp_audit
+from manikin.workflow.options import Options
+from manikin.workflow.synthesize import synthesize
 
 
 def register(n: int = 400) -> Dataset:
@@ -104,3 +107,31 @@ def test_canaries_are_patients_of_their_own() -> None:
 def test_too_few_or_too_many_canaries_are_refused(n: int) -> None:
     with pytest.raises(ParameterError, match="n_canaries"):
         dp_audit(learn, register(), Ledger(epsilon=1.0), n_canaries=n)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"audit_canaries": 100}, "--audit-canaries means nothing without --epsilon"),
+        ({"epsilon": 1.0, "synthesizer": "aim", "audit_canaries": 10}, "from 50 to 2000"),
+    ],
+)
+def test_an_audit_needs_a_budget_and_enough_canaries(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        Options(**options).check()
+
+
+@pytest.mark.slow
+def test_a_run_brings_its_audit(tmp_path: Path) -> None:
+    """From the options to the gate; the release's own ledger pays nothing for it."""
+    file = tmp_path / "register.csv"
+    register(300).to_pandas().to_csv(file, index=False)
+    options = Options(epsilon=1.0, synthesizer="independent", audit_canaries=100)
+    done = synthesize(file, out=tmp_path / "run", options=options)
+    result = done.results["dp_audit"]
+    assert result.details["positive_control"] is True
+    assert result.interval is not None
+    assert result.interval[0] <= 1
+    ledger = read_ledger(tmp_path / "run" / "ledger.json")
+    assert ledger.cost().epsilon <= 1
+    assert any("would have been disproved" in str(notice) for notice in done.notices)

@@ -58,6 +58,7 @@ def synthesize(
     seed: opt.Seed = 0,
     file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
     shadow_models: opt.ShadowModels = 0,
+    audit_canaries: opt.AuditCanaries = 0,
     sets: Annotated[
         int, typer.Option("--sets", metavar="M", help="Synthetic tables, drawn independently; for regressions on all of them.")
     ] = 1,
@@ -89,6 +90,7 @@ def synthesize(
         event=event,
         sets=sets,
         shadow_models=shadow_models,
+        audit_canaries=audit_canaries,
         analyses=tuple(analysis or ()),
         rows_per_patient=rows_per_patient,
         budget=budget,

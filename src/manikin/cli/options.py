@@ -79,6 +79,14 @@ ShadowModels = Annotated[
         help="Attack the most exposed patients by learning the generator N times anew (16 to 64 tell most); 0 leaves that out.",
     ),
 ]
+AuditCanaries = Annotated[
+    int,
+    typer.Option(
+        "--audit-canaries",
+        metavar="N",
+        help="Audit the privacy budget with N made-up patients (500 tell much), by learning twice more; 0 leaves that out.",
+    ),
+]
 TimeBudget = Annotated[
     str | None,
     typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it."),

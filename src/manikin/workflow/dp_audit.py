@@ -7,6 +7,7 @@ never leave with it. Knows no generator: it is given as a function.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,17 @@ from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import parameter_error
 from manikin.data.schema import Column, Role, Source
 from manikin.data.seeds import generator
-from manikin.evaluation.base import Direction, MetricResult, Section
+from manikin.evaluation.base import Direction, MetricResult, Results, Section
 from manikin.privacy.auditing import Audit, audit
 from manikin.privacy.canaries import Rehearsal
 from manikin.privacy.ledger import Ledger
+from manikin.release.manifest import Choice
 from manikin.workflow.budget import throw_away
+from manikin.workflow.learn import Limits, fit
+from manikin.workflow.options import FEWEST_CANARIES, MOST_CANARIES
+from manikin.workflow.stages import Silent, Stages
 
 NAME = "dp_audit"
-LEAST, MOST = 50, 2_000
 FEWEST_DIGITS = 13  # powers of ten over which the numbers of canaries are spread
 
 
@@ -45,12 +49,32 @@ def dp_audit(
     -------
     value and interval[0] : the bound. n : canaries. details : `positive_control` (bool), `twin` (its bound), `claimed`, `delta`, guesses.
     """
-    if not LEAST <= n_canaries <= MOST:
-        raise parameter_error("n_canaries", "dp_audit", f"an int in [{LEAST}, {MOST}]", n_canaries)
+    if not FEWEST_CANARIES <= n_canaries <= MOST_CANARIES:
+        raise parameter_error("n_canaries", "dp_audit", f"an int in [{FEWEST_CANARIES}, {MOST_CANARIES}]", n_canaries)
     rehearsed = concat([data, canaries(data, n_canaries, generator(seed, NAME, "canaries"))])
     honest, delta = _rehearse(learn, rehearsed, claim, n_canaries, noise=1.0)
     twin, _ = _rehearse(learn, rehearsed, claim, n_canaries, noise=0.0)
     return _result(claim.epsilon, delta, honest, twin)
+
+
+def with_audit(
+    results: Results, data: Dataset, choice: Choice, claim: Ledger, *, n_canaries: int, seed: int, stages: Stages
+) -> Results:
+    """Results with the audit of the generator that made the release, learned again with the same settings and as many steps."""
+
+    def learn(rows: Dataset, ledger: Ledger) -> Any:
+        """The generator, anew."""
+        limits = Limits(planned_steps=choice.training.get("planned_steps"), stop_at=choice.training.get("steps"))
+        return fit(
+            choice.name, rows, seed=seed, limits=limits, watcher=Silent(), hyperparameters=choice.hyperparameters, ledger=ledger
+        )
+
+    with stages.stage("audit", f"Auditing the privacy budget with {n_canaries:,} canaries: learning twice more"):
+        found = dp_audit(learn, data, claim, n_canaries=n_canaries, seed=seed)
+    (stages.warn if "disproves the claimed" in found.note and found.value and found.value > claim.epsilon else stages.note)(
+        f"{found.note} What that means: docs/privacy-audit.md."
+    )
+    return replace(results, metrics=(*results.metrics, found))
 
 
 def _rehearse(

@@ -13,6 +13,7 @@ from manikin.workflow.learn import AUTO, Limits, check_hyperparameters, check_na
 FORMATS = ("csv", "parquet")
 MAX_SETS = 100
 FEWEST_SHADOWS, MOST_SHADOWS = 4, 256
+FEWEST_CANARIES, MOST_CANARIES = 50, 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Options:
     analyses : regressions to run on real and synthetic rows, as formulas.
     sets : synthetic tables, drawn independently of each other from the one model.
     shadow_models : how often the generator is learned anew for the attack with shadow models; 0 leaves that attack out.
+    audit_canaries : made-up patients with whom the privacy budget is audited, by learning twice more; 0 leaves the audit out.
     hyperparameters : of the synthesizer that is named; a text stands for a list where one is asked for, its items apart by commas.
     """
 
@@ -49,6 +51,7 @@ class Options:
     analyses: tuple[str, ...] = ()
     sets: int = 1
     shadow_models: int = 0
+    audit_canaries: int = 0
     hyperparameters: Mapping[str, Any] | None = None
 
     def check(self, command: str = "synthesize") -> None:
@@ -59,7 +62,11 @@ class Options:
         ParameterError : names the option and its domain.
         """
         check_name(self.synthesizer)
-        needs = {"--rows-per-patient": self.rows_per_patient != 1, "--budget": self.budget is not None}
+        needs = {
+            "--rows-per-patient": self.rows_per_patient != 1,
+            "--budget": self.budget is not None,
+            "--audit-canaries": self.audit_canaries != 0,
+        }
         check_privacy(self.synthesizer, self.epsilon, self.delta, command=command, needs=needs)
         if self.epsilon is not None and self.public:
             raise ParameterError(
@@ -78,9 +85,7 @@ class Options:
             raise parameter_error("time_budget_seconds", command, "a number of seconds above 0", self.time_budget_seconds)
         if not 1 <= self.sets <= MAX_SETS:
             raise parameter_error("sets", command, f"a whole number from 1 to {MAX_SETS}", self.sets)
-        if self.shadow_models and not FEWEST_SHADOWS <= self.shadow_models <= MOST_SHADOWS:
-            wanted = f"0, or a whole number from {FEWEST_SHADOWS} to {MOST_SHADOWS}"
-            raise parameter_error("shadow_models", command, wanted, self.shadow_models)
+        self._check_audits(command)
         if self.seed < 0:
             raise parameter_error("seed", command, "a whole number, 0 or above", self.seed)
         for option, what, wished in (("public", "column names", self.public), ("analyses", "formulas", self.analyses)):
@@ -88,6 +93,13 @@ class Options:
             if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
                 raise ParameterError(f"The {option!r} option of {command} must be a tuple of {what}.")
         check_hyperparameters(self.synthesizer, self.hyperparameters)
+
+    def _check_audits(self, command: str) -> None:
+        of_audits = ("shadow_models", FEWEST_SHADOWS, MOST_SHADOWS), ("audit_canaries", FEWEST_CANARIES, MOST_CANARIES)
+        for option, fewest, most in of_audits:
+            n = getattr(self, option)
+            if n and not fewest <= n <= most:
+                raise parameter_error(option, command, f"0, or a whole number from {fewest} to {most}", n)
 
     @property
     def of_columns(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from manikin.release.manifest import Choice, hash_file
 from manikin.workflow import auto, judge
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
+from manikin.workflow.dp_audit import with_audit
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
 from manikin.workflow.record import Made, left_out, write_record
@@ -182,6 +183,8 @@ def _make(partial: Path, source: Path, patients: Dataset, options: Options, agai
             refit=refit,
             n_refits=options.shadow_models,
         )
+    if ledger is not None and options.audit_canaries:
+        results = with_audit(results, train, choice, ledger, n_canaries=options.audit_canaries, seed=options.seed, stages=stages)
     shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
     return Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
 
