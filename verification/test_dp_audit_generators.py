@@ -42,7 +42,7 @@ def register(n: int = 300) -> Dataset:
     return read(frame, name="register")
 
 
-def rehearse(name: str, epsilon: float, noise: float, claimed: float | None = None) -> tuple[Rehearsal, Ledger]:
+def rehearse(name: str, epsilon: float, noise: float) -> tuple[Rehearsal, Ledger]:
     data = register()
     data = concat([data, canaries(data, N_CANARIES, generator(0, "audit"))])
     rehearsal = Rehearsal(np.random.default_rng().random(N_CANARIES) < 0.5, noise)
