@@ -63,6 +63,7 @@ def test_the_ledger_leaves_with_the_release_and_no_true_number_does(place: Path)
     decision = json.loads((made.out / "decision.json").read_text())
     assert decision["privacy_budget"] == {"epsilon": 1.0, "delta": ledger.delta}
     card = (made.out / "card.md").read_text()
+    assert "each row counts as a patient" in card
     for words in ("epsilon 1, delta", "one patient with all her rows", "wrongly accuses 1 %", "not covered are", "waives none"):
         assert words in card
     assert "at least 300 targets" in card

@@ -244,6 +244,8 @@ def test_what_was_taken_as_public_is_in_the_ledger(table: Path, tmp_path: Path) 
     assert public["columns"] == ["age", "score", "sex", "ward"]
     assert public["declared"] == {"sex": ["kind", "levels", "range"]}
     assert public["left_out"] == []
+    assert public["patient_key"] is None
+    assert any("each row counts as a patient" in finding.words for finding in mk.audit(tmp_path / "model").findings)
 
 
 def test_a_generator_is_handed_cells_that_are_each_read_by_themselves(

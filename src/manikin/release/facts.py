@@ -235,6 +235,8 @@ def privacy_words(evidence: Evidence, choice: Choice | None) -> str:
     if evidence.epsilon is not None:
         delta = "" if evidence.delta is None else f", delta {evidence.delta:.2g}"
         rows = "1 row of hers counts" if evidence.rows_per_patient == 1 else f"{evidence.rows_per_patient:,} rows of hers count"
+        if not evidence.has_patient_key:
+            rows += "; no patient key is known, so each row counts as a patient"
         reach = ""
         if evidence.power is not None:
             found = f"{100 * evidence.power:.1f} %"

@@ -42,6 +42,7 @@ class Evidence:
     n_patients : patients (rows, where there is no patient key) that the generator learned from; under a budget their number as bought.
     epsilon, delta : the patient-level budget that holds by its ledger, None where none was kept. power : the most true positives that any
         attacker reaches at 1 % false alarms, by everything that was spent. rows_per_patient : of hers that counted at most.
+    has_patient_key : whether patients were told apart by a key; without one each row counts as a patient.
     """
 
     results: Results
@@ -50,6 +51,7 @@ class Evidence:
     delta: float | None = None
     power: float | None = None
     rows_per_patient: int = 1
+    has_patient_key: bool = True
 
     @property
     def is_private(self) -> bool:

@@ -54,9 +54,10 @@ def budget(results: Results) -> tuple[Block, ...]:
 def _facts(told: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     spent = _mapping(told.get("spent"))
     rows = told.get("rows_per_patient")
+    keyless = "; no patient key is known, so each row counts as a patient" if told.get("has_patient_key") is False else ""
     return (
         ("Epsilon and delta", f"{_number(told.get('epsilon')):g} and {_number(told.get('delta')):.2g}, for each patient"),
-        ("Neighbours", f"{told.get('neighbours', '')}; at most {rows} of her rows count"),
+        ("Neighbours", f"{told.get('neighbours', '')}; at most {rows} of her rows count{keyless}"),
         ("Patients", f"about {int(_number(told.get('n_patients'))):,}, as bought with noise"),
         (
             "Spent, by two accountants",

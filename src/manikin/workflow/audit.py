@@ -21,7 +21,7 @@ from manikin.release.manifest import Manifest, hash_file, read_manifest
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.books import events_of
 from manikin.workflow.budget import MODEL_FILES
-from manikin.workflow.claim import FALSE_ALARMS, Purpose, purposes
+from manikin.workflow.claim import FALSE_ALARMS, Purpose, has_patient_key, purposes
 
 RDP_MOST = 2.0  # the cross-check may be twice the figure of record: Rényi bounds are loose where epsilon is small
 RDP_EXPONENTIAL = 0.2  # and this share below it where all was spent on exponential mechanisms, which it prices by zCDP
@@ -257,7 +257,8 @@ def _document_findings(document: dict[str, Any], ledger: Ledger) -> list[Finding
     found = [
         Finding(
             "the unit is the patient",
-            f"Neighbours: {RELATION}; at most {ledger.rows_per_patient} of her rows count.",
+            f"Neighbours: {RELATION}; at most {ledger.rows_per_patient} of her rows count."
+            + ("" if has_patient_key(ledger) else " No patient key is known: each row counts as a patient."),
             passed=document.get("unit") == "patient" and document.get("neighbours") == RELATION,
         ),
         Finding("something was spent", f"The ledger has {len(ledger.spends)} spends.", passed=bool(ledger.spends)),

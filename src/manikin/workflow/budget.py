@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import BudgetError
-from manikin.data.schema import Source, TableSchema, is_left_out
+from manikin.data.schema import Role, Source, TableSchema, is_left_out
 from manikin.privacy.accountant import total_precision
 from manikin.privacy.events import Gaussian, Threshold
 from manikin.privacy.ledger import PLANNED, Ledger, open_book, read_book, read_ledger
@@ -21,6 +21,10 @@ from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT
 from manikin.workflow.stages import Stages
 
+NO_KEY = (
+    "The schema names no patient key, so each row counts as a patient of its own. Where a patient may have several rows, give her key the "
+    "role patient_key: without it the guarantee is for rows."
+)
 MODEL_FILES = ("config.json", "weights.safetensors")
 
 
@@ -37,6 +41,8 @@ def spending(folder: Path, options: Options, schema: TableSchema, stages: Stages
     if options.epsilon is None:
         yield None
         return
+    if not schema.with_role(Role.PATIENT_KEY):
+        stages.note(NO_KEY)
     ledger, is_resumed = _ledger(folder / LEDGER, options, schema)
     can_go_on = not is_resumed or (folder / CHECKPOINT).exists() or (folder / "model").exists()
     with ExitStack() as held:
@@ -56,7 +62,7 @@ def spending(folder: Path, options: Options, schema: TableSchema, stages: Stages
                 "anew. Run the command again: it begins a new run with a budget of its own."
             ) from error
         ledger.close()
-    why = "that of the budget file" if options.budget is not None else "the power of ten below a tenth of one over that number"
+    why = "that of the budget file" if options.budget is not None else "the power of ten below 1 / (10 patients), with room for that noise"
     tell_spent(ledger, stages, why="as given" if options.delta is not None else why)
 
 
@@ -123,7 +129,9 @@ def taken_as_public(schema: TableSchema) -> dict[str, Any]:
         for column in schema
         if (facts := [fact for fact in ("kind", "levels", "range") if getattr(column.source, fact) is Source.DECLARED])
     }
+    key = schema.with_role(Role.PATIENT_KEY)
     return {
+        "patient_key": key[0].name if key else None,
         "columns": [column.name for column in schema if not is_left_out(column)],
         "left_out": [column.name for column in schema if is_left_out(column)],
         "roles": {column.name: [str(role) for role in column.roles] for column in schema if column.roles},

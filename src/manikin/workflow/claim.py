@@ -48,6 +48,12 @@ def claimed(ledger: Ledger) -> Claim:
     return Claim(ledger.epsilon, ledger.delta, ledger.n_patients, spent)
 
 
+def has_patient_key(ledger: Ledger) -> bool:
+    """Whether patients were told apart by a key; without one each row counts as a patient. A ledger that does not say has one."""
+    public = ledger.public.get("taken_as_public")
+    return not isinstance(public, dict) or public.get("patient_key", "") is not None
+
+
 @dataclass(frozen=True)
 class Purpose:
     """What was spent for one purpose: how many events, on how many columns, by whom, and the share of all that was spent, in [0, 1]."""
@@ -105,9 +111,10 @@ def told(ledger: Ledger) -> dict[str, Any]:
 
     Returns
     -------
-    dict : `epsilon`, `delta`, `n_patients`, `rows_per_patient`, `neighbours`, `spent` (epsilon, epsilon_rdp), `purposes`, `at`: for some
-        shares of false alarms the most true positives by the budget and by what was spent, `curve` of the same, `odds`: the most that
-        an attacker's odds grow, `posterior`: the most that she is sure who held it for a toss-up before, each but for delta.
+    dict : `epsilon`, `delta`, `n_patients`, `rows_per_patient`, `neighbours`, `has_patient_key`, `spent` (epsilon, epsilon_rdp, mu),
+        `purposes`, `at`: for some shares of false alarms the most true positives by the budget and by what was spent, `curve` of the
+        same, `odds`: the most that an attacker's odds grow, `posterior`: the most that she is sure who held it for a toss-up before, each
+        but for delta.
     """
     claim = claimed(ledger)
     rates = [0.0, *np.geomspace(1e-3, 1, 40).tolist()]
@@ -117,6 +124,7 @@ def told(ledger: Ledger) -> dict[str, Any]:
         "n_patients": claim.n_patients,
         "rows_per_patient": ledger.rows_per_patient,
         "neighbours": RELATION,
+        "has_patient_key": has_patient_key(ledger),
         "spent": {"epsilon": claim.spent.epsilon, "epsilon_rdp": claim.spent.epsilon_rdp, "mu": claim.spent.mu},
         "purposes": [vars(one) for one in purposes(ledger.spends, claim.delta)],
         "at": _rates(ledger.events, claim, FALSE_ALARMS),

@@ -190,7 +190,8 @@ def _audited(folder: Path, results: Results) -> Evidence:
         why = f": {failed.check}. {failed.words}" if failed else "."
         raise GateError(f"The privacy budget of {folder} does not pass its audit{why} Nothing is released on its word.")
     power = dict(found.at).get(0.01)
-    return Evidence(results, found.n_patients, found.epsilon, found.delta, power, found.rows_per_patient or 1)
+    has_key = found.public.get("patient_key", "") is not None
+    return Evidence(results, found.n_patients, found.epsilon, found.delta, power, found.rows_per_patient or 1, has_key)
 
 
 def _check_untouched(folder: Path, name: str, file: FileHash) -> None:
