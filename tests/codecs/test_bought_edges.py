@@ -248,7 +248,7 @@ def test_the_public_start_covers_the_line_and_knows_zero() -> None:
 
 def test_what_does_not_stand_clear_is_left_out_and_runs_that_do_are_kept() -> None:
     rows = np.array([0.0, 1.0, 0.0, 30.0, 2.0, 4.0, 3.0, 2.0, -1.0, 0.5])
-    cells = histograms.Cells(np.arange(10.0), np.arange(10.0), rows, np.ones(10), np.empty(0))
+    cells = histograms.Cells(np.arange(10.0), np.arange(10.0), rows, np.ones(10), np.empty(0), alone=0.0)
     assert histograms.groups(cells) == [(3, 3), (4, 6)]
     assert all(rows[a : b + 1].sum() > 4 * np.sqrt(b - a + 1) for a, b in histograms.groups(cells))
 
@@ -263,6 +263,46 @@ def test_an_extreme_and_a_spike() -> None:
     assert own.low[0] == own.high[0] == 0
     assert own.high.max() <= 999
     assert tokens[-1, 1] == own.n_tokens - 1
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1e4])
+def test_without_any_noise_one_patient_does_not_stand_clear(epsilon: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thresholds alone keep her out, for noise of any size: here it is drawn as 0."""
+
+    class Silent:
+        def normal(self, *, scale: float, size: Any = None) -> Any:
+            return np.zeros(() if size is None else size)
+
+        laplace = normal
+
+        def permutation(self, n: int) -> Any:
+            return np.arange(n)
+
+    odd = {"ward": "HIV clinic", "weight": "912.345678", "lab": "N/A", "seen": "2150-06-06", "note": "Smith"}
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2019-01-01") + pd.to_timedelta(rng.integers(0, 700, 3000), unit="D")
+    frame = pd.DataFrame(
+        {
+            "ward": rng.choice(["a", "b"], 3000),
+            "weight": [f"{value:.1f}" for value in rng.normal(70, 5, 3000)],
+            "lab": rng.integers(0, 50, 3000).astype(str),
+            "seen": days.strftime("%Y-%m-%d"),
+            "note": rng.choice(["", "x"], 3000),
+        },
+        dtype=object,
+    )
+    frame = pd.concat([frame, pd.DataFrame([odd], dtype=object)], ignore_index=True)
+    monkeypatch.setattr(mechanisms, "private_generator", Silent)
+    data = read_table(frame, schema=Schema((reading_schema(read_table(frame).columns),)))
+    codec = TableCodec().fit(data, ledger=Ledger(epsilon=epsilon, delta=1e-9))
+    text = json.dumps(codec.state()[0])
+    assert not any(word in text for word in ("HIV", "Smith", "N/A"))
+    weight, seen = codec.columns_[1], codec.columns_[3]
+    assert isinstance(weight, NumberCodec)
+    assert isinstance(seen, NumberCodec)
+    assert weight.high.max() < 200
+    assert codec.schema_["weight"].decimals == 1
+    assert seen.high.max() < np.datetime64("2100-01-01").astype(int)
 
 
 def test_codes_that_are_rare_come_back_as_their_frequent_siblings() -> None:

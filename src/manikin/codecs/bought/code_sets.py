@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from manikin.clinical.codes import code_system
 from manikin.codecs.bought.cells import cell_texts
-from manikin.codecs.bought.levels import CLEAR, Found
+from manikin.codecs.bought.histograms import CLEAR
+from manikin.codecs.bought.levels import Found
 from manikin.codecs.code_sets import CodeSetCodec
 from manikin.data.dataset import Dataset
 from manikin.data.rare_values import DEFAULT_SEPARATOR
@@ -59,7 +60,7 @@ def buy_code_set(
     noise = mechanisms.noise_of(ledger, PRESENCE * precision)
     kept = dict(list(codes.items())[:max_codes])
     missing, rows = list(column.missing), counts[: len(column.missing)].tolist()
-    if n_words > len(missing) and (counts[len(missing)] > CLEAR * noise or not kept):
+    if n_words > len(missing) and (counts[len(missing)] > ledger.rows_per_patient + CLEAR * noise or not kept):
         missing, rows = [EMPTY, *missing], [float(counts[len(missing)]), *rows]
     n_present = max(int(counts[-1]), 1) if kept else 0
     if not kept:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from manikin.codecs.bought.cells import cell_texts, points
 from manikin.codecs.bought.code_sets import PER_ROW, buy_code_set
 from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system, is_listed, with_step
+from manikin.codecs.bought.histograms import CLEAR
 from manikin.codecs.bought.levels import Found, buy_levels
 from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
 from manikin.codecs.bought.reading import CLOCKS, WORDS, read
@@ -35,7 +36,6 @@ Ints = npt.NDArray[np.int64]
 
 LEAST = 1e-4  # share of the ledger's precision below which there is nothing left to learn from
 FORMS = 0.08  # share of the codec's precision that the classes of cells cost
-CLEAR = 4.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: in
         raise BudgetError("Nothing is left of the privacy budget to learn the columns from. Give a larger --epsilon.")
     columns, n_rows, spent = _buy_forms(private, table.learned, ledger, precision=FORMS * precision, by=by)
     each = (precision - spent) / len(columns)
-    lines = {c.name: _line(c) for c in columns if c.kind.is_number or c.kind.is_time}
+    lines = {c.name: _line(c, ledger.rows_per_patient) for c in columns if c.kind.is_number or c.kind.is_time}
     if lines:
         _buy_lines(private, list(lines.values()), ledger, precision=each * len(lines), by=by)
     n_lists = sum(1 for c in columns if c.name not in lines and (c.kind is Kind.CODE_SET or not is_listed(c)))
@@ -155,11 +155,12 @@ def _buy_forms(
         by=by,
     )
     noise = mechanisms.noise_of(ledger, precision, n_tables=len(asked))
+    least = ledger.rows_per_patient + CLEAR * noise
     for column, rows in zip(asked, answers, strict=True):
         is_declared = column.source.kind is Source.DECLARED
-        described[column.name] = with_step(_as_declared(column), rows, noise) if is_declared else form_of(column, rows, noise)
+        described[column.name] = with_step(_as_declared(column), rows, least) if is_declared else form_of(column, rows, least)
     if ledger.rows_per_patient > 1:
-        clear = [np.where(rows > CLEAR * noise, rows, 0.0) for rows in answers]
+        clear = [np.where(rows > least, rows, 0.0) for rows in answers]
         n_clear = sum(int((rows > 0).sum()) for rows in clear)
         n_rows = (float(np.mean([rows.sum() for rows in clear])), noise**2 * max(n_clear, 1) / len(asked) ** 2)
     return list(described.values()), n_rows, precision
@@ -179,14 +180,14 @@ def _as_declared(column: Column) -> Column:
     return column if is_listed(column) else replace(column, levels=None)
 
 
-def _line(column: Column) -> Line:
+def _line(column: Column, alone: int) -> Line:
     declared = [read(code.value).text for code in column.missing]
     words = tuple(dict.fromkeys([*declared, *WORDS]))
     if column.kind.is_number:
-        return Line(column, words, 10.0 ** -(column.decimals or 0), 0)
+        return Line(column, words, 10.0 ** -(column.decimals or 0), 0, alone)
     places = format_places(column.time_format)
     clock = CLOCKS[places[1]][0] if places else " %H:%M:%S"
-    return Line(column, words, 1.0, unit_of(clock, has_clock=column.kind is Kind.DATETIME))
+    return Line(column, words, 1.0, unit_of(clock, has_clock=column.kind is Kind.DATETIME), alone)
 
 
 def _buy_lines(private: PrivateDataset, lines: Sequence[Line], ledger: Ledger, *, precision: float, by: str) -> None:

@@ -27,7 +27,6 @@ from manikin.data.schema import Column, Kind, MissingCode, Source, Sources, Stor
 Floats = npt.NDArray[np.float64]
 
 MOSTLY = 0.8  # share of the cells with a value that must be numbers (times, codes) for the column to be one of these
-CLEAR = 4.0
 SEPARATORS = (";", "|", ",", " ")
 LEAST_SETS = 0.05  # share of the codes' cells that must hold several for the column to be one of sets
 LEAST_DECIMALS = 0.005  # share of the numbers that must have so many decimals for the column to have them
@@ -77,8 +76,13 @@ def hinted_system(name: str) -> str | None:
     return next((system.name for system in SYSTEMS.values() if words & system.hints), None)
 
 
-def form_of(column: Column, rows: Floats, noise: float) -> Column:
-    """The column as its noisy counts of classes say: kind, storage, decimals, format, code system; nothing of its levels or range."""
+def form_of(column: Column, rows: Floats, least: float) -> Column:
+    """The column as its noisy counts of classes say: kind, storage, decimals, format, code system; nothing of its levels or range.
+
+    Parameters
+    ----------
+    rows : noisy counts of classes. least : what stands clear of the noise is more than this.
+    """
     bare = Column(column.name, Kind.CATEGORICAL, roles=column.roles, min_patients=column.min_patients, missing=declared_codes(column))
     bare = replace(bare, source=Sources(levels=column.source.levels, range=column.source.range))
     if column.has_public_levels:
@@ -87,8 +91,8 @@ def form_of(column: Column, rows: Floats, noise: float) -> Column:
         bare = replace(bare, minimum=column.minimum, maximum=column.maximum)
     number_rows = rows[FIRST_NUMBER:FIRST_TIME]
     times = rows[FIRST_TIME:N_CLASSES].reshape(len(DATES), len(CLOCKS), 2)
-    formats = _clear(times, noise).sum(axis=2)
-    codes, numbers, others = _clear(rows[N_CLASSES:], noise), _clear(number_rows, noise), _clear(rows[OTHER : OTHER + 1], noise)
+    formats = _clear(times, least).sum(axis=2)
+    codes, numbers, others = _clear(rows[N_CLASSES:], least), _clear(number_rows, least), _clear(rows[OTHER : OTHER + 1], least)
     values = float(numbers.sum() + formats.sum() + others.sum() + codes.sum())
     if is_listed(column) or not values:
         return bare
@@ -99,16 +103,16 @@ def form_of(column: Column, rows: Floats, noise: float) -> Column:
     if len(codes):  # the name misled: numbers that could be codes are numbers
         numbers = numbers + np.where(np.arange(len(numbers)) == 0, codes[1], 0.0)
     if numbers.sum() >= MOSTLY * values:
-        return with_step(replace(bare, kind=Kind.CONTINUOUS), rows, noise)
+        return with_step(replace(bare, kind=Kind.CONTINUOUS), rows, least)
     if formats.sum() >= MOSTLY * values:
-        return _time(bare, times, formats, noise)
+        return _time(bare, times, formats, least)
     return bare
 
 
-def with_step(column: Column, rows: Floats, noise: float) -> Column:
+def with_step(column: Column, rows: Floats, least: float) -> Column:
     """A column of numbers with as many decimals as its counts of classes say."""
     numbers = rows[FIRST_NUMBER:FIRST_TIME]
-    decimals = _decimals(numbers, float(_clear(numbers, noise).sum()), noise)
+    decimals = _decimals(numbers, float(_clear(numbers, least).sum()), least)
     return replace(column, decimals=decimals, storage=Storage.REAL if decimals else Storage.INTEGER)
 
 
@@ -122,24 +126,24 @@ def declared_codes(column: Column) -> tuple[MissingCode, ...]:
     return tuple(code for code in column.missing if code.source is Source.DECLARED)
 
 
-def _clear(rows: Floats, noise: float) -> Floats:
+def _clear(rows: Floats, least: float) -> Floats:
     """Counts that stand clear of the noise, others 0."""
-    return np.where(rows > CLEAR * noise, rows, 0.0)
+    return np.where(rows > least, rows, 0.0)
 
 
-def _decimals(rows: Floats, total: float, noise: float) -> int:
+def _decimals(rows: Floats, total: float, least: float) -> int:
     """The most decimals of which clearly more cells than a few have."""
-    held = np.flatnonzero(rows > max(CLEAR * noise, LEAST_DECIMALS * total))
+    held = np.flatnonzero(rows > max(least, LEAST_DECIMALS * total))
     return min(int(held[-1]), MOST_DECIMALS) if len(held) else 0
 
 
-def _time(bare: Column, times: Floats, formats: Floats, noise: float) -> Column:
+def _time(bare: Column, times: Floats, formats: Floats, least: float) -> Column:
     """The format most cells are written in; a day that may be a month counts for both ways, so one clear day above 12 decides."""
     date, clock = np.unravel_index(int(np.argmax(formats)), formats.shape)
     month_first, day_first = (next(i for i, (name, _, _) in enumerate(DATES) if name == form) for form in ("%m/%d/%Y", "%d/%m/%Y"))
     if date == month_first and formats[day_first, clock] > 0.25 * formats[month_first, clock]:
         date = np.int64(day_first)
-    has_clock = bool(_clear(times[:, clock, 1], noise).any())
+    has_clock = bool(_clear(times[:, clock, 1], least).any())
     pattern = DATES[date][0] + CLOCKS[clock][0]
     return replace(bare, kind=Kind.DATETIME if has_clock else Kind.DATE, storage=Storage.TEXT, time_format=pattern)
 

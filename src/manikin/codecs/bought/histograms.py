@@ -32,6 +32,7 @@ class Cells:
     end : float64 (n_cells,), the last grid point of each cell.
     rows, variance : float64 (n_cells,), estimated rows and the variance of that estimate; infinite where nothing is known yet.
     breaks : float64, sorted; cells on either side of one of these are never put together.
+    alone : the rows that one patient may have: a cell stands clear of the noise if it does so without her.
     """
 
     start: Floats
@@ -39,6 +40,7 @@ class Cells:
     rows: Floats
     variance: Floats
     breaks: Floats
+    alone: float = 1.0
 
     def place(self, points: Floats) -> Ints:
         """The cell of each finite grid point, int64 (n,); points beyond the ends count in the first and the last cell."""
@@ -46,7 +48,7 @@ class Cells:
 
     def is_clear(self) -> npt.NDArray[np.bool_]:
         """Which cells stand clear of the noise."""
-        return self.rows > CLEAR * np.sqrt(self.variance)
+        return self.rows > self.alone + CLEAR * np.sqrt(self.variance)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def combined(cells: Cells, parted: Split, answers: Floats, noise: float) -> Cell
     rows = answers + share * (old - total[group]) / k
     new_variance = s2 * (1 - share / k) ** 2 + (k - 1) * s2 * (share / k) ** 2 + np.nan_to_num(old_part)
     end = np.append(parted.start[1:] - 1, cells.end[-1])
-    return Cells(parted.start, end, rows, new_variance, cells.breaks)
+    return Cells(parted.start, end, rows, new_variance, cells.breaks, cells.alone)
 
 
 def groups(cells: Cells) -> list[tuple[int, int]]:
@@ -159,7 +161,7 @@ def groups(cells: Cells) -> list[tuple[int, int]]:
     """
     out: list[tuple[int, int]] = []
     clear, run = cells.is_clear(), -1
-    runs = _Runs(np.r_[0.0, np.cumsum(cells.rows)], np.r_[0.0, np.cumsum(cells.variance)])
+    runs = _Runs(np.r_[0.0, np.cumsum(cells.rows)], np.r_[0.0, np.cumsum(cells.variance)], cells.alone)
     for i in range(len(clear) + 1):
         is_end = i == len(clear) or clear[i] or cells.start[i] in cells.breaks
         if run >= 0 and is_end:
@@ -178,11 +180,12 @@ class _Runs:
 
     rows: Floats
     variance: Floats
+    alone: float
 
     def size(self, first: int, last: int) -> float:
-        """The rows of cells first … last in standard deviations."""
+        """The rows of cells first … last beyond one patient's, in standard deviations."""
         rows, variance = self.rows[last + 1] - self.rows[first], self.variance[last + 1] - self.variance[first]
-        return float(rows / np.sqrt(variance))
+        return float((rows - self.alone) / np.sqrt(variance))
 
     def parts(self, first: int, last: int) -> list[tuple[int, int]]:
         """The groups of a run."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from manikin.clinical.codes import code_system, public_groups
 from manikin.codecs.bought.cells import level_texts
 from manikin.codecs.bought.forms import is_listed
+from manikin.codecs.bought.histograms import CLEAR
 from manikin.codecs.levels import RARE, LevelCodec
 from manikin.codecs.public_schema import ColumnCodec
 from manikin.data.dataset import Dataset
@@ -25,7 +26,6 @@ from manikin.privacy.sealed import PrivateDataset
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-CLEAR = 4.0
 SHORT_BOOK = 64  # every level of a shorter public list is kept, whatever the noise says
 GROUPS = 0.15  # share of a column's precision that its rare codes' groups cost
 
@@ -100,11 +100,11 @@ def _of_book(private: PrivateDataset, column: Column, ledger: Ledger, precision:
         by=by,
     )[0]
     noise = mechanisms.noise_of(ledger, precision)
-    held = dict(zip(known, rows.tolist(), strict=True))
-    if "" not in codes and held[""] <= CLEAR * noise:
+    held, least = dict(zip(known, rows.tolist(), strict=True)), ledger.rows_per_patient + CLEAR * noise
+    if "" not in codes and held[""] <= least:
         del held[""]
     if len(known) > SHORT_BOOK:
-        held = {text: n for text, n in held.items() if n > CLEAR * noise or text in codes}
+        held = {text: n for text, n in held.items() if n > least or text in codes}
     return Counted(held, dict.fromkeys(held, noise**2))
 
 
@@ -147,7 +147,7 @@ def _with_groups(
     noise = mechanisms.noise_of(ledger, precision)
     held, variance = dict(counted.rows), dict(counted.variance)
     for text, n in zip(frequent, rows.tolist(), strict=False):
-        if n > CLEAR * noise:
+        if n > ledger.rows_per_patient + CLEAR * noise:
             held[text] += n
             variance[text] += noise**2
     above = {text: set(system.ancestors(text)) for text in frequent}
@@ -157,7 +157,7 @@ def _with_groups(
         if name not in left:
             continue
         n, own_variance = left.pop(name)
-        if any(name in those for those in above.values()) and n > CLEAR * np.sqrt(own_variance):
+        if any(name in those for those in above.values()) and n > ledger.rows_per_patient + CLEAR * np.sqrt(own_variance):
             groups[name], variance[name] = n, own_variance
             continue
         wider = next((up for up in system.ancestors(name) if up in left), None)

@@ -8,7 +8,7 @@ numbers and cost nothing of their own. An extreme that few patients hold is in n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,25 +36,27 @@ class Line:
     Attributes
     ----------
     words : the texts that may stand for no value, in the order of their cells. step, unit : the grid, as in `NumberCodec`.
+    alone : the rows that one patient may have; what stands clear of the noise does so without her.
     """
 
     column: Column
     words: tuple[str, ...]
     step: float
     unit: int
+    alone: int
     cells: Cells = field(init=False)
     word_rows: Floats = field(init=False)
     word_variance: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cells = _start(self.column, self.step, self.unit)
+        self.cells = replace(_start(self.column, self.step, self.unit), alone=float(self.alone))
         self.word_rows = np.zeros(len(self.words) + 1)  # the last for texts that are neither a value nor such a word
         self.word_variance = np.full(len(self.words) + 1, np.inf)
 
     def clear_words(self) -> list[int]:
         """The words that stand clear of the noise, the empty cell a little sooner, since there are a hundred words and few are used."""
         least = np.array([CLEAR if word == "" else CLEAR_WORD for word in self.words])
-        return np.flatnonzero(self.word_rows[:-1] > least * np.sqrt(self.word_variance[:-1])).tolist()
+        return np.flatnonzero(self.word_rows[:-1] > self.alone + least * np.sqrt(self.word_variance[:-1])).tolist()
 
 
 def buy_lines(read: Sealed, lines: Sequence[Line], ledger: Ledger, *, precision: float, by: str) -> None:
