@@ -143,6 +143,26 @@ def test_delta_and_rows_of_a_patient_reach_every_ledger(table: Path, tmp_path: P
     assert any("No target is named" in notice for notice in document["notices"])
 
 
+@pytest.mark.usefixtures("quick", "fakes")
+def test_under_a_budget_a_generator_is_handed_cells_that_are_read_by_themselves_of_the_same_patients(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, real = [], along_epsilon.fit
+
+    def watched(name: str, data: Any, **kwargs: Any) -> Any:
+        if name == "mixer":
+            seen.append((kwargs["ledger"] is None, data.columns["age"].kind.is_number, data.to_pandas()["age"].astype(int).tolist()))
+        return real(name, data, **kwargs)
+
+    monkeypatch.setattr(along_epsilon, "fit", watched)
+    options = TradeoffOptions(target="cens", epsilons=(1, inf), synthesizers=("mixer",), seeds=1, max_rows=200)
+    study_tradeoff(table, out=tmp_path / "t", options=options)
+    (_, is_number, ages), (is_free, is_number_too, same) = seen
+    assert (is_number, is_free, is_number_too) == (False, True, True)
+    assert ages == same
+    assert len(ages) == 160
+
+
 @pytest.mark.usefixtures("fakes")
 def test_a_generator_that_cannot_keep_a_budget_is_refused_by_name_or_compared_at_inf_only() -> None:
     with pytest.raises(ParameterError, match=r"'forest' cannot keep a privacy budget .* Write forest@inf"):

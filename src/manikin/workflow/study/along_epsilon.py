@@ -15,6 +15,8 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+import numpy as np
+
 from manikin.data.dataset import Dataset, split
 from manikin.data.errors import DataError, ManikinError, ParameterError, parameter_error
 from manikin.data.seeds import derive
@@ -24,7 +26,7 @@ from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit, private_names
 from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder
-from manikin.workflow.sources import read, read_like, target_of, with_target
+from manikin.workflow.sources import compared, read, read_each_by_itself, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.cohort import at_most, check_varies
 from manikin.workflow.study.epsilon_papers import papers
@@ -152,6 +154,7 @@ def study_tradeoff(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
     known = _finished(folder, job) if extend else []
+    plain_rows = _each_by_itself(source, patients, options, jobs)
     with whole_folder(folder, force=force or extend, job=job) as partial:
         for trial in known:
             _keep(partial, trial)
@@ -159,7 +162,7 @@ def study_tradeoff(
             trials = [
                 trial
                 for number in range(options.seeds)
-                for trial in _one_seed(partial, patients, target, jobs, options, number, stages)
+                for trial in _one_seed(partial, (patients, plain_rows), target, jobs, options, number, stages)
             ]
         _tell_failed(trials, stages)
         document = papers(partial, source, patients, options.to_json(), trials, stages, target=target, holdout=HOLDOUT)
@@ -184,12 +187,36 @@ def _tell_floor(options: TradeoffOptions, stages: Stages) -> None:
         stages.note(f"'{FLOOR}' cannot keep a budget in this version, so that its line of reference is drawn at inf only.")
 
 
+def _each_by_itself(source: Path, patients: Dataset, options: TradeoffOptions, jobs: list[Job]) -> Dataset:
+    """The same rows as they are handed to a generator under a budget, each cell read for itself; `patients` where there is no budget."""
+    if all(isinf(job.epsilon) for job in jobs):
+        return patients
+    plain_rows = read_each_by_itself(source, patients.columns)
+    if options.max_rows is not None and len(plain_rows) > options.max_rows:
+        plain_rows = at_most(plain_rows, options.max_rows, options.seed)
+    if not np.array_equal(plain_rows.records, patients.records):
+        raise DataError("The patients' keys are written in more than one way. Write them alike, or declare the column's kind in a schema.")
+    return plain_rows
+
+
 def _one_seed(
-    partial: Path, patients: Dataset, target: str | None, jobs: list[Job], options: TradeoffOptions, number: int, stages: Stages
+    partial: Path,
+    sides: tuple[Dataset, Dataset],
+    target: str | None,
+    jobs: list[Job],
+    options: TradeoffOptions,
+    number: int,
+    stages: Stages,
 ) -> list[dict[str, Any]]:
-    """All fits of one seed, whose holdout they share; each is kept on the disk when it is done."""
+    """All fits of one seed, whose holdout they share; each is kept on the disk when it is done.
+
+    Parameters
+    ----------
+    sides : the patients as they are judged, and the same as they are handed to a generator under a budget.
+    """
     seed = derive(options.seed, "study", "tradeoff", number) % 2**31
-    train, holdout = split(patients, holdout=HOLDOUT, seed=seed)
+    train, holdout = split(sides[0], holdout=HOLDOUT, seed=seed)
+    learned_from = split(sides[1], holdout=HOLDOUT, seed=seed)[0]
     done = []
     for i, job in enumerate(jobs):
         at = (number * len(jobs) + i) / (options.seeds * len(jobs))
@@ -197,7 +224,8 @@ def _one_seed(
 
         def make(job: Job = job) -> dict[str, Any]:
             facts = {"synthesizer": job.synthesizer, "epsilon": plain(job.epsilon), "seed": number}
-            return facts | _trial(job, train, holdout, target, options, seed)
+            given = train if isinf(job.epsilon) else learned_from
+            return facts | _trial(job, given, (train, holdout), target, options, seed)
 
         done.append(piece(partial, _piece_name(number, job), make))
     return done
@@ -228,11 +256,12 @@ def _finished(folder: Path, job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _trial(
-    job: Job, train: Dataset, holdout: Dataset, target: str | None, options: TradeoffOptions, seed: int
+    job: Job, given: Dataset, sides: tuple[Dataset, Dataset], target: str | None, options: TradeoffOptions, seed: int
 ) -> dict[str, Any]:
-    """What one fit gives: its figures and its ledger's sum, or why there are none."""
+    """What one fit gives: its figures and its ledger's sum, or why there are none; `given` is train as the generator is handed it."""
     from manikin.evaluation.studies.tradeoff import measured
 
+    (train, holdout), lost = sides, list[str]()
     start, ledger = time.process_time(), None
     try:
         if job.synthesizer == REAL:
@@ -241,8 +270,10 @@ def _trial(
             if not isinf(job.epsilon):
                 ledger = Ledger(epsilon=job.epsilon, delta=options.delta, rows_per_patient=options.rows_per_patient)
             limits = Limits(options.time_budget_seconds, options.max_steps)
-            model = fit(job.synthesizer, train, seed=seed, limits=limits, watcher=Silent(), ledger=ledger)
-            rows = read_like(model.sample(len(train), seed=seed), train.columns)
+            model = fit(job.synthesizer, given, seed=seed, limits=limits, watcher=Silent(), ledger=ledger)
+            rows = model.sample(len(train), seed=seed)
+            if ledger is not None:
+                rows, lost = compared(rows, train.columns)
             seconds = round(time.process_time() - start, 2)
         start = time.process_time()
         schema = shared_columns(train, holdout, [rows])
@@ -255,7 +286,7 @@ def _trial(
         return {"failed": f"It failed unexpectedly ({type(error).__name__}); please report it."}
     found["figures"]["cpu_seconds"] = {"value": seconds, "interval": None, "reference": None, "note": ""}
     judged = round(time.process_time() - start, 2)
-    return found | {"ledger": None if ledger is None else _sum_of(ledger), "judging_cpu_seconds": judged}
+    return found | {"ledger": None if ledger is None else _sum_of(ledger), "not_compared": lost, "judging_cpu_seconds": judged}
 
 
 def _sum_of(ledger: Ledger) -> dict[str, Any]:
@@ -274,6 +305,9 @@ def _tell_failed(trials: list[dict[str, Any]], stages: Stages) -> None:
             stages.warn(
                 f"{name} failed on {len(failed)} of {len(own)} fits (epsilon {at}), which are left out: {failed[0]['failed']}"
             )
+        lost = sorted({column for trial in own for column in trial.get("not_compared", ())})
+        if lost:
+            stages.warn(f"Of {name} some columns are not measured, since what was bought reads otherwise: {', '.join(lost)}.")
 
 
 def plain(epsilon: float) -> float | str:
