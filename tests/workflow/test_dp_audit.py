@@ -101,6 +101,9 @@ def test_canaries_are_patients_of_their_own() -> None:
     assert len(made) == made.n_records == 100
     assert made.columns == data.columns
     assert made.table.frame["age"].nunique() == 100, "each is alone with her number"
+    texts = canaries(data.only(["sex"]), 100, np.random.default_rng(0), numbers=["sex"]).table.frame["sex"]
+    assert texts.dtype == "category"
+    assert texts.nunique() == 100, "also where numbers are read as texts"
 
 
 @pytest.mark.parametrize("n", [0, 49, 2_001])

@@ -6,16 +6,17 @@ never leave with it. Knows no generator: it is given as a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import parameter_error
-from manikin.data.schema import Column, Role, Source
+from manikin.data.schema import Column, Role, Source, TableSchema
 from manikin.data.seeds import generator
 from manikin.evaluation.base import Direction, MetricResult, Results, Section
 from manikin.privacy.auditing import Audit, audit
@@ -32,7 +33,13 @@ FEWEST_DIGITS = 13  # powers of ten over which the numbers of canaries are sprea
 
 
 def dp_audit(
-    learn: Callable[[Dataset, Ledger], Any], data: Dataset, claim: Ledger, *, n_canaries: int = 500, seed: int = 0
+    learn: Callable[[Dataset, Ledger], Any],
+    data: Dataset,
+    claim: Ledger,
+    *,
+    n_canaries: int = 500,
+    seed: int = 0,
+    numbers: Collection[str] = (),
 ) -> MetricResult:
     """A lower bound on epsilon at 95 %, in [0, inf), by a one-run audit with canaries (Steinke et al. 2023, arXiv 2305.08846).
 
@@ -43,7 +50,8 @@ def dp_audit(
     ----------
     learn : the generator, fitted under the ledger that it is given. data : the rows that the release was learned from.
     claim : the ledger of the release; its budget is what is audited, and nothing is spent from it.
-    n_canaries : made-up patients; each is in by a coin of her own. More prove more: 500 can disprove an epsilon of up to 4.5.
+    n_canaries : made-up patients; each is in by a coin of her own. More prove more: 500 can disprove an epsilon of up to 3.9.
+    numbers : columns of texts that hold numbers.
 
     Returns
     -------
@@ -51,16 +59,29 @@ def dp_audit(
     """
     if not FEWEST_CANARIES <= n_canaries <= MOST_CANARIES:
         raise parameter_error("n_canaries", "dp_audit", f"an int in [{FEWEST_CANARIES}, {MOST_CANARIES}]", n_canaries)
-    rehearsed = concat([data, canaries(data, n_canaries, generator(seed, NAME, "canaries"))])
+    rehearsed = concat([data, canaries(data, n_canaries, generator(seed, NAME, "canaries"), numbers=numbers)])
     honest, delta = _rehearse(learn, rehearsed, claim, n_canaries, noise=1.0)
     twin, _ = _rehearse(learn, rehearsed, claim, n_canaries, noise=0.0)
     return _result(claim.epsilon, delta, honest, twin)
 
 
 def with_audit(
-    results: Results, data: Dataset, choice: Choice, claim: Ledger, *, n_canaries: int, seed: int, stages: Stages
+    results: Results,
+    data: Dataset,
+    choice: Choice,
+    claim: Ledger,
+    *,
+    n_canaries: int,
+    seed: int,
+    stages: Stages,
+    like: TableSchema,
 ) -> Results:
-    """Results with the audit of the generator that made the release, learned again with the same settings and as many steps."""
+    """Results with the audit of the generator that made the release, learned again with the same settings and as many steps.
+
+    Parameters
+    ----------
+    data : the rows as the generator was handed them. like : what the columns hold, as the real table was read.
+    """
 
     def learn(rows: Dataset, ledger: Ledger) -> Any:
         """The generator, anew."""
@@ -70,7 +91,8 @@ def with_audit(
         )
 
     with stages.stage("audit", f"Auditing the privacy budget with {n_canaries:,} canaries: learning twice more"):
-        found = dp_audit(learn, data, claim, n_canaries=n_canaries, seed=seed)
+        numbers = [column.name for column in like if column.kind.is_number]
+        found = dp_audit(learn, data, claim, n_canaries=n_canaries, seed=seed, numbers=numbers)
     (stages.warn if "disproves the claimed" in found.note and found.value and found.value > claim.epsilon else stages.note)(
         f"{found.note} What that means: docs/privacy-audit.md."
     )
@@ -90,8 +112,13 @@ def _rehearse(
     return audit(rehearsal.scores, coins, delta=delta), delta
 
 
-def canaries(data: Dataset, n: int, rng: np.random.Generator) -> Dataset:
-    """Made-up patients of one row each, unlike anybody: cells of real rows, drawn for each column by itself, and numbers far apart."""
+def canaries(data: Dataset, n: int, rng: np.random.Generator, *, numbers: Collection[str] = ()) -> Dataset:
+    """Made-up patients of one row each, unlike anybody: cells of real rows, drawn for each column by itself, and numbers far apart.
+
+    Parameters
+    ----------
+    numbers : columns of texts that hold numbers.
+    """
     frame, marks = data.table.frame.iloc[np.zeros(n, dtype=int)].reset_index(drop=True).copy(), {}
     for column in data.columns:
         drawn = rng.integers(len(data), size=n)
@@ -100,8 +127,9 @@ def canaries(data: Dataset, n: int, rng: np.random.Generator) -> Dataset:
             continue
         marks[column.name] = data.table.mark(column.name)[drawn]
         frame[column.name] = data.table.frame[column.name].iloc[drawn].reset_index(drop=True)
-        if column.kind.is_number:
-            frame[column.name] = _far_apart(column, n, rng)
+        if column.kind.is_number or column.name in numbers:
+            far = _far_apart(column, n, rng)
+            frame[column.name] = far if column.kind.is_number else pd.Categorical([f"{value:.15g}" for value in far])
             marks[column.name] = np.zeros(n, dtype=np.int8)
     return data.with_table(Table(frame, {name: mark for name, mark in marks.items() if name in data.table.marks}))
 

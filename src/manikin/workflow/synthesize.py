@@ -184,7 +184,8 @@ def _make(partial: Path, source: Path, patients: Dataset, options: Options, agai
             n_refits=options.shadow_models,
         )
     if ledger is not None and options.audit_canaries:
-        results = with_audit(results, train, choice, ledger, n_canaries=options.audit_canaries, seed=options.seed, stages=stages)
+        n, seed, like = options.audit_canaries, options.seed, train.columns
+        results = with_audit(results, learned_from, choice, ledger, n_canaries=n, seed=seed, stages=stages, like=like)
     shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
     return Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
 
