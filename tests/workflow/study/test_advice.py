@@ -145,3 +145,6 @@ def test_a_generator_that_was_tried_without_a_budget_only_is_told_so() -> None:
     alone = [point for point in curve("forest", loss=(0.01,) * 4) if point["epsilon"] == "inf"]
     text = told(alone, "development")["text"]
     assert text.startswith("forest: tried without a budget only, which reaches it and guarantees nothing. There a model loses 0.010")
+    alone = [point for point in curve("forest", loss=(0.2,) * 4) if point["epsilon"] == "inf"]
+    text = told(alone, "development")["text"]
+    assert text == "forest: tried without a budget only, where it does not reach it: a model loses 0.200 [0.190, 0.210] AUROC."

@@ -160,18 +160,25 @@ def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) ->
     sure, likely = (start_at(use, line, surely=surely) for surely in (True, False))
     at = likely if sure is None or (isinf(sure) and likely is not None and not isinf(likely)) else sure
     if at is None:
-        kept = [epsilon for epsilon in sorted(allowed) if _missed(use, line[epsilon], surely=False) <= 0]
-        if kept:
-            words = _words(use, line[kept[0]], measure)
-            return _nowhere(f"{name}: {_at(kept[0])} reaches it, but not every larger one does: run more seeds. There {words}.")
-        near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
-        tried = "no epsilon tried reaches it" if isinf(use.most_epsilon) else f"no epsilon of {use.most_epsilon:g} or less reaches it"
-        where = "without a budget" if isinf(near) else f"at {_at(near)}"
-        return _nowhere(f"{name}: {tried}. It comes nearest {where}: {_words(use, line[near], measure)}.")
+        return _nowhere(f"{name}: {_unreached(use, line, allowed, measure)}")
     begin = _begin(at, is_sure=at == sure, has_tried=min(allowed) < inf)
     there = _words(use, line[at], measure, without="membership")
     told = [f"{name}: {begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
     return {"epsilon": "inf" if isinf(at) else at, "surely": at == sure, "text": " ".join(filter(None, told))}
+
+
+def _unreached(use: Use, line: Line, allowed: Sequence[float], measure: str | None) -> str:
+    """What is said where no epsilon will do: uneven figures, no budget tried, or by how much the nearest misses."""
+    kept = [epsilon for epsilon in sorted(allowed) if _missed(use, line[epsilon], surely=False) <= 0]
+    near = min(allowed, key=lambda epsilon: (_missed(use, line[epsilon], surely=False), epsilon))
+    words = _words(use, line[kept[0] if kept else near], measure)
+    if kept:
+        return f"{_at(kept[0])} reaches it, but not every larger one does: run more seeds. There {words}."
+    if isinf(min(allowed)):
+        return f"tried without a budget only, where it does not reach it: {words}."
+    which = "tried" if isinf(use.most_epsilon) else f"of {use.most_epsilon:g} or less"
+    where = "without a budget" if isinf(near) else f"at {_at(near)}"
+    return f"no epsilon {which} reaches it. It comes nearest {where}: {words}."
 
 
 def _begin(at: float, *, is_sure: bool, has_tried: bool) -> str:
@@ -265,4 +272,4 @@ def _with_interval(point: Point) -> str:
 
 
 def _at(epsilon: float) -> str:
-    return "inf" if isinf(epsilon) else f"epsilon {epsilon:g}"
+    return f"epsilon {epsilon:g}"
