@@ -235,11 +235,11 @@ def _by_tape(
         used = [(product, grad) for product, grad in zip(tape.products, grads, strict=True) if grad is not None]
         pairs = _joined(used, len(weights))
         recorded = [id(one) for product, _ in pairs for one in product.parameters()]
-        if len(set(recorded)) < len(recorded) or {id(one) for one in every} - set(recorded):
+        if len(set(recorded)) < len(recorded) or {id(one) for one in every if one.numel()} - set(recorded):
             raise BudgetError("Not each parameter of a network is recorded once, so its gradients cannot be recorded.")
         scale = _clipping(_squares(pairs), clip_norm)
         made = {id(one): own for product, grad in pairs for one, own in product.sums(grad, scale)}
-    return [made[id(one)] for one in every]
+    return [made[id(one)] if one.numel() else torch.zeros_like(one) for one in every]
 
 
 def _squares(pairs: Sequence[tuple[Product, Tensor]]) -> Tensor:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from manikin.privacy.per_patient import Tape
+
 NEVER = -1e9  # a logit that no softmax will ever choose
 SIZE_CLASSES = (4, 16, 48, 150)  # columns of like vocabulary size are computed together
 
@@ -76,7 +78,14 @@ def hidden_width(log_marginals: npt.NDArray[np.float32], *, scale: int = 32) -> 
 
 
 class AnyOrderNet(nn.Module):
-    """Logits of every column given the columns that a mask lets it see."""
+    """Logits of every column given the columns that a mask lets it see.
+
+    Attributes
+    ----------
+    tape : records every product with a weight, for gradients by patient; None records nothing.
+    """
+
+    tape: Tape | None = None
 
     def __init__(self, columns: Sequence[TokenColumn], shape: Shape, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -149,25 +158,61 @@ class AnyOrderNet(nn.Module):
         """Output weights of a size group, (n_targets, width, n_tokens)."""
         return self.head[g] + torch.bmm(self.head_basis[g], self.get_buffer(f"basis_out{g}"))
 
-    def forward(self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None) -> list[Tensor]:
+    def forward(
+        self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None, which: Tensor | None = None
+    ) -> list[Tensor]:
         """Logits per size group, each (n_targets, n_rows, n_tokens of the largest).
 
         Parameters
         ----------
         tokens : int64 (n_rows, n_columns).
         masks : float (n_masks, n_columns, n_columns), [m, i, j] = 1 where target j sees column i; the rows are cut into n_masks equal
-            parts, so n_masks divides n_rows.
+            parts, so n_masks divides n_rows, unless `which` says otherwise.
         keep : float (n_rows, n_columns), 0 where a row hides a column from every target; None hides nothing.
+        which : int64 (n_rows,), the mask of each row; None for equal parts.
         """
         parts = [F.embedding(tokens[:, j], table) for j, table in enumerate(self.tables())]
         x = torch.cat(parts, 1)
+        if self.tape is not None:
+            self._record_lookup(self.tape, tokens, x)
         owner_in, owner_out = self.get_buffer("owner_in"), self.get_buffer("owner_out")
         if keep is not None:
             x = x * keep[:, owner_in]
         seen = masks.index_select(2, owner_out).index_select(1, owner_in)  # columns first: then rows are copied whole
         weight = seen.mul_(self.first) if not torch.is_grad_enabled() else self.first * seen
-        hidden = torch.bmm(x.view(len(masks), -1, x.shape[1]), weight).view(len(x), -1) + self.first_bias
+        if which is None:
+            hidden = torch.bmm(x.view(len(masks), -1, x.shape[1]), weight).view(len(x), -1) + self.first_bias
+        else:
+            rows = [torch.nonzero(which == m).squeeze(1) for m in range(len(masks))]
+            parts = [x[own] @ weight[m] for m, own in enumerate(rows)]
+            hidden = torch.cat(parts)[torch.argsort(torch.cat(rows))] + self.first_bias
+        if self.tape is not None:
+            self._record_first(self.tape, x, masks, which, hidden)
         return self._outputs(hidden)
+
+    def _record_lookup(self, tape: Tape, tokens: Tensor, x: Tensor) -> None:
+        tape.lookup(
+            tokens=tokens,
+            tables=list(self.embed),
+            features=[self.get_buffer(f"basis_in{j}") if c.is_ordered else None for j, c in enumerate(self.columns)],
+            through=list(self.project),
+            out=x,
+            blocks=F.one_hot(self.get_buffer("owner_in"), self.n_columns).to(x.dtype),
+        )
+
+    def _record_first(self, tape: Tape, x: Tensor, masks: Tensor, which: Tensor | None, hidden: Tensor) -> None:
+        if which is None:
+            which = torch.arange(len(masks), device=x.device).repeat_interleave(len(x) // len(masks))
+        tape.masked(
+            weight=self.first,
+            bias=self.first_bias,
+            x=x.detach(),
+            out=hidden,
+            masks=masks,
+            which=which,
+            blocks_in=F.one_hot(self.get_buffer("owner_in"), self.n_columns).to(x.dtype),
+            blocks_out=F.one_hot(self.get_buffer("owner_out"), self.n_columns).to(x.dtype),
+        )
 
     def _outputs(self, hidden: Tensor) -> list[Tensor]:
         out, at = [], 0
@@ -180,15 +225,25 @@ class AnyOrderNet(nn.Module):
             rate = self.shape.dropout * self.dropout_scale * (self.shape.dropout_small if is_small else 1.0)
             for b in range(g * self.shape.blocks, (g + 1) * self.shape.blocks):
                 z = F.dropout(z, rate, self.training)
-                z = z + torch.baddbmm(self.b2[b], F.silu(torch.baddbmm(self.b1[b], z, self.w1[b])), self.w2[b])
+                inner = torch.baddbmm(self.b1[b], z, self.w1[b])
+                active = F.silu(inner)
+                outer = torch.baddbmm(self.b2[b], active, self.w2[b])
+                if self.tape is not None:
+                    self.tape.dense(self.w1[b], self.b1[b], z, inner)
+                    self.tape.dense(self.w2[b], self.b2[b], active, outer)
+                z = z + outer
             z = F.dropout(z, rate, self.training)
-            out.append(torch.baddbmm(self.head_bias[g] + self.get_buffer(f"padding{g}"), z, self.head_weight(g)))
+            logits = torch.baddbmm(self.head_bias[g] + self.get_buffer(f"padding{g}"), z, self.head_weight(g))
+            if self.tape is not None:
+                features = self.get_buffer(f"basis_out{g}")
+                self.tape.dense(self.head[g], self.head_bias[g], z, logits, through=self.head_basis[g], features=features)
+            out.append(logits)
         return out
 
-    def nll(self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None) -> Tensor:
+    def nll(self, tokens: Tensor, masks: Tensor, keep: Tensor | None = None, which: Tensor | None = None) -> Tensor:
         """Negative log-likelihood in nats of every cell given what its target sees, (n_columns, n_rows), columns in group order."""
         out = []
-        for group, logits in zip(self.groups, self(tokens, masks, keep), strict=True):
+        for group, logits in zip(self.groups, self(tokens, masks, keep, which), strict=True):
             wanted = tokens[:, group].T.unsqueeze(-1)
             out.append(torch.logsumexp(logits, -1) - logits.gather(-1, wanted).squeeze(-1))
         return torch.cat(out)
