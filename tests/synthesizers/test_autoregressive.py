@@ -8,7 +8,7 @@ import pytest
 
 from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Dataset, flat
-from manikin.data.errors import BudgetError, ParameterError
+from manikin.data.errors import ParameterError
 from manikin.data.rules import OrderRule
 from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Storage, TableSchema
 from manikin.synthesizers.tables.autoregressive import BLOCK, Autoregressive
@@ -140,8 +140,3 @@ def test_steps_budgets_and_curves_are_recorded() -> None:
 def test_hyperparameters_outside_their_domain_are_refused(fields: dict[str, object], name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name!r} parameter"):
         Autoregressive(**fields).fit(patients(50), seed=0)  # type: ignore[arg-type]
-
-
-def test_a_ledger_is_refused() -> None:
-    with pytest.raises(BudgetError):
-        Autoregressive().fit(patients(50), seed=0, ledger=object())

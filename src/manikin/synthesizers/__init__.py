@@ -48,6 +48,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "any-order autoregressive network over mixed columns; the flagship for tables of 1,000 rows and more",
             conditions=True,
             auto=True,
+            private=True,
             is_neural=True,
         ),
         "aim": SynthesizerEntry(

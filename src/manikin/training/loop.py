@@ -174,7 +174,9 @@ class _Run:
             while step < self.training.planned_steps and left >= _n_private(self.stages[0], step):
                 left, step = left - _n_private(self.stages[0], step), step + 1
             self.training.planned_steps = step
-        if self.training.is_resumed and self.step >= self.training.planned_steps:
+        if self.step >= self.training.planned_steps and not self.training.is_resumed:
+            raise BudgetError("All steps of the plan are spent. Take the run's checkpoint, or a new budget.")
+        if self.step >= self.training.planned_steps:
             self.training.stopped_because = "privacy budget spent"
         elif self.control.checkpoint and not self.training.is_resumed:
             self._save(self.control.checkpoint)

@@ -23,6 +23,7 @@ from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, require_fitted, rows_of
+from manikin.synthesizers.tables.autoregressive_private import learn
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.saved_network import checked_networks, checked_shape, checked_widths
 from manikin.training.control import Control
@@ -38,16 +39,17 @@ NOT_APPLICABLE = "not applicable"
 
 @dataclass(kw_only=True)
 class Autoregressive:
-    """Any-order autoregressive synthesizer. Fields left at None are set from the size of the table.
+    """Any-order autoregressive synthesizer. Fields left at None are set from the size of the table, and for noise under a ledger.
 
     Parameters
     ----------
     epochs : passes over the data that the plan is made of.
-    batch_size : rows per gradient step.
-    learning_rate : the peak of the schedule.
+    batch_size : rows per gradient step; patients on average, under a ledger.
+    learning_rate : the peak of the schedule; 0.004 without a ledger.
     dropout : rate on hidden units.
     weight_decay : decoupled weight decay of embeddings and weights.
-    causal_share : share of training orders that are the table's own; the rest makes conditioning on any subset work.
+    causal_share : share of training orders that are the table's own; the rest makes conditioning on any subset work; 0.4 at
+        first without a ledger.
     members : networks in the ensemble.
     max_tokens : most bins of a number column.
     max_steps : most gradient steps, whatever the epochs.
@@ -59,10 +61,10 @@ class Autoregressive:
 
     epochs: int | None = None
     batch_size: int | None = None
-    learning_rate: float = 4e-3
+    learning_rate: float | None = None
     dropout: float | None = None
     weight_decay: float | None = None
-    causal_share: float = 0.4
+    causal_share: float | None = None
     members: int | None = None
     max_tokens: int | None = None
     max_steps: int | None = None
@@ -76,19 +78,18 @@ class Autoregressive:
 
         Parameters
         ----------
+        ledger : pays for everything that is learned, by bought columns and DP-SGD (see `autoregressive_private`).
         control : time budget, step limit, checkpoint folder, progress.
 
         Raises
         ------
-        BudgetError : a ledger is given.
+        BudgetError : the ledger does not allow it, or a hyperparameter has no meaning under one.
         FitError : there is nothing to learn from.
         """
-        if ledger is not None:
-            raise BudgetError(
-                "The synthesizer 'autoregressive' cannot learn under a privacy budget yet. Run without --epsilon."
-            )
         self._check()
         control = (control or Control()).at_most(self.max_steps)
+        if ledger is not None:
+            return self._fit_private(data, seed, ledger, control)
         n = len(data)
         self.codec_ = TableCodec(max_tokens=self.max_tokens or int(np.clip(n / 20, 12, 128))).fit(data)
         tokens = self.codec_.encode(data)
@@ -111,10 +112,26 @@ class Autoregressive:
         self._sampler = None
         return self
 
+    def _fit_private(self, data: Dataset, seed: int, ledger: Any, control: Control) -> Autoregressive:
+        for name in ("dropout", "weight_decay", "members"):
+            if getattr(self, name) is not None:
+                raise BudgetError(f"The hyperparameter {name!r} has no meaning under a privacy budget. Leave it out.")
+        wishes = {
+            "expected_batch": self.batch_size,
+            "max_tokens": self.max_tokens,
+            "learning_rate": self.learning_rate,
+            "causal_share": self.causal_share,
+            "epochs": self.epochs,
+        }
+        learned = learn(data, wishes, seed=seed, ledger=ledger, control=control)
+        self.codec_, self.networks_, self.training_ = learned.codec, [learned.network], learned.training
+        self._sampler = None
+        return self
+
     def _check(self) -> None:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise parameter_error("dropout", "Autoregressive", "a number in [0, 1)", self.dropout)
-        if not 0 <= self.causal_share <= 1:
+        if self.causal_share is not None and not 0 <= self.causal_share <= 1:
             raise parameter_error("causal_share", "Autoregressive", "a number in [0, 1]", self.causal_share)
         for name in ("epochs", "batch_size", "members", "max_tokens", "max_steps"):
             value = getattr(self, name)
@@ -134,16 +151,17 @@ class Autoregressive:
 
     def _recipe(self, n_rows: int) -> Recipe:
         """More passes, smaller batches and more decay for smaller tables; set once, on the train parts of five tables."""
+        causal_share = 0.4 if self.causal_share is None else self.causal_share
         epochs = self.epochs or int(np.clip(round(9 * (16_000 / max(n_rows, 1)) ** 0.35), 2, 30))
         return Recipe(
             batch_size=self.batch_size or int(2 ** np.clip(round(math.log2(max(n_rows, 2) / 64)), 5, 9)),
             n_masks=4 if n_rows >= 4000 else 2,
             epochs=epochs,
             epochs_per_validation=max(1, epochs // 8),
-            learning_rate=self.learning_rate,
+            learning_rate=4e-3 if self.learning_rate is None else self.learning_rate,
             weight_decay=0.3 + 2.0 * _smallness(n_rows) if self.weight_decay is None else self.weight_decay,
-            causal_share=self.causal_share,
-            causal_share_end=max(self.causal_share, 0.8),
+            causal_share=causal_share,
+            causal_share_end=max(causal_share, 0.8),
         )
 
     def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:

@@ -1,4 +1,4 @@
-"""Trains an any-order network by DP-SGD: no held-out rows, no passes, no batch size. Knows tokens' columns, and neither rows nor their number.
+"""Trains an any-order network by DP-SGD: no held-out rows, no passes, no batch size. Knows neither rows nor their number.
 
 Every row gets one of a few random orders by a draw of its own, so that who else is in a step changes nothing about a row's loss.
 """
@@ -46,7 +46,7 @@ class PrivateAnyOrderObjective:
     """
 
     has_fixed_batches = False
-    patience = None
+    patience: int | None = None
 
     def __init__(self, network: AnyOrderNet, recipe: PrivateRecipe, extra: Tensors | None = None) -> None:
         self.network, self.recipe = network, recipe

@@ -1,0 +1,142 @@
+"""How an any-order autoregressive network learns under a privacy ledger: bought columns, DP-SGD for their dependence. Opens no seal.
+
+Before the first step the network's output is the bought marginals, so a budget too small for dependence leaves independent columns. The
+network is small, since noise is added to every weight, and its size is set by public numbers and by what was bought.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset
+from manikin.data.seeds import derive
+from manikin.privacy import dpsgd, mechanisms
+from manikin.privacy.ledger import Ledger
+from manikin.synthesizers.base import Arrays
+from manikin.training.checkpoint import read_checkpoint
+from manikin.training.control import Control
+from manikin.training.loop import choose_device, train
+from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, hidden_width
+from manikin.training.objective import Tensors
+from manikin.training.objectives.any_order_private import PrivateAnyOrderObjective, PrivateRecipe
+
+BY = "autoregressive"
+CODEC_SHARE = 0.2  # of the ledger's precision, for the columns by themselves
+
+
+@dataclass(frozen=True)
+class PrivateSettings:
+    """Public numbers of a fit under a ledger; set once, on the train parts of tables.
+
+    Attributes
+    ----------
+    steps : of DP-SGD. expected_batch : patients in a step, on average. clip_norm : most that a patient adds to a step's sum, in nats.
+    n_masks : orders per step. causal_share : share of orders that are the table's own. learning_rate : the peak.
+    max_tokens : most bins of a number column. scale : hidden units of a column of middling entropy.
+    """
+
+    steps: int
+    expected_batch: float
+    clip_norm: float = 1.0
+    n_masks: int = 4
+    causal_share: float = 0.6
+    learning_rate: float = 3e-2
+    max_tokens: int = 32
+    scale: int = 4
+    shape: Shape = field(default_factory=lambda: Shape(embed_scale=2.0, blocks=0, basis_in=2, basis_out=3, dropout=0.0))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a fit under a ledger leaves: a codec whose every fact was bought or is public, a network, and what the run did."""
+
+    codec: TableCodec
+    network: AnyOrderNet
+    training: dict[str, Any]
+
+
+def learn(data: Dataset, wishes: Mapping[str, Any], *, seed: int, ledger: Ledger, control: Control) -> Learned:
+    """Buys the columns, then spends what is left of the ledger on the network.
+
+    Parameters
+    ----------
+    wishes : settings to take instead of those for the number of patients that was bought, None for no wish; and "epochs".
+
+    Raises
+    ------
+    BudgetError : the ledger does not allow it, or a time budget was asked for.
+    """
+    private = mechanisms.seal(data, ledger)
+    settings = settings_for(ledger.n_patients or 1, wishes, most_steps=control.max_steps)
+    codec = kept_codec(control)
+    if codec is None:
+        codec = TableCodec(max_tokens=settings.max_tokens).fit(private, ledger=ledger, share=CODEC_SHARE)
+    network = first_network(codec, settings, seed=seed).to(choose_device(control.device))
+    plan = dpsgd.plan(
+        ledger, expected_batch=settings.expected_batch, steps=settings.steps, clip_norm=settings.clip_norm, by=BY
+    )
+    sampler = dpsgd.Sampler(
+        plan,
+        codec.encode_private(private),
+        private.patients,
+        ledger,
+        columns=list(dict.fromkeys(f.column for f in codec.layout.fields)),
+        by=BY,
+        is_recorded=True,
+        device=choose_device(control.device),
+    )
+    recipe = PrivateRecipe(settings.steps, settings.n_masks, settings.causal_share, settings.learning_rate)
+    objective = PrivateAnyOrderObjective(network, recipe, _as_tensors(codec))
+    training = train(objective, seed=seed, control=control, ledger=ledger, private=sampler)
+    training.device = choose_device(control.device).type
+    training.seconds = 0.0  # how long it took tells how many patients there are
+    average = objective.average if training.steps else network
+    return Learned(codec, average.cpu().eval(), training.to_json())
+
+
+def first_network(codec: TableCodec, settings: PrivateSettings, *, seed: int) -> AnyOrderNet:
+    """The network before its first step: independent columns with the bought frequencies."""
+    columns = []
+    for f, counts in zip(codec.layout.fields, codec.counts_, strict=True):
+        frequencies = counts + 0.5
+        marginals = np.log(frequencies / frequencies.sum()).astype(np.float32)
+        width = hidden_width(marginals, scale=settings.scale)
+        columns.append(TokenColumn(f.n_tokens, f.positions, f.values, marginals, width))
+    network = AnyOrderNet(columns, settings.shape, generator=torch.Generator().manual_seed(derive(seed, "weights", 0)))
+    with torch.no_grad():
+        for head in network.head:
+            head.zero_()
+    return network
+
+
+def kept_codec(control: Control) -> TableCodec | None:
+    """The codec that a killed run had bought, from its checkpoint; None where there is none."""
+    found = read_checkpoint(control.checkpoint) if control.checkpoint else None
+    if found is None or "extra.codec" not in found[1]:
+        return None
+    values = json.loads(found[1]["extra.codec"].numpy().tobytes())
+    prefix = "extra.codec."
+    arrays: Arrays = {name.removeprefix(prefix): one.numpy() for name, one in found[1].items() if name.startswith(prefix)}
+    return TableCodec.from_state(values, arrays)
+
+
+def _as_tensors(codec: TableCodec) -> Tensors:
+    values, arrays = codec.state()
+    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8).copy()
+    return {"codec": torch.from_numpy(text), **{f"codec.{name}": torch.from_numpy(one) for name, one in arrays.items()}}
+
+
+def settings_for(n_patients: int, wishes: Mapping[str, Any], *, most_steps: int | None) -> PrivateSettings:
+    """Larger steps, and more of them, for larger tables; wishes come first."""
+    given = {name: value for name, value in wishes.items() if value is not None}
+    batch = given.setdefault("expected_batch", float(np.clip(n_patients / 16, 128, 2048)))
+    epochs = given.pop("epochs", None)
+    steps = 300 if epochs is None else max(1, round(epochs * n_patients / batch))
+    return PrivateSettings(steps=steps if most_steps is None else min(steps, most_steps), **given)
