@@ -43,7 +43,7 @@ def columns(n: int, seed: int) -> Dataset:
 def fitted(data: Dataset, numbers: Numbers, **settings_: int) -> tuple[TableCodec, VectorCodec, Tokens]:
     table = TableCodec(max_tokens=ALL_CELLS).fit(data)
     tokens = table.encode(data)
-    return table, VectorCodec(numbers=numbers, **settings_).fit(table, tokens, seed=0), tokens
+    return table, VectorCodec(numbers=numbers, **settings_).fit(table, seed=0), tokens
 
 
 def perfect(vectors: VectorCodec, X: np.ndarray, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:

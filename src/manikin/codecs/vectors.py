@@ -109,16 +109,15 @@ class VectorCodec:
     code_width: int = 32
     parts_: tuple[Part, ...] = field(init=False, repr=False, default=())
 
-    def fit(self, table: TableCodec, tokens: Tokens, *, seed: int) -> VectorCodec:
-        """Learns modes and scales of a fitted table codec's tokens (n, n_fields)."""
-        self.parts_ = tuple(self._fit_part(j, codec, tokens[:, j], seed) for j, codec in enumerate(table.fields_))
+    def fit(self, table: TableCodec, *, seed: int) -> VectorCodec:
+        """Learns modes and scales from a fitted table codec's counts alone; where those are bought, this costs nothing more."""
+        self.parts_ = tuple(self._fit_part(j, codec, table.counts_[j], seed) for j, codec in enumerate(table.fields_))
         return self
 
-    def _fit_part(self, j: int, codec: Any, tokens: npt.NDArray[np.int32], seed: int) -> Part:
+    def _fit_part(self, j: int, codec: Any, counts: npt.NDArray[np.int64], seed: int) -> Part:
         n = codec.n_tokens
         if not isinstance(codec, NumberCodec) or n - codec.n_missing < max(self.levels_below, 2):
             return Part(j, n, n, is_number=False, codes=_codes(n, self.code_width) if n > self.max_onehot else None)
-        counts = np.bincount(tokens, minlength=n)
         missing = np.flatnonzero(counts[: codec.n_missing]).astype(np.int32)
         return _number_part(j, codec, counts, missing, self.numbers, generator(seed, "modes", j))
 

@@ -137,6 +137,24 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "plain Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)",
             is_neural=True,
         ),
+        "dpgan": SynthesizerEntry(
+            f"{_TABLES}.dpgan:DPGAN",
+            "private GAN: its critic learns by DP-SGD (Xie et al. 2018); under small budgets `aim` keeps more",
+            private=True,
+            is_neural=True,
+        ),
+        "dpwgan": SynthesizerEntry(
+            f"{_TABLES}.dpwgan:DPWGAN",
+            "private Wasserstein GAN with clipped weights (Arjovsky et al. 2017), its critic by DP-SGD",
+            private=True,
+            is_neural=True,
+        ),
+        "pategan": SynthesizerEntry(
+            f"{_TABLES}.pategan:PateGAN",
+            "private GAN taught by noisy votes of teachers on disjoint patients (Jordon et al. 2019)",
+            private=True,
+            is_neural=True,
+        ),
     },
     group="manikin.synthesizers",
 )

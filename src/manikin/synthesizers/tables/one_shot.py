@@ -23,6 +23,9 @@ from manikin.codecs.vectors import ALL_CELLS, MOST_ONEHOT, Numbers, VectorCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import ModelFolderError, parameter_error
 from manikin.data.seeds import derive, generator
+from manikin.privacy import dpsgd, mechanisms
+from manikin.privacy.ledger import Ledger
+from manikin.privacy.sealed import PrivateDataset, Sealed
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.tables.held_out import hold_out
@@ -51,6 +54,25 @@ class Prepared:
     tokens: Tokens
     inside: npt.NDArray[np.int64]
     outside: npt.NDArray[np.int64]
+    patients: npt.NDArray[np.int64]
+    device: torch.device
+    seed: int
+
+
+@dataclass(frozen=True)
+class SealedRows:
+    """A table on its way into training under a ledger: what `Prepared` holds, behind a seal.
+
+    Attributes
+    ----------
+    private : the table itself. tokens : int32 (n, n_fields). ledger : what is left in it may be spent on learning.
+    most_steps : steps that were asked for at most, so that no more are planned and paid for; None for the model's own number.
+    """
+
+    private: PrivateDataset
+    tokens: Sealed
+    ledger: Ledger
+    most_steps: int | None
     device: torch.device
     seed: int
 
@@ -66,6 +88,8 @@ class OneShot(ABC):
     """
 
     name: ClassVar[str] = ""
+    is_private: ClassVar[bool] = False  # whether it brings `_private_objective`
+    holds_out: ClassVar[bool] = True  # whether some patients are kept to stop by, where there is no ledger
     missing: Literal["mask", "impute"] = "mask"
     codec_: TableCodec = field(init=False, repr=False, compare=False)
     vectors_: VectorCodec = field(init=False, repr=False, compare=False)
@@ -95,6 +119,16 @@ class OneShot(ABC):
     def _objective(self, network: nn.Module, prepared: Prepared) -> tuple[Objective, nn.Module]:
         """What the loop trains, and the module that samples once it is done."""
 
+    def _private_objective(
+        self, network: nn.Module, rows: SealedRows
+    ) -> tuple[Objective, nn.Module, dpsgd.Sampler | None]:
+        """The same under a ledger, with where noisy gradients come from; models that bring it say so by `is_private`."""
+        raise NotImplementedError
+
+    def _max_tokens(self) -> int:
+        """Most tokens of a number column."""
+        return ALL_CELLS
+
     @abstractmethod
     def _draw(
         self,
@@ -105,6 +139,11 @@ class OneShot(ABC):
         given: npt.NDArray[np.bool_] | None = None,
     ) -> Tokens:
         """Tokens of `n` rows around what is given."""
+
+    def _finish(self, network: nn.Module, seed: int) -> nn.Module:
+        """A last hand on the network that samples; none by default."""
+        del seed
+        return network
 
     def _own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What the model saves beside codecs and weights."""
@@ -131,21 +170,25 @@ class OneShot(ABC):
 
         Raises
         ------
-        BudgetError : a ledger is given.
+        BudgetError : a ledger is given that the model cannot honour, or that does not allow what it needs.
         FitError : there is nothing to learn from, or the run diverged or collapsed before it had anything to fall back on.
         """
-        refuse_ledger(self.name, ledger)
+        if not self.is_private:
+            refuse_ledger(self.name, ledger)
         self._check()
         if self.missing not in MISSING:
             raise parameter_error("missing", self.name, f"one of {', '.join(MISSING)}", self.missing)
         control = (control or Control()).at_most(getattr(self, "max_steps", None))
-        self.codec_ = TableCodec(max_tokens=ALL_CELLS, max_codes=getattr(self, "max_codes", MAX_CODES)).fit(data)
+        if ledger is not None:
+            return self._fit_private(data, seed, ledger, control)
+        self.codec_ = self._table_codec().fit(data)
         tokens = self.codec_.encode(data)
         if self.missing == "impute":
             tokens = self.codec_.impute(tokens, generator(seed, "missing cells"))
-        self.vectors_ = self._vector_codec().fit(self.codec_, tokens, seed=seed)
-        inside, outside = hold_out(data.records, seed)
-        prepared = Prepared(tokens, inside, outside, choose_device(control.device), seed)
+        self.vectors_ = self._vector_codec().fit(self.codec_, seed=seed)
+        everyone = np.arange(len(tokens), dtype=np.int64)
+        inside, outside = hold_out(data.records, seed) if self.holds_out else (everyone, everyone[:0])
+        prepared = Prepared(tokens, inside, outside, data.records, choose_device(control.device), seed)
         self._prepare(data)
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
@@ -156,7 +199,30 @@ class OneShot(ABC):
         shares = getattr(getattr(objective, "likeness", None), "train_shares", {})
         bins = {name: [round(share, 4) for share in own] for name, own in shares.items()}
         self.training_ = training.to_json() | {"bins of train": bins}
-        self.network_ = sampler.cpu().eval()
+        self.network_ = self._finish(sampler.cpu().eval(), seed)
+        return self
+
+    def _table_codec(self) -> TableCodec:
+        return TableCodec(max_tokens=self._max_tokens(), max_codes=getattr(self, "max_codes", MAX_CODES))
+
+    def _fit_private(self, data: Dataset | PrivateDataset, seed: int, ledger: Ledger, control: Control) -> Self:
+        """Learns under a ledger: everything is bought, no patient is held out, and no figure of a real row is kept."""
+        if self.missing != "mask":
+            raise parameter_error("missing", self.name, "'mask' under a privacy ledger, which buys no other rows", self.missing)
+        private = mechanisms.seal(data, ledger)
+        self.codec_ = self._table_codec().fit(private, ledger=ledger)
+        tokens = self.codec_.encode_private(private)
+        self.vectors_ = self._vector_codec().fit(self.codec_, seed=seed)
+        most = control.max_steps if control.planned_steps is None else control.planned_steps
+        rows = SealedRows(private, tokens, ledger, most, choose_device(control.device), seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(seed, "weights"))
+            network = self._build()
+            objective, made, sampler = self._private_objective(network, rows)
+        training = train(objective, seed=seed, control=control, ledger=ledger, private=sampler)
+        training.device = rows.device.type
+        self.training_ = training.to_json() | {"seconds": 0.0}  # how long it took depends on how many rows there are
+        self.network_ = self._finish(made.cpu().eval(), seed)
         return self
 
     def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:

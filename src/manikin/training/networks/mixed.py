@@ -157,6 +157,18 @@ class MixedHead(nn.Module):
         """Choices that each tensor of logits has room for, in the same order."""
         return [size for size, _ in self._buckets] + [self.groups[g].n_choices for g in self._large]
 
+    def biases(self) -> list[Tensor]:
+        """The bias of each tensor of logits, in the same order: views (n_groups, size) of the cells', then those of large groups."""
+        made: list[Tensor] = []
+        for (size, members), span in zip(self._buckets, self._spans, strict=True):
+            assert self.cells is not None
+            made.append(self.cells.bias[span].view(len(members), size))
+        for head in self.large:
+            assert isinstance(head, nn.Sequential)
+            assert isinstance(head[1], nn.Linear)
+            made.append(head[1].bias)
+        return made
+
     @property
     def n_cells(self) -> int:
         """Units of the layer that scalars and small groups come from."""
