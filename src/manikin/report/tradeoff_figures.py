@@ -134,6 +134,8 @@ def _reach(series: Sequence[Series], real: float | None) -> tuple[float, float]:
 
 
 def _axes(axes: Axes, place: Mapping[float, float], scale: str) -> None:
+    from matplotlib.ticker import LogLocator
+
     names = {at: "inf" if isinf(epsilon) else f"{epsilon:g}" for epsilon, at in place.items()}
     axes.set_xticks([*names], [*names.values()])
     axes.set_xlim(min(names) - 0.14, max(names) + 0.22)
@@ -143,7 +145,9 @@ def _axes(axes: Axes, place: Mapping[float, float], scale: str) -> None:
     axes.set_xlabel("epsilon; inf is without a budget", color=MUTED)
     if scale == "log":
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.minorticks_off()
     if scale == "share":
         axes.set_yscale("log")
         axes.set_ylim(LEAST["share"] * 0.8, 1.25)

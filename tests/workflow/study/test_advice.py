@@ -56,10 +56,16 @@ def test_an_epsilon_that_keeps_the_limit_by_luck_while_a_larger_one_does_not_is_
     assert line["epsilon"] == 3.0
 
 
+def test_what_the_median_reaches_before_is_said_beside() -> None:
+    text = told(curve("forest", loss=(0.2, 0.045, 0.03, 0.02)), "development")["text"]
+    assert text.startswith("forest: start at epsilon 3 (on the median from epsilon 1 on). There")
+    assert "It is worse than its twin" in told(curve("forest", loss=(0.2, 0.1, 0.035, 0.0)), "development")["text"]
+
+
 def test_a_twin_that_is_worse_without_a_budget_takes_nothing_from_the_budgets() -> None:
     line = told(curve("forest", loss=(0.20, 0.03, 0.03, 0.09)), "development")
     assert (line["epsilon"], line["surely"]) == (1.0, True)
-    assert "It is outside the interval of its twin without a budget (0.090" in line["text"]
+    assert "It is better than its twin without a budget (0.090" in line["text"]
     line = told(curve("forest", loss=(0.2, 0.2, 0.045, 0.01)), "development")  # likely at 3, sure without
     assert (line["epsilon"], line["surely"]) == (3.0, False)
 

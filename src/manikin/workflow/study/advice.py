@@ -162,6 +162,8 @@ def _start(name: str, use: Use, line: Line, floor: Line, measure: str | None) ->
     if at is None:
         return _nowhere(f"{name}: {_unreached(use, line, allowed, measure)}")
     begin = _begin(at, is_sure=at == sure, has_tried=min(allowed) < inf)
+    if at == sure and likely is not None and likely < at:
+        begin += f" (on the median from {_at(likely)} on)"
     there = _words(use, line[at], measure, without="membership")
     told = [f"{name}: {begin}. There {there}.", *_beside(use, line, at, floor), _attack(line[at], at)]
     return {"epsilon": "inf" if isinf(at) else at, "surely": at == sure, "text": " ".join(filter(None, told))}
@@ -213,9 +215,9 @@ def _beside(use: Use, line: Line, at: float, floor: Line) -> list[str]:
     here, twin, other = (side.get(need.figure) for side in (line[at], line.get(inf, {}), floor.get(at, {})))
     if here and twin and twin["median"] is not None and not isinf(at):
         low, high = twin["interval"]
-        inside = low <= here["median"] <= high
-        said.append("It is within the interval of" if inside else "It is outside the interval of")
-        said[-1] += f" its twin without a budget ({_with_interval(twin)})."
+        is_better = here["median"] > high if need.worst == 0 else here["median"] < low
+        how = "within the interval of" if low <= here["median"] <= high else "better than" if is_better else "worse than"
+        said.append(f"It is {how} its twin without a budget ({_with_interval(twin)}).")
     if here and other and other["median"] is not None:
         reach = here["interval"][need.worst]
         is_better = other["median"] < reach if need.worst == 0 else other["median"] > reach
