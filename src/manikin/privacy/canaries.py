@@ -64,6 +64,7 @@ class Rehearsal:
         patches = [
             (mechanisms, "opened", self._opened),
             (mechanisms, "opened_data", self._opened_data),
+            (mechanisms, "assigned", self._assigned),
             (mechanisms, "private_generator", self._generator(mechanisms.private_generator)),
             (mechanisms, "noisy_counts", self._counting(mechanisms.noisy_counts)),
             *self._of_other_modules(),
@@ -105,6 +106,11 @@ class Rehearsal:
     def _opened_data(self, data: PrivateDataset) -> Dataset:
         own = sealed.opened_data(data)
         return own.take(self._kept(np.arange(len(own))))
+
+    def _assigned(self, data: PrivateDataset, n_groups: int) -> Sealed:
+        """Groups of everybody, canaries that are out too: what is opened later drops them."""
+        own = sealed.opened_data(data)
+        return Sealed(mechanisms.private_generator().integers(n_groups, size=own.n_records)[own.records])
 
     def _generator(self, honest: Callable[[], np.random.Generator]) -> Callable[[], Any]:
         return honest if self.noise == 1 else lambda: _Scaled(honest(), self.noise)
