@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from manikin.clinical.codes import ICD9_GROUPS, ICD10_GROUPS, SYSTEMS, Groups, code_system, recognise
+from manikin.clinical.codes import ICD9_GROUPS, ICD10_GROUPS, SYSTEMS, Groups, code_system, public_groups, recognise
 from manikin.data.errors import ParameterError
 
 
@@ -98,3 +98,9 @@ def test_numbers_are_codes_only_where_the_name_says_so() -> None:
 
 def test_every_system_has_a_citation() -> None:
     assert all(system.citation.identifier.startswith("https://") for system in SYSTEMS.values())
+
+
+@pytest.mark.parametrize(("name", "code"), [("ICD-9-CM", "250.83"), ("ICD-9-CM", "V58.1"), ("ICD-10-CM", "E11.9"), ("ATC", "A10BA02")])
+def test_the_public_groups_hold_every_code_at_every_level(name: str, code: str) -> None:
+    for level in public_groups(name):
+        assert len(set(level) & set(code_system(name).ancestors(code))) == 1

@@ -15,14 +15,13 @@ from manikin.codecs.bought.fit import reading_schema
 from manikin.codecs.bought.reading import WORDS, read, time_class
 from manikin.codecs.bought.tails import with_tails
 from manikin.codecs.code_sets import CodeSetCodec
-from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.table import TableCodec
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
 from manikin.data.rules import CombinationRule, OrderRule, RangeRule, Rule
-from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Role, Schema, Source, Sources, Storage, TableSchema
+from manikin.data.schema import Column, Kind, MissingCode, Role, Schema, Source, Sources, Storage, TableSchema
 from manikin.io.tabular import read as read_table
 from manikin.privacy import mechanisms
 from manikin.privacy.ledger import Ledger
@@ -305,16 +304,20 @@ def test_without_any_noise_one_patient_does_not_stand_clear(epsilon: float, monk
     assert seen.high.max() < np.datetime64("2100-01-01").astype(int)
 
 
-def test_codes_that_are_rare_come_back_as_their_frequent_siblings() -> None:
-    rare = [f"41{i}" for i in range(1, 10)]
-    cells = ["410"] * 1000 + [rare[i % 9] for i in range(700)] + ["250.01"] * 300
+def test_what_is_rare_comes_back_as_its_group_and_changes_no_other_share() -> None:
+    """A hundred codes of one block, six patients each, are named by their block; other rare levels by the word for it."""
+    rare = [f"41{i}.{j:02d}" for i in range(5) for j in range(20)]
+    cells = ["486"] * 1000 + [rare[i % 100] for i in range(630)] + ["250.01"] * 370
     column = Column("diag_1", Kind.CODE, code_system="ICD-9-CM")
-    codec, _, tokens = fit(dataset([column, WARD], {"diag_1": cells, "ward": COMMON}), epsilon=1.5)
-    own = codec.columns_[0]
-    assert isinstance(own, LevelCodec)
-    made = codec.decode(tokens, np.random.default_rng(0))
-    assert set(made.table.frame["diag_1"].dropna().astype(str)) <= {"410", "250.01", *rare}
-    assert {EMPTY.value, *own.levels} <= {"", "410", "250.01", "410-414", "415-417", "390-459", "420-429", "(rare)", *rare}
+    ward = ["a"] * 1400 + [f"name {i}" for i in range(600)]
+    codec, _, tokens = fit(dataset([column, WARD], {"diag_1": cells, "ward": ward}), epsilon=3.0)
+    for j in range(2):
+        assert codec.emitted(j).all()
+    made = codec.decode(tokens, np.random.default_rng(0)).table.frame
+    assert set(made["diag_1"].astype(str)) == {"486", "250.01", "410-414"}
+    assert set(made["ward"].astype(str)) == {"a", "(rare)"}
+    assert (made["ward"] == "a").mean() == pytest.approx(0.7)
+    assert (codec.encode(codec.decode(tokens, np.random.default_rng(0))) == tokens).all()
 
 
 def test_the_last_bin_falls_off_from_its_neighbours_and_keeps_its_rows() -> None:

@@ -236,17 +236,19 @@ def code_system(name: str) -> CodeSystem:
     return SYSTEMS[known]
 
 
-def public_groups(name: str) -> tuple[str, ...]:
-    """Blocks and chapters of a system, narrow ones first, as `ancestors` names them; empty where the system publishes none.
+def public_groups(name: str) -> tuple[tuple[str, ...], ...]:
+    """Blocks, then chapters of a system, as `ancestors` names them; empty where the system publishes none.
 
-    >>> len(public_groups("ATC")), public_groups("LOINC")
-    (14, ())
+    >>> [len(level) for level in public_groups("ATC")], public_groups("LOINC")
+    ([14], ())
     """
     if name == "ATC":
-        return tuple("ABCDGHJLMNPRSV")
+        return (tuple("ABCDGHJLMNPRSV"),)
     groups = {"ICD-9-CM": ICD9_GROUPS, "ICD-10-CM": ICD10_GROUPS}.get(name)
-    found = groups.ranges if groups else ()
-    return tuple(dict.fromkeys(f"{first}-{last}" if first != last else first for _, first, last in found))
+    if groups is None:
+        return ()
+    named = [(level, f"{first}-{last}" if first != last else first) for level, first, last in groups.ranges]
+    return tuple(tuple(dict.fromkeys(group for own, group in named if own == level)) for level in ("block", "chapter"))
 
 
 def recognise(texts: Sequence[str], *, hint: str = "") -> str | None:

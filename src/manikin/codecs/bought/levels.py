@@ -1,7 +1,7 @@
 """Levels of discrete columns: those that stand clear of the noise are found by a threshold, those of a public code book are counted.
 
-Rare codes of a system with a public hierarchy are counted once more, by block and chapter, so that they come back as their frequent
-siblings in the right proportions. What is left is one rare token that is never generated. Opens no seal.
+Rare codes of a system with a public hierarchy are counted once more, by block and chapter, and come back under its name. What is left is
+one group that comes back as "(rare)". Opens no seal.
 """
 
 from __future__ import annotations
@@ -112,57 +112,55 @@ def _with_groups(
     private: PrivateDataset,
     column: Column,
     counted: Counted,
-    names: tuple[str, ...],
+    names: tuple[tuple[str, ...], ...],
     ledger: Ledger,
     precision: float,
     by: str,
 ) -> Counted:
-    """Rare codes counted for their nearest frequent ancestor, or for their block or chapter where that has a frequent code."""
+    """Rare codes counted for their nearest frequent ancestor, or for their block and their chapter where these stand clear of the noise."""
     system = code_system(str(column.code_system))
     frequent = [text for text in counted.rows if system.is_code(text)]
-    targets = [*frequent, *(name for name in names if name not in frequent)]
-    place = {text: i for i, text in enumerate(targets)}
+    known = set(frequent)
+    targets = [[*frequent, *(name for name in level if name not in known)] for level in names]
+    place = [{text: i for i, text in enumerate(level)} for level in targets]
 
-    def target(text: str) -> int:
-        """Where a text that has no token of its own is counted."""
-        if text in counted.rows:
-            return mechanisms.NOWHERE
-        return next((place[above] for above in system.ancestors(text) if above in place), mechanisms.NOWHERE)
+    def target(text: str) -> list[int]:
+        """Where a text that has no token of its own is counted at each level."""
+        above = () if text in counted.rows else system.ancestors(text)
+        nearest = next((place[0][up] for up in above if up in known), None)
+        if nearest is not None:
+            return [nearest, *[mechanisms.NOWHERE] * (len(place) - 1)]
+        return [next((own[up] for up in above if up in own), mechanisms.NOWHERE) for own in place]
 
     def places(data: Dataset) -> Ints:
-        """The target of each row."""
+        """The targets of each row, int64 (n_rows, n_levels)."""
         own = level_texts(data, column)
         of = {text: target(text) for text in set(own.tolist())}
-        return np.array([of[text] for text in own.tolist()], dtype=np.int64)
+        return np.array([of[text] for text in own.tolist()], dtype=np.int64).reshape(-1, len(place))
 
-    rows = mechanisms.noisy_counts(
+    answers = mechanisms.noisy_counts(
         private.map(places),
-        [len(targets)],
+        [len(level) for level in targets],
         ledger,
         precision=precision,
-        purpose="counts of rare codes by their group",
+        purpose="counts of rare codes by block and chapter",
         columns=(column.name,),
         by=by,
-    )[0]
-    noise = mechanisms.noise_of(ledger, precision)
-    held, variance = dict(counted.rows), dict(counted.variance)
-    for text, n in zip(frequent, rows.tolist(), strict=False):
-        if n > ledger.rows_per_patient + CLEAR * noise:
+    )
+    noise = mechanisms.noise_of(ledger, precision, n_tables=len(targets))
+    least, alone = ledger.rows_per_patient + CLEAR * noise, ledger.rows_per_patient
+    held, variance, groups = dict(counted.rows), dict(counted.variance), dict[str, float]()
+    for text, n in zip(frequent, answers[0].tolist(), strict=False):
+        if n > least:
             held[text] += n
             variance[text] += noise**2
-    above = {text: set(system.ancestors(text)) for text in frequent}
-    left = {name: (float(n), noise**2) for name, n in zip(targets[len(frequent) :], rows[len(frequent) :], strict=True)}
-    groups: dict[str, float] = {}
-    for name in names:  # narrow groups before wide ones
-        if name not in left:
-            continue
-        n, own_variance = left.pop(name)
-        if any(name in those for those in above.values()) and n > ledger.rows_per_patient + CLEAR * np.sqrt(own_variance):
-            groups[name], variance[name] = n, own_variance
-            continue
-        wider = next((up for up in system.ancestors(name) if up in left), None)
-        if wider is not None and n > 2 * np.sqrt(own_variance):  # a group that is next to empty brings nothing but noise
-            left[wider] = left[wider][0] + n, left[wider][1] + own_variance
+    for level, rows in zip(targets, answers, strict=True):
+        for name, n in zip(level[len(frequent) :], rows[len(frequent) :].tolist(), strict=True):
+            inside = [group for group in groups if name in system.ancestors(group)]
+            rest = n - sum(groups[group] for group in inside)
+            own_variance = noise**2 + sum(variance[group] for group in inside)
+            if name not in groups and rest > alone + CLEAR * np.sqrt(own_variance):
+                groups[name], variance[name] = rest, own_variance
     return Counted(held, variance, groups)
 
 
@@ -175,7 +173,7 @@ def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Fou
     levels = _sorted([text for text in held if text not in texts], held, column)
     every = [*held.values(), *counted.groups.values()]
     rest, rest_variance = n_rows[0] - sum(every), n_rows[1] + sum(variance.values())
-    has_rest = rest > CLEAR * np.sqrt(rest_variance) and column.kind is not Kind.ORDINAL
+    has_rest = rest > CLEAR * np.sqrt(rest_variance) and column.kind not in (Kind.ORDINAL, Kind.BOOLEAN)
     if not levels and not codes:  # nothing stands clear: the column stays empty
         codes, has_rest = [EMPTY], False
         held, variance = {"": n_rows[0]}, {"": n_rows[1]}
@@ -190,7 +188,7 @@ def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Fou
         n_frequent=len(levels),
         counts=np.maximum(np.rint(rows[len(codes) :]), 0).astype(np.int64),
         is_ordered=column.kind is Kind.ORDINAL,
-        siblings=_siblings(levels, list(counted.groups), column),
+        released=_released(column, len(levels), len(names)),
     )
     known = column.levels if is_listed(column) else tuple(levels if column.kind is Kind.ORDINAL else sorted(levels))
     noise = max(counted.variance.values(), default=n_rows[1])
@@ -208,11 +206,11 @@ def _sorted(levels: list[str], held: dict[str, float], column: Column) -> list[s
     return sorted(levels, key=lambda text: (-held[text], text))
 
 
-def _siblings(levels: list[str], groups: list[str], column: Column) -> dict[int, tuple[int, ...]]:
-    """For each group the frequent codes that it is released as."""
-    if not groups:
-        return {}
-    above = [set(code_system(str(column.code_system)).ancestors(text)) for text in levels]
-    return {
-        len(levels) + offset: tuple(i for i, own in enumerate(above) if group in own) for offset, group in enumerate(groups)
-    }
+def _released(column: Column, first: int, n_levels: int) -> tuple[int, ...]:
+    """The groups that come back under their own name: all, but none where every level is on a short public list.
+
+    Without a budget few patients are in such groups, and they come back as frequent siblings. With one it may be half of the table, and to
+    spread these over the few levels that were found would make each of them twice as frequent as it is.
+    """
+    is_closed = is_listed(column) and len(column.levels or ()) <= SHORT_BOOK
+    return () if is_closed else tuple(range(first, n_levels))
