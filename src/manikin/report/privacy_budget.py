@@ -96,7 +96,8 @@ def _figures(told: Mapping[str, Any]) -> tuple[Block, ...]:
         drawn.append(
             Figure(
                 shares(names, parts),
-                "Shares of what was spent, in the currency in which noise adds up (the square of mu).",
+                "Shares of what was spent, in the currency in which noise adds up (the square of mu). Lists of values that are found are "
+                "paid for from delta. The table below has every line in full.",
                 f"Shares of the budget: {said}.",
                 "What the budget was spent on",
             )
