@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from manikin.data.dataset import Dataset
-from manikin.data.errors import BudgetError, ParameterError
+from manikin.data.dataset import Dataset, flat
+from manikin.data.errors import BudgetError, ModelFolderError, ParameterError
+from manikin.data.schema import Role
 from manikin.io.tabular import read
 from manikin.privacy import accountant, mechanisms
 from manikin.privacy.ledger import Ledger
@@ -94,7 +95,7 @@ def test_a_choice_moves_by_no_more_than_one_patient_may(monkeypatch: pytest.Monk
         return honest(rows, scores, ledger, sensitivity=sensitivity, **kwargs)
 
     monkeypatch.setattr(mechanisms, "chosen", checked)
-    synthesizer("aim", target_weight=3.0).fit(register(), seed=0, ledger=Ledger(epsilon=1.0, delta=1e-5))
+    synthesizer("aim").fit(register(), seed=0, ledger=Ledger(epsilon=1.0, delta=1e-5))
     assert max(worst) <= 1 + 1e-9
     assert max(worst) > 0.3
 
@@ -136,14 +137,50 @@ def test_hyperparameters_out_of_range_are_refused_by_name(name: str, value: Any)
         synthesizer("aim", **{name: value}).fit(register(50), seed=0)
 
 
-def test_the_target_counts_more() -> None:
-    """With the weight of its pairs the first table asked for is one of the target's."""
+def test_pairs_of_the_target_come_first() -> None:
+    """A column that goes with nothing is asked for all the same when it is the target."""
     data = register()
-    from manikin.data.dataset import flat
-    from manikin.data.schema import Role
-
     schema = data.columns.replace_column(replace(data.columns["sex"], roles=(Role.TARGET,)))
-    ledger = Ledger(epsilon=30.0, delta=1e-5)
-    synthesizer("aim", target_weight=1e4).fit(flat(data.table, schema), seed=0, ledger=ledger)
-    first = next(spend for spend in ledger.spends if spend.by == "aim" and len(spend.columns) == 2)
-    assert "sex" in first.columns
+    ledger = Ledger(epsilon=1.0, delta=1e-5)
+    synthesizer("aim").fit(flat(data.table, schema), seed=0, ledger=ledger)
+    tables = [spend.columns for spend in ledger.spends if spend.by == "aim" and len(spend.columns) == 2]
+    assert "sex" in tables[0]
+    assert any("sex" not in columns for columns in tables[1:])
+
+
+def test_many_columns_run() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(600, 1))
+    frame = pd.DataFrame(np.round(hidden + rng.normal(size=(600, 47)), 1), columns=[f"c{j}" for j in range(47)])
+    model = synthesizer("aim", rounds_per_column=0.3).fit(read(frame), seed=0, ledger=Ledger(epsilon=3.0, delta=1e-4))
+    assert model.sample(20, seed=0).to_pandas().shape == (20, 47)
+
+
+def row(array: Any, at: int, value: Any) -> Any:
+    out = array.copy()
+    out.flat[at] = value
+    return out
+
+
+@pytest.mark.parametrize(
+    ("values", "arrays", "why"),
+    [
+        ({"order": [0, 0, 1, 2]}, {}, "'order'"),
+        ({"order": [0, 1, 2, 3.0]}, {}, "'order'"),
+        ({"parents": [[], [0], [0]]}, {}, "'parents'"),
+        ({"parents": [[3], [2], [1], [0]]}, {}, "'parents'"),
+        ({"parents": 4}, {}, "'parents'"),
+        ({}, {"table0": lambda own: row(own, 0, np.nan)}, "'table0'"),
+        ({}, {"table0": lambda own: row(own, 0, -1.0)}, "'table0'"),
+        ({}, {"table0": lambda own: row(own, 0, 7.0)}, "'table0'"),
+        ({}, {"table0": lambda own: own.astype(np.float32)}, "'table0'"),
+        ({}, {"group1": lambda own: row(own, 0, 10**9)}, "'group1'"),
+        ({}, {"group1": lambda own: own + 1}, "'group1'"),
+        ({}, {"group1": lambda own: own[1:]}, "'group1'"),
+    ],
+)
+def test_a_state_that_contradicts_itself_is_refused_by_name(values: dict[str, Any], arrays: dict[str, Any], why: str) -> None:
+    config, weights = synthesizer("aim").fit(register(300), seed=0).state()
+    changed = weights | {name: change(weights[name]) for name, change in arrays.items()}
+    with pytest.raises(ModelFolderError, match=why):
+        synthesizer("aim").restore(config | values, changed)

@@ -3,7 +3,8 @@
 Tables of pairs of columns are bought under a privacy ledger, the next always the one that the model answers worst, and a Markov random
 field is fitted to them (`graphical`). The standard among marginal-based methods, which neural ones must justify themselves against. What
 differs from the paper, each measured (docs/synthesizers/aim.md): the columns' own tables are the codec's and not bought twice; values are
-put into groups that stand above the noise; scores of all pairs are worked out at once; the fit has a prior of independence.
+put into groups that stand above the noise; pairs with a target come first; scores of all pairs are worked out at once; the fit has a prior
+of independence.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ NAME = "aim"
 TWIN_PRECISION = 1.0  # of the non-private twin, whose answers have no noise whatever they cost
 ROUNDING = 1e-9  # share of the precision that is left for rounding in its sums
 SMALL = 1e-300
+SHARES = (0.1, 0.4)  # least and most of the budget that the columns by themselves take
+COLUMN_NOISE = 0.0015  # of the patients: the noise of a cell of a column's own table that is aimed at
 
 
 @dataclass(kw_only=True)
@@ -51,19 +54,24 @@ class AIM:
     coarseness : columns have about sqrt(coarseness * rows / noise) groups, where noise is that of a cell; finer when larger.
     shrinkage : weight of the prior that columns are independent, above 0.
     max_cells : most cells of the junction tree, the size of the model.
-    target_weight : how much more pairs with a column of role target count.
+    target_share : share of the budget that goes, before all others, to pairs with a column of role target, where there is one.
+    target_rounds : rounds that this share is planned for, as a multiple of the number of columns.
+    column_share : share of the ledger's precision that the columns' own levels, ranges and tables cost; None sets it by the number of
+        patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.4.
 
     >>> AIM(max_tokens=16).max_tokens
     16
     """
 
     max_tokens: int = 32
-    rounds_per_column: float = 1.0
+    rounds_per_column: float = 2.0
     selection_share: float = 0.1
-    coarseness: float = 0.1
+    coarseness: float = 0.06
     shrinkage: float = 0.05
     max_cells: int = 200_000
-    target_weight: float = 1.0
+    target_share: float = 0.2
+    target_rounds: float = 0.25
+    column_share: float | None = None
     codec_: TableCodec = field(init=False, repr=False)
     groups_: tuple[Ints, ...] = field(init=False, repr=False)
     within_: tuple[Floats, ...] = field(init=False, repr=False)
@@ -86,7 +94,8 @@ class AIM:
             exact = ExactAnswers(self.codec_.encode(data))
             return self._learn(exact, total=float(len(data)), budget=TWIN_PRECISION)
         private = mechanisms.seal(data, ledger)
-        self.codec_ = TableCodec(max_tokens=self.max_tokens).fit(private, ledger=ledger)
+        share = self._share(len(private.columns.learned), ledger)
+        self.codec_ = TableCodec(max_tokens=self.max_tokens).fit(private, ledger=ledger, share=share)
         names = [one.column for one in self.codec_.layout.fields]
         bought = BoughtAnswers(self.codec_.encode_private(private), names, ledger, by=NAME)
         total = total_rows(self.codec_.counts_, ledger)
@@ -98,16 +107,32 @@ class AIM:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise parameter_error(name, "AIM", f"an int in [{least}, inf)", value)
-        for name in ("rounds_per_column", "coarseness", "shrinkage", "target_weight"):
+        for name in ("rounds_per_column", "coarseness", "shrinkage", "target_rounds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise parameter_error(name, "AIM", "a number in (0, inf)", getattr(self, name))
-        if not 0 < self.selection_share < 1:
-            raise parameter_error("selection_share", "AIM", "a number in (0, 1)", self.selection_share)
+        for name in ("selection_share", "target_share", "column_share"):
+            value = getattr(self, name)
+            if not (value is None and name == "column_share") and not 0 < value < 1:
+                raise parameter_error(name, "AIM", "a number in (0, 1)", value)
+
+    def _share(self, n_columns: int, ledger: Ledger) -> float:
+        """Share of the ledger's precision for the columns by themselves, from what is public or bought."""
+        if self.column_share is not None or ledger.n_patients is None:
+            return self.column_share or SHARES[0]
+        noise = COLUMN_NOISE * ledger.n_patients
+        return float(np.clip(n_columns * ledger.rows_per_patient**2 / (noise**2 * ledger.precision), *SHARES))
 
     def _learn(self, answers: Answers, *, total: float, budget: float) -> Self:
         fields, counts = self.codec_.layout.fields, self.codec_.counts_
         rounds = max(1, round(self.rounds_per_column * len(fields)))
-        plan = Plan(rounds=rounds, selection_share=self.selection_share, max_cells=self.max_cells, shrinkage=self.shrinkage)
+        plan = Plan(
+            rounds=rounds,
+            target_share=self.target_share,
+            target_rounds=self.target_rounds,
+            selection_share=self.selection_share,
+            max_cells=self.max_cells,
+            shrinkage=self.shrinkage,
+        )
         noise = max(answers.noise(budget / rounds), LEAST_NOISE)
         n_groups = float(np.sqrt(self.coarseness * total / noise))
         self.groups_ = tuple(groups_of(one, own, n_groups) for one, own in zip(fields, counts, strict=True))
@@ -118,8 +143,8 @@ class AIM:
             Measurement((j,), np.bincount(group, weights=own).astype(float), np.sqrt(np.bincount(group, weights=noise**2)))
             for j, (group, own, noise) in enumerate(zip(self.groups_, counts, noises, strict=True))
         ]
-        targets = [self.codec_.schema_[one.column].has_role(Role.TARGET) for one in fields]
-        workload = Workload(sizes, tuple(self.target_weight if target else 1.0 for target in targets))
+        targets = [j for j, one in enumerate(fields) if self.codec_.schema_[one.column].has_role(Role.TARGET)]
+        workload = Workload(sizes, tuple(targets))
         self.chain_ = chain(learn(answers, workload, columns, total=total, budget=budget, plan=plan).marginals)
         self.within_ = self._within()
         return self

@@ -29,12 +29,15 @@ class Plan:
 
     Attributes
     ----------
-    rounds : as many rounds would use up the budget if none asked for more precision. selection_share : share of a round's precision that
-        the choice takes. max_cells : most cells of the junction tree, times the share of the budget that is used. n_steps : steps of
-        each fit; the last takes `last_steps`. shrinkage : see `estimation`.
+    rounds : as many rounds would use up the budget if none asked for more precision. target_share : of the budget, for pairs with a
+        target, before all others. target_rounds : how many of these, as a multiple of the number of columns. selection_share : share of
+        a round's precision that the choice takes. max_cells : most cells of the junction tree, times the share of the budget that is
+        used. n_steps : steps of each fit; the last takes `last_steps`. shrinkage : see `estimation`.
     """
 
     rounds: int
+    target_share: float = 0.2
+    target_rounds: float = 0.25
     selection_share: float = 0.1
     max_cells: int = 200_000
     n_steps: int = 20
@@ -68,14 +71,12 @@ class Workload:
 
     Attributes
     ----------
-    sizes : values of each column. importance : of each column, above 0; a pair's weight is the product of its columns'.
-    pairs, weights, cells : the pairs, the weight of each, the cells of its table. starts : where its cells begin, with all tables in a
-        row.
+    sizes : values of each column. targets : columns whose pairs are asked for before others.
+    pairs, cells : the pairs, and the cells of each one's table. starts : where its cells begin, with all tables in a row.
     """
 
     sizes: tuple[int, ...]
-    importance: tuple[float, ...]
-    weights: Floats = field(init=False)
+    targets: tuple[int, ...] = ()
     pairs: tuple[tuple[int, int], ...] = field(init=False)
     cells: npt.NDArray[np.int64] = field(init=False)
     starts: npt.NDArray[np.int64] = field(init=False)
@@ -83,8 +84,6 @@ class Workload:
     def __post_init__(self) -> None:
         pairs = tuple(combinations(range(len(self.sizes)), 2))
         cells = np.array([self.sizes[first] * self.sizes[second] for first, second in pairs], dtype=np.int64)
-        weights = np.array([self.importance[first] * self.importance[second] for first, second in pairs])
-        object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "pairs", pairs)
         object.__setattr__(self, "cells", cells)
         object.__setattr__(self, "starts", np.concatenate([[0], np.cumsum(cells)[:-1]]).astype(np.int64))
@@ -117,36 +116,83 @@ def learn(
     ----------
     columns : tables of each column, which are there already. total : number of rows. budget : precision.
     """
-    asked = list(columns)
-    tree = junction_tree(workload.sizes, [one.scope for one in asked])
-    base = [distribution(one.counts, total) for one in asked]
-    model = estimate(tree, asked, base, total, n_steps=plan.n_steps, shrinkage=plan.shrinkage)
-    left, step = budget, budget / plan.rounds
-    while left > 0 and workload.pairs:
-        now = left if left < 2 * step else step
-        limit = plan.max_cells * (1 - (left - now) / budget)
-        among = _candidates(tree, workload, max(limit, tree.n_cells))
-        noise = answers.noise((1 - plan.selection_share) * now)
-        expected = workload.expected(model, total)
+    rounds = _Rounds(answers, workload, columns, total, budget, plan)
+    of_targets = np.array([i for i, pair in enumerate(workload.pairs) if set(pair) & set(workload.targets)], dtype=np.int64)
+    if 0 < len(of_targets) < len(workload.pairs):
+        n_first = max(1, round(plan.target_rounds * len(workload.sizes)))
+        rounds.run(of_targets, plan.target_share * budget, n_first, adapts=False)
+    rounds.run(np.arange(len(workload.pairs)), rounds.left, plan.rounds, adapts=True)
+    return rounds.finished()
+
+
+class _Rounds:
+    """What was asked so far, and the model of it."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        workload: Workload,
+        columns: Sequence[Measurement],
+        total: float,
+        budget: float,
+        plan: Plan,
+    ) -> None:
+        self.answers, self.workload, self.plan = answers, workload, plan
+        self.asked, self.total, self.budget, self.left = list(columns), total, budget, budget
+        self.base = [distribution(one.counts, total) for one in columns]
+        self.tree = junction_tree(workload.sizes, [one.scope for one in columns])
+        self.model = self._fitted(None, plan.n_steps)
+
+    def run(self, pairs: npt.NDArray[np.int64], budget: float, n_rounds: int, *, adapts: bool) -> None:
+        """Rounds among some pairs until a part of the budget is used; without pairs it is not."""
+        step, end = budget / n_rounds, self.left - budget
+        while len(pairs) and self.left > end:
+            rest = self.left - end
+            now = rest if rest < 2 * step else step
+            brings_little = self._round(pairs, now)
+            self.left = end if now == rest else self.left - now
+            if brings_little and adapts:
+                step *= 4
+
+    def finished(self) -> Field:
+        """The last fit, a long one."""
+        return self._fitted(self.model, self.plan.last_steps)
+
+    def _round(self, pairs: npt.NDArray[np.int64], now: float) -> bool:
+        """Chooses, asks and fits; whether the table moved the model by no more than its noise."""
+        workload, choice = self.workload, self.plan.selection_share * now
+        limit = self.plan.max_cells * (1 - (self.left - now) / self.budget)
+        among = _candidates(self.tree, workload, pairs, max(limit, self.tree.n_cells))
+        noise = self.answers.noise(now - choice)
+        expected = workload.expected(self.model, self.total)
         penalty = np.asarray(MEAN_NOISE * noise * workload.cells)
-        chosen = answers.choose(workload, expected, penalty, among, plan.selection_share * now)
-        asked.append(answers.table(workload.pairs[chosen], (1 - plan.selection_share) * now))
-        left = 0.0 if now == left else left - now
-        tree = _grown(tree, workload, chosen, [one.scope for one in asked])
-        n_steps = plan.n_steps if left else plan.last_steps
-        model = estimate(
-            tree, asked, base, total, start=model.potentials, n_steps=n_steps, shrinkage=plan.shrinkage
-        )
+        chosen = self.answers.choose(workload, expected, penalty, among, choice)
+        pair = workload.pairs[chosen]
+        self.asked.append(self.answers.table(pair, now - choice))
+        self.tree = _grown(self.tree, workload, chosen, [one.scope for one in self.asked])
+        self.model = self._fitted(self.model, self.plan.n_steps)
         before = expected[workload.starts[chosen] : workload.starts[chosen] + workload.cells[chosen]]
-        change = np.abs(total * model.marginals.of(workload.pairs[chosen]).ravel() - before).sum()
-        if change <= MEAN_NOISE * noise * workload.cells[chosen]:
-            step *= 4
-    return model
+        change = np.abs(self.total * self.model.marginals.of(pair).ravel() - before).sum()
+        return bool(change <= penalty[chosen])
+
+    def _fitted(self, start: Field | None, n_steps: int) -> Field:
+        return estimate(
+            self.tree,
+            self.asked,
+            self.base,
+            self.total,
+            start=None if start is None else start.potentials,
+            n_steps=n_steps,
+            shrinkage=self.plan.shrinkage,
+        )
 
 
-def _candidates(tree: JunctionTree, workload: Workload, limit: float) -> npt.NDArray[np.int64]:
-    """Positions of the pairs that keep the junction tree within its limit; those within a clique always do."""
-    return np.array([i for i, pair in enumerate(workload.pairs) if tree.cells_with(*pair) <= limit], dtype=np.int64)
+def _candidates(
+    tree: JunctionTree, workload: Workload, pairs: npt.NDArray[np.int64], limit: float
+) -> npt.NDArray[np.int64]:
+    """Those of some pairs that keep the junction tree within its limit, or the ones with the fewest cells when none does."""
+    cells = np.array([tree.cells_with(*workload.pairs[i]) for i in pairs.tolist()])
+    return pairs[cells <= max(limit, cells.min())]
 
 
 def _grown(tree: JunctionTree, workload: Workload, chosen: int, scopes: Sequence[Scope]) -> JunctionTree:

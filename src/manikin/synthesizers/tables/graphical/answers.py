@@ -42,7 +42,7 @@ class ExactAnswers:
         """The worst pair."""
         if self.found is None:
             self.found = workload.tables(self.values)
-        return int(among[np.argmax((workload.weights * (workload.errors(self.found, expected) - penalty))[among])])
+        return int(among[np.argmax((workload.errors(self.found, expected) - penalty)[among])])
 
     def table(self, scope: Scope, precision: float) -> Measurement:  # noqa: ARG002
         """Exact counts."""
@@ -73,12 +73,11 @@ class BoughtAnswers:
         """
         if self.found is None:
             self.found = self.values.summary(workload.tables)
-        weights = workload.weights[among]
         at = mechanisms.chosen(
             self.found,
-            lambda tables: weights * (workload.errors(tables, expected) - penalty)[among],
+            lambda tables: (workload.errors(tables, expected) - penalty)[among],
             self.ledger,
-            sensitivity=self.ledger.rows_per_patient * float(weights.max()),
+            sensitivity=float(self.ledger.rows_per_patient),
             precision=precision,
             purpose="which pair of columns to count next",
             columns=tuple(dict.fromkeys(self.columns)),
