@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import ParameterError
-from manikin.privacy.accountant import cost, epsilon, total_precision
-from manikin.privacy.events import Event, Gaussian, from_json
+from manikin.privacy.accountant import cost, epsilon, gaussian_epsilon, precision, total_precision
+from manikin.privacy.events import Event, Gaussian, SampledGaussian, Threshold, from_json
 from manikin.privacy.ledger import PLANNED, Book, make_book, read_book
 
 LEAST = 1e-3  # below this epsilon nothing useful is left
@@ -77,6 +77,12 @@ def events_of(entry: dict[str, Any]) -> list[Event]:
 def _most_next(book: Book) -> float:
     """About the largest epsilon that one more release may have, at the same delta; 0 where nothing is left."""
     spent, low, high = book.events(), 0.0, book.epsilon
+    if not any(isinstance(event, SampledGaussian) for event in spent):  # then precisions add up, which is quicker
+        delta = 0.9 * book.delta - sum(event.delta for event in spent if isinstance(event, Threshold))
+        if delta <= 0:
+            return 0.0
+        left = total_precision(PLANNED * book.epsilon, delta) - sum(map(precision, spent))
+        return gaussian_epsilon(left**0.5, 0.9 * book.delta) if left > 0 else 0.0
     for _ in range(12):
         middle = (low + high) / 2
         planned = Gaussian(float(total_precision(PLANNED * middle, 0.9 * book.delta) ** -0.5))
