@@ -28,6 +28,7 @@ from manikin.training.objective import Tensors
 from manikin.training.objectives.any_order_private import PrivateAnyOrderObjective, PrivateRecipe
 
 BY = "autoregressive"
+STEPS = 150
 CODEC_SHARE = 0.2  # of the ledger's precision, for the columns by themselves
 
 
@@ -47,7 +48,7 @@ class PrivateSettings:
     clip_norm: float = 1.0
     n_masks: int = 4
     causal_share: float = 0.6
-    learning_rate: float = 3e-2
+    learning_rate: float = 5e-2
     max_tokens: int = 32
     scale: int = 4
     shape: Shape = field(default_factory=lambda: Shape(embed_scale=2.0, blocks=0, basis_in=2, basis_out=3, dropout=0.0))
@@ -136,7 +137,7 @@ def _as_tensors(codec: TableCodec) -> Tensors:
 def settings_for(n_patients: int, wishes: Mapping[str, Any], *, most_steps: int | None) -> PrivateSettings:
     """Larger steps, and more of them, for larger tables; wishes come first."""
     given = {name: value for name, value in wishes.items() if value is not None}
-    batch = given.setdefault("expected_batch", float(np.clip(n_patients / 16, 128, 2048)))
+    batch = given.setdefault("expected_batch", float(np.clip(n_patients / 8, 128, 4096)))
     epochs = given.pop("epochs", None)
-    steps = 300 if epochs is None else max(1, round(epochs * n_patients / batch))
+    steps = STEPS if epochs is None else max(1, round(epochs * n_patients / batch))
     return PrivateSettings(steps=steps if most_steps is None else min(steps, most_steps), **given)
