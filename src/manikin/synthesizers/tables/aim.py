@@ -38,7 +38,7 @@ NAME = "aim"
 TWIN_PRECISION = 1.0  # of the non-private twin, whose answers have no noise whatever they cost
 ROUNDING = 1e-9  # share of the precision that is left for rounding in its sums
 SMALL = 1e-300
-SHARES = (0.1, 0.4)  # least and most of the budget that the columns by themselves take
+SHARES = (0.1, 0.5)  # least and most of the budget that the columns by themselves take
 COLUMN_NOISE = 0.0015  # of the patients: the noise of a cell of a column's own table that is aimed at
 
 
@@ -57,7 +57,7 @@ class AIM:
     target_share : share of the budget that goes, before all others, to pairs with a column of role target, where there is one.
     target_rounds : rounds that this share is planned for, as a multiple of the number of columns.
     column_share : share of the ledger's precision that the columns' own levels, ranges and tables cost; None sets it by the number of
-        patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.4.
+        patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.5.
 
     >>> AIM(max_tokens=16).max_tokens
     16
