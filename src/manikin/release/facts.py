@@ -158,15 +158,15 @@ def _public_check(outcome: Outcome, *, is_private: bool) -> PublicCheck:
         title=check.title,
         verdict=str(outcome.verdict),
         limit=limit,
-        finding=_finding(outcome),
+        finding=_finding(outcome, is_private=is_private),
         targets=_targets(figure.n, figure.unit, asked=_asked(check), is_private=is_private) if figure.is_attack and figure.n else "",
         grounds=f"{check.kind}: {check.source}",
         rationale=check.rationale,
     )
 
 
-def _finding(outcome: Outcome) -> str:
-    """What may be said of a figure: within which part of its limit its unfavourable end lies."""
+def _finding(outcome: Outcome, *, is_private: bool) -> str:
+    """What may be said of a figure: within which part of its limit its unfavourable end lies, under a privacy budget only that it does."""
     check, figure = outcome.check, outcome.figure
     if outcome.verdict is Verdict.SHOWN:
         return "shown to the publisher only"
@@ -178,6 +178,8 @@ def _finding(outcome: Outcome) -> str:
     high = figure.interval[1] if figure.interval is not None else figure.value or 0.0
     if high > limit:
         return "above the limit, waived"
+    if is_private:  # nearer than that, it would be a second fact about real rows beside the verdict
+        return "within the limit"
     part = next(part for part, share in (("a quarter of", 0.25), ("half of", 0.5), ("", 1.0)) if high <= share * limit + 1e-9)
     return f"within {part} the limit".replace("  ", " ")
 

@@ -224,6 +224,7 @@ def _facts(
     n_train, n_holdout = manifest.rows.get("train", 0), manifest.rows.get("holdout", 0)
     if is_private:  # the true numbers are not paid for; about one patient in five was held out
         n_train, n_holdout = evidence.n_patients, round(evidence.n_patients / 4)
+    told = (judged.data.name,) if is_private else ("results.json", judged.data.name)  # a hash of real rows' figures is one more of them
     spent = {"epsilon": evidence.epsilon, "delta": evidence.delta}
     budget = {name: value for name, value in spent.items() if value is not None}
     return public.PublicFacts(
@@ -249,7 +250,7 @@ def _facts(
         issued=days[0],
         expires=days[1],
         key=fingerprint(key.public_key()),
-        evidence={file.name: file.sha256 for file in manifest.outputs if file.name in ("results.json", judged.data.name)},
+        evidence={file.name: file.sha256 for file in manifest.outputs if file.name in told},
         version=version,
     )
 
