@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from manikin.data.dataset import Dataset, split
 from manikin.data.errors import DataError
-from manikin.workflow.sources import read
+from manikin.workflow.sources import read, read_each_by_itself
 
 
 def visits(n_patients: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -81,3 +83,14 @@ def test_the_share_is_met_on_average_and_seeds_differ(share: float) -> None:
 def test_nobody_on_one_side_is_refused() -> None:
     with pytest.raises(DataError, match="nobody on one side"):
         split(read(visits(2)), holdout=1e-9, each_by_itself=True)
+
+
+def test_a_row_in_another_encoding_changes_no_other_row(tmp_path: Path) -> None:
+    rows = "ward,age\n" + "".join(f"{'Köln' if i % 2 else 'Bonn'},{20 + i % 50}\n" for i in range(200))
+    found = []
+    for name, odd in (("without.csv", b""), ("with.csv", "Zürich,44\n".encode("latin-1"))):
+        (tmp_path / name).write_bytes(rows.encode() + odd)
+        cells = read_each_by_itself(tmp_path / name, read(tmp_path / name).columns).table.frame["ward"].astype(str)
+        found.append(list(cells))
+    assert found[1] == [*found[0], "Zürich"]
+    assert set(found[0]) == {"Köln", "Bonn"}

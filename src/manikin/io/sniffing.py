@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,12 @@ class Text:
     n_rows: int
 
 
-def open_text(path: Path) -> Text:
+def open_text(path: Path, *, each_by_itself: bool = False) -> Text:
     """Reads and checks a delimited text file whole.
+
+    Parameters
+    ----------
+    each_by_itself : whether each line's encoding is found for itself, so that one odd cell does not change how others are read.
 
     Raises
     ------
@@ -75,7 +80,7 @@ def open_text(path: Path) -> Text:
     if raw.startswith(GZIP):
         raw = inflate(raw, path)
     refuse_binary(raw, path)
-    data, encoding = as_utf8(raw, path)
+    data, encoding = as_utf8(_line_by_line(raw) if each_by_itself else raw, path)
     if not data.strip():
         raise DataError(f"{path} is empty. Give a file with a header and at least one row.")
     if b"\n" not in data and b"\r" in data:
@@ -161,6 +166,21 @@ def as_utf8(raw: bytes, path: Path) -> tuple[bytes, str]:
     except UnicodeDecodeError as error:
         return _from_cp1252(raw, error.start, path)
     return raw, encoding
+
+
+def _line_by_line(raw: bytes) -> bytes:
+    """The text with every line that is not valid UTF-8 read as Windows-1252; UTF-16 as it is."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or _looks_utf16(raw):
+        return raw
+    return re.sub(rb"[^\r\n]*[\x80-\xff][^\r\n]*", lambda line: _line_as_utf8(line[0]), raw)
+
+
+def _line_as_utf8(line: bytes) -> bytes:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace").encode()
+    return line
 
 
 def _from_cp1252(raw: bytes, start: int, path: Path) -> tuple[bytes, str]:

@@ -32,7 +32,7 @@ COMPRESSED_LEVEL = 6
 GROUP_ROWS = 65_536  # of a Parquet file, however large the pieces are in which it is written
 
 
-def read(source: Any, *, schema: Schema | None = None, name: str | None = None) -> Dataset:
+def read(source: Any, *, schema: Schema | None = None, name: str | None = None, each_by_itself: bool = False) -> Dataset:
     """A data set from a file (CSV, TSV, Parquet) or a frame (pandas, polars, pyarrow).
 
     Parameters
@@ -40,13 +40,14 @@ def read(source: Any, *, schema: Schema | None = None, name: str | None = None) 
     source : a path, or a frame. Separator, encoding and gzip of a text file are found.
     schema : of one table; without it one is inferred.
     name : the table's name; by default the schema's, or the file's.
+    each_by_itself : whether a text file's encoding is found line by line, so that one row does not change how others are read.
 
     Raises
     ------
     DataError : the source cannot be read, or a cell does not fit the schema; the message names column and row.
     SchemaError : the schema names columns that the data do not have, or lacks columns that they have.
     """
-    profiles, where, native, notes = _profiles(source)
+    profiles, where, native, notes = _profiles(source, each_by_itself=each_by_itself)
     if schema is None:
         schema, table = infer_from_profiles(profiles, name or _name_of(source), notes)
         return Dataset({schema.only.name: table}, schema, native)
@@ -57,7 +58,7 @@ def read(source: Any, *, schema: Schema | None = None, name: str | None = None) 
     return Dataset({schema.only.name: table}, schema, native)
 
 
-def _profiles(source: Any) -> tuple[list[Profile], str, str, tuple[str, ...]]:
+def _profiles(source: Any, *, each_by_itself: bool) -> tuple[list[Profile], str, str, tuple[str, ...]]:
     if not isinstance(source, str | os.PathLike):
         frame, native = to_pandas(source)
         return profiles_of_frame(frame), f"The {native} frame", native, ()
@@ -66,7 +67,7 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str, tuple[str, ...]]:
         if not read_bytes(path, 4).startswith(b"PAR1"):
             raise DataError(f"{path} is not a Parquet file. Give it the suffix of its format, or write it again.")
         return profiles_of_frame(read_parquet(path), str(path)), str(path), "pandas", ()
-    texts, notes = read_texts(path)
+    texts, notes = read_texts(path, each_by_itself=each_by_itself)
     return profiles_of_texts(texts), str(path), "pandas", notes
 
 

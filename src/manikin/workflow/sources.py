@@ -60,7 +60,9 @@ def read_each_by_itself(source: Any, like: TableSchema) -> Dataset:
     """
     from manikin.codecs.bought.fit import reading_schema
 
-    return read(source, schema=reading_schema(like))
+    if isinstance(source, Dataset):
+        return source
+    return tabular.read(source, schema=Schema((reading_schema(like),)), each_by_itself=True)
 
 
 def compared(made: Dataset, like: TableSchema) -> tuple[Dataset, list[str]]:
