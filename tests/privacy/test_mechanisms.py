@@ -8,11 +8,14 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from register import people
 from scipy.stats import binom, chi2, kstest, laplace, norm
 
+from manikin.data.dataset import Table, flat
 from manikin.data.errors import BudgetError, ParameterError
+from manikin.data.schema import Column, Kind, Role, TableSchema
 from manikin.privacy import mechanisms
 from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
@@ -322,3 +325,18 @@ def test_queries_that_cannot_be_asked_are_refused(ledger: Ledger) -> None:
         mechanisms.noisy_counts(Sealed(np.zeros((3, 2), dtype=int)), [2], ledger, precision=0.1, purpose="counts")
     with pytest.raises(BudgetError):
         mechanisms.noisy_counts(Sealed(np.zeros(3, dtype=int)), [2], ledger, precision=1e9, purpose="counts")
+
+
+def test_rows_without_a_patient_key_take_nobody_s_place(rich: Ledger) -> None:
+    """As one patient they would share one place: another such patient would push the others' rows out of it."""
+    schema = TableSchema("t", (Column("id", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,)), Column("x", Kind.CATEGORICAL)))
+    frame = pd.DataFrame({"id": ["a", "a", None, None, "", "b"], "x": pd.Categorical(list("uvwxyz"))})
+    kept = opened_data(mechanisms.seal(flat(Table(frame, {"id": np.array([0, 0, 1, 1, 0, 0], dtype=np.int8)}), schema), rich))
+    assert kept.n_records == len(kept) == rich.n_patients == 5
+    assert set(kept.table.frame["x"]) >= set("wxyz")
+
+
+def test_one_endless_cell_does_not_make_every_value_endless(rich: Ledger) -> None:
+    texts = np.array(["short"] * 50_000 + ["long" * 250_000], dtype=object)  # as fixed-width texts 200 GB
+    found, _ = mechanisms.discovered(Sealed(texts), rich, precision=1e3, delta=1e-6, purpose="values")
+    assert list(found) == ["short"]

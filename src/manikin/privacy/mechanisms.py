@@ -13,6 +13,7 @@ count changes by no more than that number, in all cells of one table together, w
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import ceil, log
 from typing import Any
@@ -21,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from manikin.data.dataset import Dataset
+from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, parameter_error
+from manikin.data.schema import Role
 from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
 from manikin.privacy.ledger import COUNT_SHARE, Ledger
@@ -40,7 +42,8 @@ def private_generator() -> np.random.Generator:
 
 
 def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
-    """The data set behind a seal, each patient cut down to the rows that count, chosen at random and by herself alone.
+    """The data set behind a seal, each patient cut down to the rows that count, chosen at random and by herself alone. A row without a
+    patient key counts as a patient of its own: all of them as one patient, a further one would take the others' places.
 
     The number of patients is bought when it has not been, for a hundredth of epsilon, since rates and denominators rest on it. Delta, where
     none was given, is set by the most that they can be for this noise, so that it lies below 1 / (10 n) but for one time in a million.
@@ -57,6 +60,7 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
             )
         private = data
     else:
+        data = _each_with_a_key(data)
         kept = data.take(np.sort(_bounded(data.records, ledger.rows_per_patient, private_generator())))
         private = PrivateDataset(kept, rows_per_patient=ledger.rows_per_patient)
     if ledger.n_patients is None:
@@ -154,13 +158,12 @@ def discovered(
     ledger.spend(Threshold(delta), purpose=f"{purpose}: values found", columns=columns, by=by)
     ledger.spend(Gaussian(float(precision**-0.5)), purpose=purpose, columns=columns, by=by)
     noise, k = noise_of(ledger, precision) * float(np.sqrt(per_row)), ledger.rows_per_patient
-    held = _values(opened(texts).tolist(), per_row, private_generator())
-    values, counts = (
-        np.unique(np.array(held, dtype=object).astype(str), return_counts=True) if held else (np.empty(0), np.empty(0))
-    )
+    held = Counter(_values(opened(texts).tolist(), per_row, private_generator()))
+    values = sorted(held)
+    counts = np.array([held[value] for value in values], dtype=float)
     noisy = np.rint(counts + private_generator().normal(scale=noise, size=len(counts)))
     threshold = ceil(k + noise * float(-ndtri(delta / (k * per_row))) + 0.5) - 0.5  # no rounding lifts a count over it
-    kept = [(str(value), float(number)) for value, number in zip(values, noisy, strict=True) if number > threshold]
+    kept = [(value, float(number)) for value, number in zip(values, noisy, strict=True) if number > threshold]
     return dict(sorted(kept, key=lambda one: (-one[1], one[0]))), threshold
 
 
@@ -169,7 +172,7 @@ def _values(rows: Sequence[Any], per_row: int, rng: np.random.Generator) -> list
     out: list[str] = []
     for row in rows:
         if isinstance(row, str):
-            out.append(row)
+            out.append(str(row))
         elif row is not None:
             own = sorted(set(row))
             out += own if len(own) <= per_row else [own[i] for i in rng.choice(len(own), per_row, replace=False)]
@@ -230,6 +233,19 @@ def assigned(data: PrivateDataset, n_groups: int) -> Sealed:
     """
     own = opened_data(data)
     return Sealed(private_generator().integers(n_groups, size=own.n_records)[own.records])
+
+
+def _each_with_a_key(data: Dataset) -> Dataset:
+    """The data set in which every row without a patient key has one of its own."""
+    keys = data.columns.with_role(Role.PATIENT_KEY)
+    if not keys:
+        return data
+    name = keys[0].name
+    own = data.table.frame[name].to_numpy(dtype=object).copy()
+    lost = data.table.frame[name].isna().to_numpy() | (own == "")
+    own[lost] = [f"\x1f{i}" for i in range(int(lost.sum()))]  # a unit separator begins no key
+    marks = {column: mark for column, mark in data.table.marks.items() if column != name}
+    return data.with_table(Table(data.table.frame.assign(**{name: own}), marks)) if lost.any() else data
 
 
 def _bounded(patients: Ints, most: int, rng: np.random.Generator) -> Ints:
