@@ -194,3 +194,18 @@ def test_weights_that_become_undefined_stop_the_run() -> None:
     with pytest.raises(Exception, match="diverged"):
         train(objective, seed=0, ledger=own, private=sampler(own))
     assert spent(own) == 2
+
+
+def test_a_checkpoint_that_another_ledger_paid_for_is_refused(tmp_path: Path) -> None:
+    """Else a run without a budget, or with one that was spent, would go out under a fresh ledger."""
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    control, own = Control(checkpoint=tmp_path / "checkpoint"), ledger()
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), seed=0, ledger=own, private=sampler(own), control=replace(control, on_progress=stopped))
+    other = ledger()
+    with pytest.raises(BudgetError, match="not paid for by this ledger"):
+        train(Line(), seed=0, ledger=other, private=sampler(other), control=control)
+    with pytest.raises(BudgetError, match="not paid for by this ledger"):
+        train(Line(private_by=None), seed=0, control=control)

@@ -66,6 +66,7 @@ def train(
         raise BudgetError("DP-SGD needs the ledger that it is spent in. Give the ledger too.")
     run = _Run(objective, stages, seed, control, list(monitors) if monitors is not None else standard_monitors())
     run.is_private, run.private = ledger is not None, private
+    run.release = None if ledger is None else str(getattr(ledger, "release", ""))
     with torch.random.fork_rng(), without_denormals():
         return run.train()
 
@@ -117,6 +118,7 @@ class _Run:
     spent: float = 0.0
     is_private: bool = False
     private: dpsgd.Sampler | None = None
+    release: str | None = None  # the name of the ledger that pays
     _iterator: Iterator[Any] | None = None
 
     def train(self) -> Training:
@@ -356,6 +358,7 @@ class _Run:
         values |= {
             name: getattr(self, name) for name in ("step", "epoch", "taken", "best_loss", "since", "phases", "norms", "seed")
         }
+        values["ledger"] = self.release
         values["monitors"] = [monitor.state() for monitor in self.monitors]
         values["training"] = self.training.to_json() | {"seconds": self.training.seconds}
         write_checkpoint(folder, values, tensors)
@@ -367,6 +370,8 @@ class _Run:
         values, tensors = found
         if values["seed"] != self.seed:
             raise FitError("The checkpoint was made with another seed. Use the same seed, or start again in another folder.")
+        if values.get("ledger") != self.release:  # what another ledger paid for, or nobody, would go out under this one's name
+            raise BudgetError("The checkpoint was not paid for by this ledger. Go on with its own, or start again in another folder.")
         for name, module in self.objective.modules().items():
             module.load_state_dict(_part(tensors, f"module.{name}."))
             best = _part(tensors, f"best.{name}.")
