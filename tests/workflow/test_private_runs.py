@@ -248,6 +248,15 @@ def test_what_was_taken_as_public_is_in_the_ledger(table: Path, tmp_path: Path) 
     assert any("each row counts as a patient" in finding.words for finding in mk.audit(tmp_path / "model").findings)
 
 
+def test_a_schema_that_was_read_off_the_patients_is_named_so(table: Path, tmp_path: Path) -> None:
+    found = []
+    for name, given in (("without", None), ("with", mk.read(table).schema)):
+        made = synthesize(table, out=tmp_path / name, options=PRIVATE, schema=given)
+        public = read_ledger(tmp_path / name / "ledger.json").public["taken_as_public"]
+        found.append((public["schema_given"], any("No schema was given" in notice for notice in made.notices)))
+    assert found == [(False, True), (True, False)]
+
+
 def test_a_generator_is_handed_cells_that_are_each_read_by_themselves(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,8 +98,9 @@ def _public(told: Mapping[str, Any]) -> list[str]:
     """What a ledger says was free, in a few lines."""
     declared = told.get("declared") or {}
     facts = [f"{name} ({', '.join(map(str, known))})" for name, known in declared.items()] if isinstance(declared, dict) else []
+    read_off = " (read off the patients' table, since no schema was given)" if told.get("schema_given") is False else ""
     return [
-        f"names, order and roles of {len(told.get('columns') or ())} columns",
+        f"names, order and roles of {len(told.get('columns') or ())} columns{read_off}",
         f"columns left out: {', '.join(map(str, told.get('left_out') or ())) or 'none'}",
         f"facts that a person declared: {', '.join(facts) or 'none'}",
     ]

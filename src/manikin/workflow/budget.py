@@ -25,14 +25,24 @@ NO_KEY = (
     "The schema names no patient key, so each row counts as a patient of its own. Where a patient may have several rows, give her key the "
     "role patient_key: without it the guarantee is for rows."
 )
+READ_OFF = (
+    "No schema was given, so which column is the patient key, what columns are for and which are left out was read off the patients' "
+    "table. No budget pays for that: write a schema by hand (`manikin inspect` drafts one) and give it with --schema."
+)
 MODEL_FILES = ("config.json", "weights.safetensors")
 
 
 @contextmanager
-def spending(folder: Path, options: Options, schema: TableSchema, stages: Stages) -> Iterator[Ledger | None]:
+def spending(
+    folder: Path, options: Options, schema: TableSchema, stages: Stages, *, is_given: bool = True
+) -> Iterator[Ledger | None]:
     """The ledger of a job in its folder under construction; None without --epsilon. Added up and closed when all went well.
 
     A ledger that an interruption left is gone on with: what it spent stays spent. With a budget file every spend is written there too.
+
+    Parameters
+    ----------
+    is_given : whether a person gave the schema; where it was read off the patients, the ledger says so.
 
     Raises
     ------
@@ -43,7 +53,10 @@ def spending(folder: Path, options: Options, schema: TableSchema, stages: Stages
         return
     if not schema.with_role(Role.PATIENT_KEY):
         stages.note(NO_KEY)
+    if not is_given:
+        stages.note(READ_OFF)
     ledger, is_resumed = _ledger(folder / LEDGER, options, schema)
+    ledger.public.setdefault("taken_as_public", {})["schema_given"] = is_given
     can_go_on = not is_resumed or (folder / CHECKPOINT).exists() or (folder / "model").exists()
     with ExitStack() as held:
         if options.budget is not None:

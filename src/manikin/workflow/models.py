@@ -92,7 +92,7 @@ def fit_model(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        with spending(partial, wishes, patients.columns, stages) as ledger:
+        with spending(partial, wishes, patients.columns, stages, is_given=known is not None) as ledger:
             decision = decide(partial, patients, wishes, stages)
             clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
             rows = patients if ledger is None else read_each_by_itself(source, patients.columns)

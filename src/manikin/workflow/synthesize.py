@@ -107,7 +107,7 @@ def synthesize(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        made = _make(partial, source, patients, wishes, again, stages)
+        made = _make(partial, source, patients, wishes, again, stages, is_given=known is not None)
         made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
         clear(partial, keep=("model", LEDGER, *_tables(wishes).values()))
         results = write_record(partial, made, stages)
@@ -146,13 +146,15 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
     }
 
 
-def _make(partial: Path, source: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
+def _make(
+    partial: Path, source: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages, *, is_given: bool
+) -> Made:
     is_private = options.epsilon is not None
     train, holdout, learned_from = _split(source, patients, options)
     _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
     if not is_private:
         auto.check_enough(train, stages, has_holdout=True)
-    with spending(partial, options, patients.columns, stages) as ledger:
+    with spending(partial, options, patients.columns, stages, is_given=is_given) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
         clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
         model, choice = _model(partial, learned_from, decision, options.seed, stages, ledger)
