@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from manikin.data.errors import BudgetError, ParameterError
 from manikin.data.schema import Role
 from manikin.privacy import dpsgd, mechanisms, teachers
 from manikin.privacy.events import Gaussian, SampledGaussian
-from manikin.privacy.ledger import Ledger
+from manikin.privacy.ledger import Ledger, read_ledger
 from manikin.privacy.sealed import Sealed
 from manikin.privacy.teachers import Teachers
 from manikin.synthesizers.tables import dpgan, pategan
+from manikin.training.control import Control
 from manikin.training.objectives import pate
 from manikin.training.objectives.private_game import PairCritic
 
@@ -248,3 +250,28 @@ def test_student_and_generator_have_no_way_to_real_rows() -> None:
     assert "._rows" not in source
     assert "tokens" not in source, "the objective is given teachers, features and bought shares, and no rows"
     assert "Prepared" not in inspect.getsource(pategan.PateGAN._game)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_killed_run_goes_on_with_the_columns_it_bought(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, what = (pate.Pate, "_ask") if name == "pategan" else (dpgan.dpsgd, "noisy_gradient")
+    honest, calls, control = getattr(owner, what), 0, Control(checkpoint=tmp_path / "checkpoint")
+
+    def killed(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return honest(*args, **kwargs)
+
+    monkeypatch.setattr(owner, what, killed)
+    file, model = tmp_path / "ledger.json", mk.synthesizer(name, **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(ward(), seed=0, ledger=Ledger(epsilon=2.0, delta=1e-5, file=file), control=control)
+    monkeypatch.undo()
+    ledger = read_ledger(file, file=file)
+    before = [spend for spend in ledger.spends if spend.by != name]
+    model.fit(ward(), seed=0, ledger=ledger, control=control)
+    assert model.training_["resumed"]
+    assert [spend for spend in ledger.spends if spend.by != name] == before
+    assert ledger.cost().epsilon <= 2.0

@@ -6,7 +6,6 @@ network is small, since noise is added to every weight, and its size is set by p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +18,10 @@ from manikin.data.dataset import Dataset
 from manikin.data.seeds import derive
 from manikin.privacy import dpsgd, mechanisms
 from manikin.privacy.ledger import Ledger
-from manikin.synthesizers.base import Arrays
-from manikin.training.checkpoint import read_checkpoint
+from manikin.synthesizers.tables.kept_codec import as_tensors, kept_codec
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, hidden_width
-from manikin.training.objective import Tensors
 from manikin.training.objectives.any_order_private import PrivateAnyOrderObjective, PrivateRecipe
 
 BY = "autoregressive"
@@ -94,7 +91,7 @@ def learn(data: Dataset, wishes: Mapping[str, Any], *, seed: int, ledger: Ledger
         device=choose_device(control.device),
     )
     recipe = PrivateRecipe(settings.steps, settings.n_masks, settings.causal_share, settings.learning_rate)
-    objective = PrivateAnyOrderObjective(network, recipe, _as_tensors(codec))
+    objective = PrivateAnyOrderObjective(network, recipe, as_tensors(codec))
     training = train(objective, seed=seed, control=control, ledger=ledger, private=sampler)
     training.device = choose_device(control.device).type
     training.seconds = 0.0  # how long it took tells how many patients there are
@@ -115,23 +112,6 @@ def first_network(codec: TableCodec, settings: PrivateSettings, *, seed: int) ->
         for head in network.head:
             head.zero_()
     return network
-
-
-def kept_codec(control: Control) -> TableCodec | None:
-    """The codec that a killed run had bought, from its checkpoint; None where there is none."""
-    found = read_checkpoint(control.checkpoint) if control.checkpoint else None
-    if found is None or "extra.codec" not in found[1]:
-        return None
-    values = json.loads(found[1]["extra.codec"].numpy().tobytes())
-    prefix = "extra.codec."
-    arrays: Arrays = {name.removeprefix(prefix): one.numpy() for name, one in found[1].items() if name.startswith(prefix)}
-    return TableCodec.from_state(values, arrays)
-
-
-def _as_tensors(codec: TableCodec) -> Tensors:
-    values, arrays = codec.state()
-    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8).copy()
-    return {"codec": torch.from_numpy(text), **{f"codec.{name}": torch.from_numpy(one) for name, one in arrays.items()}}
 
 
 def settings_for(n_patients: int, wishes: Mapping[str, Any], *, most_steps: int | None) -> PrivateSettings:

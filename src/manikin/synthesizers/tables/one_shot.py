@@ -29,6 +29,7 @@ from manikin.privacy.sealed import PrivateDataset, Sealed
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.tables.held_out import hold_out
+from manikin.synthesizers.tables.kept_codec import as_tensors, kept_codec
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, seed_torch, train
 from manikin.training.networks.mixed import Given, Group, MixedHead, log_shares
@@ -210,7 +211,7 @@ class OneShot(ABC):
         if self.missing != "mask":
             raise parameter_error("missing", self.name, "'mask' under a privacy ledger, which buys no other rows", self.missing)
         private = mechanisms.seal(data, ledger)
-        self.codec_ = self._table_codec().fit(private, ledger=ledger)
+        self.codec_ = kept_codec(control) or self._table_codec().fit(private, ledger=ledger)
         tokens = self.codec_.encode_private(private)
         self.vectors_ = self._vector_codec().fit(self.codec_, seed=seed)
         most = control.max_steps if control.planned_steps is None else control.planned_steps
@@ -219,6 +220,7 @@ class OneShot(ABC):
             torch.manual_seed(derive(seed, "weights"))
             network = self._build()
             objective, made, sampler = self._private_objective(network, rows)
+        objective.bought = as_tensors(self.codec_)  # type: ignore[attr-defined]
         training = train(objective, seed=seed, control=control, ledger=ledger, private=sampler)
         training.device = rows.device.type
         self.training_ = training.to_json() | {"seconds": 0.0}  # how long it took depends on how many rows there are

@@ -92,6 +92,7 @@ class Pate:
         self.answers = torch.zeros(0, device=self.device)
         self._is_due = True  # whether this round's questions are still to be asked
         self._rounds = torch.zeros(1)
+        self.bought: Tensors = {}  # what a checkpoint must hold beside, such as what was paid for before training
 
     def stages(self) -> Sequence[Stage]:
         """One stage: teachers, student, generator."""
@@ -206,7 +207,7 @@ class Pate:
 
     def state(self) -> Tensors:
         """Questions and answers, which are paid for, and the rounds averaged over."""
-        return {"asked": self.asked, "answers": self.answers, "rounds": self._rounds}
+        return {"asked": self.asked, "answers": self.answers, "rounds": self._rounds, **self.bought}
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes them back."""

@@ -116,6 +116,7 @@ class PrivateGame:
         self.planned_steps = recipe.steps
         self.has_fixed_batches = rows is not None
         self._rounds = torch.zeros(1)
+        self.bought: Tensors = {}  # what a checkpoint must hold beside, such as what was paid for before training
 
     def stages(self) -> Sequence[Stage]:
         """One stage: the critic on patients, as often on made rows, then the generator."""
@@ -217,8 +218,8 @@ class PrivateGame:
         return {"generator": self.network, "critic": self.critic, "average": self.average}
 
     def state(self) -> Tensors:
-        """The rounds averaged over."""
-        return {"rounds": self._rounds}
+        """The rounds averaged over, and what was bought before."""
+        return {"rounds": self._rounds, **self.bought}
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes them back."""
