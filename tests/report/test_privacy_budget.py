@@ -8,8 +8,10 @@ import pytest
 from manikin.evaluation.base import Results
 from manikin.privacy.events import Gaussian, Laplace
 from manikin.privacy.ledger import Ledger
+from manikin.report.attacks import attacks
 from manikin.report.blocks import Facts, Figure, Table, Text, walk
 from manikin.report.privacy_budget import budget
+from manikin.report.safety import is_safe
 from manikin.workflow.claim import told
 
 
@@ -42,6 +44,13 @@ def test_claim_shares_and_reach_are_told_in_words_and_figures(results: Results, 
     assert "<b>" not in shares.svg
     table = next(block for block in blocks if isinstance(block, Table))
     assert table.rows[0][:4] == ("pairs", "aim", "1", "2")
+
+
+def test_a_guarantee_that_was_kept_is_not_called_missing(results: Results, claim: dict[str, Any]) -> None:
+    for run, is_missing in (({}, True), ({"privacy_budget": claim}, False)):
+        ran = replace(results, run=run)
+        assert any("none was asked for" in text for text in [str(is_safe(ran))]) is is_missing
+        assert any("none was asked for" in str(block) for block in attacks(ran)) is is_missing
 
 
 def test_what_is_damaged_is_not_shown_and_breaks_nothing(results: Results, claim: dict[str, Any]) -> None:

@@ -168,6 +168,8 @@ def _public_check(outcome: Outcome, *, is_private: bool) -> PublicCheck:
 def _finding(outcome: Outcome, *, is_private: bool) -> str:
     """What may be said of a figure: within which part of its limit its unfavourable end lies, under a privacy budget only that it does."""
     check, figure = outcome.check, outcome.figure
+    if outcome.verdict is Verdict.SHOWN and check.measure == "epsilon" and figure.value is not None:
+        return f"{figure.value:g}, as ledger.json says"  # it is public
     if outcome.verdict is Verdict.SHOWN:
         return "shown to the publisher only"
     if outcome.verdict is not Verdict.PASS:

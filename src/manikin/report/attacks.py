@@ -13,7 +13,7 @@ from manikin.report.blocks import Beside, Block, Bullets, Dials, Facts, Figure, 
 from manikin.report.dials import dial
 from manikin.report.forest import Line, Mark, forest
 from manikin.report.safety import MEMBERSHIP
-from manikin.report.wording import ABSENT, ATTACK_NAMES, ATTACKS, METRICS, Style, number, span, whole
+from manikin.report.wording import ATTACK_NAMES, ATTACKS, METRICS, Style, absent, number, span, whole
 
 N_GROUPS = 8
 N_TRIALS = 20
@@ -213,7 +213,7 @@ def _not_assessed(results: Results) -> tuple[Block, ...]:
             lines.append(f"{text[0].upper()}{text[1:]}: not tried.")
         elif tried.value is None:
             lines.append(f"{text[0].upper()}{text[1:]}: {tried.note or 'no figure could be taken.'}")
-    lines += [f"{text[0].upper()}{text[1:]}: not tried." for text in ABSENT]
+    lines += [f"{text[0].upper()}{text[1:]}: not tried." for text in absent(has_budget="privacy_budget" in results.run)]
     return (
         Heading("Not assessed"),
         Text("What no attack of this page has looked at; an attacker may try it.", Tone.NOTE),

@@ -24,7 +24,7 @@ from manikin.report.findings import (
     reference,
     with_interval,
 )
-from manikin.report.wording import ABSENT, ATTACK_NAMES, ATTACKS, number, span, whole
+from manikin.report.wording import ATTACK_NAMES, ATTACKS, absent, number, span, whole
 
 TPR_GOOD, TPR_FAIR = 0.074, 0.20  # membership hits at 1 % false alarms: e^2 % and e^3 %, see the release policy
 RISK_GOOD, RISK_FAIR = 0.09, 0.20  # residual risk (attack - control) / (1 - control)
@@ -59,10 +59,11 @@ def is_safe(results: Results) -> Verdict:
         if metric is not None:
             made.append(tell(metric))
     lacking = [name for name in REQUIRED if name not in attacks]
-    absent = tuple(_why_not(results, name, text) for name, text in ATTACKS.items() if measured(results, name) is None)
+    untried = tuple(_why_not(results, name, text) for name, text in ATTACKS.items() if measured(results, name) is None)
+    untried += absent(has_budget="privacy_budget" in results.run)
     question = "Is it safe for the patients?"
     if not made:
-        return Verdict(question, "Not measured", Level.UNKNOWN, ("No attack was made.",), (*absent, *ABSENT))
+        return Verdict(question, "Not measured", Level.UNKNOWN, ("No attack was made.",), untried)
     if lacking:
         few = "one of the six kinds of attack was" if len(lacking) == 1 else f"{len(lacking)} of the six kinds of attack were"
         made.append(Finding(f"{few[0].upper()}{few[1:]} not made, which this answer rests on too.", Grade(Level.FAIR, is_sure=False)))
@@ -71,7 +72,7 @@ def is_safe(results: Results) -> Verdict:
         told = "Leaks can be measured; each is inside its limit"
     ranked = sorted(made, key=lambda finding: (-_rank(finding), made.index(finding)))
     reasons = [finding.text for finding in ranked if finding.text]
-    return Verdict(question, told, level, tuple(reasons[:3]), (*absent, *ABSENT), deciding(made), tuple(reasons[3:]))
+    return Verdict(question, told, level, tuple(reasons[:3]), untried, deciding(made), tuple(reasons[3:]))
 
 
 def attacked(attack: MetricResult) -> Finding:

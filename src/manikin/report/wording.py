@@ -306,10 +306,13 @@ ATTACKS: Mapping[str, str] = {
     "identifiers": "direct identifiers left in cells",
 }
 
-ABSENT = (
-    "attackers who see the model or several releases",
-    "a mathematical guarantee (differential privacy; none was asked for)",
-)  # what no attack of this report tries
+NO_GUARANTEE = "a mathematical guarantee (differential privacy; none was asked for)"
+
+
+def absent(*, has_budget: bool) -> tuple[str, ...]:
+    """What no attack of this report tries."""
+    return ("attackers who see the model or several releases", *(() if has_budget else (NO_GUARANTEE,)))
+
 
 ATTACK_NAMES: Mapping[str, str] = {
     "membership": "Membership",
