@@ -268,11 +268,13 @@ def test_an_interruption_says_how_to_go_on(run: Run, place: Path, monkeypatch: p
     assert ended.code == 130
     assert ended.err.splitlines()[-1] == "manikin: Interrupted: nothing was written; run the same command again to resume."
     assert not (place / "model").exists()
+    private = run("fit", place / "good.csv", "--synthesizer", "independent", "--epsilon=1", "-o", place / "private")
+    assert "what was spent of the privacy budget stays spent" in private.err.splitlines()[-1]
     monkeypatch.undo()
     again = run("fit", place / "good.csv", "--synthesizer", "independent", "-o", place / "model")
     assert again.code == 0
     assert "going on from there" in again.err
-    assert sorted(path.name for path in place.iterdir()) == ["good.csv", "model"]
+    assert sorted(path.name for path in place.iterdir()) == ["good.csv", "model", "private.partial"]
 
 
 def test_debug_shows_where_it_broke(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import private_fake
 from manikin.data.errors import BudgetError, ParameterError
 from manikin.privacy.ledger import make_book, read_book, read_ledger
 from manikin.workflow import budget, judge
+from manikin.workflow.books import shown_book
 from manikin.workflow.models import fit_model
 from manikin.workflow.options import Options
 from manikin.workflow.synthesize import synthesize
@@ -109,6 +110,31 @@ def test_an_interrupted_run_that_cannot_be_paid_anew_is_refused_in_words(
         synthesize(table, out=tmp_path / "run", options=PRIVATE)
 
 
+def test_lists_that_were_bought_and_lost_are_not_paid_for_twice(table: Path, tmp_path: Path) -> None:
+    from manikin.privacy.events import Threshold
+
+    book = tmp_path / "ward.json"
+    make_book(book, epsilon=2, delta=1e-5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Histogram, "fit", _lists)
+        with pytest.raises(KeyboardInterrupt):
+            fit_model(table, out=tmp_path / "model", options=replace(PRIVATE, budget=book))
+    before = read_book(book).events()
+    assert Threshold(1e-7) in before
+    with pytest.raises(BudgetError, match=r"begins a new run\. In ward\.json its spends stay"):
+        fit_model(table, out=tmp_path / "model", options=replace(PRIVATE, budget=book))
+    assert read_book(book).events() == before
+    fit_model(table, out=tmp_path / "model", options=replace(PRIVATE, budget=book))
+    assert len(read_book(book).releases) == 2
+
+
+def _lists(self: Histogram, data: object, *, seed: int, ledger: mk.Dataset) -> Histogram:
+    from manikin.privacy.events import Threshold
+
+    ledger.spend(Threshold(1e-7), purpose="a list")  # type: ignore[attr-defined]
+    raise KeyboardInterrupt
+
+
 def _greedy(self: Histogram, data: object, *, seed: int, ledger: mk.Dataset) -> Histogram:
     from manikin.privacy.events import Gaussian
 
@@ -142,6 +168,30 @@ def test_a_budget_file_is_shared_and_refuses_what_does_not_fit(table: Path, tmp_
     fit_model(table, out=tmp_path / "three", options=replace(shared, epsilon=0.5))
     assert len(read_book(book).releases) == 2
     assert mk.audit(book).passed
+
+
+def test_a_budget_file_names_the_folder_of_each_release_and_no_ledger_does(table: Path, tmp_path: Path) -> None:
+    book = tmp_path / "ward.json"
+    make_book(book, epsilon=2, delta=1e-6)
+    fit_model(table, out=tmp_path / "spring", options=replace(PRIVATE, budget=book))
+    assert [out for _, out, *_ in shown_book(book).releases] == ["spring"]
+    assert "(spring), begun" in mk.audit(book).purposes[0].purpose
+    assert "spring" not in (tmp_path / "spring" / "ledger.json").read_text()
+
+
+def test_a_delta_of_a_whole_patient_is_refused_before_anything_is_learned(table: Path, tmp_path: Path) -> None:
+    book = tmp_path / "ward.json"
+    make_book(book, epsilon=2, delta=0.01)
+    with pytest.raises(BudgetError, match=r"Delta 0\.01 is not below one over the number of patients .*Give a smaller --delta"):
+        fit_model(table, out=tmp_path / "model", options=replace(PRIVATE, delta=0.01, budget=book))
+    assert [len(entry["spends"]) for entry in read_book(book).releases.values()] == [1]  # the number of patients alone
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_epsilon_that_protects_hardly_anybody_is_told(table: Path, tmp_path: Path) -> None:
+    for epsilon, told in ((10.0, False), (10.5, True)):
+        fitted = fit_model(table, out=tmp_path / f"{epsilon:g}", options=replace(PRIVATE, epsilon=epsilon))
+        assert any("protects hardly anybody" in notice for notice in fitted.notices) is told
 
 
 def test_a_killed_run_s_spends_stay_in_the_budget_file(table: Path, tmp_path: Path) -> None:

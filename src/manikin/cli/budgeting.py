@@ -88,8 +88,8 @@ def show(file: BudgetFile, as_json: opt.Json = False) -> None:
     named = f" ({shown.data})" if shown.data else ""
     say(f"{file}{named}: epsilon {shown.epsilon:g} at delta {shown.delta:g} for each patient, in all releases together\n")
     if shown.releases:
-        rows = [(name, begun, str(n), f"{own:.3g}") for name, begun, n, own in shown.releases]
-        say_table(("release", "begun", "spends", "epsilon by itself"), rows)
+        rows = [(name, out, begun, str(n), f"{own:.3g}") for name, out, begun, n, own in shown.releases]
+        say_table(("release", "folder", "begun", "spends", "epsilon by itself"), rows)
         say("")
     say(f"Spent: epsilon {shown.spent:.3g} together. {shown.left}")
 

@@ -10,6 +10,11 @@ import traceback
 from types import FrameType
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+STOP = "Interrupted: nothing was written; run the same command again to resume."
+PRIVATE_STOP = (
+    "Interrupted: nothing was released, and what was spent of the privacy budget stays spent. Run the same command again: it goes on "
+    "with what is left, or says that it cannot."
+)
 DEBUG = "MANIKIN_DEBUG"
 
 
@@ -24,7 +29,7 @@ def guarded(arguments: list[str]) -> int:
         cap_threads()
         return _run(arguments)
     except KeyboardInterrupt:
-        return _fail("Interrupted: nothing was written; run the same command again to resume.", INTERRUPTED, as_json)
+        return _fail(PRIVATE_STOP if "--epsilon" in " ".join(arguments).replace("=", " ").split() else STOP, INTERRUPTED, as_json)
     except ManikinError as error:
         _debug()
         return _fail(str(error), WRONG_INPUT if isinstance(error, InputError) else FAILED, as_json)

@@ -92,6 +92,9 @@ TimeBudget = Annotated[
     typer.Option("--time-budget", metavar="TIME", help="For learning: 90s, 10m, 1h30m. Models without steps ignore it."),
 ]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", metavar="N", help="Most learning steps.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same bytes.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="S", help="The same seed gives the same bytes; not under --epsilon, whose noise has no seed."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what Manikin wrote at --out before.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]

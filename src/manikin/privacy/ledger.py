@@ -312,6 +312,7 @@ class Book:
     delta: float
     data: str = ""
     releases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    out: str = ""  # the folder that the run at work makes, for people
     _allowed: tuple[Event, ...] = field(init=False, repr=False, compare=False, default=())
 
     def events(self, *, without: str = "") -> list[Event]:
@@ -352,6 +353,8 @@ class Book:
         entry = self.releases.setdefault(
             ledger.release, {"begun": datetime.now(UTC).isoformat(timespec="seconds"), "spends": []}
         )
+        if self.out:
+            entry["out"] = self.out
         entry["spends"] = [spend.to_json() for spend in ledger.spends]
         write_durably(self.path, self.to_json())
 
@@ -410,8 +413,12 @@ def read_book(path: Path) -> Book:
 
 
 @contextmanager
-def open_book(path: Path, ledger: Ledger) -> Iterator[Book]:
+def open_book(path: Path, ledger: Ledger, *, out: str = "") -> Iterator[Book]:
     """Holds a budget file for one run, whose every spend it takes down and may refuse.
+
+    Parameters
+    ----------
+    out : name of the folder that the run makes, for people who read the budget file; it stands in no ledger.
 
     Raises
     ------
@@ -431,6 +438,7 @@ def open_book(path: Path, ledger: Ledger) -> Iterator[Book]:
         except OSError:
             raise BudgetError(f"Another run spends from {path.name} right now. Wait for it.") from None
         book = read_book(path)
+        book.out = out
         ledger.books.append(book)
         try:
             yield book

@@ -50,7 +50,8 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
 
     Raises
     ------
-    BudgetError : rows that were sealed for another ledger, with more rows of a patient than this one's noise is made for.
+    BudgetError : rows that were sealed for another ledger, with more rows of a patient than this one's noise is made for; or a delta of one
+        over the number of patients or more, under which whole records may leak, so that no audit would pass.
     """
     if isinstance(data, PrivateDataset):
         if data.rows_per_patient > ledger.rows_per_patient:
@@ -67,6 +68,11 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
         epsilon = COUNT_SHARE * ledger.epsilon
         n = count(private, ledger, epsilon=epsilon)
         ledger.set_delta(n, at_most=n + ceil(log(1 / (2 * MISCOUNTED)) / epsilon))
+    if ledger.delta is not None and ledger.n_patients is not None and ledger.delta * ledger.n_patients >= 1:
+        raise BudgetError(
+            f"Delta {ledger.delta:.2g} is not below one over the number of patients (about {ledger.n_patients:,}, as bought with noise): "
+            "whole records could leak within it. Give a smaller --delta, or none."
+        )
     return private
 
 

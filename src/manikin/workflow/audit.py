@@ -217,12 +217,16 @@ def _book(path: Path) -> Audit:
         rows_per_patient=None,
         spent=spent,
         purposes=tuple(
-            Purpose(f"release {name}, begun {entry.get('begun', '?')}, epsilon {own:.3g} by itself", "", n, 0, own / whole)
+            Purpose(f"release {name}{_made_in(entry)}, begun {entry.get('begun', '?')}, epsilon {own:.3g} by itself", "", n, 0, own / whole)
             for name, entry, n, own in lines
         ),
         at=tuple(zip(FALSE_ALARMS, _most(events, book.epsilon, book.delta), strict=True)),
         findings=tuple(findings or [Finding("within the budget", "Nothing is spent yet.", passed=True)]),
     )
+
+
+def _made_in(entry: dict[str, Any]) -> str:
+    return f" ({entry['out']})" if entry.get("out") else ""
 
 
 def _most(events: Sequence[Event], epsilon: float, delta: float) -> list[float]:

@@ -16,13 +16,16 @@ LEAST = 1e-3  # below this epsilon nothing useful is left
 
 @dataclass(frozen=True)
 class Shown:
-    """A budget file: its whole, what is spent together, releases as (name, begun, spends, epsilon by itself), what is left in words."""
+    """A budget file: its whole, what is spent together, what is left in words.
+
+    `releases` are (name, folder, begun, spends, epsilon by itself).
+    """
 
     data: str
     epsilon: float
     delta: float
     spent: float
-    releases: tuple[tuple[str, str, int, float], ...]
+    releases: tuple[tuple[str, str, str, int, float], ...]
     most_next: float
 
     @property
@@ -35,7 +38,7 @@ class Shown:
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         releases = [
-            {"release": name, "begun": begun, "spends": n, "epsilon": own} for name, begun, n, own in self.releases
+            {"release": name, "out": out, "begun": begun, "spends": n, "epsilon": own} for name, out, begun, n, own in self.releases
         ]
         return {**vars(self), "releases": releases, "left": self.left}
 
@@ -64,7 +67,8 @@ def shown_book(path: str | Path) -> Shown:
     releases = []
     for name, entry in book.releases.items():
         own = events_of(entry)
-        releases.append((name, str(entry.get("begun", "")), len(own), cost(own, book.delta).epsilon if own else 0.0))
+        by_itself = cost(own, book.delta).epsilon if own else 0.0
+        releases.append((name, str(entry.get("out", "")), str(entry.get("begun", "")), len(own), by_itself))
     spent = epsilon(book.events(), book.delta)
     return Shown(book.data, book.epsilon, book.delta, spent, tuple(releases), _most_next(book))
 

@@ -29,6 +29,7 @@ READ_OFF = (
     "No schema was given, so which column is the patient key, what columns are for and which are left out was read off the patients' "
     "table. No budget pays for that: write a schema by hand (`manikin inspect` drafts one) and give it with --schema."
 )
+WEAK = 10  # above this epsilon the number alone says little (Ponomareva et al. 2023, arXiv 2303.00654)
 MODEL_FILES = ("config.json", "weights.safetensors")
 
 
@@ -53,14 +54,21 @@ def spending(
         return
     if not schema.with_role(Role.PATIENT_KEY):
         stages.note(NO_KEY)
+    if options.epsilon > WEAK:
+        stages.warn(
+            f"Epsilon {options.epsilon:g} is above {WEAK:g}: the ledger stays right, but so large a number protects hardly anybody. The "
+            "attacks of the report say more than it does."
+        )
     if not is_given:
         stages.note(READ_OFF)
     ledger, is_resumed = _ledger(folder / LEDGER, options, schema)
     ledger.public.setdefault("taken_as_public", {})["schema_given"] = is_given
     can_go_on = not is_resumed or (folder / CHECKPOINT).exists() or (folder / "model").exists()
+    if not can_go_on and any(isinstance(event, Threshold) for event in ledger.events):
+        raise BudgetError(_lost(options))  # lists were bought, their share of delta is gone; no further spend would help
     with ExitStack() as held:
         if options.budget is not None:
-            book = held.enter_context(open_book(Path(options.budget), ledger))
+            book = held.enter_context(open_book(Path(options.budget), ledger, out=folder.name.removesuffix(".partial")))
             if ledger.is_begun:
                 book.write(ledger)
             else:
@@ -70,10 +78,7 @@ def spending(
         except BudgetError as error:
             if can_go_on:
                 raise
-            raise BudgetError(
-                "The interrupted run had begun to spend its budget, what it drew is lost, and what is left does not pay for learning "
-                "anew. Run the command again: it begins a new run with a budget of its own."
-            ) from error
+            raise BudgetError(_lost(options)) from error
         ledger.close()
     why = "that of the budget file" if options.budget is not None else "the power of ten below 1 / (10 patients), with room for that noise"
     tell_spent(ledger, stages, why="as given" if options.delta is not None else why)
@@ -90,6 +95,16 @@ def check_budget(options: Options) -> None:
         read_book(Path(options.budget))
 
 
+def _lost(options: Options) -> str:
+    kept = ""
+    if options.budget is not None:
+        kept = f" In {Path(options.budget).name} its spends stay: see with `manikin budget show` what still fits."
+    return (
+        "The interrupted run had begun to spend its budget, what it drew is lost, and what is left does not pay for learning anew. Run "
+        f"the command again: it begins a new run.{kept}"
+    )
+
+
 def tell_spent(ledger: Ledger, stages: Stages, *, why: str) -> None:
     """What was bought, in words: the delta and why it is that, the number of patients as bought."""
     bought = f"about {ledger.n_patients:,} patients, as bought with noise" if ledger.n_patients is not None else "its patients"
@@ -98,11 +113,6 @@ def tell_spent(ledger: Ledger, stages: Stages, *, why: str) -> None:
         f"Learned from {bought}, at most {rows} of each, within epsilon {ledger.epsilon:g} and delta {ledger.delta:.2g} ({why}). "
         f"Every spend is in {LEDGER}; recompute it with `manikin audit`."
     )
-    if ledger.n_patients is not None and ledger.delta is not None and ledger.delta * ledger.n_patients >= 1:
-        stages.warn(
-            f"Delta {ledger.delta:.2g} is not below one over the number of patients: whole records may leak within it. Give a smaller "
-            "--delta."
-        )
 
 
 def throw_away(ledger: Ledger) -> Ledger:

@@ -70,7 +70,7 @@ def check_privacy(
             raise ParameterError(f"{alone[0]} means nothing without --epsilon. Give both or neither.")
         return
     if not 0 < epsilon < inf:
-        raise ParameterError(f"--epsilon must be a number above 0. Got {epsilon:g} instead.")
+        raise ParameterError(f"--epsilon must be a finite number above 0. Got {epsilon:g} instead.")
     if delta is not None and not 0 < delta < 1:
         raise ParameterError(f"--delta must be between 0 and 1. Got {delta:g} instead.")
     if command not in PRIVATE_COMMANDS:

@@ -158,7 +158,7 @@ def study_tradeoff(
     with whole_folder(folder, force=force or extend, job=job) as partial:
         for trial in known:
             _keep(partial, trial)
-        with stages.stage("fits", f"{options.seeds} seeds, {len(jobs)} fits each"):
+        with stages.stage("fits", f"{options.seeds} seed{'s' if options.seeds > 1 else ''}, {len(jobs)} fits each"):
             trials = [
                 trial
                 for number in range(options.seeds)
