@@ -22,7 +22,7 @@ import run
 from judging import fidelity, tables
 
 HERE = Path(__file__).parent
-OURS = ("independent", "aim", "aim+target+target_weight=4", "aim+public-levels", "autoregressive", "dpgan", "dpwgan", "pategan+target")
+OURS = ("independent", "aim", "aim+target", "aim+public-levels", "autoregressive", "dpgan", "dpwgan", "pategan+target")
 PEERS = ("dpmm:mst", "dpmm:aim", "dpmm:mst+bounds", "dpmm:aim+bounds")
 COMPARED = ("cardio70k", "diabetes30")
 OURS_ALONE = ("diabetes48",)  # more columns than dpmm says it is made for, and three of 500 levels
