@@ -150,9 +150,23 @@ def section(table: str, rows: list[Row]) -> list[str]:
         ]
         out += ["| " + " | ".join(line) + " |" for line in [*lines, reference_cells(first)]] + [""]
         out += leads(groups)
-    lost = [row for row in rows if row["table"] == table and not row.get("scores")]
-    out += [f"* no figure: {row['synthesizer']}, seed {row['seed']}: {outcome(row)}" for row in lost]
+    lost: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["table"] == table and not row.get("scores"):
+            lost.setdefault((row["synthesizer"], outcome(row)), []).append(str(row["seed"]))
+    out += [f"* no figure: {name}, seed {', '.join(seeds)}: {why}" for (name, why), seeds in lost.items()]
     return [*out, ""]
+
+
+def same_on_holdout(ours: list[Row], theirs: list[Row], learner: str) -> bool:
+    """Whether the middle seed of each lies in the other's interval over holdout rows."""
+    middle = [
+        sorted((row["scores"]["excess_tstr"][learner] for row in rows), key=lambda one: one["value"])[(len(rows) - 1) // 2]
+        for rows in (ours, theirs)
+    ]
+    return all(
+        one["interval"][0] <= other["value"] <= one["interval"][1] for one, other in (middle, middle[::-1])
+    )
 
 
 def lead(ours: list[Row], theirs: list[Row], name: str) -> str:
@@ -161,6 +175,8 @@ def lead(ours: list[Row], theirs: list[Row], name: str) -> str:
     own, other = [figure(row) for row in ours], [figure(row) for row in theirs]
     if None in own or None in other:
         return "-"
+    if name.startswith("excess TSTR") and same_on_holdout(ours, theirs, name.split()[-1]):
+        return f"{median(own):.3f}, {median(other):.3f}: the holdout shows no difference"
     if min(own) > max(other):
         return "above"
     if max(own) < min(other):
@@ -177,7 +193,8 @@ def leads(groups: dict[str, list[Row]]) -> list[str]:
         for other in others:
             seconds = [median(FIGURES["CPU s"][0](row) for row in groups[name]) for name in (mine, other)]
             told = [lead(groups[mine], groups[other], name) for name in CLAIMED]
-            lines.append([mine, other, *told, f"{seconds[0] / seconds[1]:.2f}"])
+            n = f" ({len(groups[other])} seed)" if len(groups[other]) == 1 else ""
+            lines.append([mine, other + n, *told, f"{seconds[0] / seconds[1]:.2f}"])
     if not lines:
         return []
     head = [["ours", "against", *CLAIMED, "its CPU s over theirs"], ["---"] * (3 + len(CLAIMED))]

@@ -17,9 +17,9 @@ import dp_compare
 import tables
 
 
-def row(name: str, seed: int, dependence: float, tstr: float, seconds: float) -> dict:
+def row(name: str, seed: int, dependence: float, tstr: float, seconds: float, width: float = 0.001) -> dict:
     """A row of run.py with these figures."""
-    utility = {learner: {"value": tstr} for learner in ("booster", "logistic")}
+    utility = {learner: {"value": tstr, "interval": [tstr - width, tstr + width]} for learner in ("booster", "logistic")}
     scores = {
         "dependence": {"value": dependence},
         "excess_tstr": utility,
@@ -47,15 +47,19 @@ def test_lead_is_told_where_it_is_one() -> None:
     assert dp_compare.lead(ours, theirs, "dependence") == "above"
     assert dp_compare.lead(theirs, ours, "dependence") == "**below**"
     assert dp_compare.lead(ours, theirs, "excess TSTR booster") == "ranges overlap, median **below**"
+    wide = [row("dpmm:mst", 0, 0.2, 0.93, 100.0, width=0.05)]
+    ours_wide = [row("manikin:aim+epsilon=1", 0, 0.2, 0.9, 10.0, width=0.05)]
+    assert dp_compare.lead(ours_wide, wide, "excess TSTR logistic") == "0.900, 0.930: the holdout shows no difference"
     lines = dp_compare.leads({"manikin:aim+epsilon=1": ours, "dpmm:mst": theirs})
     assert lines[2].endswith("| 0.10 |")
 
 
 def test_what_is_missing_is_named() -> None:
-    rows = [row("dpmm:mst", 0, 0.2, 0.9, 100.0), {"table": "cardio70k", "synthesizer": "dpmm:aim", "seed": 0, "failed": "not finished"}]
+    lost = [{"table": "cardio70k", "synthesizer": "dpmm:aim", "seed": seed, "failed": "not finished"} for seed in (0, 1)]
+    rows = [row("dpmm:mst", 0, 0.2, 0.9, 100.0), *lost]
     text = "\n".join(dp_compare.section("cardio70k", rows))
     assert "| dpmm:mst | 1 | 0.200 |" in text
-    assert "* no figure: dpmm:aim, seed 0: not finished" in text
+    assert "* no figure: dpmm:aim, seed 0, 1: not finished" in text
 
 
 def test_peers_are_not_run_on_the_table_of_ours_alone() -> None:
