@@ -109,3 +109,12 @@ def test_what_has_no_meaning_under_a_budget_is_refused() -> None:
         with pytest.raises(BudgetError, match=name):
             Autoregressive(**{name: 1 if name == "members" else 0.1}).fit(register(50), seed=0, ledger=ledger)
         assert not ledger.spends
+
+
+def test_after_noise_the_columns_are_back_at_what_was_bought() -> None:
+    model = Autoregressive(max_steps=40).fit(register(), seed=0, ledger=Ledger(epsilon=3.0, delta=1e-5))
+    drawn = model.codec_.encode(model.sample(8000, seed=5))
+    for j, counts in enumerate(model.codec_.counts_):
+        wanted = (counts + 0.5) * model.codec_.emitted(j)
+        got = np.bincount(drawn[:, j], minlength=len(counts)) / len(drawn)
+        assert 0.5 * np.abs(got - wanted / wanted.sum()).sum() < 0.05

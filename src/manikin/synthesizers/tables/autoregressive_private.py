@@ -1,7 +1,8 @@
 """How an any-order autoregressive network learns under a privacy ledger: bought columns, DP-SGD for their dependence. Opens no seal.
 
 Before the first step the network's output is the bought marginals, so a budget too small for dependence leaves independent columns. The
-network is small, since noise is added to every weight, and its size is set by public numbers and by what was bought.
+network is small, since noise is added to every weight, and its size is set by public numbers and by what was bought. After the last step
+its output is moved back to the bought marginals, which noise has shifted.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import torch
 
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset
-from manikin.data.seeds import derive
+from manikin.data.seeds import derive, generator
 from manikin.privacy import dpsgd, mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.synthesizers.tables.kept_codec import as_tensors, kept_codec
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, hidden_width
+from manikin.training.networks.any_order_sampler import calibrate
 from manikin.training.objectives.any_order_private import PrivateAnyOrderObjective, PrivateRecipe
 
 BY = "autoregressive"
@@ -95,8 +97,11 @@ def learn(data: Dataset, wishes: Mapping[str, Any], *, seed: int, ledger: Ledger
     training = train(objective, seed=seed, control=control, ledger=ledger, private=sampler)
     training.device = choose_device(control.device).type
     training.seconds = 0.0  # how long it took tells how many patients there are
-    average = objective.average if training.steps else network
-    return Learned(codec, average.cpu().eval(), training.to_json())
+    average = (objective.average if training.steps else network).cpu().eval()
+    shares = [(counts + 0.5) / (counts + 0.5).sum() for counts in codec.counts_]
+    emitted = [codec.emitted(j) for j in range(len(codec.fields_))]
+    calibrate(average, shares, emitted, generator(seed, "calibration"))
+    return Learned(codec, average, training.to_json())
 
 
 def first_network(codec: TableCodec, settings: PrivateSettings, *, seed: int) -> AnyOrderNet:

@@ -15,6 +15,8 @@ from manikin.training.networks.any_order import NEVER, AnyOrderNet
 
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
+CALIBRATION_ROWS, CALIBRATION_ROUNDS = 8192, 12
+MOST_SHIFT = 6.0  # of a logit, so that a token that the rows before rule out stays rare
 RuleMask = Callable[[int, Tokens, Bools], Bools | None]
 
 
@@ -101,14 +103,54 @@ class AnyOrderSampler:
         """p(column | what is in the states), averaged over the members, (n_rows, n_tokens)."""
         total: Tensor | None = None
         for state, network, targets in zip(states, self.networks, self.targets, strict=True):
-            target, width = targets[column], network.starts[n_seen]
-            z = F.silu(torch.addmm(target.first_bias, state[:, :width], target.first[:width]))
-            for w1, b1, w2, b2 in target.blocks:
-                z = z + torch.addmm(b2, F.silu(torch.addmm(b1, z, w1)), w2)
-            probability = torch.softmax(torch.addmm(target.head_bias, z, target.head), -1)
+            probability = torch.softmax(_logits(targets[column], state, network.starts[n_seen]), -1)
             total = probability if total is None else total.add_(probability)
         assert total is not None
         return total
+
+
+def _logits(target: _Target, state: Tensor, width: int) -> Tensor:
+    """Logits of one column given the first `width` units of what is seen, (n_rows, n_tokens)."""
+    z = F.silu(torch.addmm(target.first_bias, state[:, :width], target.first[:width]))
+    for w1, b1, w2, b2 in target.blocks:
+        z = z + torch.addmm(b2, F.silu(torch.addmm(b1, z, w1)), w2)
+    return torch.addmm(target.head_bias, z, target.head)
+
+
+@torch.no_grad()
+def calibrate(
+    network: AnyOrderNet,
+    shares: Sequence[npt.NDArray[np.float64]],
+    emitted: Sequence[Bools],
+    rng: np.random.Generator,
+    *,
+    n_rows: int = CALIBRATION_ROWS,
+) -> None:
+    """Moves the network's output biases so that rows drawn in the table's order have these shares, column after column; in place.
+
+    What columns have to do with each other stays as it was learned. Looks at drawn rows alone, so it costs no privacy budget.
+
+    Parameters
+    ----------
+    shares : per column, the wanted share of each token, float64 (n_tokens,). emitted : tokens that may be generated.
+    """
+    sampler = AnyOrderSampler([network], emitted)
+    state = torch.zeros(n_rows, network.starts[-1], device=sampler.tables[0][0].device)
+    for j in range(network.n_columns):
+        logits = _logits(sampler.targets[0][j], state, network.starts[j]).double()
+        may = torch.from_numpy(emitted[j]).to(logits.device)
+        wanted = torch.from_numpy(np.where(emitted[j], shares[j], 0.0)).to(logits.device)
+        wanted = wanted / wanted.sum().clamp_min(1e-12)
+        shift = torch.zeros_like(wanted)
+        for _ in range(CALIBRATION_ROUNDS):
+            held = torch.softmax(logits + shift, -1).mean(0)
+            step = torch.where(may, (wanted.clamp_min(1e-9) / held.clamp_min(1e-9)).log(), 0.0)
+            shift = (shift + step).clamp(-MOST_SHIFT, MOST_SHIFT)
+        uniform = torch.from_numpy(rng.random(n_rows, dtype=np.float32)).to(logits.device)
+        drawn = _draw(torch.softmax(logits + shift, -1).float(), uniform)
+        sampler._observe([state], j, drawn, None)
+        g, a, _ = network.places[j]
+        network.head_bias[g][a, 0, : len(shift)] += shift.to(network.head_bias[g].dtype)
 
 
 def _draw(probability: Tensor, uniform: Tensor) -> npt.NDArray[np.int32]:
