@@ -108,8 +108,8 @@ def main() -> None:
 def keep(folder: Path, name: str) -> None:
     """The study without its single trials, and its curves, into benchmarks/results."""
     document = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    for name in ("trials", "job"):
-        document.pop(name)
+    for left_out in ("trials", "job"):
+        document.pop(left_out)
     text = json.dumps(document, ensure_ascii=False)
     (RESULTS / f"tradeoff-{name}.json").write_text(text + "\n", encoding="utf-8")
     (RESULTS / f"tradeoff-{name}.svg").write_text((folder / "study.svg").read_text(encoding="utf-8"), encoding="utf-8")

@@ -182,7 +182,7 @@ def test_lists(run: Run) -> None:
     ended = run("list", "synthesizers")
     marks = {line.split()[0]: line.rpartition("[")[2] for line in ended.out.splitlines()[1:] if line.endswith("]")}
     assert (marks["forest"], marks["cgan"]) == ("conditional]", "conditional on some columns]")
-    assert marks["independent"] == "conditional, never released]"
+    assert marks["independent"] == "conditional, private, never released]"
     assert "tvae" not in marks
     assert "c2st" not in ended.out
     assert set(json.loads(run("list", "formats", "--json").out)) == {"formats"}
