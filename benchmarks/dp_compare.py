@@ -53,7 +53,8 @@ What each epsilon covers is not the same. Ours pays for the number of patients, 
 out of one epsilon; known are the columns' names and the hyperparameters. dpmm has the same epsilon for its model and a tenth of it beside
 that for bins, and is given column types, category lists, the number of rows, the decimals, and where numbers are missing and their median
 from the data; with +bounds the range of each number, too. With +public-levels ours is given the lists of levels likewise. +target names
-the target, which tells aim what the rows are for; dpmm cannot be told. All have delta = 1/n, n the number of train rows."""
+the target, which tells aim what the rows are for; dpmm cannot be told. Delta is 1/n, n the number of train rows;
+ours 0.9/n where the notes say so, since a larger one may be refused."""
 
 
 def parse() -> argparse.Namespace:
