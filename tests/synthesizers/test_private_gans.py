@@ -25,7 +25,7 @@ from manikin.privacy.events import Gaussian, SampledGaussian
 from manikin.privacy.ledger import Ledger, read_ledger
 from manikin.privacy.sealed import Sealed
 from manikin.privacy.teachers import Teachers
-from manikin.synthesizers.tables import dpgan, pategan
+from manikin.synthesizers.tables import dpgan, pategan, private_rows
 from manikin.training.control import Control
 from manikin.training.objectives import pate
 from manikin.training.objectives.private_game import PairCritic
@@ -120,7 +120,7 @@ class Packed(PairCritic):
 
 @pytest.mark.parametrize(("critic", "why"), [(Normed, "batch normalisation"), (Packed, "mixes several patients")])
 def test_a_critic_that_ties_patients_together_is_refused(critic: Any, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dpgan, "PairCritic", critic)
+    monkeypatch.setattr(private_rows, "PairCritic", critic)
     monkeypatch.setattr(dpsgd, "noise_multiplier", lambda *_, **__: 50.0)  # quicker than planning it
     ledger = Ledger(epsilon=2.0, delta=1e-5)
     with pytest.raises(BudgetError, match=why):

@@ -117,6 +117,7 @@ class Rehearsal:
 
     def _counting(self, honest: Callable[..., list[Floats]]) -> Callable[..., list[Floats]]:
         def noisy_counts(cells: Sealed, sizes: Sequence[int], ledger: Any, *, precision: float, **words: Any) -> list[Floats]:
+            """The honest answers, which the attacker takes down."""
             answers = honest(cells, sizes, ledger, precision=precision, **words)
             variance = (self.noise * mechanisms.noise_of(ledger, precision, n_tables=len(sizes))) ** 2 + ROUNDING
             rows = sealed.opened(cells)
@@ -149,6 +150,7 @@ class Rehearsal:
 
     def _descending(self, honest: Callable[..., Any]) -> Callable[..., Any]:
         def noisy_gradient(sampler: Any, module: Any, loss: Any) -> Any:
+            """The honest gradient, which the attacker takes down."""
             gradients, others = self._gradients(sampler, module, loss)
             answers = honest(sampler, module, loss)
             plan = sampler.plan

@@ -14,12 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import VectorCodec
-from manikin.data.seeds import derive
 from manikin.privacy import dpsgd
 from manikin.synthesizers.tables.one_shot import (
     OneShot,
@@ -30,17 +28,19 @@ from manikin.synthesizers.tables.one_shot import (
     check_onehot,
 )
 from manikin.synthesizers.tables.private_rows import (
+    at_known_shares,
     check_share,
     draw_rows,
     features_of,
-    known_shares,
+    game_of,
     levels_only,
     pair_features,
+    recipe_of,
     sampler_of,
 )
-from manikin.training.networks.pairs import PairFeatures, PlainGenerator, calibrate
+from manikin.training.networks.pairs import PlainGenerator
 from manikin.training.objective import Objective
-from manikin.training.objectives.private_game import PairCritic, PrivateGame, Recipe
+from manikin.training.objectives.private_game import Recipe
 
 
 @dataclass(kw_only=True)
@@ -100,39 +100,20 @@ class DPGAN(OneShot):
 
     def _objective(self, network: nn.Module, prepared: Prepared) -> tuple[Objective, nn.Module]:
         features = pair_features(self, self.features, prepared.seed)
-        game = self._game(network, features, features_of(self, features, prepared.tokens), prepared.device)
+        game = game_of(self, network, features, features_of(self, features, prepared.tokens), prepared.device, self._recipe())
         return game, game.average
 
     def _private_objective(self, network: nn.Module, rows: SealedRows) -> tuple[Objective, nn.Module, dpsgd.Sampler | None]:
         features = pair_features(self, self.features, rows.seed)
         sampler = sampler_of(self, rows, features, rounds=self.rounds)
-        game = self._game(network, features, None, rows.device)
+        game = game_of(self, network, features, None, rows.device, self._recipe())
         return game, game.average, sampler
 
-    def _game(
-        self, network: nn.Module, features: PairFeatures, rows: npt.NDArray[np.float32] | None, device: torch.device
-    ) -> PrivateGame:
-        assert isinstance(network, PlainGenerator)
-        recipe = Recipe(
-            game="original",
-            steps=self.rounds,
-            critic_steps=self.critic_steps,
-            generator_steps=self.generator_steps,
-            batch_size=self.batch_size,
-            critic_rate=self.critic_rate,
-            critic_decay=self.critic_decay,
-            learning_rate=self.learning_rate,
-            generator_decay=self.generator_decay,
-            score=self.score,
-            anchor=self.anchor,
-        )
-        critic = PairCritic(self.features, self.critic)
-        return PrivateGame(network, critic, features, shares=known_shares(self.codec_), recipe=recipe, rows=rows, device=device)
+    def _recipe(self) -> Recipe:
+        return recipe_of(self, game="original")
 
     def _finish(self, network: nn.Module, seed: int) -> nn.Module:
-        assert isinstance(network, PlainGenerator)
-        calibrate(network, known_shares(self.codec_), derive(seed, "calibration"))
-        return network
+        return at_known_shares(self, network, seed)
 
     def _draw(
         self,

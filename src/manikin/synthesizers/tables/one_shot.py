@@ -21,7 +21,7 @@ from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.table import RuleMask, TableCodec
 from manikin.codecs.vectors import ALL_CELLS, MOST_ONEHOT, Numbers, VectorCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import ModelFolderError, parameter_error
+from manikin.data.errors import BudgetError, ModelFolderError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.privacy import dpsgd, mechanisms
 from manikin.privacy.ledger import Ledger
@@ -124,7 +124,8 @@ class OneShot(ABC):
         self, network: nn.Module, rows: SealedRows
     ) -> tuple[Objective, nn.Module, dpsgd.Sampler | None]:
         """The same under a ledger, with where noisy gradients come from; models that bring it say so by `is_private`."""
-        raise NotImplementedError
+        del network
+        raise BudgetError(f"The synthesizer {self.name!r} cannot learn under the ledger of release {rows.ledger.release}.")
 
     def _max_tokens(self) -> int:
         """Most tokens of a number column."""

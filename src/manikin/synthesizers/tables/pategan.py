@@ -21,7 +21,7 @@ from torch import nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.vectors import VectorCodec
 from manikin.data.errors import BudgetError
-from manikin.data.seeds import derive, generator
+from manikin.data.seeds import generator
 from manikin.privacy import mechanisms
 from manikin.privacy.teachers import Teachers
 from manikin.synthesizers.tables.one_shot import (
@@ -32,8 +32,15 @@ from manikin.synthesizers.tables.one_shot import (
     check_numbers,
     check_onehot,
 )
-from manikin.synthesizers.tables.private_rows import draw_rows, features_of, known_shares, levels_only, pair_features
-from manikin.training.networks.pairs import PairFeatures, PlainGenerator, calibrate
+from manikin.synthesizers.tables.private_rows import (
+    at_known_shares,
+    draw_rows,
+    features_of,
+    known_shares,
+    levels_only,
+    pair_features,
+)
+from manikin.training.networks.pairs import PairFeatures, PlainGenerator
 from manikin.training.objective import Objective
 from manikin.training.objectives.pate import Pate, Recipe
 
@@ -136,9 +143,7 @@ class PateGAN(OneShot):
         return objective, objective.average
 
     def _finish(self, network: nn.Module, seed: int) -> nn.Module:
-        assert isinstance(network, PlainGenerator)
-        calibrate(network, known_shares(self.codec_), derive(seed, "calibration"))
-        return network
+        return at_known_shares(self, network, seed)
 
     def _draw(
         self,

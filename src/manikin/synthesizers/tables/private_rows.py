@@ -14,10 +14,11 @@ from manikin.codecs.table import TableCodec
 from manikin.codecs.vectors import ALL_CELLS, VectorCodec
 from manikin.data.errors import parameter_error
 from manikin.data.schema import Role
-from manikin.data.seeds import generator
+from manikin.data.seeds import derive, generator
 from manikin.privacy import dpsgd
 from manikin.synthesizers.tables.one_shot import SealedRows
-from manikin.training.networks.pairs import LEAST_RANK, PairFeatures
+from manikin.training.networks.pairs import LEAST_RANK, PairFeatures, PlainGenerator, calibrate
+from manikin.training.objectives.private_game import PairCritic, PrivateGame, Recipe
 
 CENTRE_ROWS = 8192  # made-up rows of independent columns
 
@@ -119,3 +120,30 @@ def sampler_of(model: Any, rows: SealedRows, features: PairFeatures, *, rounds: 
     return dpsgd.Sampler(
         plan, sealed, rows.private.patients, rows.ledger, columns=names, by=model.name, is_recorded=True, device=rows.device
     )
+
+
+def game_of(
+    model: Any,
+    network: nn.Module,
+    features: PairFeatures,
+    rows: npt.NDArray[np.float32] | None,
+    device: torch.device,
+    recipe: Recipe,
+) -> PrivateGame:
+    """The game of a generator against a critic of pairs of columns; `rows` are features of real rows where there is no ledger."""
+    assert isinstance(network, PlainGenerator)
+    critic, shares = PairCritic(model.features, model.critic), known_shares(model.codec_)
+    return PrivateGame(network, critic, features, shares=shares, recipe=recipe, rows=rows, device=device)
+
+
+def recipe_of(model: Any, **own: Any) -> Recipe:
+    """The recipe in a model's hyperparameters of the same names, and what is its own."""
+    names = ("critic_steps", "generator_steps", "batch_size", "critic_rate", "critic_decay", "learning_rate", "generator_decay")
+    return Recipe(steps=model.rounds, **{name: getattr(model, name) for name in (*names, "score", "anchor")}, **own)
+
+
+def at_known_shares(model: Any, network: nn.Module, seed: int) -> nn.Module:
+    """The generator, moved to the shares that the codec knows."""
+    assert isinstance(network, PlainGenerator)
+    calibrate(network, known_shares(model.codec_), derive(seed, "calibration"))
+    return network

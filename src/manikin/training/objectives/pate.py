@@ -6,7 +6,6 @@ sees made rows and noisy shares of votes, the generator sees the student. Neithe
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,9 +17,9 @@ from torch import Tensor, nn
 from manikin.privacy.teachers import Teachers
 from manikin.training.adam import Adam
 from manikin.training.descent import Descent
-from manikin.training.networks.mixed import MixedHead
-from manikin.training.networks.pairs import PairFeatures, PlainGenerator, Shares
+from manikin.training.networks.pairs import PairFeatures, PlainGenerator
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.held_to_shares import HeldToShares
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Recipe:
     average_steps: int = 100
 
 
-class Pate:
+class Pate(HeldToShares):
     """The objective that the loop trains; `average` is the generator to keep.
 
     Parameters
@@ -65,8 +64,6 @@ class Pate:
     """
 
     has_fixed_batches = True
-    validate_every = 1 << 30
-    patience: int | None = None
 
     def __init__(
         self,
@@ -79,29 +76,22 @@ class Pate:
         by: str,
         device: torch.device | None = None,
     ) -> None:
-        self.device = device or torch.device("cpu")
-        self.network, self.teachers, self.features = network.to(self.device), teachers, features.to(self.device)
+        super().__init__(network, features, shares, recipe, device)
         self.student = nn.Linear(features.n_features, 1).to(self.device)
         with torch.no_grad():
             self.student.weight.zero_()
             self.student.bias.fill_(0.5)
-        self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.shares, self.recipe, self.by = Shares(network.head, shares), recipe, by
+        self.teachers, self.recipe, self.by = teachers, recipe, by
         self.planned_steps = recipe.steps
         self.asked = torch.zeros((0, features.n_features), device=self.device)
         self.answers = torch.zeros(0, device=self.device)
         self._is_due = True  # whether this round's questions are still to be asked
-        self._rounds = torch.zeros(1)
-        self.bought: Tensors = {}  # what a checkpoint must hold beside, such as what was paid for before training
 
     def stages(self) -> Sequence[Stage]:
         """One stage: teachers, student, generator."""
         own = self.recipe
         descent = Descent(self.teachers.parameters(), lr=own.teacher_rate, weight_decay=own.ridge)
         student = Adam(self.student.parameters(), lr=own.learning_rate, weight_decay=1e-3)
-        network = Adam(
-            self.network.parameters(), lr=own.learning_rate, betas=(0.5, 0.99), weight_decay=own.generator_decay, decoupled=True
-        )
         teachers = Phase(
             "teachers",
             self.teachers,
@@ -119,7 +109,7 @@ class Pate:
                     Phase(
                         "generator",
                         self.network,
-                        network,
+                        self.optimiser(),
                         self.generator_loss,
                         repeats=own.generator_steps,
                         touches_records=False,
@@ -137,7 +127,9 @@ class Pate:
     def teacher_losses(self, batch: int) -> Tensor:
         """One loss per teacher, times their number, since the loop's mean would slow each down by it."""
         del batch
-        return self.teachers.losses(self._made(self.recipe.batch_size)) * self.teachers.n_teachers
+        with torch.no_grad():
+            made = self.made(self.recipe.batch_size, hard=True)[0]
+        return self.teachers.losses(made) * self.teachers.n_teachers
 
     def student_loss(self, batch: int) -> Tensor:
         """Squared distance from the teachers' noisy shares, one per remembered question."""
@@ -149,23 +141,11 @@ class Pate:
     def generator_loss(self, batch: int) -> Tensor:
         """The student's score of each made row, and how far the columns' shares are from the known ones."""
         del batch
-        noise = torch.randn(self.recipe.batch_size, self.network.n_noise, device=self.device)
-        given = self.network(noise)
-        rows = self._head.soft(given, temperature=self.recipe.temperature)
-        score = self.student(self.features(rows)).squeeze(1) - self.student.bias.detach()
+        made, given = self.made(self.recipe.batch_size)
+        score = self.student(made).squeeze(1) - self.student.bias.detach()
         return self.recipe.anchor * self.shares.divergence(given) - self.recipe.score * score
 
-    @property
-    def _head(self) -> MixedHead:
-        return self.network.head
-
     @torch.no_grad()
-    def _made(self, n: int) -> Tensor:
-        """Features of whole made rows."""
-        given = self.network(torch.randn(n, self.network.n_noise, device=self.device))
-        features: Tensor = self.features(self._head.soft(given, temperature=self.recipe.temperature, hard=True))
-        return features
-
     def _ask(self) -> None:
         """New questions, while the ledger allows them; the oldest answers are forgotten."""
         self._is_due = False
@@ -173,32 +153,16 @@ class Pate:
         ledger = self.teachers.ledger
         if ledger is not None and ledger.precision_left < own.questions / own.noise**2 * (1 - 1e-6) and len(self.answers):
             return  # a run that was resumed has spent what it may have seen: it goes on with the answers it has
-        made = self._made(own.questions)
+        made = self.made(own.questions, hard=True)[0]
         answers = self.teachers.ask(made, noise=own.noise, by=self.by).shares.to(self.device)
         keep = own.memory * own.questions
         self.asked = torch.cat([self.asked, made])[-keep:]
         self.answers = torch.cat([self.answers, answers])[-keep:]
 
-    @torch.no_grad()
     def after_step(self, fraction: float) -> None:
         """Averages the generator's weights; the next round asks anew."""
-        del fraction
+        super().after_step(fraction)
         self._is_due = True
-        self._rounds += 1
-        memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._rounds))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def validate(self) -> float | None:
-        """None: no patient is kept to stop by."""
-        return None
-
-    def signals(self) -> Mapping[str, float]:
-        """Nothing: monitors look at real rows."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """Nothing."""
-        return {}
 
     def modules(self) -> Mapping[str, nn.Module]:
         """What checkpoints hold: teachers are never among it under a ledger."""

@@ -8,11 +8,10 @@ neither, so a patient changes only half of what the paper's step lets her change
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manikin.training.adam import Adam
 from manikin.training.descent import Descent
-from manikin.training.networks.mixed import LEAK, MixedHead
-from manikin.training.networks.pairs import PairFeatures, PlainGenerator, Shares
+from manikin.training.networks.mixed import LEAK
+from manikin.training.networks.pairs import PairFeatures, PlainGenerator
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.held_to_shares import HeldToShares
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class PairCritic(nn.Module):
         return score.squeeze(1)
 
 
-class PrivateGame:
+class PrivateGame(HeldToShares):
     """The objective that the loop trains; `average` is the generator to keep.
 
     Parameters
@@ -94,9 +93,6 @@ class PrivateGame:
         from the sampler that the loop is given.
     shares : per group, the chances that are known already.
     """
-
-    validate_every = 1 << 30
-    patience: int | None = None
 
     def __init__(
         self,
@@ -109,22 +105,15 @@ class PrivateGame:
         rows: npt.NDArray[np.float32] | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self.device = device or torch.device("cpu")
-        self.network, self.critic, self.features = network.to(self.device), critic.to(self.device), features.to(self.device)
-        self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.shares, self.recipe, self.rows = Shares(network.head, shares), recipe, rows
+        super().__init__(network, features, shares, recipe, device)
+        self.critic, self.recipe, self.rows = critic.to(self.device), recipe, rows
         self.planned_steps = recipe.steps
         self.has_fixed_batches = rows is not None
-        self._rounds = torch.zeros(1)
-        self.bought: Tensors = {}  # what a checkpoint must hold beside, such as what was paid for before training
 
     def stages(self) -> Sequence[Stage]:
         """One stage: the critic on patients, as often on made rows, then the generator."""
         own = self.recipe
         limit = own.weight_clip if own.game == "wasserstein" else None
-        network = Adam(
-            self.network.parameters(), lr=own.learning_rate, betas=(0.5, 0.99), weight_decay=own.generator_decay, decoupled=True
-        )
         critic = [
             Phase(
                 f"critic on {what} rows",
@@ -145,7 +134,7 @@ class PrivateGame:
         makes = Phase(
             "generator",
             self.network,
-            network,
+            self.optimiser(),
             self.generator_loss,
             repeats=own.generator_steps,
             touches_records=False,
@@ -173,45 +162,17 @@ class PrivateGame:
         """One loss per made row, as many as always, (batch_size,): no patient is near, so this has no noise."""
         del batch
         with torch.no_grad():
-            made = self.features(self._soft(self.recipe.batch_size, hard=True)[0])
+            made = self.made(self.recipe.batch_size, hard=True)[0]
         score = self.critic(made)
         return F.softplus(score) if self.recipe.game == "original" else score
 
     def generator_loss(self, batch: object) -> Tensor:
         """The critic's score of each made row, and how far the columns' shares are from the known ones, (batch_size,)."""
         del batch
-        made, given = self._soft(self.recipe.batch_size)
-        score = self.critic(self.features(made))
+        made, given = self.made(self.recipe.batch_size)
+        score = self.critic(made)
         lost = F.softplus(-score) if self.recipe.game == "original" else -score
         return self.recipe.score * lost + self.recipe.anchor * self.shares.divergence(given)
-
-    @property
-    def _head(self) -> MixedHead:
-        return self.network.head
-
-    def _soft(self, n: int, *, hard: bool = False) -> tuple[Tensor, Any]:
-        given = self.network(torch.randn(n, self.network.n_noise, device=self.device))
-        return self._head.soft(given, temperature=self.recipe.temperature, hard=hard), given
-
-    @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the generator's weights."""
-        del fraction
-        self._rounds += 1
-        memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._rounds))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def validate(self) -> float | None:
-        """None: no patient is kept to stop by."""
-        return None
-
-    def signals(self) -> Mapping[str, float]:
-        """Nothing: monitors look at real rows."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """Nothing."""
-        return {}
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Both players and the averaged generator."""
