@@ -1,13 +1,13 @@
-"""Every test of this folder runs over every registered synthesizer; a new one is picked up by its registry line."""
+"""Every test of this folder runs over every registered synthesizer of tables; a new one is picked up by its registry line."""
 
 from __future__ import annotations
 
 import pytest
 
-from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry
+from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry, names_of
 
 
-@pytest.fixture(params=sorted(SYNTHESIZERS))
+@pytest.fixture(params=names_of("table"))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.errors import DataError
-from manikin.data.schema import Role, Schema, TableSchema
+from manikin.data.schema import Form, Role, Schema, TableSchema
 from manikin.data.seeds import generator
 
 Marks = npt.NDArray[np.int8]
@@ -70,7 +70,13 @@ class Dataset:
     native: str = "pandas"
 
     def __len__(self) -> int:
-        return len(self.table)
+        """Rows of a flat data set, patients of linked ones."""
+        return self.n_records if self.is_linked else len(self.table)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it holds linked or longitudinal tables, and not one flat table."""
+        return self.schema.is_linked
 
     @property
     def table(self) -> Table:
@@ -87,22 +93,36 @@ class Dataset:
         """The record each row of the flat table belongs to, int64 (n_rows,), numbered 0 … n_records - 1 in order of appearance."""
         keys = self.columns.with_role(Role.PATIENT_KEY)
         if not keys:
-            return np.arange(len(self), dtype=np.int64)
+            return np.arange(len(self.table), dtype=np.int64)
         codes, _ = pd.factorize(self.table.frame[keys[0].name], use_na_sentinel=False)
         return codes.astype(np.int64)
 
-    @property
+    @cached_property
+    def owners(self) -> Mapping[str, npt.NDArray[np.int64]]:
+        """The record that each row of each table of patients belongs to, int64 (n_rows,) by table; `data.links` says how it is found."""
+        from manikin.data.links import owners
+
+        return owners(self)
+
+    @cached_property
     def n_records(self) -> int:
         """Number of patients (of rows, where there is no patient key)."""
-        return int(self.records.max()) + 1 if len(self) else 0
+        if self.is_linked:
+            return max((int(owner.max()) + 1 for owner in self.owners.values() if len(owner)), default=0)
+        return int(self.records.max()) + 1 if len(self.table) else 0
 
     def take(self, rows: npt.NDArray[Any]) -> Dataset:
         """The flat data set of these rows."""
         return self.with_table(self.table.take(rows))
 
     def subset(self, records: npt.NDArray[np.int64]) -> Dataset:
-        """All rows of these records, in file order."""
-        return self.take(np.flatnonzero(np.isin(self.records, records)))
+        """All rows of these records, in file order; tables of nobody stay whole."""
+        if not self.is_linked:
+            return self.take(np.flatnonzero(np.isin(self.records, records)))
+        chosen = np.zeros(self.n_records, dtype=bool)
+        chosen[records] = True
+        kept = {name: self.tables[name].take(np.flatnonzero(chosen[owner])) for name, owner in self.owners.items()}
+        return Dataset({name: kept.get(name, table) for name, table in self.tables.items()}, self.schema, self.native)
 
     def only(self, names: Sequence[str]) -> Dataset:
         """The flat data set of some of its columns, in schema order."""
@@ -146,22 +166,36 @@ def flat(table: Table, schema: TableSchema, native: str = "pandas") -> Dataset:
 
 
 def concat(parts: Sequence[Dataset]) -> Dataset:
-    """The rows of several flat data sets of one schema, one after the other."""
+    """The rows of several data sets of one schema, one after the other; tables of nobody are taken from the first.
+
+    Keys must differ between parts, as those do that a generator makes in pieces.
+    """
     if not parts:
         raise DataError("There is nothing to put together: no data set was given.")
     if len(parts) == 1:
         return parts[0]
-    names = parts[0].columns.names
+    first = parts[0]
+    of_nobody = {table.name for table in first.schema.tables if table.form is Form.REFERENCE}
+    tables = {
+        name: table if name in of_nobody else _stacked([part.tables[name] for part in parts])
+        for name, table in first.tables.items()
+    }
+    return Dataset(tables, first.schema, first.native)
+
+
+def _stacked(parts: Sequence[Table]) -> Table:
+    """The rows of several tables with the same columns."""
+    names = list(parts[0].frame.columns)
     columns: dict[str, Any] = {}
     for name in names:
-        series = [part.table.frame[name] for part in parts]
+        series = [part.frame[name] for part in parts]
         if isinstance(series[0].dtype, pd.CategoricalDtype):
             columns[name] = pd.api.types.union_categoricals([s.array for s in series], ignore_order=True)
         else:
             columns[name] = pd.concat(series, ignore_index=True)
-    marked = {name for part in parts for name in part.table.marks}
-    marks = {name: np.concatenate([part.table.mark(name) for part in parts]) for name in names if name in marked}
-    return parts[0].with_table(Table(pd.DataFrame(columns), marks))
+    marked = {name for part in parts for name in part.marks}
+    marks = {name: np.concatenate([part.mark(name) for part in parts]) for name in names if name in marked}
+    return Table(pd.DataFrame(columns), marks)
 
 
 def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself: bool = False) -> tuple[Dataset, Dataset]:
@@ -190,6 +224,8 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself:
     n_train = min(max(round((1 - holdout) * data.n_records), 1), data.n_records - 1)
     chosen = np.zeros(data.n_records, dtype=bool)
     chosen[order[:n_train]] = True
+    if data.is_linked:
+        return data.subset(np.flatnonzero(chosen)), data.subset(np.flatnonzero(~chosen))
     inside = chosen[data.records]
     return data.take(inside), data.take(~inside)
 

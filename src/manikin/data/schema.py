@@ -63,6 +63,23 @@ class Role(StrEnum):
     TARGET = "target"
     TIME = "time"
     EVENT = "event"
+    BIRTH = "birth"
+    DEATH = "death"
+
+
+class Form(StrEnum):
+    """How the rows of a linked table lie in a patient's time."""
+
+    STATIC = "static"  # at most one row a patient
+    EVENTS = "events"  # any number of rows, each at its time, or at its parent's where it has none of its own
+    INTERVALS = "intervals"  # rows that start and end
+    GRID = "grid"  # rows at regular steps
+    REFERENCE = "reference"  # rows of nobody: a vocabulary, given back as it is
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether a patient has any number of rows."""
+        return self in (Form.EVENTS, Form.INTERVALS, Form.GRID)
 
 
 class Source(StrEnum):
@@ -117,6 +134,7 @@ class Column:
     missing : the codes that mean "no value", the empty cell first where it occurs; codes stay apart from each other.
     suggested_missing : found by `inspect`, waiting for a person to move them into `missing`; without effect until then.
     min_patients : overrides the table's threshold for rare values.
+    by : the column of codes that says what this number measures (a laboratory value by its test): its scale is that code's own.
     """
 
     name: str
@@ -135,6 +153,7 @@ class Column:
     missing: tuple[MissingCode, ...] = (EMPTY,)
     suggested_missing: tuple[MissingCode, ...] = ()
     min_patients: int | None = None
+    by: str | None = None
     source: Sources = field(default_factory=Sources)
     notes: tuple[str, ...] = ()
 
@@ -149,14 +168,42 @@ class Column:
 
 
 @dataclass(frozen=True)
+class ForeignKey:
+    """Columns of a table whose cells name a row of another table (or of the same one).
+
+    Attributes
+    ----------
+    columns : the columns that hold the reference, all empty where a row refers to none.
+    table : the table they refer to. references : its columns, in the same order.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TableSchema:
-    """The columns of one table, in file order, with the rules that bind them."""
+    """The columns of one table, in file order, with the rules that bind them.
+
+    Attributes
+    ----------
+    form : how its rows lie in a patient's time; None for a flat table, whose rows have no order.
+    primary_key : the columns that no two rows share; empty where there is none.
+    foreign_keys : references to other tables; those to tables of patients are kept whole in what is generated.
+    start, end : the columns of the time at which a row happens or begins, and ends. A time is a date, a date with time, or a number.
+    """
 
     name: str
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
     min_patients: int = DEFAULT_MIN_PATIENTS
     notes: tuple[str, ...] = ()
+    form: Form | None = None
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    start: str | None = None
+    end: str | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -169,6 +216,13 @@ class TableSchema:
                 raise SchemaError(
                     f"A {rule.kind} rule of table {self.name!r} names {_quoted(unknown)}, which is not a column of it."
                 )
+        said = [("primary_key", self.primary_key), *(("foreign_keys", key.columns) for key in self.foreign_keys)]
+        said += [(word, (name,)) for word, name in (("start", self.start), ("end", self.end)) if name is not None]
+        said += [("by", (column.by,)) for column in self.columns if column.by is not None]
+        for word, named in said:
+            unknown = [name for name in named if name not in names]
+            if unknown:
+                raise SchemaError(f"{word!r} of table {self.name!r} names {_quoted(unknown)}, which is not a column of it.")
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
@@ -210,7 +264,16 @@ class TableSchema:
         """The schema of some columns, with the rules that speak of these alone."""
         kept = set(names)
         rules = tuple(rule for rule in self.rules if kept.issuperset(rule.columns))
-        return replace(self, columns=tuple(c for c in self.columns if c.name in kept), rules=rules)
+        columns = tuple(c if c.by is None or c.by in kept else replace(c, by=None) for c in self.columns if c.name in kept)
+        return replace(
+            self,
+            columns=columns,
+            rules=rules,
+            primary_key=self.primary_key if kept.issuperset(self.primary_key) else (),
+            foreign_keys=tuple(key for key in self.foreign_keys if kept.issuperset(key.columns)),
+            start=self.start if self.start in kept else None,
+            end=self.end if self.end in kept else None,
+        )
 
     def threshold(self, column: Column) -> int:
         """Fewest patients that must hold a value of the column for it to appear in a fully synthetic release."""
@@ -221,9 +284,67 @@ class TableSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """One or several tables keyed to the same patients."""
+    """One or several tables keyed to the same patients.
+
+    A table of patients names its patient by a column with the role `patient_key`, or through the first of its foreign keys that leads to
+    a table which does.
+    """
 
     tables: tuple[TableSchema, ...]
+
+    def __post_init__(self) -> None:
+        if not self.is_linked:
+            return
+        for table in self.tables:
+            for key in table.foreign_keys:
+                if key.table not in [other.name for other in self.tables]:
+                    raise SchemaError(f"A foreign key of table {table.name!r} refers to {key.table!r}, which is not in the schema.")
+                unknown = [name for name in key.references if name not in self[key.table]]
+                if unknown or len(key.columns) != len(key.references):
+                    raise SchemaError(
+                        f"A foreign key of table {table.name!r} refers to columns that {key.table!r} does not have. "
+                        "Name as many of its columns as the key has."
+                    )
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it describes linked or longitudinal tables, and not one flat table."""
+        return len(self.tables) > 1 or any(table.form is not None for table in self.tables)
+
+    @property
+    def root(self) -> TableSchema | None:
+        """The table that lists the patients: its primary key is its patient key. None where no table does."""
+        for table in self.tables:
+            keys = tuple(column.name for column in table.with_role(Role.PATIENT_KEY))
+            if keys and table.primary_key == keys[:1]:
+                return table
+        return None
+
+    @property
+    def of_patients(self) -> tuple[TableSchema, ...]:
+        """The tables whose rows belong to patients, parents before children.
+
+        Raises
+        ------
+        SchemaError : foreign keys between different tables form a circle.
+        """
+        left = [table for table in self.tables if table.form is not Form.REFERENCE]
+        names = {table.name for table in left}
+        out: list[TableSchema] = []
+        while left:
+            placed = {table.name for table in out}
+            ready = [
+                table
+                for table in left
+                if all(key.table in placed or key.table == table.name or key.table not in names for key in table.foreign_keys)
+            ]
+            if not ready:
+                raise SchemaError(
+                    f"The foreign keys of {_quoted(t.name for t in left)} form a circle. Take one of these keys out of the schema."
+                )
+            out.append(ready[0])
+            left.remove(ready[0])
+        return tuple(out)
 
     @property
     def only(self) -> TableSchema:

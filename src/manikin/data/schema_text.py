@@ -7,18 +7,49 @@ from typing import Any
 
 from manikin.data.errors import SchemaError
 from manikin.data.rules import RULES, Rule
-from manikin.data.schema import Column, Kind, MissingCode, Role, Source, Sources, Storage, TableSchema
+from manikin.data.schema import (
+    Column,
+    ForeignKey,
+    Form,
+    Kind,
+    MissingCode,
+    Role,
+    Schema,
+    Source,
+    Sources,
+    Storage,
+    TableSchema,
+)
 
 
 def table_to_json(schema: TableSchema) -> dict[str, Any]:
     """Every fact of the schema, as plain JSON values."""
+    links: dict[str, Any] = {}
+    if schema.form is not None:
+        links["form"] = str(schema.form)
+    if schema.primary_key:
+        links["primary_key"] = list(schema.primary_key)
+    if schema.foreign_keys:
+        links["foreign_keys"] = [asdict(key) for key in schema.foreign_keys]
+    links |= {key: name for key, name in (("start", schema.start), ("end", schema.end)) if name is not None}
     return {
         "name": schema.name,
         "min_patients": schema.min_patients,
         "notes": list(schema.notes),
+        **links,
         "columns": [column_to_json(column) for column in schema.columns],
         "rules": [{"kind": rule.kind, **asdict(rule)} for rule in schema.rules],
     }
+
+
+def schema_to_json(schema: Schema) -> list[dict[str, Any]]:
+    """Every table of a schema, in order."""
+    return [table_to_json(table) for table in schema.tables]
+
+
+def schema_from_json(values: list[dict[str, Any]]) -> Schema:
+    """The schema back; anything unknown in it is refused."""
+    return Schema(tuple(table_from_json(table) for table in values))
 
 
 def column_to_json(column: Column) -> dict[str, Any]:
@@ -37,6 +68,13 @@ def table_from_json(values: dict[str, Any]) -> TableSchema:
             tuple(_rule(rule) for rule in values["rules"]),
             int(values["min_patients"]),
             tuple(values["notes"]),
+            form=Form(values["form"]) if "form" in values else None,
+            primary_key=tuple(values.get("primary_key", ())),
+            foreign_keys=tuple(
+                ForeignKey(tuple(key["columns"]), key["table"], tuple(key["references"])) for key in values.get("foreign_keys", ())
+            ),
+            start=values.get("start"),
+            end=values.get("end"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SchemaError(

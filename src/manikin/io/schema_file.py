@@ -20,8 +20,8 @@ from tomlkit.items import Array, Table
 
 from manikin.data.errors import SchemaError
 from manikin.data.rules import RULES
-from manikin.data.schema import Column, Kind, Role, Schema, Source, Storage, TableSchema, is_left_out
-from manikin.io.schema_models import ColumnModel, FlatModel, LinkedModel, column_facts, rule_facts
+from manikin.data.schema import Column, Form, Kind, Role, Schema, Source, Storage, TableSchema, is_left_out
+from manikin.io.schema_models import ColumnModel, FlatModel, LinkedModel, column_facts, link_facts, rule_facts
 
 MAX_WRITTEN_LEVELS = 200
 MAX_INLINE_CHARACTERS = 100
@@ -31,12 +31,13 @@ What Manikin found in the table. Correct what is wrong and give the file back wi
 
 kind               continuous, count, duration (numbers) | categorical, ordinal, boolean, code | date, datetime | code_set
                    | identifier, text (neither is learned)
-roles              patient_key, direct_identifier, quasi_identifier, sensitive, target, time, event
+roles              patient_key, direct_identifier, quasi_identifier, sensitive, target, time, event, birth, death
 missing            cells that mean "no value", each apart from the others; "" is the empty cell
 suggested_missing  cells that may mean "no value": no effect here. Move a code into `missing` if it is right, else delete it.
 source             "data": learned from the patients. Write "declared" only for public knowledge (a code book, a protocol):
                    declared levels are released however rare they are, and cost no privacy budget. Under --epsilon what is "data" is
                    not used: kind, levels, range, decimals and missing codes of such a column are bought again.
+by                 the column of codes that says what a number measures: the scale is that code's own
 min_patients       a value held by fewer patients is not released (for all columns here, or in one column)
 [[rules]]          found in the data. Write confirmed = true, and the rule holds in every synthetic row; delete what is chance.
 """
@@ -88,6 +89,7 @@ def _table_items(table: TableSchema) -> list[tuple[str, Any]]:
     items: list[tuple[str, Any]] = [("min_patients", tomlkit.item(table.min_patients))]
     if table.notes:
         items.append(("notes", _value(list(table.notes))))
+    items += [(key, _value(value)) for key, value in link_facts(table).items()]
     columns = tomlkit.table(is_super_table=bool(table.columns))
     for column in table.columns:
         columns.add(column.name, _column_item(column))
@@ -188,6 +190,7 @@ ALLOWED = {
     "storage": tuple(Storage),
     "roles": tuple(Role),
     "source": tuple(Source),
+    "form": tuple(Form),
 }
 
 

@@ -14,6 +14,8 @@ from manikin.data.schema import (
     DEFAULT_MIN_PATIENTS,
     EMPTY,
     Column,
+    ForeignKey,
+    Form,
     Kind,
     MissingCode,
     Role,
@@ -80,6 +82,7 @@ class ColumnModel(Model):
     missing: tuple[MissingField, ...] = (MissingModel(value=EMPTY.value),)
     suggested_missing: tuple[MissingField, ...] = ()
     min_patients: Annotated[int, Field(ge=1)] | None = None
+    by: str | None = None
     source: Annotated[SourcesModel, BeforeValidator(_full_sources)] = SourcesModel()
     notes: tuple[str, ...] = ()
 
@@ -189,10 +192,23 @@ AnyRule = Annotated[
 ]
 
 
+class ForeignKeyModel(Model):
+    """A reference to rows of another table."""
+
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    table: str
+    references: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class TableModel(Model):
     """One table."""
 
     min_patients: Annotated[int, Field(ge=1)] = DEFAULT_MIN_PATIENTS
+    form: Form | None = None
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKeyModel, ...] = ()
+    start: str | None = None
+    end: str | None = None
     notes: tuple[str, ...] = ()
     columns: dict[str, ColumnModel]
     rules: tuple[AnyRule, ...] = ()
@@ -200,7 +216,18 @@ class TableModel(Model):
     def table(self, name: str) -> TableSchema:
         """As the schema holds it."""
         columns = tuple(column.column(key) for key, column in self.columns.items())
-        return TableSchema(name, columns, tuple(rule.rule() for rule in self.rules), self.min_patients, self.notes)
+        return TableSchema(
+            name,
+            columns,
+            tuple(rule.rule() for rule in self.rules),
+            self.min_patients,
+            self.notes,
+            form=self.form,
+            primary_key=self.primary_key,
+            foreign_keys=tuple(ForeignKey(key.columns, key.table, key.references) for key in self.foreign_keys),
+            start=self.start,
+            end=self.end,
+        )
 
 
 class FlatModel(TableModel):
@@ -239,6 +266,7 @@ def column_facts(column: Column) -> dict[str, Any]:
         "separator",
         "time_format",
         "min_patients",
+        "by",
     )
     for key in plain:
         value = getattr(column, key)
@@ -251,6 +279,20 @@ def column_facts(column: Column) -> dict[str, Any]:
     if column.notes:
         facts["notes"] = list(column.notes)
     return facts
+
+
+def link_facts(table: TableSchema) -> dict[str, Any]:
+    """What schema.toml says of a table's place among others: its form, keys and times."""
+    facts: dict[str, Any] = {}
+    if table.form is not None:
+        facts["form"] = str(table.form)
+    if table.primary_key:
+        facts["primary_key"] = list(table.primary_key)
+    if table.foreign_keys:
+        facts["foreign_keys"] = [
+            {"columns": list(key.columns), "table": key.table, "references": list(key.references)} for key in table.foreign_keys
+        ]
+    return facts | {key: name for key, name in (("start", table.start), ("end", table.end)) if name is not None}
 
 
 def _code_facts(code: MissingCode) -> Any:

@@ -15,7 +15,7 @@ class SynthesizerEntry(Entry):
 
     Attributes
     ----------
-    modality : "table", later "records", "image", …
+    modality : "table", or "records" for linked and longitudinal patients.
     conditions : whether it conditions on any subset of columns exactly.
     private : whether it can learn under a privacy ledger.
     releasable : whether its output may be released at all; reference floors and interpolators are not.
@@ -158,6 +158,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
     },
     group="manikin.synthesizers",
 )
+
+
+def names_of(modality: str) -> list[str]:
+    """Names of the synthesizers of a modality, sorted."""
+    return sorted(name for name, entry in SYNTHESIZERS.items() if entry.modality == modality)
 
 
 def synthesizer(name: str, **hyperparameters: Any) -> Any:

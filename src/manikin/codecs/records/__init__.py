@@ -1,0 +1,1 @@
+"""Linked patients <-> the fields of a patient and her events."""

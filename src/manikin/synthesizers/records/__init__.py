@@ -1,0 +1,1 @@
+"""Generators of linked and longitudinal patients, one file each."""
