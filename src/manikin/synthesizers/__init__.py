@@ -24,6 +24,7 @@ class SynthesizerEntry(Entry):
     told_by : the hyperparameter that lists these columns before it learns, where any list of columns will do.
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
+    continues : whether it continues given patients (`base.Continues`). scores : whether it says how likely they are (`base.Scores`).
     """
 
     modality: str = "table"
@@ -35,6 +36,8 @@ class SynthesizerEntry(Entry):
     releasable: bool = True
     keeps_rows: bool = False
     is_neural: bool = False
+    continues: bool = False
+    scores: bool = False
     aliases: tuple[str, ...] = field(default_factory=tuple)
 
 
