@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,24 @@ def parent_rows(data: Dataset, table: TableSchema, number: int) -> Rows:
     return place.reindex(mine).fillna(NOWHERE).to_numpy(dtype=np.int64)
 
 
+def copies(data: Dataset, patients: Rows) -> tuple[Dataset, dict[str, Rows]]:
+    """The rows of these patients in this order, as often as a patient is named; and of each row which of them it belongs to.
+
+    Keys are those of `data`, so that a patient who is named twice has hers twice; `data.new_keys` makes them anew. Tables of nobody stay
+    whole and are not in the second.
+    """
+    tables, belongs = dict(data.tables), {}
+    for name, owner in data.owners.items():
+        order = np.argsort(owner, kind="stable")
+        lengths = np.bincount(owner, minlength=data.n_records)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        chosen = lengths[patients]
+        belongs[name] = np.repeat(np.arange(len(patients), dtype=np.int64), chosen)
+        behind = np.arange(int(chosen.sum())) - np.repeat(np.cumsum(chosen) - chosen, chosen)
+        tables[name] = data.tables[name].take(order[np.repeat(starts[patients], chosen) + behind])
+    return replace(data, tables=tables), belongs
+
+
 def _keys(table: TableSchema) -> list[Column]:
     return table.with_role(Role.PATIENT_KEY)
 
@@ -61,7 +80,7 @@ def _numbered(columns: list[pd.Series]) -> list[Rows]:
     if not columns:
         return []
     alike = len({str(column.dtype) for column in columns}) == 1 and columns[0].dtype != "category"
-    together = pd.concat(columns if alike else [_comparable(column) for column in columns], ignore_index=True)
+    together = pd.concat(columns if alike else [comparable(column) for column in columns], ignore_index=True)
     codes = pd.factorize(together)[0].astype(np.int64)
     ends = np.cumsum([len(column) for column in columns])[:-1]
     return list(np.split(codes, ends))
@@ -78,7 +97,7 @@ def _codes(parent: Table, references: tuple[str, ...], child: Table, columns: tu
     return out[: len(parent)], out[len(parent) :]
 
 
-def _comparable(column: pd.Series) -> pd.Series:
+def comparable(column: pd.Series) -> pd.Series:
     """Keys as texts or numbers that compare across tables: a category is its texts, a whole number has no decimals."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.astype(object)

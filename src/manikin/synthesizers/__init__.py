@@ -42,6 +42,7 @@ class SynthesizerEntry(Entry):
 
 
 _TABLES = "manikin.synthesizers.tables"
+_RECORDS = "manikin.synthesizers.records"
 
 SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
     "synthesizer",
@@ -157,6 +158,13 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "private GAN taught by noisy votes of teachers on disjoint patients (Jordon et al. 2019)",
             private=True,
             is_neural=True,
+        ),
+        "resample_patients": SynthesizerEntry(
+            f"{_RECORDS}.resample_patients:ResamplePatients",
+            "reference ceiling of likeness, floor of privacy: whole real patients drawn again, keys anew; never to be released",
+            modality="records",
+            releasable=False,
+            keeps_rows=True,
         ),
     },
     group="manikin.synthesizers",

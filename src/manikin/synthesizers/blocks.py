@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import BudgetError, FitError, ParameterError, parameter_error
+from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.base import Conditions, np
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ Draw = Callable[[int, int, int], Dataset]
 
 
 def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> Iterator[Dataset]:
-    """Batches of `batch_size` rows (the last may be shorter; one empty batch when n is 0).
+    """Batches of `batch_size` rows (the last may be shorter; one empty batch when n is 0); patients of linked tables in whole blocks.
 
     Parameters
     ----------
-    draw : (number of the block, first row, row after the last) -> a data set of these rows.
+    draw : (number of the block, first row, row after the last) -> a data set of these rows; called in this order.
     """
     if n == 0:
         yield draw(0, 0, 0)
@@ -39,6 +40,10 @@ def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> It
         if size < batch_size:
             continue
         rows, whole = concat(waiting), size // batch_size * batch_size
+        if rows.is_linked:
+            yield rows
+            waiting, size = [], 0
+            continue
         for at in range(0, whole, batch_size):
             yield rows if size == batch_size else rows.take(np.arange(at, at + batch_size))
         waiting = [rows.take(np.arange(whole, size))] if size > whole else []
@@ -95,9 +100,11 @@ def refuse_conditions(name: str, what_it_does: str, conditions: Conditions | Non
     ParameterError : conditions are given.
     """
     if or_none(conditions) is not None:
+        is_linked = name in SYNTHESIZERS and SYNTHESIZERS[name].modality == "records"
+        whole, example = ("patients", "") if is_linked else ("rows", ", for example 'forest'")
         raise ParameterError(
-            f"The synthesizer {name!r} {what_it_does} whole rows and takes no conditions. "
-            "Choose one that `manikin list synthesizers` marks as conditional, for example 'forest'."
+            f"The synthesizer {name!r} {what_it_does} whole {whole} and takes no conditions. "
+            f"Choose one that `manikin list synthesizers` marks as conditional{example}."
         )
 
 
