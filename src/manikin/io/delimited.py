@@ -16,15 +16,17 @@ from manikin.io.sniffing import Text, open_text
 ROW_NAMES = "Unnamed: 0"  # what pandas calls the nameless first column that R and pandas write for row names
 
 
-def read_texts(path: Path, *, each_by_itself: bool = False) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """All cells of a delimited file as texts, and notes on how it was read; `each_by_itself` as in `sniffing.open_text`.
+def read_texts(
+    path: Path, *, each_by_itself: bool = False, may_be_empty: bool = False
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """All cells of a delimited file as texts, and notes on how it was read; the options as in `sniffing.open_text`.
 
     Returns
     -------
     texts : object columns of str (n_rows, n_columns), "" where the cell is empty; "NA" and "None" stay texts.
     notes : decisions that a person may want to know.
     """
-    text = open_text(path, each_by_itself=each_by_itself)
+    text = open_text(path, each_by_itself=each_by_itself, may_be_empty=may_be_empty)
     names, notes = check_names(text.names, path)
     if text.encoding == "cp1252":
         notes += ("The file is not UTF-8; it was read as Windows-1252.",)

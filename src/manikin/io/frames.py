@@ -5,6 +5,7 @@ Native types are kept as a column's storage and are given back so; no number mak
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def profiles_of_texts(texts: pd.DataFrame) -> list[Profile]:
     return [profile_texts(str(name), texts[name]) for name in texts.columns]
 
 
-def profiles_of_frame(frame: pd.DataFrame, where: str = "The frame") -> list[Profile]:
+def profiles_of_frame(frame: pd.DataFrame, where: str = "The frame", *, may_be_empty: bool = False) -> list[Profile]:
     """Profiles of a pandas frame, each column by its own type.
 
     Raises
@@ -95,7 +96,7 @@ def profiles_of_frame(frame: pd.DataFrame, where: str = "The frame") -> list[Pro
     if not names:
         raise DataError(f"{where} has no columns. Give a table of patients.")
     check_names(names, where, may_be_numbers=True)
-    if len(frame) == 0:
+    if len(frame) == 0 and not may_be_empty:
         raise DataError(f"{where} has {len(names)} columns and no rows. Give a table with at least one row.")
     return [_profile(name, frame.iloc[:, i], where) for i, name in enumerate(names)]
 
@@ -125,7 +126,7 @@ def _profile(name: str, series: pd.Series, where: str) -> Profile:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return profile_typed(name, series.to_numpy(dtype="datetime64[us]"), Storage.TIMESTAMP)
     if pd.api.types.is_timedelta64_dtype(dtype):
-        return profile_typed(name, series.dt.total_seconds().to_numpy(dtype=float), Storage.REAL)
+        return replace(profile_typed(name, series.dt.total_seconds().to_numpy(dtype=float), Storage.REAL), unit="s")
     return profile_texts(name, _texts(series, name, where))
 
 

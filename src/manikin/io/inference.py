@@ -46,32 +46,44 @@ def infer_from_profiles(profiles: list[Profile], name: str, notes: tuple[str, ..
     """The schema of profiled columns, and their typed cells."""
     columns = {profile.name: describe(profile) for profile in profiles}
     key = patient_key(profiles, columns)
-    for profile in profiles:
-        columns[profile.name] = _identified(profile, columns[profile.name], key)
-    roles = roles_of(list(columns.values()))
-    described = [_with_roles(column, roles[column.name]) for column in columns.values()]
+    identified = [identify(profile, columns[profile.name], key) for profile in profiles]
+    schema, table = settle(profiles, identified, TableSchema(name, (), notes=notes))
+    return Schema((schema,)), table
+
+
+def settle(profiles: list[Profile], columns: list[Column], like: TableSchema) -> tuple[TableSchema, Table]:
+    """The schema of one table whose kinds and keys are decided, with the roles, notes and rules that follow, and its typed cells.
+
+    Parameters
+    ----------
+    columns : of the profiles, in their order.
+    like : the table's name, and what else is known of it already; its columns and rules are exchanged.
+    """
+    roles = roles_of(columns)
+    described = [_with_roles(column, roles[column.name]) for column in columns]
     described = [_with_notes(profile, column) for profile, column in zip(profiles, described, strict=True)]
-    schema = TableSchema(name, tuple(described), notes=notes + _table_notes(profiles, described))
-    table = table_of(profiles, schema, f"The table {name!r}")
+    schema = replace(like, columns=tuple(described), rules=(), notes=like.notes + _table_notes(profiles, described))
+    table = table_of(profiles, schema, f"The table {like.name!r}")
     schema = _with_code_books(flat(table, schema))
-    return Schema((replace(schema, rules=discover(table, schema)),)), table
+    return replace(schema, rules=discover(table, schema)), table
 
 
-def _identified(profile: Profile, column: Column, key: str | None) -> Column:
+def identify(profile: Profile, column: Column, key: str | None) -> Column:
+    """The column as the patient key, as a direct identifier or as a name of rows, where it is one; `key` is the patient key's name."""
     finding = direct_identifier(profile, column)
     if profile.name == key:
-        return _as_identifier(
+        return as_identifier(
             profile, column, (Role.PATIENT_KEY,), "Says which rows are the same patient's; made anew in a release."
         )
     if finding is not None:
-        kept = column if column.kind.is_time else _as_identifier(profile, column, (), "")
+        kept = column if column.kind.is_time else as_identifier(profile, column, (), "")
         return replace(kept, roles=(*kept.roles, Role.DIRECT_IDENTIFIER), notes=(*column.notes, finding.note))
     if is_identifier(profile, column):
-        return _as_identifier(profile, column, (), "Numbers or names rows: nothing to learn from; not learned.")
+        return as_identifier(profile, column, (), "Numbers or names rows: nothing to learn from; not learned.")
     return column
 
 
-def _as_identifier(profile: Profile, column: Column, roles: tuple[Role, ...], note: str) -> Column:
+def as_identifier(profile: Profile, column: Column, roles: tuple[Role, ...], note: str) -> Column:
     """An identifier's cells are texts, whatever they look like; numbers too long for a float64 are also stored as texts."""
     is_long = column.storage in (Storage.INTEGER, Storage.REAL) and bool(
         np.nanmax(np.abs(profile.numbers), initial=0.0) >= EXACT

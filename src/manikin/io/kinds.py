@@ -157,7 +157,7 @@ def _quantity(
     profile: Profile, base: Column, values: resolution.Numbers, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> Column:
     decimals = resolution.decimals_of(values)
-    unit = column_names.unit_of(profile.name)
+    unit = profile.unit or column_names.unit_of(profile.name)
     parts = set(column_names.words(profile.name))
     kind = Kind.CONTINUOUS
     if parts & DURATIONS:

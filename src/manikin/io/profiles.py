@@ -37,6 +37,7 @@ class Profile:
     keys : the distinct cells: object texts for a column of texts, else float64, bool or datetime64[us] with NaN/NaT for the empty cell.
     storage : how the column was stored; TEXT for files of text.
     values : float64 (n_rows,), for columns stored as numbers; None otherwise.
+    unit : UCUM unit that the column's type says (seconds, of a column of durations); None otherwise.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Profile:
     keys: npt.NDArray[np.generic] | Objects
     storage: Storage = Storage.TEXT
     values: Numbers | None = None
+    unit: str | None = None
 
     @property
     def n_rows(self) -> int:

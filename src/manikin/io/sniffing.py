@@ -65,12 +65,13 @@ class Text:
     n_rows: int
 
 
-def open_text(path: Path, *, each_by_itself: bool = False) -> Text:
+def open_text(path: Path, *, each_by_itself: bool = False, may_be_empty: bool = False) -> Text:
     """Reads and checks a delimited text file whole.
 
     Parameters
     ----------
     each_by_itself : whether each line's encoding is found for itself, so that one odd cell does not change how others are read.
+    may_be_empty : whether a header without rows will do.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def open_text(path: Path, *, each_by_itself: bool = False) -> Text:
     separator = find_separator(data, path)
     names = tuple(next(csv.reader(io.StringIO(_first_lines(data)), delimiter=separator)))
     n_rows = check_rows(data, separator, names, path)
-    if n_rows == 0:
+    if n_rows == 0 and not may_be_empty:
         raise DataError(f"{path} has a header of {len(names)} columns and no rows. Give a file with at least one row of data.")
     return Text(data, encoding, separator, names, n_rows)
 

@@ -19,7 +19,7 @@ import pandas as pd
 from manikin.data.cells import texts_of
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, SchemaError
-from manikin.data.schema import Schema
+from manikin.data.schema import Schema, TableSchema
 from manikin.io.delimited import read_texts, texts_to_csv
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
 from manikin.io.inference import infer_from_profiles
@@ -53,7 +53,7 @@ def read(source: Any, *, schema: Schema | None = None, name: str | None = None, 
         return Dataset({schema.only.name: table}, schema, native)
     if name is not None and name != schema.only.name:
         schema = Schema((replace(schema.only, name=name),))
-    _refuse_strangers([profile.name for profile in profiles], schema, where)
+    refuse_strangers([profile.name for profile in profiles], schema.only, where)
     table = table_of(profiles, schema.only, where)
     return Dataset({schema.only.name: table}, schema, native)
 
@@ -62,13 +62,25 @@ def _profiles(source: Any, *, each_by_itself: bool) -> tuple[list[Profile], str,
     if not isinstance(source, str | os.PathLike):
         frame, native = to_pandas(source)
         return profiles_of_frame(frame), f"The {native} frame", native, ()
-    path = Path(source)
+    profiles, notes = profiles_of_file(Path(source), each_by_itself=each_by_itself)
+    return profiles, str(source), "pandas", notes
+
+
+def profiles_of_file(
+    path: Path, *, each_by_itself: bool = False, may_be_empty: bool = False
+) -> tuple[list[Profile], tuple[str, ...]]:
+    """The profiles of a file's columns, and notes on how it was read.
+
+    Raises
+    ------
+    DataError : the file cannot be read, or has no rows unless it `may_be_empty`.
+    """
     if path.suffix.lower() in (".parquet", ".pq"):
         if not read_bytes(path, 4).startswith(b"PAR1"):
             raise DataError(f"{path} is not a Parquet file. Give it the suffix of its format, or write it again.")
-        return profiles_of_frame(read_parquet(path), str(path)), str(path), "pandas", ()
-    texts, notes = read_texts(path, each_by_itself=each_by_itself)
-    return profiles_of_texts(texts), str(path), "pandas", notes
+        return profiles_of_frame(read_parquet(path), str(path), may_be_empty=may_be_empty), ()
+    texts, notes = read_texts(path, each_by_itself=each_by_itself, may_be_empty=may_be_empty)
+    return profiles_of_texts(texts), notes
 
 
 def _name_of(source: Any) -> str:
@@ -77,14 +89,20 @@ def _name_of(source: Any) -> str:
     return Path(source).name.split(".")[0] or "table"
 
 
-def _refuse_strangers(names: list[str], schema: Schema, where: str) -> None:
-    unknown = [name for name in schema.only.names if name not in names]
+def refuse_strangers(names: list[str], schema: TableSchema, where: str) -> None:
+    """Refuses a table whose columns are not those of its schema.
+
+    Raises
+    ------
+    SchemaError : a column is named by one of the two alone.
+    """
+    unknown = [name for name in schema.names if name not in names]
     if unknown:
         raise SchemaError(
             f"The schema names {', '.join(map(repr, unknown))}, which {where} does not have. "
             "Correct the name, or take the column out of the schema."
         )
-    unnamed = [name for name in names if name not in schema.only]
+    unnamed = [name for name in names if name not in schema]
     if unnamed:
         raise SchemaError(
             f"{where} has {', '.join(map(repr, unnamed))}, which the schema does not name. "

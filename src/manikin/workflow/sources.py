@@ -17,7 +17,7 @@ from manikin.data.errors import DataError, ParameterError
 from manikin.data.rare_values import has_code_book, rare_values
 from manikin.data.schema import EMPTY, Column, Kind, Role, Schema, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_to_json
-from manikin.io import schema_file, tabular
+from manikin.io import linked, schema_file, tabular
 from manikin.io.delimited import read_texts
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
 from manikin.io.inference import without_code_book_note
@@ -30,11 +30,11 @@ SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
 
 
 def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
-    """A data set from a CSV or Parquet file, or from a pandas, polars or pyarrow frame.
+    """A data set from a CSV or Parquet file, from a pandas, polars or pyarrow frame, or from a folder of linked tables.
 
     Parameters
     ----------
-    source : a path or a frame; a `Dataset` is given back as it is.
+    source : a path or a frame; a `Dataset` is given back as it is. A folder holds a file for each table, and may hold their schema.toml.
     schema : what is known of the columns, as a value or as the path of a schema.toml; inferred from the data when None.
 
     Raises
@@ -50,7 +50,10 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     if isinstance(source, Dataset):
         return source
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
-    return tabular.read(source, schema=Schema((known,)) if isinstance(known, TableSchema) else known)
+    whole = Schema((known,)) if isinstance(known, TableSchema) else known
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        return linked.read(source, schema=whole)
+    return tabular.read(source, schema=whole)
 
 
 def read_each_by_itself(source: Any, like: TableSchema) -> Dataset:

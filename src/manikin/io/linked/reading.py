@@ -1,0 +1,114 @@
+"""Reads a folder of linked tables, by its schema.toml or by what its tables show. The one door for folders.
+
+Each table is read by the readers of flat tables; what is added here is what binds them: keys, forms, times, and how rows fit together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import SchemaError
+from manikin.data.schema import Schema, TableSchema
+from manikin.io.linked.files import Listing, list_tables
+from manikin.io.linked.inference import infer_links
+from manikin.io.linked.integrity import Link, before_birth, settled
+from manikin.io.linked.sheets import Sheet
+from manikin.io.schema_file import read_schema
+from manikin.io.tabular import profiles_of_file, refuse_strangers
+from manikin.io.typed import table_of
+
+
+@dataclass(frozen=True)
+class Look:
+    """Linked data, and what was found while they were read.
+
+    Attributes
+    ----------
+    links : the foreign keys, with how many rows match, as they were before references to rows that are not there were set to none.
+    files : the file of each table.
+    notes : what a person may want to know of the folder; no cell in it.
+    """
+
+    data: Dataset
+    links: tuple[Link, ...]
+    files: dict[str, Path]
+    notes: tuple[str, ...]
+
+
+def read(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Dataset:
+    """The linked tables of a folder: a file for each, .csv, .csv.gz, .tsv or .parquet, named as the table.
+
+    Parameters
+    ----------
+    schema : of the tables; without it the folder's own schema.toml, and without that what the tables show.
+
+    Raises
+    ------
+    DataError : a file cannot be read, two are of one name, a row names no patient, a key is double, a table leads to no patient; the
+        message names the table and the row.
+    SchemaError : the schema and the files do not agree.
+    """
+    return look(folder, schema=schema).data
+
+
+def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Look:
+    """The linked tables of a folder as `read` gives them, with what was found on the way."""
+    listing = list_tables(Path(folder))
+    notes = []
+    if listing.passed:
+        notes.append(f"Passed over, being no tables: {', '.join(listing.passed)}.")
+    if schema is None and listing.schema is not None:
+        schema = read_schema(listing.schema)
+        notes.append(f"Read by {listing.schema.name} of the folder.")
+    if schema is None:
+        sheets = [_sheet(name, path) for name, path in listing.tables.items()]
+        data = infer_links(sheets, str(folder)).data
+        files = dict(listing.tables)
+    else:
+        data, files = _by_schema(listing, schema)
+        others = [path.name for name, path in listing.tables.items() if name not in files]
+        if others:
+            notes.append(f"Passed over, since the schema does not name their tables: {', '.join(others)}.")
+    data, links = settled(data, str(folder))
+    return Look(*_told(data, links), files, tuple(notes))
+
+
+def _sheet(name: str, path: Path) -> Sheet:
+    profiles, notes = profiles_of_file(path, may_be_empty=True)
+    return Sheet(name, {profile.name: profile for profile in profiles}, profiles[0].n_rows, notes)
+
+
+def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Path]]:
+    absent = [table.name for table in schema.tables if table.name not in listing.tables]
+    if absent:
+        raise SchemaError(
+            f"The schema names the table {absent[0]!r}, for which {listing.folder} has no file. "
+            "Put the file there, or take the table out of the schema."
+        )
+    tables, files = {}, {}
+    for table in schema.tables:
+        path = listing.tables[table.name]
+        profiles, _ = profiles_of_file(path, may_be_empty=True)
+        refuse_strangers([profile.name for profile in profiles], table, str(path))
+        tables[table.name] = table_of(profiles, table, str(path))
+        files[table.name] = path
+    return Dataset(tables, schema), files
+
+
+def _told(data: Dataset, links: Sequence[Link]) -> tuple[Dataset, tuple[Link, ...]]:
+    """The data with notes on what was counted at their tables."""
+    early = before_birth(data)
+    told: dict[str, list[str]] = {name: [f"{n:,} rows start before their patient is born; they stay."] for name, n in early.items()}
+    if not told:
+        return data, tuple(links)
+    schema = Schema(tuple(_with_notes(table, told.get(table.name, [])) for table in data.schema.tables))
+    return Dataset(data.tables, schema, data.native), tuple(links)
+
+
+def _with_notes(table: TableSchema, notes: list[str]) -> TableSchema:
+    return replace(table, notes=(*table.notes, *(note for note in notes if note not in table.notes)))
+
