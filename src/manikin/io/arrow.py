@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def _array(table: Table, column: Column) -> Any:
         return pa.array(series, type=kind, from_pandas=True)
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _levels(series, table, column, kind)
-    plain: Any = to_plain(table.only([column.name]), TableSchema("column", (column,)))[column.name]
+    plain: Any = to_plain(table.only([column.name]), TableSchema("column", (replace(column, by=None),)))[column.name]
     if kind == pa.string():
         plain = plain.astype(object).where(pd.notna(plain), None)
     return pa.array(plain, type=kind, from_pandas=True)

@@ -5,6 +5,7 @@ Only distinct cells are parsed, through `cells.parse_table` itself, and spread o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def _as_times(profile: Profile, column: Column) -> tuple[Any, Marks] | None:
 
 
 def _parsed(profile: Profile, column: Column, table: str, where: str) -> tuple[Any, Marks]:
-    schema = TableSchema(table, (column,))
+    schema = TableSchema(table, (replace(column, by=None),))
     try:
         distinct = parse_table(pd.DataFrame({column.name: profile.texts}, dtype=object), schema, where=where)
     except DataError:

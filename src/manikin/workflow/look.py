@@ -95,9 +95,12 @@ def registries() -> dict[str, Any]:
 
 
 def _formats() -> dict[str, Entry]:
+    from manikin.io.interchange import FORMATS
+
     return {
         "csv": Entry("manikin.io.tabular", "text with separators, read and written; separator, quoting, encoding, gzip are detected"),
         "parquet": Entry("manikin.io.tabular", "Apache Parquet, read and written; streams any number of rows"),
+        **{name: Entry(known.path, known.summary, extra=known.extra) for name, known in FORMATS.items()},
     }
 
 

@@ -1,0 +1,77 @@
+"""The registry of formats in which hospitals exchange linked records: how each is recognised, read and written. Imports none until asked.
+
+A format is a line here and a module with `recognises(source)`, `read(source, *, schema=None)` and
+`write(data, target, *, like=None, force=False)`; all of them are whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import DataError
+from manikin.data.schema import Schema
+
+
+@dataclass(frozen=True)
+class Format:
+    """A line of the registry: the module, one sentence, and the extra that it needs."""
+
+    path: str
+    summary: str
+    extra: str | None = None
+
+    @property
+    def module(self) -> Any:
+        """The module, imported."""
+        return import_module(self.path)
+
+
+FORMATS: Mapping[str, Format] = {
+    "omop": Format("manikin.io.omop", "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes"),
+}
+
+
+def format_of(source: object) -> str | None:
+    """The name of the format that a path or URL is in; None where no line of the registry knows it."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    return next((name for name, known in FORMATS.items() if known.module.recognises(source)), None)
+
+
+def read(source: str | os.PathLike[str], *, schema: Schema | None = None, name: str | None = None) -> Dataset:
+    """The data set of a source in one of the formats, found by looking at it unless its `name` is given.
+
+    Raises
+    ------
+    DataError : no format knows the source, or it cannot be read.
+    """
+    found = name or format_of(source)
+    if found not in FORMATS:
+        raise DataError(f"{Path(source).name} is in no format that is known here: {', '.join(FORMATS)}. Check the path.")
+    data: Dataset = FORMATS[str(found)].module.read(source, schema=schema)
+    return data
+
+
+def write(
+    data: Dataset,
+    target: str | os.PathLike[str],
+    *,
+    name: str,
+    like: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Any:
+    """Writes a data set in the format of this name, like a source of it where one is given; whole or not at all.
+
+    Raises
+    ------
+    DataError : there is no such format, the target is taken, or the data do not fit the format.
+    """
+    if name not in FORMATS:
+        raise DataError(f"There is no format {name!r}. Choose one of {', '.join(FORMATS)}.")
+    return FORMATS[name].module.write(data, target, like=like, force=force)
