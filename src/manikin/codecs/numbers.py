@@ -174,6 +174,7 @@ def fit_numbers(
     *,
     min_patients: int,
     max_tokens: int = MAX_TOKENS,
+    by_scale: bool = False,
 ) -> NumberCodec:
     """Learns a number or time column.
 
@@ -182,6 +183,7 @@ def fit_numbers(
     series : the typed column (n_rows,). present : where it holds a value. patients : the record of each row.
     min_patients : k, the fewest patients of a cell; the k most extreme patients at either end are drawn inside the range of the rest.
     max_tokens : most tokens, missing codes apart.
+    by_scale : whether cells that must share tokens do so by size as well as by mass: for gaps of time, whose rare ones are long.
     """
     unit = time_unit(series[present]) if column.kind.is_time else 0
     values = to_units(series, unit)[present]
@@ -196,7 +198,8 @@ def fit_numbers(
     k = 1 if column.has_public_levels else min_patients
     edge_step = step if significant is None else None
     cells = _cells(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
-    token = merge_tokens(cells.count, cells.low == cells.high, max_tokens)
+    middles = (cells.low + cells.high) / 2 if by_scale else None
+    token = merge_tokens(cells.count, cells.low == cells.high, max_tokens, middles)
     order = np.lexsort((cells.low, token))
     return NumberCodec(
         len(column.missing),
@@ -354,18 +357,42 @@ def _protected_range(values: Floats, patients: Ints, k: int) -> tuple[float, flo
     return float(np.partition(lowest, k - 1)[k - 1]), float(np.partition(highest, -k)[-k])
 
 
-def merge_tokens(count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int) -> Ints:
-    """Cells to tokens: one each if they are few, else heavy spikes keep their own and the rest share tokens of about equal mass."""
+def merge_tokens(
+    count: Ints, is_spike: npt.NDArray[np.bool_], max_tokens: int, middles: Floats | None = None
+) -> Ints:
+    """Cells to tokens: one each if they are few, else heavy spikes keep their own and the rest share tokens of about equal mass.
+
+    With `middles`, float64 (n_cells,), no token holds cells of very different size either, however few rows they have.
+    """
     n = len(count)
     if n <= max_tokens:
         return np.arange(n, dtype=np.int64)
     heavy = is_spike & (count >= count.sum() / max_tokens)
     n_shared = max(max_tokens - 2 * int(heavy.sum()), max_tokens // 3)
     light = np.where(heavy, 0, count)
-    quantile = np.minimum((np.cumsum(light) - light / 2) / max(light.sum(), 1) * n_shared, n_shared - 1).astype(np.int64)
-    key = np.where(heavy, -1 - np.arange(n), quantile)
-    starts = np.diff(key, prepend=np.iinfo(np.int64).min) != 0
-    return np.cumsum(starts) - 1
+    mass = np.cumsum(light) - light / 2
+    if middles is None:
+        return _runs(_shared(mass, light, heavy, n_shared))
+    quantile = _shared(mass, light, heavy, max(n_shared // 2, 1))
+    size = np.sign(middles) * np.log1p(np.abs(middles))
+    token = _runs(quantile)
+    for n_sizes in range(n_shared // 2, 0, -2):
+        span = np.floor((size - size.min()) / max(np.ptp(size), 1e-12) * n_sizes).astype(np.int64)
+        token = _runs(quantile * (n_shared + 2) + np.where(heavy, 0, span))
+        if token[-1] < max_tokens:
+            break
+    return token
+
+
+def _shared(mass: Floats, light: Ints, heavy: npt.NDArray[np.bool_], n_shared: int) -> Ints:
+    """Which of n_shared tokens of equal mass a cell falls into; heavy spikes have a negative number of their own."""
+    quantile = np.minimum(mass / max(light.sum(), 1) * n_shared, n_shared - 1).astype(np.int64)
+    return np.where(heavy, -1 - np.arange(len(mass)), quantile)
+
+
+def _runs(key: Ints) -> Ints:
+    """Numbers runs of equal keys from 0 up."""
+    return np.cumsum(np.diff(key, prepend=np.iinfo(np.int64).min) != 0) - 1
 
 
 def _nearest(values: Floats, low: Floats, high: Floats, cells: Ints) -> Ints:

@@ -56,11 +56,11 @@ def public_schema(schema: TableSchema, codecs: tuple[ColumnCodec, ...]) -> Table
             known = codec.levels if isinstance(codec, LevelCodec) else ()
             column = replace(column, levels=tuple(level for level in column.levels if level in known) if known else None)
         columns.append(replace(column, notes=(), suggested_missing=()))
-    rules = tuple(kept for rule in schema.confirmed_rules if (kept := _public_rule(rule, by_name)) is not None)
+    rules = tuple(kept for rule in schema.confirmed_rules if (kept := public_rule(rule, by_name)) is not None)
     return replace(schema, columns=tuple(columns), rules=rules, notes=())
 
 
-def _public_rule(rule: Rule, codecs: Mapping[str, ColumnCodec]) -> Rule | None:
+def public_rule(rule: Rule, codecs: Mapping[str, ColumnCodec]) -> Rule | None:
     """A confirmed rule without the values that too few patients hold; None where nothing is left of it."""
     rule = replace(rule, evidence="")
     if isinstance(rule, ImpliedRule):

@@ -44,6 +44,7 @@ class TableCodec:
     ----------
     max_tokens : most tokens of a number column, missing codes apart.
     max_codes : most codes of a code set that have a field, by falling frequency.
+    by_scale : number columns whose rare values are of another size (gaps of time): their tokens hold values of like size only.
 
     Attributes
     ----------
@@ -56,6 +57,7 @@ class TableCodec:
 
     max_tokens: int = MAX_TOKENS
     max_codes: int = MAX_CODES
+    by_scale: tuple[str, ...] = ()
     schema_: TableSchema = field(init=False, repr=False)
     columns_: tuple[ColumnCodec, ...] = field(init=False, repr=False)
     fields_: tuple[FieldCodec, ...] = field(init=False, repr=False)
@@ -164,7 +166,10 @@ class TableCodec:
         series, mark = data.table.frame[column.name], data.table.mark(column.name)
         k = self.schema_.threshold(column)
         if column.kind.is_number or column.kind.is_time:
-            return fit_numbers(series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens)
+            by_scale = column.name in self.by_scale
+            return fit_numbers(
+                series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens, by_scale=by_scale
+            )
         if column.kind is Kind.CODE_SET:
             shared = self.schema_.min_patients if column.min_patients is None else column.min_patients
             return fit_code_set(

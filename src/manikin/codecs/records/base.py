@@ -1,8 +1,9 @@
 """What linked patients look like to a model: the fields of the patient herself, then her events in time. Knows no data set.
 
-Every row of every table of sequences is an event. An event is drawn field by field: how long after the previous one (the gap), whose
-child it is (the links), then the columns of its table in an order in which a number follows the code it is measured by. What kind of
-event comes next, or that the record ends, is the model's to say before the fields: `Records.table` holds it.
+Every row of every table of sequences is an event. An event is drawn field by field: how long after the previous one (the gap, always
+field 0; a table whose rows take their parent's time has a gap of one token), whose child it is (the links), then the columns of its table
+in an order in which a number follows the code it is measured by. What kind of event comes next, or that the record ends, is the model's to
+say before the fields: `Records.table` holds it. The codec's own docstring (`codecs.records.codec`) names the fields.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Records:
     starts : int64 (n_patients + 1,), the events of patient i are those from starts[i] to starts[i + 1].
     table : int16 (n_events,), which table of the layout each event is of, in the order of the patient's time, parents before children.
     tokens : int32 (n_events, width), the event's fields; 0 behind the last field of its table.
-    times : float64 (n_events,), days since the patient's anchor, as tokens say it: gaps add up to it.
+    times : float64 (n_events,), days since the patient's anchor as the tokens say it: what the gaps add up to when each token stands for
+        its middle. A function of `starts`, `table` and the gaps' tokens alone (`RecordsCodec.times`); a sampler counts on with
+        `RecordsCodec.advance`. Decoding reads tokens only and draws gaps anew within them, so that decoded times lie near these.
     """
 
     static: Tokens

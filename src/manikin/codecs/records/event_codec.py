@@ -1,0 +1,188 @@
+"""One table of events to tokens and back: the flat codec for its fields, and numbers by a code beside it. Knows no sequence and no keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.codecs.base import Allowed, Field, Layout, Tokens
+from manikin.codecs.levels import LevelCodec
+from manikin.codecs.records.by_code import NumberByCode, fit_by_code
+from manikin.codecs.records.plan import EventPlan
+from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset, Marks, Table
+from manikin.data.rules import RangeRule
+from manikin.data.schema import EMPTY, Column, TableSchema
+
+Floats = npt.NDArray[np.float64]
+NO_NUMBER = (EMPTY,)  # the missing code of a number by a code whose column has none: a code may have no number at all
+
+
+@dataclass(frozen=True)
+class EventCodec:
+    """A fitted table of events.
+
+    Attributes
+    ----------
+    flat : the codec of everything but the numbers by a code. by : one codec for each of the plan's numbers by a code.
+    fields : int64 (n_fields,), in drawing order: i >= 0 is field i of `flat`, -1 - k is number k by a code.
+    """
+
+    plan: EventPlan
+    flat: TableCodec
+    by: tuple[NumberByCode, ...]
+    fields: npt.NDArray[np.int64]
+
+    @property
+    def n_fields(self) -> int:
+        """Fields of a row."""
+        return len(self.fields)
+
+    def field(self, name: str) -> int:
+        """The place of the field of this name in drawing order, -1 where there is none."""
+        numbers = [number for number, _ in self.plan.by]
+        flat = [field.name for field in self.flat.layout.fields]
+        names = [flat[i] if i >= 0 else numbers[-1 - i] for i in self.fields.tolist()]
+        return names.index(name) if name in names else -1
+
+    def layout(self, schema: TableSchema) -> Layout:
+        """The fields in drawing order: gap, how long before its place, links, then columns, each number behind the code it is by."""
+        flat, out = self.flat.layout.fields, []
+        for i in self.fields.tolist():
+            if i >= 0:
+                out.append(flat[i])
+                continue
+            own, name = self.by[-1 - i], self.plan.by[-1 - i][0]
+            kind = schema[name].kind if name in schema else flat[0].kind
+            out.append(
+                Field(name, name, kind, own.n_tokens, own.n_missing, is_ordered=True, positions=own.positions(), values=own.values())
+            )
+        return Layout(tuple(out))
+
+    def encode(self, rows: Dataset, table: Table) -> Tokens:
+        """Tokens int32 (n_rows, n_fields) of flat rows; `table` holds the rows of the table itself, in the same order."""
+        flat = self.flat.encode(rows)
+        out = np.empty((len(flat), self.n_fields), dtype=np.int32)
+        for place, i in enumerate(self.fields.tolist()):
+            if i >= 0:
+                out[:, place] = flat[:, i]
+            else:
+                values, mark = number_cells(table, self.plan.by[-1 - i][0])
+                out[:, place] = self.by[-1 - i].encode(values, mark, flat[:, self._code_field(-1 - i)])
+        return out
+
+    def decode(self, tokens: Tokens, rng: np.random.Generator) -> Table:
+        """The flat rows and the numbers by a code, drawn for tokens (n_rows, at least n_fields)."""
+        flat = np.empty((len(tokens), int((self.fields >= 0).sum())), dtype=np.int32)
+        for place, i in enumerate(self.fields.tolist()):
+            if i >= 0:
+                flat[:, i] = tokens[:, place]
+        table = self.flat.decode(flat, rng).table
+        frame, marks = table.frame, dict(table.marks)
+        for place, i in enumerate(self.fields.tolist()):
+            if i >= 0:
+                continue
+            (name, code), own, drawn = self.plan.by[-1 - i], self.by[-1 - i], tokens[:, place]
+            numbers = own.decode(drawn, self._code_tokens(table, code), rng)
+            frame = frame.assign(**{name: numbers})
+            mark = np.where(np.isnan(numbers), np.where(drawn < own.n_missing, drawn + 1, 1), 0)
+            if mark.any():
+                marks[name] = mark.astype(np.int8)
+        return Table(frame, marks)
+
+    def emitted(self, field: int) -> Allowed:
+        """Which tokens of a field may be generated, bool (n_tokens,)."""
+        i = int(self.fields[field])
+        return self.flat.emitted(i) if i >= 0 else np.asarray(self.by[-1 - i].seen.any(axis=0))
+
+    def allowed(self, field: int, tokens: Tokens) -> Allowed | None:
+        """Which tokens of a field the fields before it leave, bool (n_rows, n_tokens), by rules and by code; None where all are left.
+
+        Parameters
+        ----------
+        tokens : int32 (n_rows, at least n_fields), drawn up to this field.
+        """
+        i = int(self.fields[field])
+        if i < 0:
+            code = self._code_field(-1 - i)
+            return self.by[-1 - i].allowed(tokens[:, int(np.flatnonzero(self.fields == code)[0])])
+        if not self.flat.rules_.has_rules:
+            return None
+        drawn = self.fields[:field]
+        drawn = drawn[drawn >= 0]
+        given = np.zeros(len(self.flat.fields_), dtype=bool)
+        given[drawn] = True
+        flat = np.zeros((len(tokens), len(given)), dtype=np.int32)
+        for place, j in enumerate(self.fields[:field].tolist()):
+            if j >= 0:
+                flat[:, j] = tokens[:, place]
+        return self.flat.allowed(i, flat, given)
+
+    def _code_field(self, number: int) -> int:
+        """The field of `flat` that holds the code of a number by a code."""
+        return code_field(self.flat, self.plan.by[number][1])
+
+    def _code_tokens(self, table: Table, name: str) -> npt.NDArray[np.int64]:
+        """The tokens of the codes that a release shows, int64 (n_rows,)."""
+        codec = self.flat.fields_[code_field(self.flat, name)]
+        assert isinstance(codec, LevelCodec)
+        cells = table.frame[name]
+        index = {text: codec.n_missing + i for i, text in enumerate(codec.levels)}
+        of_level = np.array([*(index.get(str(text), 0) for text in cells.cat.categories), 0], dtype=np.int64)
+        return np.where(table.mark(name) > 0, table.mark(name).astype(np.int64) - 1, of_level[cells.cat.codes.to_numpy()])
+
+
+def fit_events(
+    rows: Dataset, table: Table, plan: EventPlan, schema: TableSchema, *, max_tokens: int, max_codes: int, n_ranks: int
+) -> EventCodec:
+    """Learns a table of events from its flat rows; `table` holds the rows of the table itself, in the same order."""
+    spans = (plan.gap, plan.before, *(moment.name for moment in plan.moments))
+    flat = TableCodec(max_tokens=max_tokens, max_codes=max_codes, by_scale=spans).fit(rows)
+    by, encoded = [], flat.encode(rows) if plan.by else None
+    for name, code in plan.by:
+        assert encoded is not None
+        values, mark = number_cells(table, name)
+        column = by_column(schema[name])
+        values = np.clip(values, *_limits(schema, column))
+        place = code_field(flat, code)
+        k = schema.threshold(schema[name])
+        n_codes = flat.fields_[place].n_tokens
+        codes = encoded[:, place]
+        by.append(fit_by_code(values, mark, codes, n_codes, rows.records, column, min_patients=k, n_ranks=n_ranks))
+    return EventCodec(plan, flat, tuple(by), drawing_order(flat, plan))
+
+
+def drawing_order(flat: TableCodec, plan: EventPlan) -> npt.NDArray[np.int64]:
+    """The fields of a table in drawing order, as `EventCodec.fields` tells them."""
+    order: list[int] = []
+    for column, span in zip(flat.schema_.learned, flat.spans_, strict=True):
+        order += range(span.start, span.stop)
+        order += [-1 - k for k, (_, code) in enumerate(plan.by) if code == column.name]
+    return np.array(order, dtype=np.int64)
+
+
+def code_field(flat: TableCodec, name: str) -> int:
+    """The field of a discrete column."""
+    return next(s.start for c, s in zip(flat.schema_.learned, flat.spans_, strict=True) if c.name == name)
+
+
+def by_column(column: Column) -> Column:
+    """The column of a number by a code; it has a missing code, since a code may have no number at all."""
+    return column if column.missing else replace(column, missing=NO_NUMBER)
+
+
+def number_cells(table: Table, name: str) -> tuple[Floats, Marks]:
+    """Numbers and marks of a column."""
+    return table.frame[name].to_numpy(dtype=float), table.mark(name)
+
+
+def _limits(schema: TableSchema, column: Column) -> tuple[float, float]:
+    """Confirmed ranges of a number."""
+    low, high = -np.inf, np.inf
+    for rule in schema.confirmed_rules:
+        if isinstance(rule, RangeRule) and rule.columns == (column.name,):
+            low = max(low, -np.inf if rule.minimum is None else rule.minimum)
+            high = min(high, np.inf if rule.maximum is None else rule.maximum)
+    return low, high

@@ -1,0 +1,337 @@
+"""Finds the plan of linked tables in their schema and rows: clocks and units, what never changes, links, keys. Knows no tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.codecs.records.clock import NEVER, Clock, Ticks, calendar_unit, coarsest, days_of, decimals_of
+from manikin.codecs.records.plan import (
+    ANCHOR,
+    EventPlan,
+    FreshKey,
+    Link,
+    Moment,
+    RecordsPlan,
+    StaticColumn,
+    key_columns,
+    learned_columns,
+    links_of,
+    patient_key,
+    reference_columns,
+)
+from manikin.codecs.records.sequence import Rows, Timeline, lay_out
+from manikin.data.dataset import Dataset, Table
+from manikin.data.errors import DataError, SchemaError
+from manikin.data.rules import OrderRule
+from manikin.data.schema import Column, Form, Kind, Role, Schema, TableSchema
+
+ENOUGH = 20  # patients with several rows, or parents with children, from which a fact about all of them is taken for true
+SHIFTED_DAYS = 150 * 365.25  # nobody lives so long: a birth further back was moved to hide an age over 89
+MOST_OUTLIVING = 0.05  # of the patients who died, those with rows after death, above which a table may have such rows
+DAY = 86_400_000_000
+
+
+def form_of(table: TableSchema, schema: Schema) -> Form:
+    """The form of a table; without one, the table that lists the patients is static and others are events."""
+    if table.form is not None:
+        return table.form
+    root = schema.root
+    return Form.STATIC if root is not None and root.name == table.name else Form.EVENTS
+
+
+def static_tables(schema: Schema) -> list[TableSchema]:
+    """Tables of at most one row a patient."""
+    return [table for table in schema.of_patients if form_of(table, schema) is Form.STATIC]
+
+
+def event_tables(data: Dataset) -> list[TableSchema]:
+    """Tables of events that have rows, parents first."""
+    return [t for t in data.schema.of_patients if form_of(t, data.schema).is_sequence and len(data.tables[t.name])]
+
+
+def make_plan(data: Dataset) -> tuple[RecordsPlan, Timeline]:
+    """The plan of a data set to be learned, and its events in order; what rests on tokens' counts is left to the codec.
+
+    Raises
+    ------
+    DataError : a static table has several rows of one patient. SchemaError : a confirmed rule binds what is no field.
+    """
+    schema, tables = data.schema, event_tables(data)
+    for table in static_tables(schema):
+        _one_row_each(data, table)
+    clock = find_clock(data, tables)
+    starts = {table.name: start_of(table, clock) for table in tables}
+    links = {table.name: [(number, parent.name) for number, parent in links_of(table, schema)] for table in tables}
+    timeline = lay_out(data, tables, starts, links, clock)
+    events = tuple(_event_plan(data, table, starts[table.name], timeline, clock) for table in tables)
+    static = _static_columns(data, events, timeline, clock)
+    holders = {table.name: np.unique(data.owners[table.name]) for table in schema.of_patients}
+    with_columns = [table.name for table in static_tables(schema)] + [plan.name for plan in events if plan.moved]
+    absent = tuple(name for name in with_columns if 0 < len(holders[name]) < len(data))
+    held = tuple(name for name in with_columns if len(holders[name]) == len(data))
+    keys = tuple(_fresh_keys(data, events))
+    has_anchor = bool((timeline.anchor != NEVER).any()) or any(own.moment is not None for own in static)
+    return RecordsPlan(clock, events, static, held, absent, keys, has_anchor), timeline
+
+
+def _one_row_each(data: Dataset, table: TableSchema) -> None:
+    owner = data.owners[table.name]
+    twice = int((np.bincount(owner, minlength=1) > 1).sum())
+    if twice:
+        raise DataError(
+            f"Table {table.name!r} is static, but {twice} patients have several rows in it. Say form = \"events\" in the schema."
+        )
+
+
+def find_clock(data: Dataset, tables: Sequence[TableSchema]) -> Clock:
+    """A calendar where any table of events starts at dates, else numbers; then starts that are numbers are ordinary columns there."""
+    starts = [(table, table[table.start]) for table in tables if table.start is not None]
+    if any(column.kind.is_time for _, column in starts) or not starts:
+        return Clock(is_calendar=True, decimals=0, anchor_unit=DAY, days_per_tick=1 / DAY)
+    named = [(table, column) for table, column in starts if column.kind.is_number]
+    named += [(table, table[table.end]) for table, _ in starts if table.end is not None and table[table.end].kind.is_number]
+    found = [decimals_of(data.tables[table.name].frame[column.name].to_numpy(dtype=float)) for table, column in named]
+    decimals = max(found, default=0)
+    units = [10 ** (decimals - own) for own in found]
+    days = (days_of(named[0][1]) if named else 1.0) / 10**decimals
+    return Clock(is_calendar=False, decimals=decimals, anchor_unit=coarsest(units), days_per_tick=days)
+
+
+def start_of(table: TableSchema, clock: Clock) -> str | None:
+    """The column of a table's own time on this clock."""
+    if table.start is None:
+        return None
+    kind = table[table.start].kind
+    return table.start if (kind.is_time if clock.is_calendar else kind.is_number) else None
+
+
+def unit_of(ticks: Ticks, clock: Clock) -> int:
+    """The coarsest unit on whose grid all ticks lie: days to microseconds, or a power of ten."""
+    if clock.is_calendar:
+        return calendar_unit(ticks)
+    there = ticks[ticks != NEVER]
+    return next(10**d for d in range(clock.decimals, -1, -1) if not (there % 10**d).any())
+
+
+def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: Timeline, clock: Clock) -> EventPlan:
+    frame, own = data.tables[table.name].frame, timeline.own[table.name]
+    events, rows = timeline.rows_of(table.name)
+    unit = unit_of(own, clock) if start is not None else 1
+    timed = own[rows] != NEVER
+    at = timeline.at[events] + timeline.anchor[data.owners[table.name][rows]]
+    has_before = bool((timed & (at // unit * unit > own[rows])).any())
+    links = []
+    for number, parent in links_of(table, data.schema):
+        found = timeline.parents[table.name, number]
+        used = np.bincount(found[found >= 0], minlength=1)
+        is_unique = int((used > 0).sum()) >= ENOUGH and int(used.max()) == 1
+        is_row = parent.name in timeline.names
+        name = "+".join(table.foreign_keys[number].columns)
+        links.append(Link(number, parent.name, name, is_row, bool((found < 0).any()), is_unique and is_row))
+    links = _named_apart(links)
+    by = tuple((c.name, c.by) for c in table if c.by is not None and _is_by(table, c, data.schema))
+    codes = _code_columns(table, data.schema, {code for _, code in by})
+    moments = []
+    for column in table:
+        is_moment = column.kind.is_time if clock.is_calendar else column.name == table.end and column.kind.is_number
+        if is_moment and column.name != start and column.name in {c.name for c in learned_columns(table, data.schema, codes)}:
+            moments.append(Moment(column.name, unit_of(clock.ticks(frame[column.name]), clock)))
+    counters = _counters(data, table, codes)
+    plan = EventPlan(
+        table.name,
+        start,
+        unit,
+        has_before,
+        _one_unit(tuple(moments), table),
+        tuple(links),
+        tuple(sorted(codes)),
+        by,
+        (),
+        counters=tuple(name for name, _ in counters),
+        counts_from=tuple(first for _, first in counters),
+    )
+    return _moved(data, table, plan)
+
+
+def _named_apart(links: list[Link]) -> list[Link]:
+    names = [link.name for link in links]
+    return [link if names.count(link.name) == 1 else replace(link, name=f"{link.name} ({link.parent})") for link in links]
+
+
+def _is_by(table: TableSchema, column: Column, schema: Schema) -> bool:
+    """Whether a number's scale is told by a code that is learned."""
+    keys = key_columns(table, schema)
+    return column.kind.is_number and column.name not in keys and column.by not in keys and column.by is not None
+
+
+def _code_columns(table: TableSchema, schema: Schema, measured: set[str]) -> set[str]:
+    """Columns of numbers or identifiers that name something: keys of reference tables, and what other numbers are `by`."""
+    named = (reference_columns(table, schema) | measured) - key_columns(table, schema)
+    return {name for name in named if not table[name].kind.is_discrete and not table[name].kind.is_time}
+
+
+def _one_unit(moments: tuple[Moment, ...], table: TableSchema) -> tuple[Moment, ...]:
+    """Times that a confirmed order binds are counted in one unit, so that their order is one of whole numbers."""
+    units = {moment.name: moment.unit for moment in moments}
+    orders = [rule.columns for rule in table.confirmed_rules if isinstance(rule, OrderRule) and set(rule.columns) <= set(units)]
+    for _ in orders:
+        for columns in orders:
+            units |= dict.fromkeys(columns, min(units[name] for name in columns))
+    return tuple(replace(moment, unit=units[moment.name]) for moment in moments)
+
+
+def _counters(data: Dataset, table: TableSchema, codes: set[str]) -> list[tuple[str, int]]:
+    """The part of a composite key that numbers the rows below the rest of it, with the number it starts from."""
+    keys = key_columns(table, data.schema)
+    rest = [name for name in table.primary_key if name not in keys]
+    if len(rest) != 1 or len(table.primary_key) < 2 or rest[0] in codes or not table[rest[0]].kind.is_number:
+        return []
+    frame = data.tables[table.name].frame
+    numbers = frame[rest[0]].to_numpy(dtype=float)
+    if np.isnan(numbers).any() or (numbers != np.round(numbers)).any():
+        return []
+    others = [name for name in table.primary_key if name != rest[0]]
+    group = frame.groupby(others, observed=True, dropna=False, sort=False)[rest[0]]
+    first = float(numbers.min())
+    spans = group.max() - group.min() + 1
+    dense = (group.min() == first) & (spans == group.size())
+    return [(rest[0], int(first))] if first in (0, 1) and dense.mean() >= 0.9 else []
+
+
+def _moved(data: Dataset, table: TableSchema, plan: EventPlan) -> EventPlan:
+    """The plan with the columns that never change within a patient moved to the static fields; where too few patients tell, none is."""
+    owner, own = data.owners[table.name], data.tables[table.name]
+    if int((np.bincount(owner) > 1).sum()) < ENOUGH:
+        return plan
+    bound = {name for rule in table.confirmed_rules for name in rule.columns} | {plan.start, table.end}
+    bound |= {name for pair in plan.by for name in pair} | set(plan.counters) | set(table.primary_key)
+    names = [
+        c.name
+        for c in learned_columns(table, data.schema, set(plan.codes))
+        if c.name not in bound and c.kind is not Kind.CODE_SET and c.name not in reference_columns(table, data.schema)
+    ]
+    first = np.zeros(int(owner.max()) + 1, dtype=np.int64)
+    first[owner[::-1]] = np.arange(len(owner))[::-1]
+    moved = tuple(name for name in names if _is_constant(own, name, first[owner]))
+    moments = tuple(moment for moment in plan.moments if moment.name not in moved)
+    return replace(plan, moved=moved, moments=moments)
+
+
+def _is_constant(table: Table, name: str, first: Rows) -> bool:
+    """Whether every row holds what its patient's first row holds."""
+    for size in (2_000, len(first)):
+        cells, mark = table.frame[name].iloc[:size], table.mark(name)[:size]
+        codes = pd.factorize(cells)[0]
+        if (codes != codes[first[:size]]).any() or (mark != mark[first[:size]]).any():
+            return False
+    return True
+
+
+def _static_columns(
+    data: Dataset, events: Sequence[EventPlan], timeline: Timeline, clock: Clock
+) -> tuple[StaticColumn, ...]:
+    schema = data.schema
+    wanted: list[tuple[TableSchema, Column]] = []
+    for table in static_tables(schema):
+        if len(data.tables[table.name]):
+            wanted += [(table, column) for column in learned_columns(table, schema, _code_columns(table, schema, set()))]
+    for plan in events:
+        wanted += [(schema[plan.name], schema[plan.name][name]) for name in plan.moved]
+    names = [column.name for _, column in wanted]
+    out = []
+    for table, column in wanted:
+        clashes = names.count(column.name) > 1 or column.name == ANCHOR
+        name = f"{table.name}.{column.name}" if clashes else column.name
+        moment = None
+        if column.kind.is_time and clock.is_calendar:
+            moment = _static_moment(data, table, column, timeline.anchor, clock)
+        codes = _code_columns(table, schema, set()) | {n for plan in events if plan.name == table.name for n in plan.codes}
+        out.append(StaticColumn(table.name, column.name, name, moment, column.name in codes))
+    return _one_static_unit(tuple(out), schema)
+
+
+def _static_moment(data: Dataset, table: TableSchema, column: Column, anchor: Ticks, clock: Clock) -> Moment:
+    """Its unit, and where births were moved back by centuries to hide ages, by how much."""
+    ticks = clock.ticks(data.tables[table.name].frame[column.name])
+    theirs = anchor[data.owners[table.name]]
+    there = (ticks != NEVER) & (theirs != NEVER)
+    away = (ticks - theirs)[there]
+    moved = away[away < -SHIFTED_DAYS * DAY]
+    shift = int(np.median(moved)) // DAY * DAY if len(moved) else 0
+    lasting = away[away >= -SHIFTED_DAYS * DAY]
+    typical = int(np.median(lasting)) // DAY * DAY if len(lasting) else 0
+    return Moment(column.name, calendar_unit(ticks), shift, typical)
+
+
+def _one_static_unit(columns: tuple[StaticColumn, ...], schema: Schema) -> tuple[StaticColumn, ...]:
+    out = []
+    for own in columns:
+        moments = tuple(other.moment for other in columns if other.table == own.table and other.moment is not None)
+        same = {moment.name: moment for moment in _one_unit(moments, schema[own.table])}
+        out.append(own if own.moment is None else replace(own, moment=replace(own.moment, unit=same[own.moment.name].unit)))
+    return tuple(out)
+
+
+def _fresh_keys(data: Dataset, events: Sequence[EventPlan]) -> list[FreshKey]:
+    """Key columns that are made anew, with a first number above every real one, so that no real key comes again."""
+    out = []
+    for table in data.schema.of_patients:
+        own = next((plan for plan in events if plan.name == table.name), None)
+        linked = {n for number, _ in links_of(table, data.schema) for n in table.foreign_keys[number].columns}
+        made = key_columns(table, data.schema) - linked
+        made |= {c.name for c in table if c.kind is Kind.IDENTIFIER and c.name not in linked}
+        made -= reference_columns(table, data.schema) | (set(own.codes) if own else set())
+        rows = np.bincount(data.owners[table.name]).max(initial=0)
+        stride = 1 if own is None else 10 ** len(str(max(10 * int(rows), 100)))
+        for column in table:
+            if column.name not in made or (own and column.name in own.counters):
+                continue
+            is_patient = column.has_role(Role.PATIENT_KEY)
+            base = 0 if is_patient else _base(data.tables[table.name], column)
+            out.append(FreshKey(table.name, column.name, base, 1 if is_patient else stride))
+    patient = max((_base(data.tables[t.name], t[key]) for t in data.schema.of_patients if (key := patient_key(t))), default=0)
+    return [replace(key, base=patient) if patient_key(data.schema[key.table]) == key.column else key for key in out]
+
+
+def _base(table: Table, column: Column) -> int:
+    """The power of ten above the largest real key; 0 where keys are no whole numbers, or too long to be kept exactly."""
+    cells = table.frame[column.name]
+    numbers = pd.to_numeric(cells.astype(object), errors="coerce").to_numpy(dtype=float) if len(cells) else np.zeros(0)
+    numbers = numbers[np.isfinite(numbers)]
+    digits = len(str(int(numbers.max()))) if len(numbers) and numbers.max() >= 0 else 0
+    return 10**digits if 0 < digits <= 9 else 0
+
+
+def unsupported(rule_about: str, table: str, why: str) -> SchemaError:
+    """The refusal of a confirmed rule of a linked table that cannot be kept."""
+    return SchemaError(f"The confirmed {rule_about} of table {table!r} {why}. Do not confirm it.")
+
+
+def has_rows(data: Dataset, table: str) -> npt.NDArray[np.bool_]:
+    """Which patients have rows in a table, bool (n_patients,)."""
+    out = np.zeros(len(data), dtype=bool)
+    out[data.owners[table]] = True
+    return out
+
+
+def shares_after(death: Mapping[int, float] | Ticks, timeline: Timeline, unit: int) -> dict[str, float]:
+    """For each table the share of the patients who died and have rows in it that have one after their death.
+
+    Parameters
+    ----------
+    death : int64 (n_patients,), ticks since the anchor, `NEVER` for the living. unit : of these ticks.
+    """
+    ends = np.asarray(death)[timeline.patient]
+    dead = ends != NEVER
+    after = dead & (timeline.at // unit * unit > ends)
+    out = {}
+    for i, name in enumerate(timeline.names):
+        chosen = timeline.table == i
+        n_dead = len(np.unique(timeline.patient[chosen & dead]))
+        out[name] = len(np.unique(timeline.patient[chosen & after])) / n_dead if n_dead else 0.0
+    return out

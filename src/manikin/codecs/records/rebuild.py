@@ -1,0 +1,318 @@
+"""From decoded fields back to linked tables: times, parents, keys made anew, rows that nothing holds left out. Knows no tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.codecs.records.clock import NEVER, Ticks
+from manikin.codecs.records.plan import (
+    ANCHOR,
+    MOST_BACK,
+    EventPlan,
+    Link,
+    RecordsPlan,
+    StaticColumn,
+    key_columns,
+    links_of,
+    patient_key,
+    presence,
+    released_columns,
+)
+from manikin.codecs.records.sequence import Rows, counts_before
+from manikin.data.dataset import Marks, Table
+from manikin.data.schema import Column, Schema, TableSchema
+
+Bools = npt.NDArray[np.bool_]
+NONE = -1
+
+
+@dataclass
+class Drawn:
+    """Decoded patients before their tables are put together.
+
+    Attributes
+    ----------
+    static : one row a patient. starts, table : as in `Records`. at : ticks since the anchor, int64 (n_events,).
+    rows : by table of events, the events that are its rows and their decoded fields.
+    anchor : int64 (n_patients,), ticks. alive : bool (n_events,), which events are kept.
+    parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
+    keys : by (table, column), the number of each kept row's key, -1 where the cell is empty; or cells of a learned column.
+    """
+
+    plan: RecordsPlan
+    schema: Schema
+    static: Table
+    starts: Rows
+    table: npt.NDArray[np.int16]
+    at: Ticks
+    rows: Mapping[str, tuple[Rows, Table]]
+    anchor: Ticks
+    first_key: int
+    rng: np.random.Generator
+    alive: Bools = field(init=False)
+    parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
+    keys: dict[tuple[str, str], npt.NDArray[np.int64] | pd.Series] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.alive = np.ones(len(self.table), dtype=bool)
+
+    @property
+    def n_patients(self) -> int:
+        """Patients, those without events included."""
+        return len(self.starts) - 1
+
+    @property
+    def patient(self) -> Rows:
+        """The patient of each event, int64 (n_events,)."""
+        return np.repeat(np.arange(self.n_patients), np.diff(self.starts))
+
+    def holders(self, table: str) -> Bools:
+        """Which patients have a static table, bool (n_patients,)."""
+        name = presence(table)
+        if name not in self.static.frame:
+            return np.full(self.n_patients, table in self.plan.everybodys)
+        return (self.static.frame[name].astype(object) == "yes").to_numpy()
+
+    def tables(self) -> dict[str, Table]:
+        """Every table of patients, parents first."""
+        for own in self.plan.events:
+            for link in own.links:
+                self._find_parents(own, link)
+        out: dict[str, Table] = {}
+        for table in self.schema.of_patients:
+            place = self.plan.place(table.name)
+            if place >= 0:
+                out[table.name] = self._event_rows(table, self.plan.events[place])
+            else:
+                out[table.name] = self._static_rows(table)
+        return out
+
+    # links
+
+    def _find_parents(self, own: EventPlan, link: Link) -> None:
+        events, rows = self.rows[own.name]
+        if not link.is_row:
+            holds = self.holders(link.parent)[self.patient[events]]
+            wanted = holds if not link.is_drawn else holds & (rows.mark(link.name) == 0)
+            self.parents[own.name, link.number] = np.where(wanted, self.patient[events], NONE)
+            if not link.has_none:
+                self.alive[events[~wanted]] = False
+            return
+        is_parent = (self.table == self.plan.place(link.parent)) & self.alive
+        known = counts_before(is_parent, self.starts)[events]
+        back = np.where(rows.mark(link.name) > 0, NONE, _numbers(rows.frame[link.name]))
+        older = (back == MOST_BACK) & (known > MOST_BACK + 1)
+        if older.any():
+            back[older] += (self.rng.random(int(older.sum())) * (known[older] - MOST_BACK)).astype(np.int64)
+        back = np.where(known == 0, NONE, np.minimum(back, known - 1))
+        of_parent = np.flatnonzero(is_parent)
+        first = np.searchsorted(of_parent, self.starts[:-1])[self.patient[events]]
+        found = np.where(back < 0, NONE, np.append(of_parent, NONE)[np.where(back < 0, -1, first + known - 1 - back)])
+        if link.is_unique:
+            found = np.where(_is_first(found, self.alive[events]), found, NONE)
+        self.parents[own.name, link.number] = found
+        if not link.has_none:
+            self.alive[events[found < 0]] = False
+
+    # tables
+
+    def _event_rows(self, table: TableSchema, own: EventPlan) -> Table:
+        events, rows = self.rows[own.name]
+        kept = self.alive[events]
+        events, rows = events[kept], rows.take(kept)
+        patients = self.patient[events]
+        self._make_keys(table, patients, kept)
+        cells: dict[str, object] = {}
+        marks: dict[str, Marks] = {}
+        place = self.anchor[patients] + self.at[events]
+        started = place // own.unit * own.unit
+        if own.has_before:
+            started = started - _whole(rows.frame[own.before]) * own.unit
+        timed = rows.mark(own.gap) == 0 if own.start is not None else np.zeros(len(events), dtype=bool)
+        if own.start is not None:
+            cells[own.start], marks[own.start] = self.plan.clock.cells(np.where(timed, started, NEVER)), rows.mark(own.gap)
+        since = np.where(timed, started, place)
+        for moment in own.moments:
+            there = rows.mark(moment.name) == 0
+            ticks = (since // moment.unit + _whole(rows.frame[moment.name])) * moment.unit
+            cells[moment.name] = self.plan.clock.cells(np.where(there, ticks, NEVER))
+            marks[moment.name] = rows.mark(moment.name)
+        for static in self.plan.of_table(own.name):
+            cells[static.column], marks[static.column] = self._static_cells(static, patients)
+        keys = key_columns(table, self.schema) | {name for t, name in self.keys if t == own.name}
+        for name in released_columns(table, self.schema):
+            if name not in cells and name in keys:
+                cells[name], marks[name] = key_cells(self.keys[own.name, name], table[name])
+            elif name not in cells:
+                cells[name], marks[name] = _stored(rows.frame[name], table[name]), rows.mark(name)
+        self._register(table, cells)
+        return _table(cells, marks, released_columns(table, self.schema), len(events))
+
+    def _static_rows(self, table: TableSchema) -> Table:
+        patients = np.flatnonzero(self.holders(table.name))
+        names = released_columns(table, self.schema)
+        for number, parent in links_of(table, self.schema):
+            own = np.where(self.holders(parent.name)[patients], patients, NONE)
+            self.parents[table.name, number] = own if self.plan.place(parent.name) < 0 else np.full(len(patients), NONE)
+        self._make_keys(table, patients, np.ones(len(patients), dtype=bool))
+        cells: dict[str, object] = {}
+        marks: dict[str, Marks] = {}
+        for static in self.plan.of_table(table.name):
+            cells[static.column], marks[static.column] = self._static_cells(static, patients)
+        for name in names:
+            if name in cells:
+                continue
+            empty = np.full(len(patients), NONE, dtype=np.int64)
+            cells[name], marks[name] = key_cells(self.keys.get((table.name, name), empty), table[name])
+        self._register(table, cells)
+        return _table(cells, marks, names, len(patients))
+
+    def _static_cells(self, own: StaticColumn, patients: Rows) -> tuple[object, Marks]:
+        """The cells of a static column for some patients."""
+        cells, mark = self.static.frame[own.name].iloc[patients], self.static.mark(own.name)[patients]
+        column = self.schema[own.table][own.column]
+        if own.moment is None:
+            return _stored(cells.reset_index(drop=True), column), mark
+        away = _whole(cells) * own.moment.unit
+        n_codes = max(len(column.missing), 1)
+        moved = mark > n_codes
+        there = (mark == 0) | moved
+        ticks = np.where(moved, own.moment.shift, away) + self.anchor[patients]
+        ticks = np.where(there, ticks // own.moment.unit * own.moment.unit, NEVER)
+        return self.plan.clock.cells(ticks), np.where(moved, 0, mark).astype(np.int8)
+
+    # keys
+
+    def _make_keys(self, table: TableSchema, patients: Rows, kept: Bools) -> None:
+        """The numbers of a table's keys: the patient's, its own, then those of the rows it refers to, and counters last."""
+        own = next((plan for plan in self.plan.events if plan.name == table.name), None)
+        mine = [key for key in self.plan.keys if key.table == table.name]
+        is_key = patient_key(table)
+        for key in mine:
+            numbers = key.base + self.first_key + patients
+            if key.column != is_key and own is not None:
+                numbers = key.base + (self.first_key + patients) * key.stride + _ordinal(patients)
+            self.keys[table.name, key.column] = numbers
+        for number, parent in links_of(table, self.schema):
+            rows = self._row_in(parent.name, self.parents[table.name, number][kept])
+            foreign = table.foreign_keys[number]
+            for column, reference in zip(foreign.columns, foreign.references, strict=True):
+                theirs = _taken(self.keys.get((parent.name, reference)), rows)
+                self.keys[table.name, column] = _where_empty(self.keys.get((table.name, column)), theirs)
+        if own is not None:
+            for name, first in zip(own.counters, own.counts_from, strict=True):
+                others = [self.keys[table.name, other] for other in table.primary_key if other != name]
+                group = pd.MultiIndex.from_arrays([np.asarray(o) for o in others])
+                self.keys[table.name, name] = first + _ordinal(pd.factorize(group)[0])
+
+    def _register(self, table: TableSchema, cells: Mapping[str, object]) -> None:
+        """Keeps the cells of learned columns that other tables refer to."""
+        for other in self.schema.of_patients:
+            for _, key in ((n, other.foreign_keys[n]) for n, parent in links_of(other, self.schema) if parent.name == table.name):
+                for name in key.references:
+                    if (table.name, name) not in self.keys and name in cells:
+                        self.keys[table.name, name] = pd.Series(cells[name])
+
+    def _row_in(self, parent: str, found: Rows) -> Rows:
+        """The places in a parent's table of the events (or patients) that rows refer to, -1 for none."""
+        if self.plan.place(parent) < 0:
+            places = np.cumsum(self.holders(parent)) - 1
+        else:
+            events = self.rows[parent][0]
+            places = np.full(len(self.table), NONE, dtype=np.int64)
+            kept = events[self.alive[events]]
+            places[kept] = np.arange(len(kept))
+        return np.where(found < 0, NONE, np.append(places, NONE)[found])
+
+
+def anchors(static: Table, plan: RecordsPlan, n_patients: int, rng: np.random.Generator) -> Ticks:
+    """The anchor of each patient in ticks; one who has none gets another's, since her events must lie somewhere."""
+    if not plan.has_anchor:
+        return np.zeros(n_patients, dtype=np.int64)
+    found = plan.clock.ticks(static.frame[ANCHOR])
+    found = np.where(found == NEVER, NEVER, found // plan.clock.anchor_unit * plan.clock.anchor_unit)
+    known = found[found != NEVER]
+    lost = found == NEVER
+    if lost.any():
+        found[lost] = known[rng.integers(len(known), size=int(lost.sum()))] if len(known) else 0
+    return found
+
+
+def key_cells(numbers: npt.NDArray[np.int64] | pd.Series, column: Column) -> tuple[object, Marks]:
+    """Key numbers as cells of a column in its own storage, and the marks of its empty cells."""
+    if isinstance(numbers, pd.Series):
+        return _stored(numbers, column), numbers.isna().to_numpy().astype(np.int8)
+    if column.kind.is_time:
+        return np.full(len(numbers), np.datetime64("NaT"), dtype="datetime64[us]"), np.ones(len(numbers), dtype=np.int8)
+    mark = (numbers < 0).astype(np.int8)
+    if column.kind.is_number:
+        return np.where(numbers < 0, np.nan, numbers.astype(float)), mark
+    texts = numbers.astype(str).astype(object)
+    texts[numbers < 0] = None
+    return (pd.Categorical(texts) if column.kind.is_discrete else pd.Series(texts, dtype=object)), mark
+
+
+def _taken(numbers: npt.NDArray[np.int64] | pd.Series | None, rows: Rows) -> npt.NDArray[np.int64] | pd.Series:
+    if numbers is None:
+        return np.full(len(rows), NONE, dtype=np.int64)
+    if isinstance(numbers, pd.Series):
+        return numbers.reindex(rows).reset_index(drop=True)
+    return np.where(rows < 0, NONE, np.append(numbers, NONE)[rows])
+
+
+def _where_empty(
+    numbers: npt.NDArray[np.int64] | pd.Series | None, others: npt.NDArray[np.int64] | pd.Series
+) -> npt.NDArray[np.int64] | pd.Series:
+    """A key column that several references share: what the first of them says, then what the others say."""
+    if numbers is None:
+        return others
+    if isinstance(numbers, np.ndarray) and isinstance(others, np.ndarray):
+        return np.where(numbers < 0, others, numbers)
+    return numbers
+
+
+def _table(cells: Mapping[str, object], marks: Mapping[str, Marks], names: list[str], n_rows: int) -> Table:
+    frame = pd.DataFrame({name: cells[name] for name in names}, index=pd.RangeIndex(n_rows))
+    return Table(frame, {name: marks[name] for name in names if marks[name].any()})
+
+
+def _stored(cells: pd.Series, column: Column) -> object:
+    """Decoded cells in the kind of their column: codes back to the numbers or identifiers that they were learned from."""
+    if not isinstance(cells.dtype, pd.CategoricalDtype) or column.kind.is_discrete:
+        return cells
+    texts = cells.cat.categories.to_numpy(dtype=object)
+    codes = cells.cat.codes.to_numpy()
+    if column.kind.is_number:
+        return np.append([float(text) for text in texts], np.nan)[codes]
+    return pd.Series(np.append(texts, np.array([None], dtype=object))[codes], dtype=object)
+
+
+def _numbers(cells: pd.Series) -> npt.NDArray[np.int64]:
+    values = np.array([int(text) for text in cells.cat.categories] + [NONE], dtype=np.int64)
+    return values[cells.cat.codes.to_numpy()]
+
+
+def _whole(cells: pd.Series) -> npt.NDArray[np.int64]:
+    """Whole numbers, 0 where missing."""
+    values = cells.to_numpy(dtype=float)
+    return np.round(np.where(np.isnan(values), 0, values)).astype(np.int64)
+
+
+def _ordinal(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many rows of the same group lie before each row, int64 (n_rows,)."""
+    return np.asarray(pd.Series(groups).groupby(groups, sort=False).cumcount(), dtype=np.int64)
+
+
+def _is_first(found: Rows, alive: Bools) -> Bools:
+    """Whether a row is the first kept one that refers to its parent."""
+    out = np.zeros(len(found), dtype=bool)
+    chosen = np.flatnonzero((found >= 0) & alive)
+    out[chosen[np.unique(found[chosen], return_index=True)[1]]] = True
+    return out
+
+
