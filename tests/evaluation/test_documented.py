@@ -28,7 +28,7 @@ def test_every_key_of_the_file_is_documented(good, tmp_path):
     import json
 
     page = (DOCS / "results-schema.md").read_text(encoding="utf-8")
-    results = evaluate(good, seed=0, metrics=[name for name in METRICS if name != "c2st"])
+    results = evaluate(good, seed=0, metrics=[name for name, entry in METRICS.items() if name != "c2st" and entry.modality == "table"])
     document = json.loads(write_results(results, tmp_path / "results.json").read_text())
     assert FORMAT in page
     keys = {*document, *document["views"], *document["metrics"][0], *document["attacks"][0]}

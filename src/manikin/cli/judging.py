@@ -18,6 +18,9 @@ MARKS = {  # what else an entry's line says
     ("some_conditions", True): "conditional on some columns",
     ("private", True): "private",
     ("releasable", False): "never released",
+    ("modality", "records"): "linked patients",
+    ("linked", "patients"): "tables; of linked patients one row each",
+    ("linked", "tables"): "tables; of linked patients table by table",
 }
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
 
@@ -158,5 +161,5 @@ def list_registry(
             say("  none yet")
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
-            marks = ", ".join(word for (key, value), word in MARKS.items() if entry.get(key) is value)
+            marks = ", ".join(word for (key, value), word in MARKS.items() if entry.get(key) == value)
             say(f"  {entry['name']:<{width}}  {entry['summary']}{f' [{marks}]' if marks else ''}")

@@ -28,6 +28,11 @@ def owners(data: Dataset) -> dict[str, Rows]:
     ------
     DataError : a row names no patient, or a table says of no row whom it is about.
     """
+    return {name: _complete(records, name) for name, records in known_owners(data).items()}
+
+
+def known_owners(data: Dataset) -> dict[str, Rows]:
+    """The same, with -1 for rows that name no patient."""
     order = list(data.schema.of_patients)
     root = data.schema.root
     if root is not None:
@@ -36,10 +41,10 @@ def owners(data: Dataset) -> dict[str, Rows]:
     keyed = {table.name: data.tables[table.name].frame[keys[0].name] for table in order if (keys := _keys(table))}
     numbers, found = _numbered(list(keyed.values())), {}
     for (name, _), records in zip(keyed.items(), numbers, strict=True):
-        found[name] = _complete(records, name)
+        found[name] = records
     for table in order:
         if table.name not in found:
-            found[table.name] = _complete(_through_parents(data, table, found), table.name)
+            found[table.name] = _through_parents(data, table, found)
     return {table.name: found[table.name] for table in data.schema.of_patients}
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from manikin.data.registry import Registry
-from manikin.evaluation.base import MetricEntry, Section
+from manikin.evaluation.base import Linked, MetricEntry, Section
 
 _HERE = "manikin.evaluation"
 
 
-def _line(path: str, summary: str, section: Section, *, is_slow: bool = False, pools: bool = False) -> MetricEntry:
-    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools)
+def _line(
+    path: str,
+    summary: str,
+    section: Section,
+    *,
+    is_slow: bool = False,
+    pools: bool = False,
+    linked: Linked = Linked.PATIENTS,
+) -> MetricEntry:
+    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools, linked=linked)
+
+
+def _of_records(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:
+    return MetricEntry(f"{_HERE}.records.{path}", summary, section=section, is_slow=is_slow, modality="records")
 
 
 METRICS: Registry[MetricEntry] = Registry(
@@ -27,11 +39,13 @@ METRICS: Registry[MetricEntry] = Registry(
         "wasserstein": _line(
             "wasserstein:wasserstein", "how far numbers and dates must be moved, in train's interquartile ranges", Section.FIDELITY
         ),
-        "three_way": _line("marginals:three_way", "tables of three columns at once: 1 - TV", Section.FIDELITY),
+        "three_way": _line("marginals:three_way", "tables of three columns at once: 1 - TV", Section.FIDELITY, linked=Linked.NOT),
         "correlations": _line(
             "correlations:correlations", "rank correlations of numbers, and of numbers with levels: mean difference", Section.FIDELITY
         ),
-        "missingness": _line("shapes:missingness", "which cells are missing, and which are missing together", Section.FIDELITY),
+        "missingness": _line(
+            "shapes:missingness", "which cells are missing, and which are missing together", Section.FIDELITY, linked=Linked.NOT
+        ),
         "c2st": _line(
             "detection:c2st", "how well boosted trees tell synthetic from holdout rows (AUC)", Section.FIDELITY, is_slow=True
         ),
@@ -45,7 +59,10 @@ METRICS: Registry[MetricEntry] = Registry(
             "time_to_event:time_to_event", "survival curves, censoring and hazard ratios, real and synthetic", Section.FIDELITY
         ),
         "intervals_between": _line(
-            "date_intervals:intervals_between", "days from one date to another, and dates the wrong way round", Section.FIDELITY
+            "date_intervals:intervals_between",
+            "days from one date to another, and dates the wrong way round",
+            Section.FIDELITY,
+            linked=Linked.NOT,
         ),
         "tstr": _line("utility:tstr", "a model trained on synthetic rows, tested on real ones", Section.UTILITY, is_slow=True),
         "survival_utility": _line(
@@ -65,7 +82,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "coverage": _line(
             "support:coverage", "real rows with a synthetic row among their neighbours; density", Section.DIVERSITY
         ),
-        "rare_levels": _line("levels:rare_levels", "levels of 0.5 % of rows and more that occur at all", Section.DIVERSITY),
+        "rare_levels": _line(
+            "levels:rare_levels", "levels of 0.5 % of rows and more that occur at all", Section.DIVERSITY, linked=Linked.NOT
+        ),
         "duplicates": _line("repeats:duplicates", "rows that repeat another row, beyond the real rate", Section.DIVERSITY),
         "mode_collapse": _line("modes:mode_collapse", "the share of the real variety that rows effectively fill", Section.DIVERSITY),
         "representation": _line(
@@ -74,19 +93,33 @@ METRICS: Registry[MetricEntry] = Registry(
         "subgroup_gap": _line(
             "subgroup_gap:subgroup_gap", "what learning from synthetic rows costs one group more", Section.FAIRNESS, is_slow=True
         ),
-        "rule_violations": _line("validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY),
+        "rule_violations": _line(
+            "validity:rule_violations", "rows that break a rule of the schema", Section.VALIDITY, linked=Linked.TABLES
+        ),
         "plausibility": _line(
-            "plausibility:plausibility", "rows with values that no living person can have", Section.VALIDITY
-        ),
+            "plausibility:plausibility", "rows with values that no living person can have", Section.VALIDITY, linked=Linked.NOT),
         "rare_values": _line(
-            "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY
-        ),
+            "levels:rare_values", "released levels that too few train patients hold (must be 0)", Section.PRIVACY, linked=Linked.TABLES),
         "identifiers": _line(
-            "identifiers:identifiers", "released cells that say who somebody is (must be 0)", Section.PRIVACY
-        ),
+            "identifiers:identifiers", "released cells that say who somebody is (must be 0)", Section.PRIVACY, linked=Linked.TABLES),
         "copies": _line("closeness:copies", "rows that equal a train row, beyond the holdout's rate", Section.PRIVACY),
         "authenticity": _line("closeness:authenticity", "rows that do not crowd around one train row", Section.PRIVACY),
         "dcr_share": _line("closeness:dcr_share", "rows closer to train than to holdout; a diagnostic only", Section.PRIVACY),
+        "key_integrity": _of_records(
+            "integrity:key_integrity", "keys that resolve, are unique and are nobody's (must be 1)", Section.VALIDITY
+        ),
+        "chronology": _of_records(
+            "integrity:chronology", "rows before birth, after death, after their end or outside their parent", Section.VALIDITY
+        ),
+        "record_lengths": _of_records("lengths:record_lengths", "rows, visits and days of a patient: 1 - KS", Section.FIDELITY),
+        "record_gaps": _of_records("lengths:record_gaps", "days between rows, by table and pair of tables: 1 - KS", Section.FIDELITY),
+        "code_prevalence": _of_records(
+            "prevalence:code_prevalence", "the share of visits (of patients) with each code: R2", Section.FIDELITY
+        ),
+        "code_pairs": _of_records("prevalence:code_pairs", "the share of visits with two codes at once: R2", Section.FIDELITY),
+        "code_sequences": _of_records(
+            "prevalence:code_sequences", "which code follows which in the next visit: R2", Section.FIDELITY
+        ),
     },
     group="manikin.metrics",
 )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from manikin.data.dataset import Dataset
 from manikin.data.registry import Entry
-from manikin.data.schema import TableSchema
+from manikin.data.schema import Schema, TableSchema
 
 
 class Direction(StrEnum):
@@ -34,6 +34,14 @@ class Section(StrEnum):
     PRIVACY = "privacy"
 
 
+class Linked(StrEnum):
+    """How a figure that is defined for the rows of one table is taken of linked patients."""
+
+    NOT = ""
+    PATIENTS = "patients"  # each patient's whole record is summed up in one row, and a row is a patient
+    TABLES = "tables"  # each table by itself, all of them added up
+
+
 @dataclass(frozen=True)
 class EvaluationData:
     """What is judged.
@@ -42,8 +50,10 @@ class EvaluationData:
     ----------
     train, holdout : real rows that the generator did and did not see.
     synthetic : one or several releases made from `train`.
-    schema : the columns that all of these share (columns that the release leaves out are not in it).
-    target : the column that a downstream model would predict, if there is one.
+    schema : the columns that all of these share (columns that the release leaves out are not in it); of linked patients a `Schema`, whose
+        tables and columns are judged where all sides have them.
+    target : the column that a downstream model would predict, if there is one; of linked patients a column that a patient has one
+        value of, as "column" or "table.column".
     refit : retrains the generator on other rows, for attacks with shadow models; given by workflow, absent for foreign files.
     n_refits : how often it may be asked to.
     analyses : regressions that a person asks for, as formulas such as "died ~ age + sex"; one is chosen where there are none.
@@ -53,12 +63,17 @@ class EvaluationData:
     train: Dataset
     holdout: Dataset
     synthetic: tuple[Dataset, ...]
-    schema: TableSchema
+    schema: TableSchema | Schema
     target: str | None = None
     refit: Callable[[Dataset, int], Dataset] | None = None
     analyses: tuple[str, ...] = ()
     partial: bool = False
     n_refits: int = 16
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether linked or longitudinal patients are judged, and not one flat table."""
+        return isinstance(self.schema, Schema)
 
 
 @dataclass(frozen=True)
@@ -160,18 +175,31 @@ class Attack(Protocol):
 
 @dataclass(frozen=True)
 class MetricEntry(Entry):
-    """A metric's line in the registry; one that `pools` sees all releases at once and is not averaged over them."""
+    """A metric's line in the registry; one that `pools` sees all releases at once and is not averaged over them.
+
+    Attributes
+    ----------
+    modality : "table" for rows of a flat table, "records" for linked patients.
+    linked : how a metric of flat tables judges linked patients, if it does.
+    """
 
     section: Section = Section.FIDELITY
     is_slow: bool = False
     pools: bool = False
+    modality: str = "table"
+    linked: Linked = Linked.NOT
 
 
 @dataclass(frozen=True)
 class AttackEntry(Entry):
-    """An attack's line in the registry; one that `needs_refit` retrains the generator and is left out where it cannot be had."""
+    """An attack's line in the registry; one that `needs_refit` retrains the generator and is left out where it cannot be had.
+
+    `modality` and `linked` say, as a metric's do, which data it fits.
+    """
 
     needs_refit: bool = False
+    modality: str = "table"
+    linked: Linked = Linked.NOT
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class Sample:
 class Prepared(EvaluationData):
     """Evaluation data with its arrays, made once and shared by all metrics; `release` says which synthetic table is judged."""
 
+    schema: TableSchema
     release: int = 0
 
     @cached_property
@@ -143,9 +144,13 @@ class Prepared(EvaluationData):
 
 
 def prepare(data: EvaluationData, release: int = 0) -> Prepared:
-    """The prepared form of evaluation data; prepared data are given back as they are."""
+    """The prepared form of evaluation data; prepared data are given back as they are, linked patients as one row each."""
     if isinstance(data, Prepared):
         return data
+    if data.is_linked:
+        from manikin.evaluation.records.linked import prepare_linked
+
+        return prepare_linked(data, release).patients
     given = {entry.name: getattr(data, entry.name) for entry in fields(EvaluationData)}
     return Prepared(**given, release=release)
 
@@ -184,8 +189,8 @@ def _ordered(data: Dataset, features: Sequence[Feature]) -> tuple[Sample, npt.ND
     marks = {feature.name: _marks(table, feature, values[feature.name]) for feature in features}
     hashes = np.zeros(len(table), dtype=np.uint64)
     for feature in features:
-        bits = _bits(values[feature.name]) ^ marks[feature.name].astype(np.uint64) << np.uint64(56)
-        hashes = _mixed(hashes * np.uint64(31) + _mixed(bits))
+        cell = bits(values[feature.name]) ^ marks[feature.name].astype(np.uint64) << np.uint64(56)
+        hashes = mixed(hashes * np.uint64(31) + mixed(cell))
     # Rows that are equal belong to patients who may differ in their other rows: a sum over the patient's rows settles their order.
     patients = np.zeros(data.n_records, dtype=np.uint64)
     np.add.at(patients, data.records, hashes)
@@ -216,13 +221,14 @@ def _marks(table: Table, feature: Feature, values: Array) -> npt.NDArray[np.int8
     return np.where(is_missing, np.maximum(table.mark(feature.name), 1), 0).astype(np.int8)
 
 
-def _bits(values: Array) -> npt.NDArray[np.uint64]:
+def bits(values: Array) -> npt.NDArray[np.uint64]:
+    """The 64 bits of each cell, all missing numbers alike."""
     if values.dtype == np.float64:
         return np.where(np.isnan(values), 0.5, values).view(np.uint64)
     return values.astype(np.int64).view(np.uint64)
 
 
-def _mixed(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mixed(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """The finaliser of splitmix64 (doi:10.1145/2714064.2660195): every bit of the input moves every bit of the output."""
     bits = bits + np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -13,18 +13,22 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset, Table, concat
-from manikin.data.errors import parameter_error
+from manikin.data.errors import ParameterError, parameter_error
 from manikin.data.registry import Registry
 from manikin.data.schema import Role
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
-from manikin.evaluation.base import AttackResult, Direction, EvaluationData, Metric, MetricResult, Results, Section
+from manikin.evaluation.base import AttackResult, Direction, EvaluationData, Linked, Metric, MetricResult, Results, Section
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.prepared import Prepared, prepare
+from manikin.evaluation.records.dispatch import of_linked
+from manikin.evaluation.records.linked import LinkedData, joined, prepare_linked
+from manikin.evaluation.records.views import views as records_views
 from manikin.evaluation.views import views
 
 LOG = logging.getLogger(__name__)
 FAILED = "it failed unexpectedly"
+TABLE, RECORDS = "table", "records"
 Progress = Callable[[str, int, int], None]
 
 
@@ -41,10 +45,11 @@ def evaluate(
 
     Parameters
     ----------
-    data : train, holdout and one or several synthetic tables of one schema. Of several tables the metrics are averaged, except those
-        that pool them by rules of their own; an attacker holds all their rows at once.
+    data : train, holdout and one or several synthetic tables of one schema, or linked patients of one `Schema`. Of several tables the
+        metrics are averaged, except those that pool them by rules of their own; an attacker holds all their rows at once.
     seed : fixes subsamples, folds and groups; with the same rows, in whatever order, the figures are the same.
-    metrics, attacks : names of the registries; all by default, without the attacks that retrain the generator where none is given.
+    metrics, attacks : names of the registries; all that fit the data by default, without the attacks that retrain the generator where
+        none is given.
     with_views : whether to gather what plots are drawn from; without it `views` is empty, which saves seconds where only figures count.
     progress : called with a name, the number of steps done and the number of all steps, before each step and at the end.
 
@@ -54,13 +59,15 @@ def evaluate(
 
     Raises
     ------
-    ParameterError : an unknown metric or attack, or no synthetic table.
+    ParameterError : an unknown metric or attack, one that does not fit the data, or no synthetic table.
     """
     if not data.synthetic:
         raise parameter_error("synthetic", "evaluate", "at least one synthetic table", 0)
-    tasks = [*_tasks(METRICS, metrics), *_tasks(ATTACKS, attacks, has_refit=data.refit is not None)]
-    releases = [prepare(data, i) for i in range(len(data.synthetic))]
-    together = releases[0] if len(releases) == 1 else prepare(replace(data, synthetic=(_joined(data),)))
+    fits = _fits_records if data.is_linked else _fits_tables
+    tasks = [*_tasks(METRICS, metrics, fits), *_tasks(ATTACKS, attacks, fits, has_refit=data.refit is not None)]
+    prepared = prepare_linked if data.is_linked else prepare
+    releases: list[Any] = [prepared(data, i) for i in range(len(data.synthetic))]
+    together = releases[0] if len(releases) == 1 else prepared(replace(data, synthetic=(_joined(data),)))
     n_steps = len(tasks) + with_views
     told = progress or _untold
     results: list[MetricResult] = []
@@ -73,7 +80,7 @@ def evaluate(
     made: dict[str, object] = {}
     if with_views:
         told("views", len(tasks), n_steps)
-        made = views(releases[0], measured, seed=seed)
+        made = records_views(releases[0], measured, seed=seed) if data.is_linked else views(releases[0], measured, seed=seed)
     told("done", n_steps, n_steps)
     return Results(measured, made, attacks=found)
 
@@ -84,6 +91,8 @@ def _untold(name: str, done: int, n_steps: int) -> None:
 
 def _joined(data: EvaluationData) -> Dataset:
     """All synthetic tables as one; keys are made anew, since those of different tables were made independently and may coincide."""
+    if data.is_linked:
+        return joined(data.synthetic)
     names = [c.name for c in data.synthetic[0].columns if all(c.name in part.columns for part in data.synthetic)]
     return concat([_rekeyed(part.only(names), i) for i, part in enumerate(data.synthetic)])
 
@@ -96,20 +105,39 @@ def _rekeyed(part: Dataset, number: int) -> Dataset:
     return part.with_table(Table(frame, {name: mark for name, mark in part.table.marks.items() if name not in made}))
 
 
-def _tasks(registry: Registry[Any], names: Sequence[str] | None, *, has_refit: bool = True) -> list[tuple[Registry[Any], str]]:
-    """What is asked of one registry; an unknown name is refused before any work."""
-    chosen = list(registry) if names is None else list(dict.fromkeys(names))
-    entries = {name: registry[name] for name in chosen}
+def _fits_tables(entry: Any) -> bool:
+    """Whether a registry line says that it judges rows of one table."""
+    return getattr(entry, "modality", TABLE) == TABLE
+
+
+def _fits_records(entry: Any) -> bool:
+    """Whether a registry line says that it judges linked patients, of its own or in one of the ways that lead from tables to them."""
+    return getattr(entry, "modality", TABLE) == RECORDS or getattr(entry, "linked", Linked.NOT) is not Linked.NOT
+
+
+def _tasks(
+    registry: Registry[Any], names: Sequence[str] | None, fits: Callable[[Any], bool], *, has_refit: bool = True
+) -> list[tuple[Registry[Any], str]]:
+    """What is asked of one registry; an unknown name, and one that does not fit the data, are refused before any work."""
+    entries = {name: registry[name] for name in (registry if names is None else dict.fromkeys(names))}
+    strange = [name for name, entry in entries.items() if not fits(entry)]
+    if names is not None and strange:
+        what = "linked patients" if fits is _fits_tables else "one flat table"
+        raise ParameterError(f"The {registry.what} {strange[0]!r} judges {what}, and these data are something else. Leave it out.")
+    chosen = [name for name in entries if name not in strange]
     if names is None and not has_refit:
         chosen = [name for name in chosen if not getattr(entries[name], "needs_refit", False)]
     return [(registry, name) for name in chosen]
 
 
-def _measured(registry: Registry[Any], name: str, data: Prepared, seed: int) -> MetricResult:
+def _measured(registry: Registry[Any], name: str, data: Prepared | LinkedData, seed: int) -> MetricResult:
     """One figure; a failure that nobody foresaw becomes a note, since hours of fitting must not be lost to one figure."""
     try:
         measure: Metric = registry.load(name)
         with np.errstate(over="ignore"):  # numbers near 1e308 are nonsense and no reason to print numpy's warnings
+            if isinstance(data, LinkedData):
+                entry = registry[name]
+                return of_linked(measure, entry.linked, data, seed=seed, pools=getattr(entry, "pools", False))
             return measure(data, seed=seed)
     except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value

@@ -12,8 +12,9 @@ from manikin.evaluation.base import AttackResult, MetricResult, Rate, Results
 from manikin.report.blocks import Beside, Block, Bullets, Dials, Facts, Figure, Fold, Heading, Table, Text, Tone
 from manikin.report.dials import dial
 from manikin.report.forest import Line, Mark, forest
+from manikin.report.plain import Style
 from manikin.report.safety import MEMBERSHIP
-from manikin.report.wording import ATTACK_NAMES, ATTACKS, METRICS, Style, absent, number, span, whole
+from manikin.report.wording import ATTACK_NAMES, ATTACKS, METRICS, absent, number, span, whole
 
 N_GROUPS = 8
 N_TRIALS = 20

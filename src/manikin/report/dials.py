@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from manikin.evaluation.base import MetricResult, Results, Section
 from manikin.report.blocks import Dial, Dials
-from manikin.report.wording import DIRECTIONS, METRICS, Plain, number, span, whole
+from manikin.report.plain import Plain
+from manikin.report.wording import DIRECTIONS, METRICS, number, span, whole
 
 NOT_GIVEN = "not given"
 _ZOOMS = (

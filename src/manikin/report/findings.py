@@ -14,7 +14,8 @@ from typing import Any
 from manikin.evaluation.base import MetricResult, Results
 from manikin.report.blocks import Gauge, Level
 from manikin.report.dials import found
-from manikin.report.wording import Style, number, span
+from manikin.report.plain import Style
+from manikin.report.wording import number, span
 
 ORDER = (Level.GOOD, Level.FAIR, Level.POOR)
 BEST = 95.0  # percent of the arc

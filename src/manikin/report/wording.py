@@ -6,38 +6,10 @@ A metric that is not listed here is still shown, with its own title and a scale 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from manikin.evaluation.base import Direction
-
-Style = Literal["score", "percent", "count"]
-
-
-@dataclass(frozen=True)
-class Plain:
-    """How one metric is told.
-
-    Attributes
-    ----------
-    meaning : what the figure says, one or two sentences.
-    low, high : the ends of its scale; None where the figures themselves set it.
-    low_text, high_text : what the ends mean.
-    style : "score" (three decimals), "percent" or "count".
-    """
-
-    meaning: str
-    low: float | None = 0.0
-    high: float | None = 1.0
-    low_text: str = ""
-    high_text: str = ""
-    style: Style = "score"
-
-    @property
-    def zooms(self) -> bool:
-        """Whether the scale may begin above 0 when all figures are near 1; a rate of leaks never does."""
-        return self.low == 0.0 and self.high == 1.0
-
+from manikin.report.plain import Plain, Style
+from manikin.report.records_wording import RECORDS
 
 METRICS: Mapping[str, Plain] = {
     "column_shapes": Plain(
@@ -291,6 +263,7 @@ METRICS: Mapping[str, Plain] = {
         high_text="100 %",
         style="percent",
     ),
+    **RECORDS,
 }
 
 ATTACKS: Mapping[str, str] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from manikin.data.registry import Registry
-from manikin.evaluation.base import AttackEntry
+from manikin.evaluation.base import AttackEntry, Linked
 
 _HERE = "manikin.evaluation.attacks"
 
 
 def _line(path: str, summary: str, *, needs_refit: bool = False) -> AttackEntry:
-    return AttackEntry(f"{_HERE}.{path}", summary, needs_refit=needs_refit)
+    return AttackEntry(f"{_HERE}.{path}", summary, needs_refit=needs_refit, linked=Linked.PATIENTS)
 
 
 ATTACKS: Registry[AttackEntry] = Registry(
