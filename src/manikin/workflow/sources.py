@@ -191,17 +191,24 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str]:
     return profiles_of_texts(read_texts(path)[0]), str(path), "pandas"
 
 
-def write(data: Dataset, path: str | Path, *, force: bool = False) -> None:
-    """Writes a data set to a .csv or .parquet file, whole or not at all.
+def write(data: Dataset, path: str | Path, *, force: bool = False, like: linked.Like = None) -> None:
+    """Writes a data set to a .csv or .parquet file, linked tables to a folder, whole or not at all.
+
+    Parameters
+    ----------
+    like : for linked tables, how their files are called and written: the folder they came from, names by table, or an ending for all.
 
     Raises
     ------
     ParameterError : the file exists and `force` is not given, or its ending is none of these.
     """
     target = Path(path)
+    if data.is_linked and not (len(data.tables) == 1 and _is_file_name(target)):
+        linked.write(data, target, like=like, force=force)
+        return
     check_suffix(target)
     with whole_file(target, force=force) as beside:
-        tabular.write(data, beside)
+        tabular.write(linked.unlinked(data) if data.is_linked else data, beside)
 
 
 def infer(source: Any) -> Schema:
@@ -222,8 +229,12 @@ def write_schema(schema: Schema, path: str | Path, *, force: bool = False) -> No
 
 def check_suffix(path: Path) -> None:
     """Refuses a file name whose ending says neither CSV nor Parquet."""
-    if not any(path.name.lower().endswith(ending) for ending in (".csv", ".csv.gz", ".tsv", ".parquet")):
+    if not _is_file_name(path):
         raise ParameterError(f"{path.name} ends in no format that can be written. Use .csv or .parquet.")
+
+
+def _is_file_name(path: Path) -> bool:
+    return path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".parquet"))
 
 
 def with_target(data: Dataset, target: str | None) -> Dataset:

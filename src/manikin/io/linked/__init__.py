@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from manikin.io.linked.reading import Look, look, read
+from manikin.io.linked.writing import FolderWriter, Like, file_names, unlinked, write
 
-__all__ = ["Look", "look", "read"]
+__all__ = ["FolderWriter", "Like", "Look", "file_names", "look", "read", "unlinked", "write"]

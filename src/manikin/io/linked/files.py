@@ -30,7 +30,7 @@ class Listing:
 
 
 def list_tables(folder: Path) -> Listing:
-    """The tables of a folder: its files that end in .csv, .tsv or .parquet, packed with gzip or not; the name stands before the first dot.
+    """The tables of a folder: its files that end in .csv, .tsv or .parquet, packed with gzip or not, each called as its file.
 
     Raises
     ------

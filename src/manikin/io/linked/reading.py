@@ -6,13 +6,13 @@ Each table is read by the readers of flat tables; what is added here is what bin
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import SchemaError
-from manikin.data.schema import Schema, TableSchema
+from manikin.data.schema import Schema
 from manikin.io.linked.files import Listing, list_tables
 from manikin.io.linked.inference import infer_links
 from manikin.io.linked.integrity import Link, before_birth, settled
@@ -64,6 +64,7 @@ def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Loo
     if schema is None and listing.schema is not None:
         schema = read_schema(listing.schema)
         notes.append(f"Read by {listing.schema.name} of the folder.")
+    is_given = schema is not None
     if schema is None:
         sheets = [_sheet(name, path) for name, path in listing.tables.items()]
         data = infer_links(sheets, str(folder)).data
@@ -74,7 +75,20 @@ def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Loo
         if others:
             notes.append(f"Passed over, since the schema does not name their tables: {', '.join(others)}.")
     data, links = settled(data, str(folder))
-    return Look(*_told(data, links), files, tuple(notes))
+    early = before_birth(data)
+    notes += [f"{name}: {EARLY.format(n=n)}" for name, n in early.items()]
+    if not is_given:
+        data = _with_notes(data, {name: EARLY.format(n=n) for name, n in early.items()})
+    return Look(data, links, files, tuple(notes))
+
+
+EARLY = "{n:,} rows start before their patient is born; they stay."
+
+
+def _with_notes(data: Dataset, notes: Mapping[str, str]) -> Dataset:
+    """The data with notes at their tables."""
+    tables = (replace(t, notes=(*t.notes, notes[t.name])) if t.name in notes else t for t in data.schema.tables)
+    return Dataset(data.tables, Schema(tuple(tables)), data.native)
 
 
 def _sheet(name: str, path: Path) -> Sheet:
@@ -97,18 +111,3 @@ def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Pat
         tables[table.name] = table_of(profiles, table, str(path))
         files[table.name] = path
     return Dataset(tables, schema), files
-
-
-def _told(data: Dataset, links: Sequence[Link]) -> tuple[Dataset, tuple[Link, ...]]:
-    """The data with notes on what was counted at their tables."""
-    early = before_birth(data)
-    told: dict[str, list[str]] = {name: [f"{n:,} rows start before their patient is born; they stay."] for name, n in early.items()}
-    if not told:
-        return data, tuple(links)
-    schema = Schema(tuple(_with_notes(table, told.get(table.name, [])) for table in data.schema.tables))
-    return Dataset(data.tables, schema, data.native), tuple(links)
-
-
-def _with_notes(table: TableSchema, notes: list[str]) -> TableSchema:
-    return replace(table, notes=(*table.notes, *(note for note in notes if note not in table.notes)))
-
