@@ -1,6 +1,7 @@
 """Clinical code systems: which texts are codes, their one spelling, and what stands above them. Knows no patients' tables.
 
-Systems: ICD-9-CM and ICD-10-CM (diagnoses), ATC (medicines), LOINC (tests; no hierarchy).
+Systems: ICD-9-CM and ICD-10-CM (diagnoses), ATC (medicines), LOINC (tests; no hierarchy), and MEDS, whose codes join
+others' with `//`.
 """
 
 from __future__ import annotations
@@ -210,6 +211,19 @@ SYSTEMS: dict[str, CodeSystem] = {
             Citation("Regenstrief Institute", "LOINC Users' Guide", 2024, "https://loinc.org/kb/users-guide/"),
             _loinc_check,
         ),
+        CodeSystem(
+            "MEDS",
+            re.compile(r"\S.*"),
+            lambda text: text,
+            lambda code: code.rpartition("//")[0] or None,
+            frozenset(),
+            Citation(
+                "Medical Event Data Standard working group",
+                "The MEDS data schema: codes of parts set apart by //",
+                2025,
+                "https://github.com/Medical-Event-Data-Standard/meds",
+            ),
+        ),
     )
 }
 ALIASES = {
@@ -219,6 +233,7 @@ ALIASES = {
     "icd10cm": "ICD-10-CM",
     "atc": "ATC",
     "loinc": "LOINC",
+    "meds": "MEDS",
 }
 
 

@@ -25,6 +25,8 @@ class Format:
     path: str
     summary: str
     extra: str | None = None
+    recognises: str = "recognises"  # the module's function that knows a source
+    layout_of: str | None = None  # the module's function that turns a source into what its `write` takes for `like`; the source itself
 
     @property
     def module(self) -> Any:
@@ -34,6 +36,13 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "omop": Format("manikin.io.omop", "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes"),
+    "fhir": Format(
+        "manikin.io.fhir", "FHIR R4 Bundles or bulk NDJSON, read and written, checked and tagged as test data", None, "is_fhir", "layout_of"
+    ),
+    "meds": Format(
+        "manikin.io.meds",
+        "MEDS 0.4: a folder of shards or one Parquet file of events, read and written in its order and types",
+    ),
 }
 
 
@@ -41,7 +50,7 @@ def format_of(source: object) -> str | None:
     """The name of the format that a path or URL is in; None where no line of the registry knows it."""
     if not isinstance(source, str | os.PathLike):
         return None
-    return next((name for name, known in FORMATS.items() if known.module.recognises(source)), None)
+    return next((name for name, known in FORMATS.items() if getattr(known.module, known.recognises)(source)), None)
 
 
 def read(source: str | os.PathLike[str], *, schema: Schema | None = None, name: str | None = None) -> Dataset:
@@ -74,4 +83,7 @@ def write(
     """
     if name not in FORMATS:
         raise DataError(f"There is no format {name!r}. Choose one of {', '.join(FORMATS)}.")
-    return FORMATS[name].module.write(data, target, like=like, force=force)
+    known = FORMATS[name]
+    if like is not None and known.layout_of is not None and Path(like).exists():
+        like = getattr(known.module, known.layout_of)(Path(like))
+    return known.module.write(data, target, like=like, force=force)
