@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 def same(first: Dataset, second: Dataset) -> None:
     assert first.schema == second.schema
     for name, table in first.tables.items():
-        pd.testing.assert_frame_equal(table.frame, second.tables[name].frame)
+        pd.testing.assert_frame_equal(table.frame.astype(object), second.tables[name].frame.astype(object))
         for column in table.frame.columns:
             np.testing.assert_array_equal(table.mark(column), second.tables[name].mark(column))
 

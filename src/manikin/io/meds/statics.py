@@ -59,7 +59,7 @@ def statics_like(frame: pd.DataFrame, known: TableSchema, where: str) -> Statics
     codes, subjects = _codes(frame), pd.factorize(frame[SUBJECT])[0]
     is_bare = frame.drop(columns=[SUBJECT, TIME, CODE]).isna().all(axis=1).to_numpy()
     is_static = frame[TIME].isna().to_numpy()
-    kinds = np.full(len(frame), "", dtype=object)
+    kinds = np.full(len(frame), None, dtype=object)
     kinds[is_static] = _kinds(codes[is_static])
     columns: dict[str, pd.Series] = {}
     taken = np.zeros(len(frame), dtype=bool)
@@ -82,7 +82,7 @@ def _codes(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
 
 
 def _kinds(codes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    return np.array([str(code).split(BETWEEN, 1)[0] for code in codes], dtype=object)
+    return np.array([str(code).split(BETWEEN, 1)[0] or str(code) for code in codes], dtype=object)
 
 
 def _is_once(of_it: Mask, is_bare: Mask, subjects: npt.NDArray[np.int64]) -> bool:
