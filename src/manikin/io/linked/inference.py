@@ -243,7 +243,10 @@ def reference_note(reference: Reference, patients: Patients, vocabularies: set[s
     """A sentence on what a column refers to, how many rows find their parent, and what becomes of the others."""
     ones = "1 to 1" if reference.is_unique else "1 to many"
     how = "" if reference.likeness else "; by its values alone"
-    found = f"Refers to {', '.join(reference.references)} of {reference.parent} ({ones}{how}): {reference.share:.1%} of the rows match."
+    refers = f"Refers to {', '.join(reference.references)} of {reference.parent}"
+    if not reference.n_rows:
+        return f"{refers}, by its name: no row refers to one."
+    found = f"{refers} ({ones}{how}): {reference.share:.1%} of the rows match."
     if not reference.n_orphans:
         return found
     rows = f"{reference.n_orphans:,} rows"

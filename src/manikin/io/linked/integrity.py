@@ -16,7 +16,7 @@ import pandas as pd
 from manikin.data.cells import HEADER_LINES
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError
-from manikin.data.links import NOWHERE, parent_rows
+from manikin.data.links import NOWHERE, known_owners, parent_rows
 from manikin.data.schema import EMPTY, Column, ForeignKey, Form, Role, Schema, TableSchema
 
 Rows = npt.NDArray[np.int64]
@@ -65,11 +65,28 @@ def settled(data: Dataset, where: str = "The data") -> tuple[Dataset, tuple[Link
             links.append(link)
             if len(lost) and data.schema[key.table].form is not Form.REFERENCE:
                 data = _without(data, data.schema[table.name], key, lost)
-    try:
-        _ = data.owners
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+    _refuse_rows_of_nobody(data, where)
     return data, tuple(links)
+
+
+def _refuse_rows_of_nobody(data: Dataset, where: str) -> None:
+    for name, owner in known_owners(data).items():
+        lost = np.flatnonzero(owner < 0)
+        if not len(lost):
+            continue
+        table, row = data.schema[name], int(lost[0]) + 1 + HEADER_LINES
+        keys = [column.name for column in table.with_role(Role.PATIENT_KEY)]
+        ways = [", ".join(key.columns) for key in table.foreign_keys if data.schema[key.table].form is not Form.REFERENCE]
+        if not keys and not ways:
+            raise DataError(
+                f"{where}: no column of table {name!r} leads to a patient. Name its patient key or a foreign key in the schema, write "
+                'form = "reference" if it is a dictionary, or take it out.'
+            )
+        through = f"its patient key {keys[0]!r} is empty" if keys else f"{' and '.join(map(repr, ways))} lead to no patient"
+        raise DataError(
+            f"{where}, table {name!r}, row {row}: the row names nobody, since {through} ({len(lost):,} such rows). "
+            "Fill the cells in, or take the rows out."
+        )
 
 
 def _refuse_double_keys(data: Dataset, table: TableSchema, where: str) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import SchemaError
-from manikin.data.schema import Schema
+from manikin.data.schema import EMPTY, Kind, Schema, TableSchema
 from manikin.io.linked.files import Listing, list_tables
 from manikin.io.linked.inference import infer_links
 from manikin.io.linked.integrity import Link, before_birth, settled
 from manikin.io.linked.sheets import Sheet
+from manikin.io.linked.tidying import tidied
+from manikin.io.profiles import Profile
 from manikin.io.schema_file import read_schema
 from manikin.io.tabular import profiles_of_file, refuse_strangers
 from manikin.io.typed import table_of
@@ -70,16 +72,31 @@ def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Loo
         data = infer_links(sheets, str(folder)).data
         files = dict(listing.tables)
     else:
-        data, files = _by_schema(listing, schema)
+        data, files, told = _by_schema(listing, schema)
+        notes += told
         others = [path.name for name, path in listing.tables.items() if name not in files]
         if others:
             notes.append(f"Passed over, since the schema does not name their tables: {', '.join(others)}.")
+    notes += _zones(data.schema)
     data, links = settled(data, str(folder))
     early = before_birth(data)
     notes += [f"{name}: {EARLY.format(n=n)}" for name, n in early.items()]
     if not is_given:
         data = _with_notes(data, {name: EARLY.format(n=n) for name, n in early.items()})
     return Look(data, links, files, tuple(notes))
+
+
+def _zones(schema: Schema) -> list[str]:
+    """A note where some tables tell the zone of their times and others do not."""
+    zoned: set[str] = set()
+    local: set[str] = set()
+    for table in schema.of_patients:
+        for column in table:
+            if column.kind is Kind.DATETIME and column.time_format:
+                (zoned if column.time_format.endswith("Z") else local).add(table.name)
+    if not zoned or not local:
+        return []
+    return [f"Times tell a zone (UTC) in {', '.join(sorted(zoned))} and none in {', '.join(sorted(local))}: these are read as if UTC."]
 
 
 EARLY = "{n:,} rows start before their patient is born; they stay."
@@ -92,22 +109,40 @@ def _with_notes(data: Dataset, notes: Mapping[str, str]) -> Dataset:
 
 
 def _sheet(name: str, path: Path) -> Sheet:
-    profiles, notes = profiles_of_file(path, may_be_empty=True)
+    profiles, notes = _profiles(path)
     return Sheet(name, {profile.name: profile for profile in profiles}, profiles[0].n_rows, notes)
 
 
-def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Path]]:
+def _profiles(path: Path) -> tuple[list[Profile], tuple[str, ...]]:
+    profiles, notes = profiles_of_file(path, may_be_empty=True)
+    profiles, more = tidied(profiles, str(path))
+    return profiles, notes + more
+
+
+def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Path], list[str]]:
     absent = [table.name for table in schema.tables if table.name not in listing.tables]
     if absent:
         raise SchemaError(
             f"The schema names the table {absent[0]!r}, for which {listing.folder} has no file. "
             "Put the file there, or take the table out of the schema."
         )
-    tables, files = {}, {}
+    tables, files, notes, schemas = {}, {}, [], []
     for table in schema.tables:
         path = listing.tables[table.name]
-        profiles, _ = profiles_of_file(path, may_be_empty=True)
+        profiles, told = _profiles(path)
+        notes += [f"{table.name}: {note}" for note in told]
         refuse_strangers([profile.name for profile in profiles], table, str(path))
-        tables[table.name] = table_of(profiles, table, str(path))
+        known = _with_holes(table, profiles)
+        schemas.append(known)
+        tables[table.name] = table_of(profiles, known, str(path))
         files[table.name] = path
-    return Dataset(tables, schema), files
+    return Dataset(tables, Schema(tuple(schemas))), files, notes
+
+
+def _with_holes(table: TableSchema, profiles: list[Profile]) -> TableSchema:
+    """The schema in which an empty cell of a column of names is no name, whether it was known to have any or not."""
+    for profile in profiles:
+        column = table[profile.name]
+        if column.kind is Kind.IDENTIFIER and not profile.is_present.all() and all(code.value != "" for code in column.missing):
+            table = table.replace_column(replace(column, missing=(*column.missing, EMPTY)))
+    return table

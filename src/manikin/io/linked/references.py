@@ -22,6 +22,8 @@ MIN_SAME_NAME = 0.5  # where the names are the same and say key: the rest are or
 MIN_UNIQUE = 0.95  # where both columns are unique, so that either may be the parent
 GENERIC = frozenset({"id", "key", "code", "uid", "uuid", "guid", "no", "nr", "number", "identifier"})
 ENDS = ("id", "key", "code", "no", "nr", "number", "uid", "fk", "ref")
+MIN_EMPTY = 0.9  # likeness of the name where no cell tells
+SAME_GENERIC = 0.6
 MIN_SURE = 20  # distinct values that must be shared where no name helps
 MAX_DENSITY = 0.1  # of whole numbers among those between the least and the greatest, where no name helps
 
@@ -49,7 +51,7 @@ class Reference:
     @property
     def share(self) -> float:
         """The part of the rows whose parent is there, 0 … 1."""
-        return 1.0 - self.n_orphans / self.n_rows if self.n_rows else 0.0
+        return 1.0 - self.n_orphans / self.n_rows if self.n_rows else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ def find_references(sheets: Mapping[str, Sheet]) -> list[Reference]:
     found = []
     for sheet in sheets.values():
         for name in sheet.columns:
-            if sheet.may_be_key(name) and sheet.cells(name).n_present:
+            if sheet.may_be_key(name):
                 offers = [offer for home in homes if (offer := _offer(sheet, name, home, sheets)) is not None]
                 if offers:
                     found.append(max(offers, key=lambda offer: (offer.share >= MIN_SHARE, offer.likeness, offer.share)))
@@ -111,6 +113,10 @@ def _offer(sheet: Sheet, name: str, home: _Home, sheets: Mapping[str, Sheet]) ->
         return None
     like = likeness(name, home.sheet.name, home.column)
     cells = sheet.cells(name)
+    if like == 0 and squeezed(name) == squeezed(home.column) and not cells.is_key:
+        like = SAME_GENERIC  # `id` in two tables, each once in one of them
+    if cells.n_present == 0 and like < MIN_EMPTY:
+        return None
     if like == 0 and not (home.is_sure and _may_share(sheet, name, cells)):
         return None
     places = home.cells.index.get_indexer(cells.index)
@@ -159,9 +165,14 @@ def likeness(child: str, parent_table: str, parent: str) -> float:
 
 
 def _is_child(sheet: Sheet, name: str, cells: Cells, home: _Home, sheets: Mapping[str, Sheet]) -> bool:
-    """Of two tables that both hold each value once: whether this one is the child. The parent holds more values, or is the simpler one."""
+    """Of two tables that both hold each value once: whether this one is the child. The parent holds
+    more values, gives the child its name, or is the simpler one.
+    """
     if len(cells.index) != len(home.cells.index):
         return len(cells.index) < len(home.cells.index)
+    there, back = likeness(name, home.sheet.name, home.column), likeness(home.column, sheet.name, name)
+    if there != back:
+        return there > back
     order = list(sheets)
     mine, theirs = (_rank(s, c, order) for s, c in ((sheet, name), (home.sheet, home.column)))
     return theirs < mine
