@@ -29,6 +29,7 @@ TRAIN_SHARE = 0.8
 N_SMALL, SMALL_MINUTES = 600, 1_440
 STATICS = ("Age", "Gender", "Height", "ICUType")
 UNKNOWN = -1
+MOST_LEVELS = 2  # of a measurement of whole numbers, for it to be a flag
 Tables = dict[str, pd.DataFrame]
 
 PHYSIONET_SCHEMA = """\
@@ -55,6 +56,48 @@ columns.minute = {kind = "duration", storage = "integer", decimals = 0, unit = "
 columns.Parameter = {kind = "code", storage = "text"}
 columns.Value = {kind = "continuous", storage = "real", by = "Parameter"}
 """
+
+PBCSEQ_SCHEMA = """\
+[tables.patients]
+form = "static"
+primary_key = ["id"]
+columns.id = {kind = "identifier", storage = "integer", roles = ["patient_key"]}
+columns.futime = {kind = "count", storage = "integer", decimals = 0, unit = "d"}
+columns.status = {kind = "categorical", storage = "integer", levels = ["0", "1", "2"], roles = ["target"]}
+columns.trt = {kind = "categorical", storage = "integer", levels = ["0", "1"]}
+columns.age = {kind = "continuous", storage = "real", unit = "a"}
+columns.sex = {kind = "categorical", storage = "text", levels = ["f", "m"]}
+"""
+ICU_HOURLY_SCHEMA = """\
+[tables.stays]
+form = "static"
+primary_key = ["stay_id"]
+columns.stay_id = {kind = "identifier", storage = "integer", roles = ["patient_key"]}
+columns.age = {kind = "continuous", storage = "real", unit = "a"}
+columns.sex = {kind = "categorical", storage = "text", levels = ["Female", "Male"]}
+columns.height = {kind = "continuous", storage = "real", unit = "cm"}
+columns.weight = {kind = "continuous", storage = "real", unit = "kg"}
+"""
+
+
+def grid_schema(parent: str, name: str, grid: pd.DataFrame, form: str, unit: str) -> str:
+    """The schema of a table whose columns are a key, a time and measurements."""
+    key, time, *measured = grid.columns
+    lines = [f"[tables.{name}]", f'form = "{form}"', f'start = "{time}"']
+    lines.append(f'foreign_keys = [{{columns = ["{key}"], table = "{parent}", references = ["{key}"]}}]')
+    lines.append(f'columns.{key} = {{kind = "identifier", storage = "integer", roles = ["patient_key"]}}')
+    lines.append(f'columns.{time} = {{kind = "duration", storage = "integer", decimals = 0, unit = "{unit}", roles = ["time"]}}')
+    for column in measured:
+        cells = grid[column].dropna()
+        if (cells % 1 == 0).all():
+            few = cells.nunique() <= MOST_LEVELS
+            levels = ", ".join(f'"{int(value)}"' for value in sorted(cells.unique()))
+            told = f'kind = "categorical", levels = [{levels}]' if few else 'kind = "count", decimals = 0'
+            lines.append(f'columns."{column}" = {{{told}, storage = "integer"}}')
+        else:
+            lines.append(f'columns."{column}" = {{kind = "continuous", storage = "real"}}')
+    return "\n".join(lines) + "\n"
+
 
 PATIENT_EVENTS = {"table": "events", "key": "RecordID", "time": "minute", "unit": "min", "code": "Parameter", "value": "Value"}
 PHYSIONET_JUDGE = {
@@ -185,7 +228,7 @@ def write_pbcseq(shared: Path, out: Path) -> None:
         "keys": {"patients": ["id"]},
         "links": [{"table": "visits", "columns": ["id"], "to": "patients", "references": ["id"]}],
     }
-    write(out, "pbcseq", parts, judge)
+    write(out, "pbcseq", parts, judge, PBCSEQ_SCHEMA + grid_schema("patients", "visits", tables["visits"], "events", "d"))
 
 
 def write_icu_hourly(shared: Path, out: Path) -> None:
@@ -201,7 +244,8 @@ def write_icu_hourly(shared: Path, out: Path) -> None:
         "keys": {"stays": ["stay_id"]},
         "links": [{"table": "grid", "columns": ["stay_id"], "to": "stays", "references": ["stay_id"]}],
     }
-    write(out, "icu_hourly", {"train": of_patients(tables, owners, train), "holdout": of_patients(tables, owners, held_out)}, judge)
+    parts = {"train": of_patients(tables, owners, train), "holdout": of_patients(tables, owners, held_out)}
+    write(out, "icu_hourly", parts, judge, ICU_HOURLY_SCHEMA + grid_schema("stays", "grid", tables["grid"], "grid", "h"))
 
 
 MIMIC_EVENTS = [  # table, code, time, value

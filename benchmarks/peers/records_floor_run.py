@@ -7,9 +7,10 @@ Needs pandas only. Keys of patients are made anew; other keys are left as they a
 
 from __future__ import annotations
 
+# ruff: noqa: I001
+import records_adapter as shared  # first: it holds the thread pools
 import numpy as np
 import pandas as pd
-import records_adapter as shared  # first: it holds the thread pools
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ max_training_time for the rows, in wall minutes. Rare codes come as the text _RA
 
 from __future__ import annotations
 
-import pandas as pd
+# ruff: noqa: I001
 import records_adapter as shared  # first: it holds the thread pools
+import pandas as pd
 import torch
 from mostlyai.engine import TabularARGN, init_logging
 

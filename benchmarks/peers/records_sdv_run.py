@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import warnings
 
+# ruff: noqa: I001
+import records_adapter as shared  # first: it holds the thread pools
 import numpy as np
 import pandas as pd
-import records_adapter as shared  # first: it holds the thread pools
 import torch
 from sdv.metadata import Metadata
 from sdv.multi_table import HMASynthesizer

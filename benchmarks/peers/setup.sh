@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes one environment per peer below a folder: setup.sh FOLDER [PEER...]
 # PEER: mostly, sdv, arfpy, tabddpm, forestdiffusion (generators; all of them when none is named), dpmm (private generators),
-# sdmetrics, syntheval, mostlyqa (evaluation).
+# synthcity (time series of records_run.py), sdmetrics, syntheval, mostlyqa (evaluation).
 # Each peer has its own, because their pins contradict one another. Needs Python 3.11; PYTHON names another interpreter.
 set -eu
 
@@ -17,12 +17,14 @@ for peer in "$@"; do
         # torch before the rest, so that no other package chooses its build
         "$environment/bin/pip" install --quiet torch==2.13.0
     fi
-    "$environment/bin/pip" install --quiet --requirement "$here/requirements-$peer.txt"
+    pins=$peer
+    [ "$peer" = synthcity ] && pins=tabddpm  # the same package, without what it requires
+    "$environment/bin/pip" install --quiet --requirement "$here/requirements-$pins.txt"
     if [ "$peer" = mostly ]; then
         # a dependency may bring CUDA builds of these two, which transformers then loads beside the CPU torch and fails
         "$environment/bin/pip" uninstall --quiet --yes torchvision torchaudio
     fi
-    if [ "$peer" = tabddpm ]; then
+    if [ "$pins" = tabddpm ]; then
         # what it requires cannot be had beside today's torch, and its diffusion needs none of it
         "$environment/bin/pip" install --quiet --no-deps synthcity==0.2.12
     fi

@@ -14,6 +14,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import records_judge as judge  # noqa: E402
+import records_page  # noqa: E402
+import records_scale  # noqa: E402
 import records_tables  # noqa: E402
 from records_judging import detection, features, fidelity, integrity, privacy, reading, utility  # noqa: E402
 
@@ -152,3 +154,28 @@ def test_physionet_schema_is_one_that_manikin_reads(tmp_path: Path) -> None:
     assert schema.root is not None
     assert schema.root.name == "patients"
     assert schema["events"]["Value"].by == "Parameter"
+
+
+def test_patients_repeat_under_new_keys_until_there_are_enough_events(tmp_path: Path) -> None:
+    train = tables(10, 0, 0)
+    n = records_scale.repeated(written(tmp_path / "train", train), FACTS, 3 * len(train["tests"]), tmp_path / "made")
+    made = {name: pd.read_csv(tmp_path / "made" / f"{name}.csv") for name in train}
+    assert len(made["tests"]) == n >= 3 * len(train["tests"])
+    assert set(made["tests"]["id"]) == set(made["patients"]["id"])
+    assert made["patients"]["id"].is_unique
+    assert not set(made["patients"]["id"]) & set(train["patients"]["id"])
+
+
+def test_page_shows_scores_costs_and_failures(given: judge.Given, tmp_path: Path) -> None:
+    scores = judge.fidelity_scores(given, given.holdout)
+    cost = {"fit_cpu_s": 12.3, "sample_cpu_s": 4.0, "peak_mb": 500.0, "after_imports_mb": 300.0, "notes": ["30 epochs"]}
+    base = {"table": "cohort", "seed": 0}
+    rows = [base | {"synthesizer": "peer:a", "cost": cost, "scores": scores | {"reference": scores}}]
+    rows += [base | {"synthesizer": "peer:b", "failed": "not finished after 2400 CPU s, the limit of this run"}]
+    told = {"date": "2026-01-01", "commands": ["python run"], "machine": {"cores": 2}, "rows": rows}
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    text = records_page.page([tmp_path / "results.json"])
+    assert "| *real patients* |" in text
+    assert "| 12 + 4 | 500 (+200) |" in text
+    assert "* peer:b, seed 0: not finished after 2400 CPU s" in text
+    assert "* peer:a: 30 epochs" in text

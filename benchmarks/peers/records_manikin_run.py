@@ -1,0 +1,67 @@
+"""Adapter of our own generators of linked patients, through the package's own reader and writer; metered as the peers are.
+
+    python records_manikin_run.py --model NAME --train FOLDER --out FOLDER --cost cost.json --judge judge.json --patients N --seed S
+
+Reading the folder (its schema.toml where it has one, what is found in it otherwise) counts as fitting; writing counts as nothing, as with
+the peers. `event_transformer+epochs=20` sets a hyperparameter. Torch and the model's file are imported before the meter starts, as the
+peers import theirs. Decimals are the package's own: nothing is rounded here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import shutil
+import sys
+from importlib import metadata
+
+# ruff: noqa: I001
+import records_adapter as shared  # first: it holds the thread pools
+import adapter
+import psutil
+import torch
+
+import manikin as mk
+from manikin.io import linked
+
+torch.set_num_threads(1)
+LATE = ("manikin.io.linked.reading", "manikin.codecs.records.codec", "manikin.codecs.records.event_codec", "scipy.stats", "pyarrow.csv")
+
+
+def main() -> None:
+    """Fits with the seed, samples with the next one, writes through manikin's own writer."""
+    job = shared.parse("generators of linked patients of manikin", ["event_transformer"])
+    for module in LATE:
+        importlib.import_module(module)
+    name = job.model.split("+")[0]
+    model = mk.synthesizer(name, **{key: json.loads(value) for key, value in job.options.items()})
+    cost = shared.Cost(after_imports_mb=psutil.Process().memory_info().rss / 2**20)
+    with adapter.timed(cost, "fit_cpu_s"):
+        data = linked.read(job.train)
+        model.fit(data, seed=job.seed)
+    print(f"{job.model}: fit {cost.fit_cpu_s:.1f} CPU s", file=sys.stderr, flush=True)
+    with adapter.timed(cost, "sample_cpu_s"):
+        made = model.sample(job.patients, seed=job.seed + 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    shutil.rmtree(job.out, ignore_errors=True)
+    linked.write(made, job.out, like=job.train)
+    (job.out / "schema.toml").unlink(missing_ok=True)
+    record = {
+        "model": job.model,
+        "seed": job.seed,
+        "rows": {table: len(rows) for table, rows in made.tables.items()},
+        "patients": job.patients,
+        "fit_cpu_s": round(cost.fit_cpu_s, 2),
+        "sample_cpu_s": round(cost.sample_cpu_s, 2),
+        "peak_mb": round(peak, 1),
+        "after_imports_mb": round(cost.after_imports_mb, 1),
+        "budget_minutes": job.budget_minutes,
+        "versions": {"manikin": metadata.version("manikin"), "torch": torch.__version__, "pandas": metadata.version("pandas")},
+        "notes": [f"{key} {value}" for key, value in job.options.items()],
+    }
+    job.cost.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
