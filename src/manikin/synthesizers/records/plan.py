@@ -1,0 +1,236 @@
+"""The plan of a record, drawn with the static fields before any event: how often what will come, at what level, for how long.
+
+A slot is a frequent key (say, one laboratory test) or all the rest of a table. Every number of the plan is a group of at least `fewest`
+patients, and what is drawn lies within its group. Knows tokens and days, not what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.training.networks.any_order import TokenColumn, hidden_width
+from manikin.training.networks.event_history import History, Plan, Vocabulary
+from manikin.training.networks.event_transformer import PlanSlots, TableFields
+from manikin.training.objectives.any_order import log_marginals
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+COUNT_BINS, LEVEL_BINS, LENGTH_BINS = 14, 10, 20
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of a number: group g holds what lies from low[g] to high[g]. Group 0 may be "none at all" (has_none), whose number is 0."""
+
+    low: Floats
+    high: Floats
+    has_none: bool
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def tokens(self, numbers: Floats) -> npt.NDArray[np.int32]:
+        """The group of each number; NaN, and 0 where there is a group of none, is that group."""
+        first = int(self.has_none)
+        out = first + np.searchsorted(self.high[first:-1], np.nan_to_num(numbers), side="left")
+        if self.has_none:
+            out = np.where(np.isnan(numbers) | (numbers == 0), 0, out)
+        return out.astype(np.int32)
+
+    def draw(self, tokens: npt.NDArray[np.int32], uniform: Floats, *, is_whole: bool) -> Floats:
+        """A number of each group, evenly spread over it."""
+        low, high = self.low[tokens], self.high[tokens]
+        return np.minimum(low + np.floor(uniform * (high - low + 1)), high) if is_whole else low + uniform * (high - low)
+
+    def scales(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Rank and standardised number of each group, float32 (n_groups,); NaN for none."""
+        n, first = len(self), int(self.has_none)
+        positions, values = np.full(n, np.nan, dtype=np.float32), np.full(n, np.nan, dtype=np.float32)
+        positions[first:] = np.linspace(-1, 1, n - first)
+        middle = np.log1p(np.abs((self.low + self.high) / 2))[first:]
+        if len(middle):
+            values[first:] = np.clip((middle - middle.mean()) / (middle.std() or 1.0), -4, 4)
+        return positions, values
+
+    def column(self, tokens: npt.NDArray[np.int32]) -> TokenColumn:
+        """The field as networks know it."""
+        marginals = log_marginals(tokens, len(self))
+        return TokenColumn(len(self), *self.scales(), marginals, hidden_width(marginals))
+
+
+def grouped(numbers: Floats, *, most: int, fewest: int, has_none: bool) -> Groups:
+    """At most `most` groups of at least `fewest` patients each; 0 and NaN are a group of their own if `has_none`."""
+    sure = np.sort(numbers[~np.isnan(numbers) & (numbers != 0)] if has_none else np.nan_to_num(numbers))
+    low, high = ([0.0], [0.0]) if has_none else ([], [])
+    least = max(fewest, len(sure) / most)
+    at = 0
+    while at < len(sure):
+        stop = int(np.searchsorted(sure, sure[min(at + int(np.ceil(least)) - 1, len(sure) - 1)], side="right"))
+        if len(sure) - stop < least:
+            stop = len(sure)
+        low.append(float(sure[at]))
+        high.append(float(sure[stop - 1]))
+        at = stop
+    if not low or (has_none and len(low) == 1 and len(sure)):
+        low.append(float(sure[0]) if len(sure) else 0.0)
+        high.append(float(sure[-1]) if len(sure) else 0.0)
+    return Groups(np.array(low), np.array(high), has_none)
+
+
+@dataclass(frozen=True)
+class PlanFields:
+    """The plan's fields: the days, all events, then for each slot its count and, where its key has a number, its level."""
+
+    slots: PlanSlots
+    days: Groups
+    total: Groups
+    counts: tuple[Groups, ...]
+    levels: tuple[Groups | None, ...]
+
+    @property
+    def n(self) -> int:
+        """Fields of the plan."""
+        return 2 + len(self.counts) + sum(level is not None for level in self.levels)
+
+    def tokens(self, numbers: PlanNumbers) -> npt.NDArray[np.int32]:
+        """int32 (n_patients, n)."""
+        out = [self.days.tokens(numbers.days), self.total.tokens(numbers.total)]
+        for m, (count, level) in enumerate(zip(self.counts, self.levels, strict=True)):
+            out.append(count.tokens(numbers.counts[:, m].astype(np.float64)))
+            if level is not None:
+                out.append(level.tokens(np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)))
+        return np.stack(out, 1)
+
+    def draw(self, tokens: npt.NDArray[np.int32], uniform: Floats) -> Plan:
+        """A plan within the groups, from uniform numbers (n_patients, 2 + n_slots)."""
+        days = self.days.draw(tokens[:, 0], uniform[:, 0], is_whole=False)
+        total = self.total.draw(tokens[:, 1], uniform[:, 1], is_whole=True)
+        counts, at = np.zeros((len(tokens), len(self.counts)), dtype=np.float32), 2
+        for m, (count, level) in enumerate(zip(self.counts, self.levels, strict=True)):
+            counts[:, m] = count.draw(tokens[:, at], uniform[:, 2 + m], is_whole=True)
+            at += 1 + (level is not None)
+        return Plan(counts, days.astype(np.float32), total.astype(np.float32))
+
+    @property
+    def groups(self) -> list[Groups]:
+        """The groups of each field, in the order of the fields."""
+        out: list[Groups] = [self.days, self.total]
+        for count, level in zip(self.counts, self.levels, strict=True):
+            out += [count] if level is None else [count, level]
+        return out
+
+    def columns(self, tokens: npt.NDArray[np.int32]) -> list[TokenColumn]:
+        """The fields as networks know them."""
+        return [group.column(tokens[:, j]) for j, group in enumerate(self.groups)]
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """As plain values and arrays."""
+        groups: list[Groups] = [self.days, self.total, *self.counts, *(level for level in self.levels if level is not None)]
+        arrays = {
+            "of_key": self.slots.of_key,
+            "key_of": self.slots.key_of,
+            "level": self.slots.level,
+            "low": np.concatenate([group.low for group in groups]),
+            "high": np.concatenate([group.high for group in groups]),
+            "size": np.array([len(group) for group in groups], dtype=np.int64),
+            "has_none": np.array([group.has_none for group in groups]),
+            "has_level": np.array([level is not None for level in self.levels], dtype=bool),
+        }
+        return {"n_static": self.slots.n_static}, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> PlanFields:
+        """Takes `state` back."""
+        ends = np.cumsum(arrays["size"])
+        groups = [
+            Groups(arrays["low"][end - size : end], arrays["high"][end - size : end], bool(none))
+            for end, size, none in zip(ends, arrays["size"], arrays["has_none"], strict=True)
+        ]
+        knots = _knots(groups[0]), _knots(groups[1])
+        slots = PlanSlots(arrays["of_key"], arrays["key_of"], arrays["level"], int(values["n_static"]), *knots)
+        levels = iter(groups[2 + slots.n :])
+        own = tuple(next(levels) if has else None for has in arrays["has_level"])
+        return cls(slots, groups[0], groups[1], tuple(groups[2 : 2 + slots.n]), own)
+
+
+@dataclass(frozen=True)
+class PlanNumbers:
+    """What was planned for real patients, in hindsight: days and events (n,), counts and levels (n, n_slots)."""
+
+    days: Floats
+    total: Floats
+    counts: npt.NDArray[np.float32]
+    levels: Floats
+
+
+def in_hindsight(slots: PlanSlots, history: History, vocabulary: Vocabulary) -> PlanNumbers:
+    """The plan that each patient's events fulfilled."""
+    numbers = vocabulary.numbers(history.table.astype(np.int64), history.tokens)
+    n, m = len(history.starts) - 1, slots.n
+    patient = np.repeat(np.arange(n), history.lengths)
+    cell = patient * m + slots.of_key[history.key] if m else patient
+    counts = np.bincount(cell, minlength=n * m)[: n * m].reshape(n, m)
+    sums = np.bincount(cell, weights=numbers, minlength=n * m)[: n * m].reshape(n, m)
+    has = history.lengths > 0
+    days = np.zeros(n)
+    days[has] = history.days[history.starts[1:][has] - 1]
+    return PlanNumbers(days, history.lengths.astype(np.float64), counts.astype(np.float32), sums / np.maximum(counts, 1))
+
+
+def make_slots(
+    tables: Sequence[TableFields], history: History, *, n_static: int, most: int, fewest: int
+) -> PlanSlots:
+    """The `most` most frequent keys that at least `fewest` patients have, and the rest of each table."""
+    n_keys = sum(table.n_keys for table in tables)
+    n = len(history.starts) - 1
+    patient = np.repeat(np.arange(n, dtype=np.int64), history.lengths)
+    held = np.unique(patient * max(n_keys, 1) + history.key)
+    n_holders = np.bincount(held % max(n_keys, 1), minlength=n_keys)
+    n_events = np.bincount(history.key, minlength=n_keys)
+    weight = n_events * (n_holders >= fewest)
+    chosen = np.sort(np.argsort(-weight, kind="stable")[: min(most, int((weight > 0).sum()))])
+    of_key, key_of = np.full(n_keys, -1, dtype=np.int64), chosen.astype(np.int64)
+    of_key[chosen] = np.arange(len(chosen))
+    has_value = np.zeros(n_keys, dtype=bool)
+    for table in tables:
+        keys = np.arange(table.first_key, table.first_key + table.n_keys)
+        has_value[keys] = table.value is not None
+        rest = keys[of_key[keys] < 0]
+        if len(rest):
+            of_key[rest] = len(key_of)
+            key_of = np.append(key_of, -1)
+    level = np.full(len(key_of), -1, dtype=np.int64)
+    at = n_static + 2
+    for m, key in enumerate(key_of):
+        if key >= 0 and has_value[key]:
+            level[m] = at + 1
+        at += 1 + int(level[m] >= 0)
+    none = np.zeros(0, dtype=np.float32)
+    return PlanSlots(of_key, key_of, level, n_static, none, none)
+
+
+def make_plan(slots: PlanSlots, numbers: PlanNumbers, *, fewest: int) -> PlanFields:
+    """Groups for every number of the plan."""
+    days = grouped(numbers.days, most=LENGTH_BINS, fewest=fewest, has_none=False)
+    total = grouped(numbers.total, most=LENGTH_BINS, fewest=fewest, has_none=False)
+    slots = replace(slots, days_knots=_knots(days), total_knots=_knots(total))
+    counts, levels = [], []
+    for m in range(slots.n):
+        counts.append(grouped(numbers.counts[:, m].astype(np.float64), most=COUNT_BINS, fewest=fewest, has_none=True))
+        own = np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)
+        levels.append(_level_groups(own, fewest) if slots.level[m] >= 0 else None)
+    return PlanFields(slots, days, total, tuple(counts), tuple(levels))
+
+
+def _knots(groups: Groups) -> npt.NDArray[np.float32]:
+    """The edges of groups, rising."""
+    return np.unique(np.concatenate([groups.low[:1], groups.high])).astype(np.float32)
+
+
+def _level_groups(own: Floats, fewest: int) -> Groups:
+    return grouped(np.where(own == 0, 1e-9, own), most=LEVEL_BINS, fewest=fewest, has_none=True)

@@ -1,0 +1,43 @@
+"""What the codec says while a block of patients is drawn: which tokens are left, and at what time a drawn row lies. Knows no network."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.codecs.base import Tokens
+from manikin.codecs.records.codec import RecordsCodec
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+class CodecWalk:
+    """One block of patients on their way; rows are their numbers within it.
+
+    Parameters
+    ----------
+    static : int32 (n_patients, n_static_fields), drawn already.
+    """
+
+    def __init__(self, codec: RecordsCodec, static: Tokens) -> None:
+        self.codec, self.static = codec, static
+        self.now = np.zeros(len(static))
+
+    def tables(self, rows: Ints) -> Bools | None:
+        """What may come next, bool (n_rows, n_tables + 1), the end last."""
+        del rows
+        return None
+
+    def allowed(self, table: int, field: int, rows: Ints, tokens: Tokens) -> Bools | None:
+        """Which tokens of a field are left beside the row's earlier ones, bool (n_rows, n_tokens)."""
+        del rows
+        return self.codec.events_[table].allowed(field, tokens)
+
+    def days(self, table: int, rows: Ints, tokens: Tokens) -> npt.NDArray[np.float64]:
+        """Days since the anchor at which drawn rows lie, (n_rows,)."""
+        return self.codec.advance(self.now[rows], np.full(len(rows), table), tokens[:, 0])
+
+    def add(self, table: int, rows: Ints, tokens: Tokens) -> None:
+        """Takes note of drawn rows."""
+        self.now[rows] = self.days(table, rows, tokens)

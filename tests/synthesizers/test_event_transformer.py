@@ -1,0 +1,233 @@
+"""The transformer over patients' events: it learns what follows what, keeps lengths and conditions, and draws as it was trained."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from manikin.codecs.records.codec import RecordsCodec
+from manikin.data.cells import parse_table, texts_of
+from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
+from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
+from manikin.synthesizers.records.event_tables import table_fields
+from manikin.synthesizers.records.event_transformer import EventTransformer
+from manikin.synthesizers.records.walk import CodecWalk
+from manikin.training.control import Control, Progress
+from manikin.training.networks.event_history import History, Vocabulary
+from manikin.training.networks.event_sampler import Drawn, EventSampler, _Run
+from manikin.training.networks.event_windows import cut, window_nats
+
+PATIENT = Column("patient", Kind.IDENTIFIER, Storage.INTEGER, roles=(Role.PATIENT_KEY,))
+
+
+@cache
+def chains(n: int = 300, seed: int = 0) -> Dataset:
+    """Women have about 12 measurements, men 5; b follows a, a or c follow b; the number is high for women and keeps to the patient."""
+    rng = np.random.default_rng(seed)
+    women = rng.random(n) < 0.5
+    lengths = np.where(women, rng.integers(10, 15, n), rng.integers(3, 8, n))
+    cells: dict[str, list[str]] = {"patient": [], "day": [], "code": [], "value": []}
+    for i in range(n):
+        own, code, day = rng.normal(10 if women[i] else 5, 1.5), "a", 0
+        for _ in range(lengths[i]):
+            cells["patient"].append(str(i + 1))
+            cells["day"].append(str(day))
+            cells["code"].append(code)
+            cells["value"].append(f"{own + (20 if code == 'c' else 0) + rng.normal(0, 0.4):.1f}")
+            code = "b" if code == "a" else ("a" if rng.random() < 0.7 else "c")
+            day += int(rng.integers(1, 4))
+    people = TableSchema(
+        "people", (PATIENT, Column("sex", Kind.CATEGORICAL, levels=("f", "m"))), form=Form.STATIC, primary_key=("patient",)
+    )
+    rows = TableSchema(
+        "tests",
+        (
+            PATIENT,
+            Column("day", Kind.COUNT, Storage.INTEGER, decimals=0, roles=(Role.TIME,)),
+            Column("code", Kind.CODE),
+            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
+        ),
+        form=Form.EVENTS,
+        start="day",
+    )
+    whole = {"people": {"patient": [str(i + 1) for i in range(n)], "sex": np.where(women, "f", "m")}, "tests": cells}
+    schema = Schema((people, rows))
+    parsed = {t.name: parse_table(pd.DataFrame(whole[t.name], dtype=object)[t.names], t, where=t.name) for t in schema.tables}
+    return Dataset(parsed, schema)
+
+
+@cache
+def model() -> EventTransformer:
+    return EventTransformer(width=32, layers=1, epochs=14, batch_events=256, dropout=0.0, window=64).fit(chains(), seed=0)
+
+
+def events(data: Dataset) -> pd.DataFrame:
+    frame = texts_of(data.tables["tests"], data.schema["tests"])
+    sex = texts_of(data.tables["people"], data.schema["people"])["sex"].to_numpy()
+    return frame.assign(owner=data.owners["tests"], sex=sex[data.owners["tests"]], value=frame["value"].astype(float))
+
+
+@cache
+def made() -> Dataset:
+    return model().sample(300, seed=1)
+
+
+def test_what_follows_what_is_learned() -> None:
+    frame = events(made())
+    inside = frame["owner"].to_numpy()[1:] == frame["owner"].to_numpy()[:-1]
+    pairs = pd.crosstab(frame["code"].to_numpy()[:-1][inside], frame["code"].to_numpy()[1:][inside], normalize="index")
+    assert pairs.loc["a", "b"] > 0.97
+    assert pairs.loc["b", "a"] == pytest.approx(0.7, abs=0.08)
+
+
+def test_lengths_are_kept_by_sex() -> None:
+    data = made()
+    counts = np.bincount(data.owners["tests"], minlength=len(data))
+    sex = texts_of(data.tables["people"], data.schema["people"])["sex"].to_numpy()
+    assert counts[sex == "f"].mean() == pytest.approx(12, abs=1.0)
+    assert counts[sex == "m"].mean() == pytest.approx(5, abs=1.0)
+    assert counts[sex == "m"].std() < 2.5
+
+
+def test_a_patient_keeps_her_level_and_numbers_follow_their_code() -> None:
+    frame = events(made())
+    plain = frame[frame["code"] != "c"]
+    assert plain[plain["sex"] == "f"]["value"].mean() == pytest.approx(10, abs=1.2)
+    assert plain[plain["sex"] == "m"]["value"].mean() == pytest.approx(5, abs=1.2)
+    own = plain.groupby("owner")["value"]
+    assert own.std().mean() < 1.0  # 0.4 within a patient, 1.5 between patients
+    assert frame[frame["code"] == "c"]["value"].min() > 15
+
+
+def test_conditions_hold_exactly_and_shape_what_follows() -> None:
+    sample = model().sample(60, seed=3, conditions={"people.sex": "m"})
+    assert set(texts_of(sample.tables["people"], sample.schema["people"])["sex"]) == {"m"}
+    assert np.bincount(sample.owners["tests"], minlength=60).mean() == pytest.approx(5, abs=1.2)
+
+
+def test_a_column_of_rows_is_no_condition() -> None:
+    with pytest.raises(ParameterError, match=r"'code': it is a column of rows"):
+        model().sample(3, seed=3, conditions={"code": "a"})
+
+
+def test_likely_records_are_likely() -> None:
+    data = chains(80, 5)
+    backwards = data.tables["tests"].frame.copy()
+    backwards["code"] = backwards["code"].to_numpy()[::-1]
+    odd = Dataset({**data.tables, "tests": type(data.tables["tests"])(backwards, data.tables["tests"].marks)}, data.schema)
+    assert model().log_likelihood(data).mean() > model().log_likelihood(odd).mean() + 3
+
+
+def test_the_cache_draws_from_the_states_of_training() -> None:
+    fitted = model()
+    records = fitted.codec_.encode(chains())
+    long = np.flatnonzero(records.lengths >= 10)[:7]
+    own = records.subset(long)
+    vocabulary = Vocabulary.of(fitted.events_.tables)
+    _, sampler = fitted._made_samplers()
+    static = np.zeros((len(long), fitted.patients_.n_columns), dtype=np.int64)
+    whole, part = (
+        Drawn(
+            np.stack([own.table[s : s + k] for s in own.starts[:-1]]),
+            np.stack([own.tokens[s : s + k] for s in own.starts[:-1]]),
+            np.stack([own.times[s : s + k] for s in own.starts[:-1]]),
+            np.full(len(long), k),
+        )
+        for k in (10, 7)
+    )
+    with torch.no_grad():
+        once, later = (_Run(sampler, static, None, drawn, None) for drawn in (whole, part))
+        once.open(np.arange(len(long)))
+        later.open(np.arange(len(long)))
+        part.grow(10)
+        for at in range(7, 10):
+            key = later._take(0, np.arange(len(long)), whole.tokens[:, at], whole.days[:, at])
+            later._advance(later._input(np.arange(len(long)), np.zeros(len(long), dtype=np.int32), key))
+    torch.testing.assert_close(once.state, later.state, atol=2e-5, rtol=1e-4)
+    assert vocabulary.n_keys == len(once.seen[0])
+
+
+def test_a_full_cache_starts_anew_and_goes_on() -> None:
+    fitted = model()
+    _, sampler = fitted._made_samplers()
+    emitted = [[np.ones(column.n_tokens, dtype=bool) for column in table.fields] for table in fitted.events_.tables]
+    short = EventSampler(fitted.events_, sampler.vocabulary, emitted, window=8, overlap=2)
+    records = fitted.codec_.encode(chains())
+    women = records.static[np.flatnonzero(records.lengths >= 10)[:5]]
+    static = np.zeros((len(women), fitted.patients_.n_columns), dtype=np.int64)
+    static[:, : women.shape[1]] = women
+    drawn = short.sample(static, None, CodecWalk(fitted.codec_, women), np.random.default_rng(0), most=30)
+    assert 8 < drawn.lengths.mean() < 17
+
+
+def test_windows_ask_about_every_event_once() -> None:
+    starts = np.array([0, 3, 3, 50, 51])
+    for rng in (None, np.random.default_rng(0)):
+        windows = cut(starts, np.arange(4), window=16, overlap=4, rng=rng)
+        asked = np.concatenate([np.arange(a, b) for a, b in zip(windows.asked, windows.stop, strict=True)])
+        assert sorted(asked) == list(range(51))
+        assert (windows.lengths <= 17).all()
+        assert (windows.first >= starts[windows.patient]).all()
+
+
+def test_windows_of_short_records_lose_nothing() -> None:
+    fitted = model()
+    records = fitted.codec_.encode(chains(20, 9))
+    vocabulary = Vocabulary.of(fitted.events_.tables)
+    history = History.of(vocabulary, records.starts, records.table, records.tokens, records.times)
+    static = torch.zeros(len(records), fitted.patients_.n_columns, dtype=torch.int64)
+    alone = np.zeros(len(records))
+    with torch.no_grad():
+        for window in (64, 1000):
+            windows = cut(history.starts, np.arange(len(records)), window=window, overlap=8)
+            lost = window_nats(fitted.events_, vocabulary, history, static, None, windows, np.zeros(len(windows), dtype=bool))
+            if window == 64:
+                alone = lost.numpy()
+        np.testing.assert_allclose(lost.numpy(), alone, rtol=1e-5)
+
+
+def test_history_counts_what_came_before() -> None:
+    codec = RecordsCodec()
+    records = codec.fit_encode(chains(30, 2))
+    tables = table_fields(codec.layout, records, {"tests": {"value": "code"}})
+    vocabulary = Vocabulary.of(tables)
+    history = History.of(vocabulary, records.starts, records.table, records.tokens, records.times)
+    number = vocabulary.numbers(records.table.astype(np.int64), records.tokens)
+    for i in range(3):
+        rows = range(records.starts[i], records.starts[i + 1])
+        for e in rows:
+            same = [g for g in rows if g < e and history.key[g] == history.key[e]]
+            assert history.last[e] == (same[-1] if same else -1)
+            assert history.seen[e] == len(same)
+            assert history.mean[e] == pytest.approx(np.mean(number[same]) if same else 0, abs=1e-5)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    data = chains(120, 3)
+
+    def new() -> EventTransformer:
+        return EventTransformer(width=32, layers=1, batch_events=256, max_steps=12, window=64)
+
+    def stop(progress: Progress) -> None:
+        if progress.total_steps == 12 and progress.step >= 5:
+            raise KeyboardInterrupt
+
+    straight = new().fit(data, seed=4)
+    control = Control(checkpoint=tmp_path / "run", checkpoint_seconds=0.0, on_progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        new().fit(data, seed=4, control=control)
+    resumed = new().fit(data, seed=4, control=Control(checkpoint=tmp_path / "run"))
+    for ours, theirs in zip(straight.events_.parameters(), resumed.events_.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("dropout", 1.0), ("epochs", 0), ("window", 4), ("plan_slots", -1)])
+def test_wrong_hyperparameters_are_named(name: str, value: float) -> None:
+    with pytest.raises(ParameterError, match=name):
+        EventTransformer(**{name: value}).fit(chains(), seed=0)
