@@ -62,7 +62,7 @@ Format = Annotated[
 
 
 def augment(
-    data: opt.Data,
+    data: opt.FlatData,
     out: opt.OutFile,
     target: Annotated[
         str | None,

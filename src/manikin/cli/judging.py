@@ -75,10 +75,12 @@ def inspect(
 
 
 def evaluate(
-    train: Annotated[Path, typer.Option("--train", metavar="A", help="Real rows that the generator saw.", show_default=False)],
-    holdout: Annotated[Path, typer.Option("--holdout", metavar="B", help="Real rows that it did not see.", show_default=False)],
+    train: Annotated[
+        str, typer.Option("--train", metavar="A", help="Real rows that the generator saw: a file, or linked tables.", show_default=False)
+    ],
+    holdout: Annotated[str, typer.Option("--holdout", metavar="B", help="Real rows that it did not see.", show_default=False)],
     synthetic: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
             "--synthetic", metavar="C", help="The rows that it made; repeated for several tables of it.", show_default=False
         ),

@@ -56,7 +56,10 @@ def synthesize(
     time_budget: opt.TimeBudget = None,
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
-    file_format: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="The synthetic table's format.")] = "csv",
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="csv|parquet", help="Of the synthetic table; by default csv, of linked tables as they came."),
+    ] = None,
     shadow_models: opt.ShadowModels = 0,
     audit_canaries: opt.AuditCanaries = 0,
     sets: Annotated[
@@ -71,7 +74,7 @@ def synthesize(
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """A patient table in, a synthetic table with its evidence out.
+    """A patient table in, a synthetic table with its evidence out; linked tables likewise, as a folder.
 
     The generator sees a part of the patients; the others are held out for judging. The run folder is internal: it shows real rows.
 
@@ -80,6 +83,8 @@ def synthesize(
         manikin synthesize patients.csv --target died --time-budget 10m -o run
 
         manikin synthesize patients.csv --epsilon 1 -o private
+
+        manikin synthesize ward/ --patients 500 -o run
     """
     from manikin.workflow.synthesize import synthesize as run
 
@@ -130,16 +135,16 @@ def fit(
     """
     from manikin.workflow.models import fit_model
 
-    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, "csv", public, settings)
+    options = _options(synthesizer, None, target, epsilon, delta, time_budget, max_steps, seed, None, public, settings)
     options = replace(options, rows_per_patient=rows_per_patient, budget=budget)
     with watching(as_json=as_json) as watcher:
         fitted = fit_model(data, out=out, schema=schema, options=options, force=force, watcher=watcher)
     if as_json:
         choice = fitted.choice.model_dump(mode="json")
-        key = "patients_bought" if fitted.is_private else "rows"
+        key = "patients_bought" if fitted.is_private else fitted.unit
         say_json({"out": fitted.out, key: fitted.n_rows, "synthesizer": choice, "notices": list(fitted.notices)})
     else:
-        unit = "patients (about, as bought)" if fitted.is_private else "rows"
+        unit = "patients (about, as bought)" if fitted.is_private else fitted.unit
         say(f"Learned from {fitted.n_rows:,} {unit} with {fitted.choice.name}. The model: {fitted.out}")
         if fitted.is_private:
             say(f"What it may draw is covered by its privacy budget, as often as you like. What was spent: manikin audit {fitted.out}")
@@ -147,36 +152,44 @@ def fit(
 
 def sample(
     model: opt.Model,
-    n: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.", show_default=False)],
-    out: opt.OutFile,
+    n: Annotated[
+        int, typer.Option("-n", "--rows", "--patients", metavar="N", help="How many rows, of linked tables patients.", show_default=False)
+    ],
+    out: opt.OutPlace,
     where: Annotated[
-        list[str] | None, typer.Option("--where", metavar="COL=VALUE", help="Every row holds this; may be repeated.")
+        list[str] | None, typer.Option("--where", metavar="COL=VALUE", help="Every row or patient holds this; may be repeated.")
     ] = None,
     seed: opt.Seed = 0,
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Synthetic rows from a saved model, as many as you like, in constant memory.
+    """Synthetic rows, or patients with all their tables, from a saved model, as many as you like, in constant memory.
 
     Example:
 
         manikin sample model -n 1000 --where sex=F -o women.csv
+
+        manikin sample ward-model --patients 1000 -o ward-again/
     """
     from manikin.workflow.models import draw
+    from manikin.workflow.places import shown
     from manikin.workflow.wishes import parse_where
 
     conditions = parse_where(where or ())
     with watching(as_json=as_json) as watcher:
         drawn = draw(model, n=n, out=out, conditions=conditions, seed=seed, force=force, watcher=watcher)
     if as_json:
-        say_json({"out": drawn.out, "rows": drawn.n_rows})
+        sizes = {"patients": drawn.n_rows, "tables": dict(drawn.tables)} if drawn.tables else {"rows": drawn.n_rows}
+        say_json({"out": shown(drawn.out), **sizes})
+    elif drawn.tables:
+        say(f"{drawn.n_rows:,} synthetic patients, {sum(drawn.tables.values()):,} rows in {len(drawn.tables)} tables: {shown(drawn.out)}")
     else:
         say(f"{drawn.n_rows:,} synthetic rows: {drawn.out}")
 
 
 def complete(
     model: opt.Model,
-    data: opt.Data,
+    data: opt.FlatData,
     out: opt.OutFile,
     keep: Annotated[
         list[str] | None, typer.Option("--keep", metavar="COL", help="Keep this column, make the others anew; may be repeated.")
@@ -219,7 +232,7 @@ def _options(
     time_budget: str | None,
     max_steps: int | None,
     seed: int,
-    file_format: str,
+    file_format: str | None,
     public: list[str] | None,
     settings: list[str] | None,
 ) -> Options:
@@ -247,7 +260,8 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
             "out": outcome.out,
             "files": outcome.files,
             "synthesizer": outcome.choice.model_dump(mode="json"),
-            "rows": outcome.rows,
+            ("patients" if outcome.tables else "rows"): outcome.rows,
+            **({"tables": outcome.tables} if outcome.tables else {}),
             **evidence(outcome.results),
             "notices": list(outcome.notices),
         }
@@ -255,7 +269,10 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
         return
     n_sets = sum(part.startswith("synthetic") for part in outcome.rows)
     times = f", {n_sets} times," if n_sets > 1 else ""
-    say(f"{outcome.rows['synthetic']:,} synthetic rows{times} by {outcome.choice.name}.\n")
+    unit = "patients" if outcome.tables else "rows"
+    n_rows = sum(table.get("synthetic", 0) for table in outcome.tables.values())
+    linked = f" with {n_rows:,} rows in {len(outcome.tables)} tables" if outcome.tables else ""
+    say(f"{outcome.rows['synthetic']:,} synthetic {unit}{linked}{times} by {outcome.choice.name}.\n")
     say_evidence(outcome.results)
     budget = outcome.results.run.get("privacy_budget")
     if budget:

@@ -7,13 +7,27 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A CSV (plain or gzip) or Parquet file.", show_default=False)]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A CSV (plain or gzip) or Parquet file; of linked tables a folder, or a database's URL.",
+        show_default=False,
+    ),
+]
+FlatData = Annotated[str, typer.Argument(metavar="DATA", help="A CSV (plain or gzip) or Parquet file.", show_default=False)]
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder that holds one.", show_default=False)
 ]
 OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")]
 OutFile = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="The .csv or .parquet file to write.", show_default=False)
+]
+OutPlace = Annotated[
+    str,
+    typer.Option(
+        "--out", "-o", metavar="FILE", help="The .csv or .parquet file to write; of linked tables the folder, or a URL.", show_default=False
+    ),
 ]
 OutModel = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.", show_default=False)]
 SchemaFile = Annotated[
@@ -23,9 +37,14 @@ Synthesizer = Annotated[
     str, typer.Option("--synthesizer", metavar="NAME", help="auto, or a name from `manikin list synthesizers`.")
 ]
 Rows = Annotated[
-    int | None, typer.Option("--rows", metavar="N", help="Synthetic rows; as many as were learned from by default.")
+    int | None,
+    typer.Option(
+        "--rows", "--patients", metavar="N", help="Synthetic rows, of linked tables patients; as many as were learned from by default."
+    ),
 ]
-Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="The column that a model would predict.")]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="COL", help="The column that a model would predict; TABLE.COL in linked tables.")
+]
 Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="The column of follow-up time; goes with --event.")]
 Event = Annotated[
     str | None, typer.Option("--event", metavar="COL", help="The column that says whether the event was seen; goes with --time.")

@@ -43,7 +43,7 @@ PerFit = Annotated[
 
 @study.command("augmentation")
 def augmentation(
-    data: opt.Data,
+    data: opt.FlatData,
     target: NeededTarget,
     out: opt.OutFolder,
     positive: Positive = None,
@@ -105,7 +105,7 @@ def augmentation(
 
 @study.command("learning-curve")
 def learning_curve(
-    data: opt.Data,
+    data: opt.FlatData,
     target: NeededTarget,
     out: opt.OutFolder,
     synthesizers: Synthesizers = "forest,autoregressive",
@@ -162,7 +162,7 @@ def learning_curve(
 
 @study.command("tradeoff")
 def tradeoff(
-    data: opt.Data,
+    data: opt.FlatData,
     out: opt.OutFolder,
     epsilons: Annotated[
         str, typer.Option("--epsilons", metavar="E,E,…", help="Privacy budgets; inf is the generator without one.")

@@ -22,7 +22,8 @@ from manikin.workflow.augmenting import begun
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
 from manikin.workflow.output import check_free, is_resumable, whole_file, work_folder, write_json
-from manikin.workflow.sources import SUFFIX, check_suffix, read, read_schema, schema_hash
+from manikin.workflow.places import place_of
+from manikin.workflow.sources import SUFFIX, check_suffix, read_flat, read_schema, schema_hash
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 
@@ -80,7 +81,7 @@ def augment_file(
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
-        patients = read(source, schema=known)
+        patients = read_flat(place_of(data), "`manikin augment`", schema=known)
         fitted = None if model is None else open_model(model)
         hashes = (hash_file(source), *_model_files(model))
     job = {

@@ -16,8 +16,9 @@ from manikin.data.errors import DataError, ManikinError, ParameterError
 from manikin.data.seeds import derive
 from manikin.evaluation import METRICS
 from manikin.release.manifest import Choice
-from manikin.synthesizers import SYNTHESIZERS
+from manikin.synthesizers import SYNTHESIZERS, names_of
 from manikin.workflow.learn import AUTO, PRIVATE_CHOICE, Limits, fit
+from manikin.workflow.linked import n_learned
 from manikin.workflow.options import Options
 from manikin.workflow.sources import target_of
 from manikin.workflow.stages import Stages, Watcher
@@ -67,7 +68,8 @@ def check_enough(train: Dataset, stages: Stages, *, has_holdout: bool = False) -
     ------
     DataError : fewer than 20 patients.
     """
-    check_number(train.n_records, len(train.columns.learned), stages, has_holdout=has_holdout)
+    n_columns = n_learned(train.schema) if train.is_linked else len(train.columns.learned)
+    check_number(train.n_records, n_columns, stages, has_holdout=has_holdout)
 
 
 def check_number(
@@ -100,6 +102,8 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
     ------
     ParameterError : no candidate is installed.
     """
+    if train.is_linked:
+        return _of_patients(conditional=conditional)
     names = candidates(conditional=conditional)
     if not names:
         raise ParameterError(
@@ -128,9 +132,20 @@ def private_choice() -> Choice:
     return Choice(name=PRIVATE_CHOICE, asked=AUTO, reasons=(why,))
 
 
-def candidates(*, conditional: bool = False) -> list[str]:
-    """Names of the table generators that stand for choice, whose output may be released and that can be imported here."""
-    fit = [name for name, entry in SYNTHESIZERS.items() if entry.auto and entry.releasable and entry.modality == "table"]
+def _of_patients(*, conditional: bool) -> Choice:
+    """What `auto` means for linked tables: the first generator that stands for choice, without a trial, which would cost as much again."""
+    names = candidates(conditional=conditional, modality="records")
+    if not names:
+        known = [name for name in names_of("records") if SYNTHESIZERS[name].releasable and _is_here(name)]
+        way_out = f"Name one of {', '.join(known)} with --synthesizer." if known else "Make one table with a row per patient."
+        raise ParameterError(f"No generator of linked tables stands for auto. {way_out}")
+    why = "for linked tables it is taken without a trial, which would cost as much again."
+    return Choice(name=names[0], asked=AUTO, reasons=(why,))
+
+
+def candidates(*, conditional: bool = False, modality: str = "table") -> list[str]:
+    """Names of the generators that stand for choice, whose output may be released and that can be imported here."""
+    fit = [name for name, entry in SYNTHESIZERS.items() if entry.auto and entry.releasable and entry.modality == modality]
     return [name for name in fit if (SYNTHESIZERS[name].conditions or not conditional) and _is_here(name)]
 
 

@@ -13,12 +13,13 @@ import pandas as pd
 
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.schema import Column, TableSchema
+from manikin.data.schema import Column, Schema, TableSchema
 from manikin.data.seeds import derive
 from manikin.workflow.budget import is_private
 from manikin.workflow.models import open_model, schema_of
 from manikin.workflow.output import check_free, whole_file
-from manikin.workflow.sources import check_suffix, read, read_like
+from manikin.workflow.places import linked_format, name_of
+from manikin.workflow.sources import check_suffix, read_flat, read_like
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
 
@@ -26,6 +27,8 @@ WHOLE_ROUNDS = 5  # a drawn row counts only when all its holes are filled: exact
 PART_ROUNDS = 15  # after that, cells that were filled are kept and the rest is drawn given them
 NOT_A_HOLE = "not applicable"  # a missing code of this meaning is knowledge, not a hole
 
+
+LINKED_WAY_OUT = "Patients who are given up to now are continued by `manikin continue`."
 
 @dataclass(frozen=True)
 class Completed:
@@ -65,9 +68,12 @@ def complete(
     check_free(path, force=force, inputs=[data, model])
     stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model and the data"):
+        if linked_format(data) is not None:
+            raise ParameterError(f"`manikin complete` takes one flat table, and {name_of(data)} holds linked tables. {LINKED_WAY_OUT}")
         fitted = open_model(model)
+        check_flat_model(fitted)
         known = schema_of(fitted)
-        rows = read(Path(data)) if known is None else read_like(Path(data), known)
+        rows = read_flat(Path(data), "`manikin complete`") if known is None else read_like(Path(data), known)
     with stages.stage("complete", f"Completing {len(rows):,} rows"):
         made = completed(fitted, rows, keep=keep, seed=seed, watcher=stages.watcher)
     learned = _learned_names(fitted, rows.columns)
@@ -83,6 +89,17 @@ def complete(
     with whole_file(path, force=force) as beside:
         tabular.write(made, beside)
     return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))
+
+
+def check_flat_model(model: Any) -> None:
+    """Refuses a model of linked patients.
+
+    Raises
+    ------
+    ParameterError : with the way out.
+    """
+    if isinstance(getattr(model, "schema_", None), Schema):
+        raise ParameterError(f"This model learned linked tables, and complete takes a model of one flat table. {LINKED_WAY_OUT}")
 
 
 def completed(

@@ -10,7 +10,7 @@ from manikin.data.dataset import Dataset
 from manikin.privacy.ledger import Ledger
 from manikin.release.manifest import Choice
 from manikin.workflow import auto
-from manikin.workflow.learn import AUTO, Limits, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.learn import AUTO, Limits, check_modality, check_releasable, fit, hyperparameters_of, training_of
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, read_json, write_json
 from manikin.workflow.stages import Stages
@@ -42,6 +42,7 @@ def decide(
     ----------
     conditional : whether the job needs a generator that conditions exactly.
     """
+    check_modality(options.synthesizer, data)
     state = read_json(partial / STATE)
     if state:
         decision = Decision(Choice.model_validate(state["choice"]), Limits(**state["limits"]), state["is_fitted"])

@@ -10,8 +10,10 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
 from manikin.workflow.judge import measure
+from manikin.workflow.linked import FLAT_ONLY
+from manikin.workflow.linked_sources import is_linked_source, read_linked_alike
 from manikin.workflow.output import whole_file
-from manikin.workflow.sources import read, read_alike, read_like, target_of, with_follow_up
+from manikin.workflow.sources import as_wished, read_alike, read_flat, read_like, target_in, with_follow_up
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def evaluate(
 
     Parameters
     ----------
-    train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path.
+    train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path; linked tables as a Dataset, a folder
+        or a database's URL.
     synthetic : the same of what it made; a list of them for several releases.
     target : the column a downstream model would predict; the schema's target when None.
     time, event : the columns of follow-up time and of the event; those with these roles in the schema when None.
@@ -59,11 +62,17 @@ def evaluate(
     DataError : a table is empty, or they share no column.
     """
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
-    real, (held, *made) = read_alike(train, [holdout, *parts])
-    if target is not None and target not in real.columns:
-        raise ParameterError(f"The target {target!r} is no column of the train table.")
-    aim = target or target_of(real.columns)
-    real = with_follow_up(real, time, event)
+    if is_linked_source(train):
+        real, (held, *made) = read_linked_alike(train, [holdout, *parts])
+        if analyses:
+            raise ParameterError(f"Analyses do not go with linked tables yet. {FLAT_ONLY['analyses']}")
+        real = as_wished(real, target=target, time=time, event=event)
+    else:
+        real, (held, *made) = read_alike(train, [holdout, *parts])
+        if target is not None and target not in real.columns:
+            raise ParameterError(f"The target {target!r} is no column of the train table.")
+        real = with_follow_up(real, time, event)
+    aim = target_in(real) if target is None or real.is_linked else target
     return measure(
         real,
         held,
@@ -144,11 +153,12 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
     ParameterError : a column is unknown, or the model cannot condition.
     DataError : a cell does not fit the schema that the model learned by; the message names the column.
     """
-    from manikin.workflow.completion import completed
+    from manikin.workflow.completion import check_flat_model, completed
     from manikin.workflow.models import schema_of
 
+    check_flat_model(model)
     known = schema_of(model)
-    return completed(model, read(data) if known is None else read_like(data, known), keep=keep, seed=seed)
+    return completed(model, read_flat(data, "complete") if known is None else read_like(data, known), keep=keep, seed=seed)
 
 
 def augment(
@@ -217,7 +227,7 @@ def augment(
     )
     wishes.check()
     options.check("augment")
-    patients = read(data, schema=schema)
+    patients = read_flat(data, "augment", schema=schema)
     fitted = open_model(model) if isinstance(model, str | Path) else model
     with TemporaryDirectory(prefix="manikin-") as folder:
         stages = Stages(watcher or Silent())

@@ -15,9 +15,13 @@ from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
 from manikin.io import tabular
 from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
+from manikin.workflow import linked
+from manikin.workflow.linked_sizes import parts_of_run
+from manikin.workflow.linked_sources import is_linked_source, keep_copy, read_linked_alike, tell_absent
 from manikin.workflow.output import check_free, whole_folder
+from manikin.workflow.places import Place, hash_place, name_of, place_of, shown
 from manikin.workflow.record import INTERNAL, cost_of
-from manikin.workflow.sources import as_wished, read_alike, schema_hash, target_of
+from manikin.workflow.sources import as_wished, read_alike, schema_hash, target_in
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 from manikin.workflow.verdicts import verdicts
@@ -62,12 +66,36 @@ def measure(
     from manikin.evaluation.suite import evaluate
 
     told = watcher or Silent()
+    if train.is_linked:
+        return _measure_linked(
+            train, holdout, synthetic, target, seed, told, metrics=metrics, attacks=attacks, refit=refit, n_refits=n_refits, partial=partial
+        )
     schema = shared_columns(train, holdout, synthetic)
     aim = target if target in schema else None
     asked = checked_analyses(analyses, train.columns)
     data = EvaluationData(
         train, holdout, tuple(synthetic), schema, aim, refit, analyses=asked, partial=partial, n_refits=n_refits
     )
+    return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
+
+
+def _measure_linked(
+    train: Dataset, holdout: Dataset, synthetic: Sequence[Dataset], target: str | None, seed: int, told: Watcher, **asked: Any
+) -> Results:
+    """Measures linked tables on the tables and columns that all parts share."""
+    from manikin.evaluation.suite import evaluate
+
+    parts = {"train": train, "holdout": holdout, **{f"synthetic {i + 1}": part for i, part in enumerate(synthetic)}}
+    for what, part in parts.items():
+        if not part.is_linked:
+            raise DataError(f"The {what} part is one flat table and the train part is not. Bring linked tables for all parts.")
+        if not len(part):
+            raise DataError(f"The {what} part has no patients, so nothing can be measured. Bring tables with rows.")
+    schema = linked.shared_schema(list(parts.values()))
+    if not any(table.learned for table in schema.of_patients):
+        raise DataError("The parts share no column of patients that can be measured. Check that they come from the same tables.")
+    metrics, attacks = asked.pop("metrics"), asked.pop("attacks")
+    data = EvaluationData(train, holdout, tuple(synthetic), schema, target, **asked)
     return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
 
 
@@ -123,7 +151,7 @@ def judge(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Judged:
-    """Judges files made by any tool; writes results.json, report.html, schema.toml and manifest.json to the folder `out`.
+    """Judges files, or linked tables, of any tool; writes results.json, report.html, schema.toml and manifest.json to the folder `out`.
 
     Copies of the synthetic files are kept beside them, so that what `manikin release` lets out is what was judged. No real row is.
 
@@ -140,23 +168,33 @@ def judge(
 
     folder = Path(out)
     made = _different([synthetic] if isinstance(synthetic, str | Path) else synthetic)
-    paths = [Path(train), Path(holdout), *made]
+    paths = [place_of(train), place_of(holdout), *made]
     check_free(folder, force=force, inputs=paths)
     stages = Stages(watcher or Silent())
     parts = ("train", "holdout", *synthetic_parts(len(made)))
     with stages.stage("read", f"Reading the {len(paths)} tables"):
-        real, others = read_alike(paths[0], paths[1:], schema=schema)
+        is_linked = is_linked_source(paths[0], schema)
+        if is_linked and analyses:
+            raise ParameterError(f"--analysis does not go with linked tables yet. {linked.FLAT_ONLY['analyses']}")
+        real, others = (read_linked_alike if is_linked else read_alike)(paths[0], paths[1:], schema=schema)
         real = as_wished(real, target=target, time=time, event=event)
         for path, other in zip(paths[1:], others, strict=True):
-            _tell_absent(path, other, real.columns, stages)
-        hashes = tuple(hash_file(path, name=f"{part}: {path.name}") for part, path in zip(parts, paths, strict=True))
-        asked = checked_analyses(analyses, real.columns)
+            if is_linked:
+                tell_absent(path, other, real.schema, stages)
+            else:
+                _tell_absent(Path(path), other, real.columns, stages)
+        found = [hash_place(path, table)[0] for path, table in zip(paths, [real, *others], strict=True)]
+        hashes = tuple(one.model_copy(update={"name": f"{part}: {one.name}"}) for part, one in zip(parts, found, strict=True))
+        asked = () if is_linked else checked_analyses(analyses, real.columns)
         notice = several_notice(len(made))
         if notice:
             stages.note(notice)
-    aim = target or target_of(real.columns)
+    aim = target_in(real)
     rows = {part: len(table) for part, table in zip(parts, [real, *others], strict=True)}
-    run = {"rows": rows, "columns": len(real.columns.columns), "seed": seed, "target": aim, "title": _title(made)}
+    n_columns = sum(len(table.columns) for table in (real.schema.of_patients if is_linked else real.schema.tables))
+    run = {"rows": rows, "columns": n_columns, "seed": seed, "target": aim, "title": _title(made)}
+    if is_linked:
+        run |= {"unit": "patients", "tables": parts_of_run(dict(zip(parts, [real, *others], strict=True)))}
     run |= {"analyses": list(asked), "partial": partial, "versions": versions(), "internal": INTERNAL}
     with whole_folder(folder, force=force) as beside:
         with stages.stage("evaluate", "Measuring"):
@@ -167,13 +205,17 @@ def judge(
             run["policies"] = verdicts(results, n_patients=rows["train"])
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
-        kept = [_kept(*entry, beside) for entry in zip(parts[2:], made, hashes[2:], strict=True)]
+        if is_linked:
+            judged = zip(made, parts[2:], hashes[2:], others[1:], strict=True)
+            kept = [keep_copy(path, part, beside, sha256=known.sha256, data=table) for path, part, known, table in judged]
+        else:
+            kept = [_kept(part, Path(path), known, beside) for part, path, known in zip(parts[2:], made, hashes[2:], strict=True)]
         with stages.stage("report", "Writing the report"):
             write_results(results, beside / "results.json")
             render(results, beside / "report.html")
         options = {"target": target, "time": time, "event": event, "seed": seed, "analyses": list(asked), "partial": partial}
         write_manifest(_manifest(beside, real, options, hashes, rows, stages), beside / "manifest.json")
-    files = {key: folder / name for key, name in {**_FILES, **dict(zip(parts[2:], kept, strict=True))}.items()}
+    files = {key: folder / name for key, name in {**_FILES, **dict(zip(parts[2:], kept, strict=True))}.items() if name}
     return Judged(folder, files, results, tuple(stages.notices))
 
 
@@ -204,19 +246,20 @@ def synthetic_parts(n: int) -> tuple[str, ...]:
     return tuple("synthetic" if i == 0 else f"synthetic-{i + 1}" for i in range(n))
 
 
-def _different(files: Sequence[str | Path]) -> list[Path]:
+def _different(files: Sequence[str | Path]) -> list[Place]:
     """The synthetic files, at least one and none of them twice."""
-    paths = [Path(file) for file in files]
+    paths = [place_of(file) for file in files]
     if not paths:
         raise parameter_error("synthetic", "evaluate", "one file or several", 0)
-    twice = next((p for i, p in enumerate(paths) if p.resolve() in [other.resolve() for other in paths[:i]]), None)
+    whole = [path.resolve() if isinstance(path, Path) else path for path in paths]
+    twice = next((path for i, path in enumerate(paths) if whole[i] in whole[:i]), None)
     if twice is not None:
-        raise ParameterError(f"The synthetic table {twice} is named twice. Several tables must be drawn independently of each other.")
+        raise ParameterError(f"The synthetic table {shown(twice)} is named twice. Several tables must be drawn independently.")
     return paths
 
 
-def _title(made: Sequence[Path]) -> str:
-    return made[0].name if len(made) == 1 else f"{made[0].name} and {len(made) - 1} more"
+def _title(made: Sequence[Place]) -> str:
+    return name_of(made[0]) if len(made) == 1 else f"{name_of(made[0])} and {len(made) - 1} more"
 
 
 _FILES = {"report": "report.html", "results": "results.json", "schema": "schema.toml", "manifest": "manifest.json"}

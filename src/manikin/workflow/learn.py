@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
 from manikin.privacy.ledger import Ledger
-from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.synthesizers import SYNTHESIZERS, names_of, synthesizer
 from manikin.training.signals import HELD_OUT
 from manikin.workflow.stages import Watcher
 from manikin.workflow.wishes import candidates
@@ -44,6 +44,22 @@ def check_name(name: str) -> None:
     """Refuses a name that is neither `auto` nor registered, with those that are spelled like it."""
     if name != AUTO and name not in SYNTHESIZERS:
         raise ParameterError(f"There is no synthesizer named {name!r}. {candidates(name, [AUTO, *sorted(SYNTHESIZERS)])}")
+
+
+def check_modality(name: str, data: Dataset, where: str = "the data set") -> None:
+    """Refuses a generator of flat tables for linked ones, and the other way round.
+
+    Raises
+    ------
+    ParameterError : names the generators that fit.
+    """
+    wanted = "records" if data.is_linked else "table"
+    if name not in SYNTHESIZERS or SYNTHESIZERS[name].modality == wanted:
+        return
+    learns, holds = ("one flat table", "linked tables") if data.is_linked else ("linked tables", "one flat table")
+    raise ParameterError(
+        f"The synthesizer {name!r} learns {learns}, and {where} holds {holds}. Choose one of {', '.join(names_of(wanted))}, or auto."
+    )
 
 
 def private_names() -> list[str]:
@@ -108,6 +124,7 @@ def fit(
     ------
     FitError : the model could not learn.
     """
+    check_modality(name, data)
     model = synthesizer(name, **dict(hyperparameters or {}))
     paid = {} if ledger is None else {"ledger": ledger}
     if not SYNTHESIZERS[name].is_neural:

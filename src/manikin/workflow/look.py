@@ -89,19 +89,10 @@ def registries() -> dict[str, Any]:
     """What can be listed, by its plural name."""
     from manikin.evaluation import METRICS
     from manikin.evaluation.attacks import ATTACKS
+    from manikin.io.formats import FORMATS
     from manikin.synthesizers import SYNTHESIZERS
 
-    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": _formats()}
-
-
-def _formats() -> dict[str, Entry]:
-    from manikin.io.interchange import FORMATS
-
-    return {
-        "csv": Entry("manikin.io.tabular", "text with separators, read and written; separator, quoting, encoding, gzip are detected"),
-        "parquet": Entry("manikin.io.tabular", "Apache Parquet, read and written; streams any number of rows"),
-        **{name: Entry(known.path, known.summary, extra=known.extra) for name, known in FORMATS.items()},
-    }
+    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": FORMATS}
 
 
 def listed(what: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ from typing import Any
 from manikin.data.errors import parameter_error
 from manikin.data.schema import Schema, TableSchema
 from manikin.release.facts import LEDGER
-from manikin.release.manifest import Choice, hash_file
+from manikin.release.manifest import Choice
+from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow import auto
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
+from manikin.workflow.learn import check_modality
+from manikin.workflow.linked import check_options
+from manikin.workflow.linked_sizes import size_words
 from manikin.workflow.options import Options
-from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_file, whole_folder
+from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_file, whole_folder
+from manikin.workflow.places import Place, hash_place, keep_storage, name_of, place_of, storage_of
 from manikin.workflow.sources import (
     as_wished,
     check_suffix,
@@ -45,14 +50,16 @@ class Fitted:
     n_rows: int
     notices: tuple[str, ...]
     is_private: bool = False
+    unit: str = "rows"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A file of synthetic rows."""
+    """A file of synthetic rows, or linked tables: then `n_rows` counts patients and `tables` the rows of each table."""
 
-    out: Path
+    out: Place
     n_rows: int
+    tables: Mapping[str, int] = field(default_factory=dict)
 
 
 def fit_model(
@@ -64,46 +71,53 @@ def fit_model(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Fitted:
-    """Learns from all of `data` and saves the model folder `out`; nothing is held out, so nothing is judged.
+    """Learns from all of `data` (a file, or a folder or database of linked tables) and saves the model folder `out`; nothing is held out.
 
     Raises
     ------
     InputError : the data, the schema or an option cannot be used. Nothing is written.
     """
-    folder, source, wishes = Path(out), Path(data), options or Options()
+    folder, source, wishes = Path(out), place_of(data), options or Options()
     wishes.check("fit")
     check_budget(wishes)
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
-    with stages.stage("read", f"Reading {source.name}"):
+    with stages.stage("read", f"Reading {name_of(source)}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
-        patients = as_wished(read(source, schema=known), **wishes.of_columns)
-    notice = fallback_notice(patients)
+        patients = read(source, schema=known)
+        if patients.is_linked:
+            check_options(wishes)
+        check_modality(wishes.synthesizer, patients, name_of(source))
+        patients = as_wished(patients, **wishes.of_columns)
+    notice = size_words(patients) if patients.is_linked else fallback_notice(patients)
     if notice and wishes.epsilon is None:
         stages.note(notice)
     if wishes.epsilon is None:
         auto.check_enough(patients, stages)
     job = {
         "command": "fit",
-        "data": hash_file(source).sha256,
+        "data": hash_place(source, patients)[0].sha256,
         "schema": schema_hash(patients.schema),
         "options": wishes.to_json(),
     }
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        with spending(partial, wishes, patients.columns, stages, is_given=known is not None) as ledger:
+        about = patients.schema.tables[0]  # linked tables have no budget
+        with spending(partial, wishes, about, stages, is_given=known is not None) as ledger:
             decision = decide(partial, patients, wishes, stages)
             clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
-            rows = patients if ledger is None else read_each_by_itself(source, patients.columns)
+            rows = patients if ledger is None else read_each_by_itself(Path(source), patients.columns)
             model, choice = learn(partial, rows, decision, wishes.seed, stages, ledger=ledger)
         if ledger is not None:
             auto.check_number(ledger.n_patients or 1, len(patients.columns.learned), stages, is_bought=True)
         save_into(model, partial)
+        keep_storage(storage_of(source) if patients.is_linked else None, partial)
         if ledger is not None:
             seal_model(ledger, partial)
     n_rows = len(patients) if ledger is None else ledger.n_patients or 1
-    return Fitted(folder, choice, n_rows, tuple(stages.notices), is_private=ledger is not None)
+    unit = "patients" if patients.is_linked else "rows"
+    return Fitted(folder, choice, n_rows, tuple(stages.notices), is_private=ledger is not None, unit=unit)
 
 
 def save_into(model: Any, partial: Path) -> None:
@@ -127,9 +141,21 @@ def open_model(folder: str | Path) -> Any:
     """
     from manikin.synthesizers.storage import load
 
+    return load(model_folder(folder))
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder that holds the model itself."""
     path = Path(folder)
     inside = path / "model"
-    return load(inside if not (path / "config.json").exists() and inside.is_dir() else path)
+    return inside if not (path / "config.json").exists() and inside.is_dir() else path
+
+
+def modality_of(folder: str | Path) -> str:
+    """What the generator of a model folder learned: "table", or "records" for linked patients; "table" where that cannot be told."""
+    config = read_json(model_folder(folder) / "config.json")
+    name = config.get("synthesizer") if isinstance(config, dict) else None
+    return SYNTHESIZERS[name].modality if isinstance(name, str) and name in SYNTHESIZERS else "table"
 
 
 def schema_of(model: Any) -> TableSchema | None:
@@ -153,9 +179,11 @@ def draw(
 ) -> Drawn:
     """Writes `n` synthetic rows to a .csv or .parquet file, batch by batch, so that memory does not grow with `n`.
 
+    A model of linked patients writes `n` patients to a folder, or to the database of a URL, as the tables that it learned were stored.
+
     Parameters
     ----------
-    conditions : column -> value that every row holds.
+    conditions : column -> value that every row, or patient, holds.
 
     Raises
     ------
@@ -163,12 +191,16 @@ def draw(
     """
     from manikin.io.tabular import TableWriter
 
-    path = Path(out)
     if n < 1:
         raise parameter_error("n", "sample", "a whole number above 0", n)
+    stages = Stages(watcher or Silent())
+    if modality_of(model) == "records":
+        from manikin.workflow.draw_linked import draw_linked
+
+        return draw_linked(model, n=n, out=out, conditions=conditions, seed=seed, force=force, stages=stages)
+    path = Path(out)
     check_suffix(path)
     check_free(path, force=force, inputs=[model])
-    stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model)
         known = schema_of(fitted)

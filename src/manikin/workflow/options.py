@@ -28,6 +28,8 @@ class Options:
     rows_per_patient : rows of one patient that count at most under a budget; the others are left out at random.
     budget : the budget file that the run spends from as well, shared with other releases of the same patients.
     analyses : regressions to run on real and synthetic rows, as formulas.
+    rows : synthetic rows, of linked tables patients; as many as were learned from when None.
+    format : of the synthetic tables, csv or parquet; when None csv for a flat table, and each file's own for linked tables.
     sets : synthetic tables, drawn independently of each other from the one model.
     shadow_models : how often the generator is learned anew for the attack with shadow models; 0 leaves that attack out.
     audit_canaries : made-up patients with whom the privacy budget is audited, by learning twice more; 0 leaves the audit out.
@@ -46,7 +48,7 @@ class Options:
     time_budget_seconds: float | None = None
     max_steps: int | None = None
     seed: int = 0
-    format: str = "csv"
+    format: str | None = None
     public: tuple[str, ...] = ()
     analyses: tuple[str, ...] = ()
     sets: int = 1
@@ -75,7 +77,7 @@ class Options:
             )
         if type(self.rows_per_patient) is not int or self.rows_per_patient < 1:
             raise parameter_error("rows_per_patient", command, "a whole number above 0", self.rows_per_patient)
-        if self.format not in FORMATS:
+        if self.format is not None and self.format not in FORMATS:
             raise parameter_error("format", command, f"one of {', '.join(FORMATS)}", self.format)
         if self.rows is not None and self.rows < 1:
             raise parameter_error("rows", command, "a whole number above 0", self.rows)

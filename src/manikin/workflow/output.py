@@ -43,13 +43,7 @@ def check_free(path: Path, *, force: bool, inputs: Iterable[object] = ()) -> Non
     ------
     ParameterError : something is there and `force` is not given, or what is there is not ours to replace.
     """
-    for source in (Path(given) for given in inputs if isinstance(given, str | Path)):
-        if path.exists() and source.exists() and path.samefile(source):
-            raise ParameterError(f"{path} is what this command reads; it is never replaced. Choose another place with --out.")
-        if path.is_dir() and any(path.iterdir()) and path.resolve() in source.resolve().parents:
-            raise ParameterError(
-                f"{path} holds {source.name}, which this command reads; it is never replaced. Choose another --out."
-            )
+    check_not_read(path, inputs)
     whole = Path(os.path.abspath(path))
     if whole == Path.cwd() or whole in Path.cwd().parents:
         raise ParameterError(f"{path} is the folder you are in, or one above it. Choose another place with --out.")
@@ -69,6 +63,22 @@ def check_free(path: Path, *, force: bool, inputs: Iterable[object] = ()) -> Non
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ParameterError(f"{path} cannot be written: {parent} is no folder that you may write to. Choose another --out.")
+
+
+def check_not_read(path: Path, inputs: Iterable[object]) -> None:
+    """Refuses a place that is what a job reads, or a folder that holds it.
+
+    Raises
+    ------
+    ParameterError : with the reason.
+    """
+    for source in (Path(given) for given in inputs if isinstance(given, str | Path)):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise ParameterError(f"{path} is what this command reads; it is never replaced. Choose another place with --out.")
+        if path.is_dir() and any(path.iterdir()) and path.resolve() in source.resolve().parents:
+            raise ParameterError(
+                f"{path} holds {source.name}, which this command reads; it is never replaced. Choose another --out."
+            )
 
 
 @contextmanager

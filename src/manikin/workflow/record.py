@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from manikin.release.manifest import (
     versions,
     write_manifest,
 )
+from manikin.workflow import linked
 from manikin.workflow.claim import claimed, told
 from manikin.workflow.options import Options
 from manikin.workflow.sources import schema_hash
@@ -41,6 +43,7 @@ class Made:
     ----------
     schema : what is written as schema.toml: what was read, under a ledger what was bought. read : what was read.
     ledger : of the privacy budget, where there is one.
+    tables : of linked tables the rows of each by part; `rows` counts patients then.
     """
 
     schema: Schema
@@ -53,6 +56,7 @@ class Made:
     inputs: tuple[FileHash, ...] = ()
     command: str = "synthesize"
     replay: bool = False
+    tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def write_record(folder: Path, made: Made, stages: Stages) -> Results:
@@ -138,13 +142,13 @@ def _policies(made: Made) -> list[dict[str, Any]]:
 
 def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
     """How the release was made, for results.json and the report's last section."""
-    cost, read = cost_of(stages), (made.read or made.schema).only
+    cost, read = cost_of(stages), made.read or made.schema
     return {
         **dict(made.results.run),
         "title": made.inputs[0].name if made.inputs else "",
         "rows": made.rows,
-        "columns": len(read.columns),
-        "left_out": [{"column": column.name, "reason": reason} for column, reason in left_out(read)],
+        "columns": sum(len(table.columns) for table in (read.of_patients if read.is_linked else read.tables)),
+        "left_out": [{"column": name, "reason": reason} for name, reason in _left_out_names(read)],
         "synthesizer": made.choice.name,
         "asked": made.choice.asked,
         "reasons": list(made.choice.reasons),
@@ -163,4 +167,9 @@ def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
         **({} if made.ledger is None else {"privacy_budget": told(made.ledger)}),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "job.json"),
         "internal": INTERNAL,
+        **({"unit": "patients", "tables": {name: dict(n) for name, n in made.tables.items()}} if made.tables else {}),
     }
+
+
+def _left_out_names(schema: Schema) -> list[tuple[str, str]]:
+    return linked.left_out(schema) if schema.is_linked else [(column.name, reason) for column, reason in left_out(schema.only)]

@@ -170,6 +170,8 @@ def _read_judged(folder: Path) -> _Judged:
         raise ParameterError(
             f"{folder} holds {len(data)} synthetic tables, and one leaves at a time. Evaluate the one that is to leave by itself."
         )
+    if any(name.startswith("synthetic/") for name in hashes):
+        raise ParameterError(f"{folder} holds linked tables, and only one flat table can be released so far. Keep them inside the house.")
     if manifest.options.get("partial"):
         raise ParameterError(f"{folder} is of partially synthetic rows, which hold cells of real patients. They are never released.")
     if not data or not {"results.json", "schema.toml"} <= set(hashes):

@@ -17,24 +17,28 @@ from manikin.data.errors import DataError, ParameterError
 from manikin.data.rare_values import has_code_book, rare_values
 from manikin.data.schema import EMPTY, Column, Kind, Role, Schema, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_to_json
-from manikin.io import linked, schema_file, tabular
+from manikin.io import linked as folders
+from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
 from manikin.io.inference import without_code_book_note
 from manikin.io.profiles import Profile, profile_texts
 from manikin.io.typed import table_of
+from manikin.workflow import linked
 from manikin.workflow.output import whole_file
+from manikin.workflow.places import linked_format, read_linked
 from manikin.workflow.wishes import check_columns
 
 SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
 
 
 def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
-    """A data set from a CSV or Parquet file, from a pandas, polars or pyarrow frame, or from a folder of linked tables.
+    """A data set from a file, a folder or database of linked tables, or a pandas, polars or pyarrow frame.
 
     Parameters
     ----------
-    source : a path or a frame; a `Dataset` is given back as it is. A folder holds a file for each table, and may hold their schema.toml.
+    source : the path of a CSV or Parquet file, of a folder of tables, or the URL of a database (`manikin list formats`); or a frame; a
+        `Dataset` is given back as it is.
     schema : what is known of the columns, as a value or as the path of a schema.toml; inferred from the data when None.
 
     Raises
@@ -51,9 +55,25 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
         return source
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     whole = Schema((known,)) if isinstance(known, TableSchema) else known
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        return linked.read(source, schema=whole)
+    if linked_format(source) is not None:
+        return read_linked(source, schema=whole)
     return tabular.read(source, schema=whole)
+
+
+def read_flat(source: Any, command: str, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
+    """One flat table, for a command that takes nothing else.
+
+    Raises
+    ------
+    ParameterError : they are linked tables. DataError, SchemaError : as `read`.
+    """
+    refused = ParameterError(f"{command} takes one flat table, and these are linked tables. Bring a table with a row per patient.")
+    if linked_format(source) is not None:
+        raise refused
+    data = read(source, schema=schema)
+    if data.is_linked:
+        raise refused
+    return data
 
 
 def read_each_by_itself(source: Any, like: TableSchema) -> Dataset:
@@ -191,7 +211,7 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str]:
     return profiles_of_texts(read_texts(path)[0]), str(path), "pandas"
 
 
-def write(data: Dataset, path: str | Path, *, force: bool = False, like: linked.Like = None) -> None:
+def write(data: Dataset, path: str | Path, *, force: bool = False, like: folders.Like = None) -> None:
     """Writes a data set to a .csv or .parquet file, linked tables to a folder, whole or not at all.
 
     Parameters
@@ -204,11 +224,11 @@ def write(data: Dataset, path: str | Path, *, force: bool = False, like: linked.
     """
     target = Path(path)
     if data.is_linked and not (len(data.tables) == 1 and _is_file_name(target)):
-        linked.write(data, target, like=like, force=force)
+        folders.write(data, target, like=like, force=force)
         return
     check_suffix(target)
     with whole_file(target, force=force) as beside:
-        tabular.write(linked.unlinked(data) if data.is_linked else data, beside)
+        tabular.write(folders.unlinked(data) if data.is_linked else data, beside)
 
 
 def infer(source: Any) -> Schema:
@@ -306,10 +326,14 @@ def as_wished(
 ) -> Dataset:
     """The data set with what the options of a job say of its columns: target, time and event, and which lists of values are public.
 
+    Columns of linked tables are named "column" or "table.column".
+
     Raises
     ------
     ParameterError : an option names a column that there is not, or one that it cannot mean.
     """
+    if data.is_linked:
+        return linked.as_wished(data, target=target, public=public, time=time, event=event)
     return declare_public(with_follow_up(with_target(data, target), time, event), public, option="--public")
 
 
@@ -337,6 +361,8 @@ def declare_public(data: Dataset, columns: Sequence[str], *, option: str = "decl
     """
     if isinstance(columns, str):
         raise ParameterError(f"{option} takes a list of column names. Write [{columns!r}] for one.")
+    if data.is_linked:
+        return linked.with_public(data, columns, option)
     table = data.columns
     for name in check_columns(columns, table, option):
         column = table[name]
@@ -380,6 +406,11 @@ def target_of(schema: TableSchema) -> str | None:
     """The column that the schema calls the target, if it calls one so."""
     found = schema.with_role(Role.TARGET)
     return found[0].name if found else None
+
+
+def target_in(data: Dataset) -> str | None:
+    """The target column of a data set, of linked tables as "table.column"."""
+    return linked.target_of(data.schema) if data.is_linked else target_of(data.columns)
 
 
 def schema_hash(schema: Schema) -> str:

@@ -1,12 +1,12 @@
-"""The main job: a patient table goes in, a synthetic table comes out with its evidence. Knows no model by name and no format by name.
+"""The main job: patients go in, synthetic ones come out with the evidence: a flat table, or linked tables. Knows no model and no format.
 
 The model sees the train part only; the holdout is kept for judging. What is written appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,18 @@ from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
 from manikin.privacy.ledger import Ledger
 from manikin.release.facts import LEDGER
-from manikin.release.manifest import Choice, hash_file
+from manikin.release.manifest import Choice, FileHash, hash_file
 from manikin.workflow import auto, judge
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.dp_audit import with_audit
+from manikin.workflow.learn import check_modality
+from manikin.workflow.linked import check_options
+from manikin.workflow.linked_notices import tell_linked
+from manikin.workflow.linked_sizes import parts_of_run
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
+from manikin.workflow.places import Place, hash_place, keep_storage, linked_format, name_of, place_of, stored_as, write_linked
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
 from manikin.workflow.shadow import shadow_generators
@@ -35,17 +40,21 @@ from manikin.workflow.sources import (
     read_each_by_itself,
     read_schema,
     schema_hash,
-    target_of,
+    target_in,
     unreadable_notices,
 )
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 SAMPLE_BATCH = 65_536
+LINKED_BATCH = 1_024  # patients, each with all her rows
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run made: the folder, its files by purpose, the generator, the figures, and what the user was told."""
+    """What a run made: the folder, its files by purpose, the generator, the figures, and what the user was told.
+
+    `rows` counts rows of a flat table, patients of linked tables; `tables` has the rows of each linked table by part.
+    """
 
     out: Path
     files: dict[str, Path]
@@ -53,6 +62,7 @@ class Outcome:
     rows: dict[str, int]
     results: Results
     notices: tuple[str, ...]
+    tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def synthesize(
@@ -69,7 +79,7 @@ def synthesize(
 
     Parameters
     ----------
-    data : a CSV or Parquet file.
+    data : a CSV or Parquet file; of linked tables a folder, a bundle, or the URL of a database.
     schema : a schema or the path of a schema.toml; inferred from the data when None.
     options : what to make and how; the defaults when None.
     replay : a manifest.json whose run is to be made again, byte for byte; its options take the place of `options`.
@@ -84,7 +94,7 @@ def synthesize(
     -----
     After an interruption OUT.partial stays; the same call again goes on from there and gives the same result.
     """
-    folder, source = Path(out), Path(data)
+    folder, source = Path(out), place_of(data)
     wishes = options or Options()
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
@@ -94,35 +104,44 @@ def synthesize(
     stages = Stages(watcher or Silent())
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     known = known or (again.schema if again else None)
-    with stages.stage("read", f"Reading {source.name}"):
-        hashed = hash_file(source) if again else None
-        if again and hashed:
-            again.check_data(hashed.sha256)
-        patients = as_wished(read(source, schema=known), **wishes.of_columns)
-        judge.checked_analyses(wishes.analyses, patients.columns)
-        hashed = hashed or hash_file(source)
+    with stages.stage("read", f"Reading {name_of(source)}"):
+        is_file = linked_format(source) is None
+        hashes: tuple[FileHash, ...] = (hash_file(Path(source)),) if again and is_file else ()
+        if again and hashes:
+            again.check_data(hashes[0].sha256)
+        patients = read(source, schema=known)
+        if patients.is_linked:
+            check_options(wishes)
+        check_modality(wishes.synthesizer, patients, name_of(source))
+        patients = as_wished(patients, **wishes.of_columns)
+        if not patients.is_linked:
+            judge.checked_analyses(wishes.analyses, patients.columns)
+        hashes = hashes or hash_place(source, patients)
     if again:
+        again.check_data(hashes[0].sha256)
         again.check_schema(schema_hash(patients.schema), stages)
-    job = _job(hashed.sha256, patients, wishes, again)
+    job = _job(hashes[0].sha256, patients, wishes, again)
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
         made = _make(partial, source, patients, wishes, again, stages, is_given=known is not None)
-        made = replace(made, inputs=(hashed,), command="synthesize", replay=again is not None)
-        clear(partial, keep=("model", LEDGER, *_tables(wishes).values()))
+        made = replace(made, inputs=hashes, command="synthesize", replay=again is not None)
+        names = _tables(wishes, is_linked=patients.is_linked)
+        clear(partial, keep=("model", LEDGER, *names.values()))
         results = write_record(partial, made, stages)
-    files = {key: folder / name for key, name in _files(wishes).items()}
-    return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices))
+    files = {key: folder / name for key, name in _files(wishes, names).items()}
+    return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices), made.tables)
 
 
-def _tables(options: Options) -> dict[str, str]:
-    """The files of the synthetic tables: synthetic.csv, synthetic-2.csv, …"""
-    return {part: f"{part}{SUFFIX[options.format]}" for part in judge.synthetic_parts(options.sets)}
+def _tables(options: Options, *, is_linked: bool) -> dict[str, str]:
+    """The files of the synthetic tables: synthetic.csv, synthetic-2.csv, …; folders for linked ones."""
+    ending = "" if is_linked else SUFFIX[options.format or "csv"]
+    return {part: f"{part}{ending}" for part in judge.synthetic_parts(options.sets)}
 
 
-def _files(options: Options) -> dict[str, str]:
+def _files(options: Options, tables: dict[str, str]) -> dict[str, str]:
     return {
-        **_tables(options),
+        **tables,
         "report": "report.html",
         "results": "results.json",
         "schema": "schema.toml",
@@ -147,17 +166,20 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
 
 
 def _make(
-    partial: Path, source: Path, patients: Dataset, options: Options, again: Replay | None, stages: Stages, *, is_given: bool
+    partial: Path, source: Place, patients: Dataset, options: Options, again: Replay | None, stages: Stages, *, is_given: bool
 ) -> Made:
     is_private = options.epsilon is not None
+    storage = stored_as(source, options.format) if patients.is_linked else None
     train, holdout, learned_from = _split(source, patients, options)
     _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
     if not is_private:
         auto.check_enough(train, stages, has_holdout=True)
-    with spending(partial, options, patients.columns, stages, is_given=is_given) as ledger:
+    known = patients.schema.tables[0]  # linked tables have no budget
+    with spending(partial, options, known, stages, is_given=is_given) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
         clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
         model, choice = _model(partial, learned_from, decision, options.seed, stages, ledger)
+        keep_storage(storage, partial / "model")
     n_bought = None if ledger is None else ledger.n_patients
     if n_bought is not None:
         auto.check_number(n_bought, len(patients.columns.learned), stages, is_bought=True)
@@ -165,15 +187,19 @@ def _make(
     made: list[Dataset] = []
     counts = {"train": len(train), "holdout": len(holdout)}
     times = f", {options.sets} times" if options.sets > 1 else ""
-    with stages.stage("sample", f"Making {rows:,} synthetic rows{times}"):
-        for i, (part, name) in enumerate(_tables(options).items()):
+    unit = "patients" if patients.is_linked else "rows"
+    with stages.stage("sample", f"Making {rows:,} synthetic {unit}{times}"):
+        for i, (part, name) in enumerate(_tables(options, is_linked=patients.is_linked).items()):
             seed = derive(options.seed, "set", i) if i else options.seed  # the first table is that of a run with one
-            made.append(_sample(model, rows, seed, stages))
-            judge.write_table(made[-1], partial / name)
+            made.append(_sample(model, rows, seed, stages, batch_size=LINKED_BATCH if patients.is_linked else SAMPLE_BATCH))
+            if storage is None:
+                judge.write_table(made[-1], partial / name)
+            else:
+                write_linked(made[-1], partial / name, storage=storage)
             counts[part] = len(made[-1])
     refit = shadow_generators(options.shadow_models, choice, rows, stages, ledger=ledger)
-    with stages.stage("evaluate", "Measuring the synthetic table against the train and holdout parts"):
-        aim = target_of(patients.columns)
+    with stages.stage("evaluate", f"Measuring the synthetic {'patients' if patients.is_linked else 'table'} against train and holdout"):
+        aim = target_in(patients)
         results = judge.measure(
             train,
             holdout,
@@ -189,15 +215,18 @@ def _make(
         n, seed, like = options.audit_canaries, options.seed, train.columns
         results = with_audit(results, learned_from, choice, ledger, n_canaries=n, seed=seed, stages=stages, like=like)
     shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
-    return Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
+    told = Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
+    if not patients.is_linked:
+        return told
+    return replace(told, tables=parts_of_run({"train": train, "holdout": holdout, **dict(zip(list(counts)[2:], made, strict=True))}))
 
 
-def _split(source: Path, patients: Dataset, options: Options) -> tuple[Dataset, Dataset, Dataset]:
+def _split(source: Place, patients: Dataset, options: Options) -> tuple[Dataset, Dataset, Dataset]:
     """Train and holdout for judging, and the train part as the generator is handed it: under a budget every cell read for itself."""
     if options.epsilon is None:
         train, holdout = split(patients, seed=options.seed)
         return train, holdout, train
-    plain = read_each_by_itself(source, patients.columns)
+    plain = read_each_by_itself(Path(source), patients.columns)
     held = held_out_by_itself(plain, seed=options.seed)
     return patients.take(~held), patients.take(held), plain.take(~held)
 
@@ -216,6 +245,9 @@ def _compared(made: list[Dataset], like: TableSchema, stages: Stages) -> list[Da
 def _tell(
     patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1, is_private: bool = False
 ) -> None:
+    if patients.is_linked:
+        tell_linked(patients, train, holdout, stages, n_sets=n_sets)
+        return
     schema = patients.columns
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
     if out:
@@ -257,13 +289,14 @@ def _model(
     return model, choice
 
 
-def _sample(model: Any, rows: int, seed: int, stages: Stages) -> Dataset:
+def _sample(model: Any, rows: int, seed: int, stages: Stages, *, batch_size: int) -> Dataset:
     """All rows, piece by piece so that progress can be told."""
     from manikin.data.dataset import concat
 
     parts: list[Dataset] = []
-    n_pieces = math.ceil(rows / SAMPLE_BATCH)
-    for part in model.sample_batches(rows, seed=seed, batch_size=SAMPLE_BATCH):
+    done = 0
+    for part in model.sample_batches(rows, seed=seed, batch_size=batch_size):
         parts.append(part)
-        stages.watcher.advance(min(len(parts) / n_pieces, 1.0))
+        done += len(part)
+        stages.watcher.advance(min(done / max(rows, 1), 1.0))
     return concat(parts)

@@ -26,7 +26,8 @@ from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit, private_names
 from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder
-from manikin.workflow.sources import compared, read, read_each_by_itself, target_of, with_target
+from manikin.workflow.places import place_of
+from manikin.workflow.sources import compared, read_each_by_itself, read_flat, target_of, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.cohort import at_most, check_varies
 from manikin.workflow.study.epsilon_papers import papers
@@ -141,7 +142,7 @@ def study_tradeoff(
     check_free(folder, force=force or extend, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
-        patients = with_target(read(source, schema=schema), options.target)
+        patients = with_target(read_flat(place_of(data), "`manikin study`", schema=schema), options.target)
         if options.max_rows is not None and len(patients) > options.max_rows:
             n_before, patients = len(patients), at_most(patients, options.max_rows, options.seed)
             stages.note(f"{len(patients):,} of {n_before:,} rows were drawn, whole patients at random.")

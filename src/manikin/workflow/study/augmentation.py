@@ -18,7 +18,8 @@ from manikin.evaluation.studies.resampling import require_smote
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import Limits, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
-from manikin.workflow.sources import read
+from manikin.workflow.places import place_of
+from manikin.workflow.sources import read_flat
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.arms import Arm, arms, n_wanted, rows_for, told_of
 from manikin.workflow.study.cohort import SHARES, Cohort, cohort, parts
@@ -88,7 +89,7 @@ def study_augmentation(
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         patients = cohort(
-            read(source, schema=schema),
+            read_flat(place_of(data), "`manikin study`", schema=schema),
             target=options.target,
             positive=options.positive,
             groups=options.groups,

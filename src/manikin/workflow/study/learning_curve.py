@@ -19,7 +19,8 @@ from manikin.evaluation.base import EvaluationData
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
-from manikin.workflow.sources import read, with_target
+from manikin.workflow.places import place_of
+from manikin.workflow.sources import read_flat, with_target
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.cohort import at_most, check_varies
 from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
@@ -94,7 +95,7 @@ def study_learning_curve(
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
-        patients = with_target(read(source, schema=schema), options.target)
+        patients = with_target(read_flat(place_of(data), "`manikin study`", schema=schema), options.target)
         if options.max_rows is not None and len(patients) > options.max_rows:
             patients = at_most(patients, options.max_rows, options.seed)
     check_varies(patients, options.target)

@@ -1,0 +1,93 @@
+"""Every format in which patients come and go: files of one table, folders of linked tables, and what `interchange` lists. Imports none.
+
+The module of a format of linked tables has `read(source, *, schema=None) -> Dataset` and `write(data, target, *, like=None, force=False)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from manikin.data.registry import Entry, Registry
+from manikin.io import interchange
+
+FOLDER = "folder"  # any folder that no other format recognises
+
+
+@dataclass(frozen=True)
+class FormatEntry(Entry):
+    """A format's line. `path` is that of its `read`.
+
+    Attributes
+    ----------
+    linked : whether it holds linked tables: a folder, a bundle or a database. endings : of files of one table.
+    writer : "package.module:Name" of a context manager (target, schema, *, like=None, force=False) whose `append` takes pieces of patients.
+    """
+
+    linked: bool = False
+    endings: tuple[str, ...] = ()
+    writer: str = ""
+
+
+FORMATS: Registry[FormatEntry] = Registry(
+    "format",
+    {
+        "csv": FormatEntry(
+            "manikin.io.tabular:read",
+            "text with separators, read and written; separator, quoting, encoding, gzip are detected",
+            endings=(".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"),
+        ),
+        "parquet": FormatEntry(
+            "manikin.io.tabular:read",
+            "Apache Parquet, read and written; streams any number of rows",
+            endings=(".parquet", ".pq"),
+        ),
+        FOLDER: FormatEntry(
+            "manikin.io.linked:read",
+            "a folder of linked tables, CSV or Parquet, with or without a schema.toml, read and written",
+            linked=True,
+            writer="manikin.io.linked.writing:FolderWriter",
+        ),
+        **{
+            name: FormatEntry(f"{known.path}:read", known.summary, known.extra, linked=True, writer=getattr(known, "writer", ""))
+            for name, known in interchange.FORMATS.items()
+        },
+    },
+    group="manikin.formats",
+)
+
+
+def format_of(place: Path | str) -> str | None:
+    """The name of the format of what is at a path or URL; None for a file of an unknown ending, and a URL that nothing reads.
+
+    A folder that no other format recognises, and one that is empty, is a "folder".
+
+    >>> format_of("patients.csv.gz"), format_of("notes.docx")
+    ('csv', None)
+    """
+    known = interchange.format_of(place)
+    if known is not None or is_url(place):
+        return known
+    path = Path(place)
+    if path.is_dir():
+        return FOLDER
+    found = [(len(ending), name) for name, one in FORMATS.items() for ending in one.endings if path.name.lower().endswith(ending)]
+    return max(found)[1] if found else None
+
+
+def is_url(place: Path | str) -> bool:
+    """Whether it is the URL of a database, and no path."""
+    return isinstance(place, str) and "://" in place
+
+
+def module_of(name: str) -> Any:
+    """The module of a format.
+
+    Raises
+    ------
+    MissingExtraError : a package that it needs is not installed; the message names the extra.
+    """
+    FORMATS.load(name)
+    return import_module(FORMATS[name].path.partition(":")[0])

@@ -1,0 +1,37 @@
+"""What is told of linked tables while a job runs: their size, what is left out, who is held out. Counts and names only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manikin.data.dataset import Dataset
+from manikin.workflow.judge import several_notice
+from manikin.workflow.linked import KEY, left_out
+from manikin.workflow.linked_sizes import size_words
+from manikin.workflow.sources import unreadable_notices
+from manikin.workflow.stages import Stages
+
+
+def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1) -> None:
+    """Says what the tables hold, what of them is not learned, and who is held out."""
+    out: dict[str, list[str]] = {}
+    for name, reason in left_out(patients.schema):
+        out.setdefault(reason, []).append(name)
+    for reason, names in out.items():
+        if reason != KEY:
+            stages.note(f"Left out ({reason}): {shortened(names)}.")
+    n_keys = len(out.get(KEY, ()))
+    if n_keys:
+        stages.note(f"Made anew: {n_keys} column{'s' if n_keys > 1 else ''} of keys ({shortened(out[KEY])}).")
+    for table in patients.schema.of_patients:
+        for text in unreadable_notices(table):
+            stages.warn(f"Table {table.name!r}: {text}")
+    notice = several_notice(n_sets)
+    if notice:
+        stages.note(notice)
+    stages.note(f"{size_words(patients)}; the generator sees {len(train):,} patients, {len(holdout):,} are held out for judging.")
+
+
+def shortened(names: Sequence[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,91 @@
+"""Linked tables of several places that belong together: read by one schema, and copied as they are. Knows no format by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from manikin.data.dataset import Dataset
+from manikin.data.errors import DataError, InputError
+from manikin.data.new_keys import released_schema
+from manikin.data.schema import Form, Schema
+from manikin.io.formats import is_url
+from manikin.workflow.places import Place, hash_place, linked_format, name_of
+from manikin.workflow.sources import read, read_schema
+from manikin.workflow.stages import Stages
+
+
+def is_linked_source(place: object, schema: Schema | str | Path | None = None) -> bool:
+    """Whether a place holds linked tables: a folder or database, or a file whose schema gives it a form."""
+    if not isinstance(place, str | Path):
+        return isinstance(place, Dataset) and place.is_linked
+    if linked_format(place) is not None:
+        return True
+    known = read_schema(schema) if isinstance(schema, str | Path) else schema
+    return known is not None and known.is_linked
+
+
+def read_linked_alike(
+    first: Place | Dataset, others: Sequence[Place | Dataset], *, schema: Schema | str | Path | None = None
+) -> tuple[Dataset, list[Dataset]]:
+    """Linked tables of one kind, read by one schema: that of the first, or the given one. A release may lack what a release leaves out.
+
+    Raises
+    ------
+    DataError, SchemaError : a place cannot be read, or does not fit the schema; the message names table, column and row.
+    """
+    real = read(first, schema=schema)
+    return real, [_read_like(other, real.schema) for other in others]
+
+
+def _read_like(place: Place | Dataset, schema: Schema) -> Dataset:
+    if isinstance(place, Dataset):
+        return place
+    try:
+        return read(place, schema=released_schema(schema))
+    except InputError as error:
+        try:
+            return read(place, schema=schema)
+        except InputError:
+            raise error from None
+
+
+def tell_absent(place: Place, data: Dataset, like: Schema, stages: Stages) -> None:
+    """Says which tables and columns of the train part another part has not."""
+    known = {table.name for table in data.schema.tables}
+    wanted = released_schema(like).tables
+    tables = [table.name for table in wanted if table.form is not Form.REFERENCE and table.name not in known]
+    if tables:
+        stages.warn(f"{name_of(place)} has no table {', '.join(map(repr, tables))}; left out of the comparison.")
+    for table in wanted:
+        if table.name in known:
+            absent = [name for name in table.names if name not in data.schema[table.name]]
+            if absent:
+                which = ", ".join(map(repr, absent))
+                stages.warn(f"Table {table.name!r} of {name_of(place)} has no column {which}; left out of the comparison.")
+
+
+def keep_copy(place: Place, name: str, folder: Path, *, sha256: str, data: Dataset) -> str:
+    """Copies the judged files into a folder; the name there. What is in a database stays there: empty then.
+
+    Raises
+    ------
+    DataError : they were changed while they were judged.
+    """
+    if is_url(place):
+        return ""
+    source = Path(place)
+    if source.is_file():
+        copy = folder / name
+        copy.mkdir()
+        shutil.copyfile(source, copy / source.name)
+        same = hash_place(copy / source.name, data)[0].sha256 == sha256
+    else:
+        copy = Path(shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*")))
+        same = hash_place(copy, data)[0].sha256 == sha256
+    if not same:
+        raise DataError(f"{source} was changed while it was judged. Run the command again.")
+    return name
+
+
