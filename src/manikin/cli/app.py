@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, budgeting, comparing, explaining, judging, making, releasing, studying
+from manikin.cli import augmenting, budgeting, comparing, explaining, judging, looking, making, releasing, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -35,7 +35,7 @@ def _root(
 
 for command in (
     making.demo,
-    judging.inspect,
+    looking.inspect,
     making.synthesize,
     making.fit,
     making.sample,

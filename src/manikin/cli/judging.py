@@ -1,18 +1,16 @@
-"""Commands that look and judge: inspect, evaluate, list."""
+"""Commands that judge and list: evaluate, list."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import shorten
 from typing import Annotated
 
 import typer
 
 from manikin.cli import options as opt
-from manikin.cli.console import say, say_json, say_table, watching
+from manikin.cli.console import say, say_json, watching
 from manikin.cli.evidence import evidence, say_evidence
 
-WIDEST = 120  # characters of a rule that are shown; the schema has all of it
 MARKS = {  # what else an entry's line says
     ("conditions", True): "conditional",
     ("some_conditions", True): "conditional on some columns",
@@ -23,55 +21,6 @@ MARKS = {  # what else an entry's line says
     ("linked", "tables"): "tables; of linked patients table by table",
 }
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
-
-
-def inspect(
-    data: opt.Data,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the schema here, to be corrected by a person.")
-    ] = None,
-    force: opt.Force = False,
-    as_json: opt.Json = False,
-) -> None:
-    """What a table holds: kinds, keys, missing codes, identifiers, rules found, warnings.
-
-    Example:
-
-        manikin inspect patients.csv -o schema.toml
-    """
-    from manikin.workflow.look import budget_words, column_facts
-    from manikin.workflow.look import inspect as run
-
-    found = run(data, out=out, force=force)
-    columns = [column_facts(column) for column in found.schema]
-    if as_json:
-        rules = [{"kind": rule.kind, "text": rule.text, "confirmed": rule.confirmed} for rule in found.schema.rules]
-        sizes = {"data": found.name, "rows": found.n_rows, "patients": found.n_patients}
-        say_json({**sizes, "columns": columns, "rules": rules, "warnings": list(found.warnings), "out": found.out})
-        return
-    say(f"{found.name}: {found.n_rows:,} rows, {len(columns)} columns, {found.n_patients:,} patients\n")
-    rows = [
-        (
-            fact["name"],
-            fact["kind"],
-            "" if fact["n_levels"] is None else str(fact["n_levels"]),
-            ", ".join("empty" if code == "" else code for code in fact["missing"]),
-            ", ".join(fact["roles"]),
-        )
-        for fact in columns
-    ]
-    say_table(("column", "kind", "levels", "missing codes", "roles"), rows)
-    if found.schema.rules:
-        say("\nRules found:")
-        for rule in found.schema.rules:
-            say(f"  {shorten(rule.text, WIDEST, placeholder=' …')}{' (confirmed)' if rule.confirmed else ''}")
-    if found.warnings:
-        say("\nPlease look at:")
-        for warning in found.warnings:
-            say(f"  {warning}")
-    say(f"\n{budget_words(found.schema)}")
-    if found.out is not None:
-        say(f"\nThe schema, for you to correct: {found.out}")
 
 
 def evaluate(

@@ -42,8 +42,22 @@ min_patients       a value held by fewer patients is not released (for all colum
 [[rules]]          found in the data. Write confirmed = true, and the rule holds in every synthetic row; delete what is chance.
 """
 
+LINKED_HEADER = (
+    HEADER.replace("in the table.", "in the tables.")
+    + """\
 
-def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = False, header: str = HEADER) -> Path:
+Each table, under [tables.NAME]:
+form               static (at most one row a patient), events, intervals (rows that start and end), grid (rows at regular steps),
+                   reference (a dictionary: rows of nobody, given back as they are)
+primary_key        the columns that no two rows share; that of the table of patients is the patient key
+foreign_keys       columns that name a row of another table; the first that leads to a table of patients says whose the rows are, where
+                   no column has the role patient_key
+start, end         when a row happens or begins, and ends: a date, a date with time, or a number. Without a start its parent's is taken.
+"""
+)
+
+
+def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = False, header: str | None = None) -> Path:
     """Writes schema.toml with comments at its top; the file appears when it is complete.
 
     Raises
@@ -64,10 +78,10 @@ def write_schema(schema: Schema, path: str | os.PathLike[str], *, force: bool = 
     return path
 
 
-def schema_text(schema: Schema, *, header: str = HEADER) -> str:
+def schema_text(schema: Schema, *, header: str | None = None) -> str:
     """The content of schema.toml."""
     document = tomlkit.document()
-    for line in header.splitlines():
+    for line in ((LINKED_HEADER if schema.is_linked else HEADER) if header is None else header).splitlines():
         document.add(tomlkit.comment(line) if line else tomlkit.comment(""))
     if len(schema.tables) == 1:
         document.add(tomlkit.nl())

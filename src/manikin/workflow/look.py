@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manikin.data.registry import Entry, Registry
 from manikin.data.schema import Column, Source, TableSchema, is_left_out
+
+if TYPE_CHECKING:
+    from manikin.workflow.look_linked import InspectedTables
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,28 @@ class Inspected:
     out: Path | None
 
 
-def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = False) -> Inspected:
-    """Reads a table, finds kinds, roles, missing codes and rules, and writes them to a schema.toml for a person to correct.
+def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = False) -> Inspected | InspectedTables:
+    """Reads a table or linked tables, finds kinds, roles, missing codes, keys and rules, and writes them to a schema.toml to be corrected.
 
     Raises
     ------
     InputError : the data cannot be read, or `out` exists. Nothing is written.
     """
+    from manikin.io.interchange import format_of
+    from manikin.workflow.look_linked import inspected
     from manikin.workflow.output import check_free
     from manikin.workflow.sources import read, write_schema
 
     target = None if out is None else Path(out)
     if target is not None:
         check_free(target, force=force, inputs=[data])
-    patients = read(Path(data))
+    is_folder = Path(data).is_dir() and format_of(data) is None
+    patients = None if is_folder else read(data if isinstance(data, str) and "://" in data else Path(data))
+    if patients is None or patients.is_linked:
+        tables = inspected(patients, Path(data), target)
+        if target is not None:
+            write_schema(tables.schema, target, force=force)
+        return tables
     if target is not None:
         write_schema(patients.schema, target, force=force)
     schema = patients.columns
