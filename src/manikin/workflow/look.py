@@ -32,7 +32,7 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
     ------
     InputError : the data cannot be read, or `out` exists. Nothing is written.
     """
-    from manikin.io.interchange import format_of
+    from manikin.io.formats import FOLDER, format_of
     from manikin.workflow.look_linked import inspected
     from manikin.workflow.output import check_free
     from manikin.workflow.sources import read, write_schema
@@ -40,8 +40,7 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
     target = None if out is None else Path(out)
     if target is not None:
         check_free(target, force=force, inputs=[data])
-    is_folder = Path(data).is_dir() and format_of(data) is None
-    patients = None if is_folder else read(data if isinstance(data, str) and "://" in data else Path(data))
+    patients = None if format_of(data) == FOLDER else read(data)
     if patients is None or patients.is_linked:
         tables = inspected(patients, Path(data), target)
         if target is not None:
