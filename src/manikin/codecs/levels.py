@@ -7,7 +7,7 @@ that is a code of the system, else as one of the frequent codes of the same grou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -65,7 +65,7 @@ class LevelCodec:
     def encode(self, series: pd.Series, column: Column) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Tokens of a category column without gaps, int64 (n,), and which rows hold a level that has no token of its own."""
         index = {text: i for i, text in enumerate(self.levels)}
-        place = _Place(index, self.n_frequent, self.counts, column)
+        place = _Place(index, self.n_frequent, self.counts, column, _spelt(self.levels, column))
         categories = [str(level) for level in series.cat.categories]
         table = np.array([index.get(level, -1) for level in categories] or [-1], dtype=np.int64)
         codes = series.cat.codes.to_numpy()
@@ -145,7 +145,7 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
     if ordered and frequent:
         return _ordinal(column, names, rows, frequent, rare)
     names_frequent = [names[i] for i in frequent]
-    held_by = {names[i]: frozenset(patients[codes == i].tolist()) for i in rare}
+    held_by = _holders(codes, patients, names, rare)
     groups, joined = code_groups(held_by, names_frequent, column, k)
     alone = [name for name in held_by if not any(name in members for members in (*groups.values(), *joined.values()))]
     if alone:
@@ -154,7 +154,7 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
     counts = [row_of[name] + sum(row_of[member] for member in joined.get(name, ())) for name in names_frequent]
     counts += [sum(row_of[member] for member in members) for members in groups.values()]
     siblings, released = _release(list(groups), names_frequent, column)
-    levels = (*names_frequent, *groups)
+    levels = (*names_frequent, *_spelt_like(names, list(groups), column))
     return LevelCodec(
         n_missing=len(column.missing),
         levels=levels,
@@ -164,6 +164,30 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
         siblings=siblings,
         released=released,
     )
+
+
+def _holders(codes: npt.NDArray[Any], patients: Ints, names: list[str], chosen: list[int]) -> dict[str, frozenset[int]]:
+    """The patients that hold each of some levels."""
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    return {names[i]: frozenset(patients[order[edges[i] : edges[i + 1]]].tolist()) for i in chosen}
+
+
+def _spelt(levels: Sequence[str], column: Column) -> dict[str, str]:
+    """The code system's spelling of each level (250.83) -> as the column writes it (25083); no codes: themselves."""
+    if column.kind not in (Kind.CODE, Kind.CODE_SET) or not column.code_system:
+        return {text: text for text in levels}
+    from manikin.clinical.codes import code_system
+
+    system = code_system(column.code_system)
+    return {system.normalise(text): text for text in reversed(levels)}
+
+
+def _spelt_like(names: Sequence[str], groups: list[str], column: Column) -> list[str]:
+    """Groups without a dot where the column writes its codes without one."""
+    if column.kind is not Kind.CODE or not column.code_system or any("." in name for name in names):
+        return groups
+    return [group.replace(".", "") for group in groups]
 
 
 def count_holders(codes: npt.NDArray[Any], patients: Ints, n_codes: int) -> Ints:
@@ -204,16 +228,18 @@ def code_groups(
 
         system = code_system(column.code_system)
         above = {name: system.ancestors(name)[::-1] for name in left}  # the root first
+        known, rare_codes = _spelt(frequent, column), set(_spelt(list(rare), column))
         for depth in range(max(map(len, above.values()), default=0) - 1, -1, -1):
             meeting: dict[str, list[str]] = {}
             for name in left:
                 if len(above[name]) > depth:
                     meeting.setdefault(above[name][depth], []).append(name)
             for parent, members in meeting.items():
-                if parent in frequent:
-                    joined.setdefault(parent, []).extend(members)
+                if parent in known:
+                    joined.setdefault(known[parent], []).extend(members)
                 elif (
-                    _can_stand(parent, rare, system, column) and len(frozenset().union(*(left[name] for name in members))) >= k
+                    _can_stand(parent, rare_codes, system, column)
+                    and len(frozenset().union(*(left[name] for name in members))) >= k
                 ):
                     groups[parent] = members
                 else:
@@ -223,7 +249,7 @@ def code_groups(
     return groups, joined
 
 
-def _can_stand(parent: str, rare: Mapping[str, frozenset[int]], system: Any, column: Column) -> bool:
+def _can_stand(parent: str, rare: set[str], system: Any, column: Column) -> bool:
     """Whether a group may take this name: never that of a code that few patients hold; for code sets it must be a code at all."""
     return parent not in rare and (column.kind is Kind.CODE or bool(system.is_code(parent)))
 
@@ -236,6 +262,7 @@ class _Place:
     n_frequent: int
     counts: Ints
     column: Column
+    spelt: Mapping[str, str]
 
     def of(self, level: str) -> int:
         """Its nearest ancestor with a token, its nearest ordinal neighbour, the merged group, or the most frequent level."""
@@ -243,8 +270,8 @@ class _Place:
             from manikin.clinical.codes import code_system
 
             for ancestor in code_system(self.column.code_system).ancestors(level):
-                if ancestor in self.index:
-                    return self.index[ancestor]
+                if ancestor in self.spelt:
+                    return self.index[self.spelt[ancestor]]
         order = self.column.levels or ()
         if self.column.kind is Kind.ORDINAL and level in order and self.n_frequent:
             ranks = [order.index(text) if text in order else 0 for text in list(self.index)[: self.n_frequent]]
@@ -259,7 +286,7 @@ def _release(groups: list[str], frequent: list[str], column: Column) -> tuple[di
     from manikin.clinical.codes import code_system
 
     system = code_system(column.code_system)
-    ancestors = {i: set(system.ancestors(name)) | {name} for i, name in enumerate(frequent)}
+    ancestors = {i: set(system.ancestors(name)) | {system.normalise(name)} for i, name in enumerate(frequent)}
     siblings, released = {}, []
     for offset, group in enumerate(groups, start=len(frequent)):
         if group != RARE and system.is_code(group):

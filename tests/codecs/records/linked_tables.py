@@ -164,3 +164,45 @@ def random_records(codec: RecordsCodec, records: Records, seed: int) -> Records:
             tokens[rows, j] = rng.choice(np.flatnonzero(codec.emitted(i, j)), size=len(rows))
     times = codec.times(records.starts, records.table, tokens)
     return Records(static, records.starts, records.table, tokens, times)
+
+
+def drawn_by_masks(codec: RecordsCodec, static: np.ndarray, seed: int, *, most: int = 30) -> Records:
+    """Records drawn at random among what the masks leave, as a sampler without any model would."""
+    rng, masks, tables = np.random.default_rng(seed), codec.masks(), codec.layout.tables
+    progress, going = masks.begin(static), np.arange(len(static))
+    events: list[list[tuple[int, np.ndarray]]] = [[] for _ in static]
+    for _ in range(most):
+        chosen = _one_of(masks.tables(progress)[going], rng, last=0.1)
+        for i, table in enumerate(tables):
+            rows = going[chosen == i]
+            tokens = np.zeros((len(rows), codec.layout.width), dtype=np.int32)
+            for j in range(len(table.layout.fields) if len(rows) else 0):
+                left = masks.field(progress, rows, i, j, tokens)
+                tokens[:, j] = _one_of(np.tile(codec.emitted(i, j), (len(rows), 1)) if left is None else left, rng)
+            if len(rows):
+                masks.advance(progress, rows, i, tokens)
+            for row, own in zip(rows, tokens, strict=True):
+                events[row].append((i, own))
+        going = going[chosen < len(tables)]
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in events])]).astype(np.int64)
+    table_of = np.array([i for own in events for i, _ in own], dtype=np.int16)
+    tokens = np.array([row for own in events for _, row in own], dtype=np.int32).reshape(len(table_of), codec.layout.width)
+    return Records(static, starts, table_of, tokens, codec.times(starts, table_of, tokens))
+
+
+def _one_of(allowed: np.ndarray, rng: np.random.Generator, last: float = 1.0) -> np.ndarray:
+    assert allowed.any(axis=1).all()
+    weights = rng.random(allowed.shape) * allowed
+    weights[:, -1] *= last
+    return np.argmax(weights, axis=1)
+
+
+def static_at_random(codec: RecordsCodec, n: int, seed: int) -> np.ndarray:
+    """Static tokens drawn at random among what the masks leave."""
+    rng, fields = np.random.default_rng(seed), codec.layout.static.fields
+    tokens, given = np.zeros((n, len(fields)), dtype=np.int32), np.zeros(len(fields), dtype=bool)
+    for j in range(len(fields)):
+        left = codec.masks().static_field(j, tokens, given)
+        tokens[:, j] = _one_of(np.tile(codec.emitted(-1, j), (n, 1)) if left is None else left, rng)
+        given[j] = True
+    return tokens

@@ -17,6 +17,7 @@ draws gaps anew within their tokens, so that the times of a decoded patient are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,22 +27,38 @@ import pandas as pd
 
 from manikin.codecs.base import Allowed, Layout, Tokens
 from manikin.codecs.code_sets import MAX_CODES
-from manikin.codecs.numbers import MAX_TOKENS, NumberCodec
+from manikin.codecs.numbers import MAX_TOKENS
 from manikin.codecs.records.base import EventTable, Records, RecordsLayout
-from manikin.codecs.records.clock import add_up, later
-from manikin.codecs.records.event_codec import EventCodec, fit_events
-from manikin.codecs.records.flatten import event_table, static_table
-from manikin.codecs.records.plan import RecordsPlan, links_of
+from manikin.codecs.records.clock import NEVER, add_up, later
+from manikin.codecs.records.conditions import completed, static_conditions, with_rows
+from manikin.codecs.records.event_codec import EventCodec, by_column, code_field, drawing_order, fit_events
+from manikin.codecs.records.flatten import event_table, flat_schemas, static_table
+from manikin.codecs.records.masks import EventMasks
+from manikin.codecs.records.plan import ANCHOR, RecordsPlan, links_of, presence
 from manikin.codecs.records.planning import make_plan
 from manikin.codecs.records.rebuild import Drawn, anchors
+from manikin.codecs.records.references import references_of
 from manikin.codecs.records.release import public_tables
+from manikin.codecs.records.saved import (
+    check_flat,
+    check_head,
+    check_prefixes,
+    number_from_state,
+    part,
+    plan_from_json,
+    plan_to_json,
+    reference_bytes,
+    reference_from_bytes,
+)
 from manikin.codecs.records.sequence import Rows, Timeline, lay_out
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Table
-from manikin.data.errors import BudgetError, FitError
+from manikin.data.errors import BudgetError, FitError, ModelFolderError
 from manikin.data.schema import Form, Schema
+from manikin.data.schema_text import schema_from_json, schema_to_json
 
 MAX_RANKS = 50
+Given = npt.NDArray[np.bool_]
 
 
 @dataclass(kw_only=True)
@@ -70,6 +87,7 @@ class RecordsCodec:
     events_: tuple[EventCodec, ...] = field(init=False, repr=False)
     references_: dict[str, Table] = field(init=False, repr=False)
     release_schema: Schema = field(init=False, repr=False)
+    _masks: EventMasks = field(init=False, repr=False)
     native_: str = field(init=False, repr=False, default="pandas")
 
     def fit(self, data: Dataset, *, ledger: Any | None = None) -> RecordsCodec:
@@ -109,6 +127,7 @@ class RecordsCodec:
                 table,
                 own,
                 data.schema[own.name],
+                references_of(own.name, data.schema, self.references_),
                 max_tokens=self.max_tokens,
                 max_codes=self.max_codes,
                 n_ranks=self.max_ranks,
@@ -119,7 +138,71 @@ class RecordsCodec:
         self._lay_out()
         return self._records(patients, timeline, tokens)
 
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Everything fitted, as JSON-able values and arrays. Tables of nobody are among them, row by row."""
+        public = public_tables(self.schema_, self.plan_, self.static_, self.events_, is_whole=True)
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("max_tokens", "max_codes", "max_ranks")}
+        values |= {"native": self.native_, "schema": schema_to_json(public), "plan": plan_to_json(self.plan_)}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        values["static"] = None
+        if self.static_ is not None:
+            values["static"], own = self.static_.state()
+            arrays |= {f"static/{name}": array for name, array in own.items()}
+        values["events"] = []
+        for i, codec in enumerate(self.events_):
+            flat, own = codec.flat.state()
+            arrays |= {f"event{i}/{name}": array for name, array in own.items()}
+            numbers = []
+            for k, by in enumerate(codec.by):
+                made, own = by.state()
+                numbers.append(made)
+                arrays |= {f"number{i}.{k}/{name}": array for name, array in own.items()}
+            values["events"].append({"flat": flat, "by": numbers})
+        for i, (name, table) in enumerate(self.references_.items()):
+            arrays[f"reference{i}"] = reference_bytes(table, public[name])
+        return values, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> RecordsCodec:
+        """The codec as saved.
+
+        Raises
+        ------
+        ModelFolderError : sizes, types or places of the state contradict each other or the schema in it.
+        """
+        check_head(values)
+        codec = cls(**{name: values[name] for name in ("max_tokens", "max_codes", "max_ranks")})
+        codec.schema_, codec.native_ = schema_from_json(values["schema"]), values["native"]
+        codec.plan_ = plan_from_json(values["plan"], codec.schema_)
+        nobodys = [table for table in codec.schema_.tables if table.form is Form.REFERENCE]
+        codec.references_ = {t.name: reference_from_bytes(arrays.get(f"reference{i}"), t) for i, t in enumerate(nobodys)}
+        if len(values["events"]) != len(codec.plan_.events):
+            raise ModelFolderError("The model folder has not a codec for each table of events. Save the model again.")
+        wanted = flat_schemas(codec.plan_, codec.schema_)
+        codec.static_ = None
+        if wanted[0].learned:
+            codec.static_ = TableCodec.from_state(values["static"], part(arrays, "static/"))
+            check_flat(codec.static_.schema_, wanted[0])
+        codecs, prefixes = [], ["static/", *(f"reference{i}" for i in range(len(nobodys)))]
+        for i, (own, saved) in enumerate(zip(codec.plan_.events, values["events"], strict=True)):
+            flat = TableCodec.from_state(saved["flat"], part(arrays, f"event{i}/"))
+            check_flat(flat.schema_, wanted[i + 1])
+            by = []
+            for k, (name, code) in enumerate(own.by):
+                column = by_column(codec.schema_[own.name][name])
+                n_codes = flat.fields_[code_field(flat, code)].n_tokens
+                mine = part(arrays, f"number{i}.{k}/")
+                by.append(number_from_state(saved["by"][k], mine, n_codes, len(column.missing), f"{own.name}.{name}"))
+            references = references_of(own.name, codec.schema_, codec.references_)
+            codecs.append(EventCodec(own, flat, tuple(by), drawing_order(flat, own), references))
+            prefixes += [f"event{i}/", *(f"number{i}.{k}/" for k in range(len(own.by)))]
+        check_prefixes(arrays, prefixes)
+        codec.events_ = tuple(codecs)
+        codec._lay_out()
+        return codec
+
     def _lay_out(self) -> None:
+        self._masks = EventMasks(self.plan_, self.static_, self.events_)
         self.release_schema = public_tables(self.schema_, self.plan_, self.static_, self.events_)
 
     @property
@@ -130,14 +213,66 @@ class RecordsCodec:
         return RecordsLayout(static, tables)
 
     def encode(self, data: Dataset) -> Records:
-        """The records of patients, in the order of `data.owners`; rows of tables that were empty in training are left out."""
+        """The records of patients, in the order of `data.owners`; rows of tables that were empty in training are left out.
+
+        Raises
+        ------
+        ParameterError : a table of events or one of its columns is missing.
+        """
+        return self.encode_partial(data)[0]
+
+    def encode_partial(self, data: Dataset) -> tuple[Records, Given]:
+        """The records of patients of whom only a part is known: her events so far, and some of her static columns.
+
+        Returns
+        -------
+        The records, and which static fields are known, bool (n_static_fields,); tokens of the others mean nothing.
+
+        Raises
+        ------
+        ParameterError : a column of a table of events is missing: what is known of a row is all of it.
+        """
+        data, absent = completed(data, self.schema_, self.plan_)
         timeline = self._timeline(data)
-        patients, _ = static_table(data, self.plan_, timeline.anchor)
+        patients, anchor = static_table(data, self.plan_, timeline.anchor)
+        known = {own.name for own in self.plan_.static} - absent
+        given = self._given(known, is_anchored=bool((anchor != NEVER).all()))
         tokens = []
         for codec in self.events_:
             rows, events = event_table(data, self.plan_, codec.plan, timeline)
             tokens.append((events, codec.encode(rows, data.tables[codec.plan.name].take(timeline.row[events]))))
-        return self._records(patients, timeline, tokens)
+        return self._records(patients, timeline, tokens), given
+
+    def encode_conditions(self, conditions: Mapping[str, Any] | Dataset | None, n: int) -> tuple[Tokens, Given]:
+        """Static tokens int32 (n, n_static_fields) of conditions, and which of these fields are given, bool (n_static_fields,).
+
+        Parameters
+        ----------
+        conditions : values by static column ("sex", or "patients.sex" where names clash), or a data set of n patients with some of the
+            static tables' columns.
+
+        Raises
+        ------
+        ParameterError : a column that is no static one, with the reason, or a value that the model never learned.
+        """
+        own = static_conditions(conditions, self.schema_, self.plan_)
+        if isinstance(own, Dataset):
+            records, given = self.encode_partial(own)
+            return records.static, given
+        if self.static_ is None:
+            return np.zeros((n, 0), dtype=np.int32), np.zeros(0, dtype=bool)
+        return self.static_.encode_conditions(own, n)
+
+    def _given(self, names: set[str], *, is_anchored: bool) -> Given:
+        """Which static fields belong to these columns, or say who has the tables of these; bool (n_static_fields,).
+
+        Where some patient has no anchor, neither it nor the dates that count from it are known.
+        """
+        if self.static_ is None:
+            return np.zeros(0, dtype=bool)
+        known = {own.name for own in self.plan_.static if own.name in names and (is_anchored or own.moment is None)}
+        known |= {presence(own.table) for own in self.plan_.static if own.name in names} | ({ANCHOR} if is_anchored else set())
+        return np.array([field.column in known for field in self.static_.layout.fields], dtype=bool)
 
     def _timeline(self, data: Dataset) -> Timeline:
         tables = [data.schema[own.name] for own in self.plan_.events]
@@ -159,7 +294,7 @@ class RecordsCodec:
     def times(self, starts: npt.NDArray[np.int64], table: npt.NDArray[np.int16], tokens: Tokens) -> npt.NDArray[np.float64]:
         """Days since the anchor of each event, float64 (n_events,), each gap's token standing for its middle."""
         gap, unit = np.zeros(len(table), dtype=np.int64), np.ones(len(table), dtype=np.int64)
-        for i, middle in enumerate(self._middles):
+        for i, middle in enumerate(self._masks.middles):
             rows = np.flatnonzero(table == i)
             gap[rows], unit[rows] = middle[tokens[rows, 0]], self.plan_.events[i].unit
         return add_up(starts, gap, unit).astype(np.float64) * self.plan_.clock.days_per_tick
@@ -176,23 +311,23 @@ class RecordsCodec:
         out = ticks.copy()
         for i in np.unique(table):
             rows = np.flatnonzero(table == i)
-            out[rows] = later(ticks[rows], self._middles[i][gap[rows]], self.plan_.events[i].unit)
+            out[rows] = later(ticks[rows], self._masks.middles[i][gap[rows]], self.plan_.events[i].unit)
         return out.astype(np.float64) * self.plan_.clock.days_per_tick
 
-    @property
-    def _middles(self) -> list[npt.NDArray[np.int64]]:
-        """Units that each token of each table's gap stands for in the middle."""
-        out = []
-        for codec in self.events_:
-            own = codec.flat.fields_[0]
-            assert isinstance(own, NumberCodec)
-            middles = own.middles() if len(own.low) else np.zeros(0)
-            out.append(np.concatenate([np.zeros(own.n_missing), np.round(middles)]).astype(np.int64))
-        return out
+    def masks(self) -> EventMasks:
+        """What may come next while patients are drawn: rules across their events; `codecs.records.masks` says how a sampler asks."""
+        return self._masks
 
     # decoding
 
-    def decode(self, records: Records, rng: np.random.Generator, *, first_key: int = 1) -> Dataset:
+    def decode(
+        self,
+        records: Records,
+        rng: np.random.Generator,
+        *,
+        first_key: int = 1,
+        conditions: Mapping[str, Any] | Dataset | None = None,
+    ) -> Dataset:
         """Linked tables in `release_schema`, rows in the order of patients and their events.
 
         Parameters
@@ -200,8 +335,9 @@ class RecordsCodec:
         rng : draws numbers within tokens.
         first_key : patients are numbered from here; keys of rows are made of their patient's number, so that they are unique over
             pieces that number their patients apart.
+        conditions : static cells that were given, as for `encode_conditions`; they are kept to the last digit.
         """
-        static = self._decode_static(records.static, rng)
+        static = self._decode_static(records.static, rng, conditions)
         rows: dict[str, tuple[Rows, Table]] = {}
         gap, unit = np.zeros(records.n_events, dtype=np.int64), np.ones(records.n_events, dtype=np.int64)
         for i, codec in enumerate(self.events_):
@@ -213,14 +349,21 @@ class RecordsCodec:
         anchor = anchors(static, self.plan_, len(records), rng)
         at = add_up(records.starts, gap, unit)
         drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
-        made = drawn_all.tables()
+        given = static_conditions(conditions, self.schema_, self.plan_)
+        made = drawn_all.tables(is_bound_given=isinstance(given, dict) and self.plan_.bound in given)
         tables = {t.name: made.get(t.name, self.references_.get(t.name)) for t in self.schema_.tables}
         return Dataset({name: table for name, table in tables.items() if table is not None}, self.release_schema, self.native_)
 
-    def _decode_static(self, tokens: Tokens, rng: np.random.Generator) -> Table:
+    def _decode_static(self, tokens: Tokens, rng: np.random.Generator, conditions: Mapping[str, Any] | Dataset | None) -> Table:
         if self.static_ is None:
             return Table(pd.DataFrame(index=pd.RangeIndex(len(tokens))))
-        return self.static_.decode(tokens, rng).table
+        own = static_conditions(conditions, self.schema_, self.plan_)
+        if isinstance(own, Dataset):
+            whole, absent = completed(own, self.schema_, self.plan_)
+            rows, _ = static_table(whole, self.plan_, self._timeline(whole).anchor)
+            own = rows.only([column.name for column in self.plan_.static if column.name not in absent])
+        held = with_rows(tokens, self.static_, self.plan_, rng)
+        return self.static_.decode(held, rng, conditions=own).table
 
     def emitted(self, table: int, field: int) -> Allowed:
         """Which tokens of a field may be generated, bool (n_tokens,); table -1 asks of the static fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from manikin.codecs.base import Allowed, Field, Layout, Tokens
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.records.by_code import NumberByCode, fit_by_code
 from manikin.codecs.records.plan import EventPlan
+from manikin.codecs.records.references import Reference, listed_tokens, release_listed, settle
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.rules import RangeRule
@@ -28,24 +30,30 @@ class EventCodec:
     ----------
     flat : the codec of everything but the numbers by a code. by : one codec for each of the plan's numbers by a code.
     fields : int64 (n_fields,), in drawing order: i >= 0 is field i of `flat`, -1 - k is number k by a code.
+    references : its foreign keys to tables of nobody.
     """
 
     plan: EventPlan
     flat: TableCodec
     by: tuple[NumberByCode, ...]
     fields: npt.NDArray[np.int64]
+    references: tuple[Reference, ...]
 
     @property
     def n_fields(self) -> int:
         """Fields of a row."""
         return len(self.fields)
 
-    def field(self, name: str) -> int:
-        """The place of the field of this name in drawing order, -1 where there is none."""
+    @cached_property
+    def names(self) -> list[str]:
+        """The fields' names in drawing order."""
         numbers = [number for number, _ in self.plan.by]
         flat = [field.name for field in self.flat.layout.fields]
-        names = [flat[i] if i >= 0 else numbers[-1 - i] for i in self.fields.tolist()]
-        return names.index(name) if name in names else -1
+        return [flat[i] if i >= 0 else numbers[-1 - i] for i in self.fields.tolist()]
+
+    def field(self, name: str) -> int:
+        """The place of the field of this name in drawing order, -1 where there is none."""
+        return self.names.index(name) if name in self.names else -1
 
     def layout(self, schema: TableSchema) -> Layout:
         """The fields in drawing order: gap, how long before its place, links, then columns, each number behind the code it is by."""
@@ -79,7 +87,7 @@ class EventCodec:
         for place, i in enumerate(self.fields.tolist()):
             if i >= 0:
                 flat[:, i] = tokens[:, place]
-        table = self.flat.decode(flat, rng).table
+        table = settle(self.flat.decode(flat, rng).table, self.references, rng)
         frame, marks = table.frame, dict(table.marks)
         for place, i in enumerate(self.fields.tolist()):
             if i >= 0:
@@ -94,8 +102,23 @@ class EventCodec:
 
     def emitted(self, field: int) -> Allowed:
         """Which tokens of a field may be generated, bool (n_tokens,)."""
+        return self._emitted[field]
+
+    @cached_property
+    def _emitted(self) -> list[Allowed]:
+        return [self._emitted_of(field) for field in range(self.n_fields)]
+
+    def _emitted_of(self, field: int) -> Allowed:
         i = int(self.fields[field])
-        return self.flat.emitted(i) if i >= 0 else np.asarray(self.by[-1 - i].seen.any(axis=0))
+        if i < 0:
+            return np.asarray(self.by[-1 - i].seen.any(axis=0))
+        out, codec = self.flat.emitted(i), self.flat.fields_[i]
+        for reference in self.references:
+            for place, name in enumerate(reference.columns):
+                if isinstance(codec, LevelCodec) and name in self.flat.schema_ and code_field(self.flat, name) == i:
+                    listed = out & listed_tokens(codec, reference.known(place))
+                    out = listed if listed.any() else out
+        return out
 
     def allowed(self, field: int, tokens: Tokens) -> Allowed | None:
         """Which tokens of a field the fields before it leave, bool (n_rows, n_tokens), by rules and by code; None where all are left.
@@ -135,11 +158,20 @@ class EventCodec:
 
 
 def fit_events(
-    rows: Dataset, table: Table, plan: EventPlan, schema: TableSchema, *, max_tokens: int, max_codes: int, n_ranks: int
+    rows: Dataset,
+    table: Table,
+    plan: EventPlan,
+    schema: TableSchema,
+    references: tuple[Reference, ...],
+    *,
+    max_tokens: int,
+    max_codes: int,
+    n_ranks: int,
 ) -> EventCodec:
     """Learns a table of events from its flat rows; `table` holds the rows of the table itself, in the same order."""
     spans = (plan.gap, plan.before, *(moment.name for moment in plan.moments))
     flat = TableCodec(max_tokens=max_tokens, max_codes=max_codes, by_scale=spans).fit(rows)
+    release_listed(flat, references)
     by, encoded = [], flat.encode(rows) if plan.by else None
     for name, code in plan.by:
         assert encoded is not None
@@ -151,7 +183,7 @@ def fit_events(
         n_codes = flat.fields_[place].n_tokens
         codes = encoded[:, place]
         by.append(fit_by_code(values, mark, codes, n_codes, rows.records, column, min_patients=k, n_ranks=n_ranks))
-    return EventCodec(plan, flat, tuple(by), drawing_order(flat, plan))
+    return EventCodec(plan, flat, tuple(by), drawing_order(flat, plan), references)
 
 
 def drawing_order(flat: TableCodec, plan: EventPlan) -> npt.NDArray[np.int64]:

@@ -35,6 +35,7 @@ from manikin.data.schema import EMPTY, Column, Kind, MissingCode, Role, Schema, 
 
 Bools = npt.NDArray[np.bool_]
 MOVED_BACK = MissingCode("(moved back)", "moved back by centuries", Source.DECLARED)
+NO_ROW = MissingCode("(no row)", "the patient has no row of this table", Source.DECLARED)
 _KEY = Column(PATIENT, Kind.COUNT, Storage.INTEGER, roles=(Role.PATIENT_KEY,), missing=())
 
 
@@ -57,12 +58,21 @@ def static_table(data: Dataset, plan: RecordsPlan, anchor: Ticks) -> tuple[Datas
         marks[ANCHOR] = (anchor == NEVER).astype(np.int8)
     for own in plan.static:
         cells, mark = _static_cells(data.tables[own.table], schema[own.table][own.column], rows[own.table])
+        absent = rows[own.table] < 0
+        n_codes = len(flat_static_column(own, plan, schema).missing)
         if own.moment is not None:
-            ticks, n_codes = clock.ticks(cells), len(flat_static_column(own, plan, schema).missing)
-            away = np.where((ticks == NEVER) | (anchor == NEVER), NEVER, ticks - anchor)
+            ticks, moved_back = clock.ticks(cells), n_codes - (own.table in plan.presences)
+            base = anchor
+            if own.moment.since:
+                theirs = schema[own.table][own.moment.since]
+                other = clock.ticks(_static_cells(data.tables[own.table], theirs, rows[own.table])[0])
+                base = np.where(other == NEVER, anchor, other)
+            unit = own.moment.unit
+            away = np.where((ticks == NEVER) | (base == NEVER), NEVER, ticks // unit * unit - base // unit * unit)
             moved = (away != NEVER) & (away < -SHIFTED_DAYS / clock.days_per_tick) if own.moment.shift else np.zeros(len(data), bool)
-            mark = np.where(moved, n_codes, np.where((mark == 0) & (away == NEVER), 1, mark)).astype(np.int8)
+            mark = np.where(moved, moved_back, np.where((mark == 0) & (away == NEVER), 1, mark)).astype(np.int8)
             cells = pd.Series(np.where(mark > 0, np.nan, away // own.moment.unit))
+        mark = np.where(absent, n_codes, mark).astype(np.int8)
         columns[own.name] = as_code(cells, schema[own.table][own.column]) if own.is_code else cells
         marks[own.name] = mark
     frame = pd.DataFrame(columns, index=pd.RangeIndex(len(data)))
@@ -92,15 +102,15 @@ def static_schema(plan: RecordsPlan, schema: Schema) -> TableSchema:
 
 
 def flat_static_column(own: StaticColumn, plan: RecordsPlan, schema: Schema) -> Column:
-    """The column of a static field: times are durations, and what a patient without the table has is missing."""
+    """The column of a static field: times are durations; the last missing code is that of patients without the table."""
     column = schema[own.table][own.column]
     k = schema[own.table].min_patients if column.min_patients is None else column.min_patients
-    missing = column.missing or ((EMPTY,) if own.table in plan.presences else ())
+    missing, no_row = column.missing, (NO_ROW,) if own.table in plan.presences else ()
     if own.moment is not None:
-        missing = (*(missing or (EMPTY,)), MOVED_BACK) if own.moment.shift else (missing or (EMPTY,))
+        missing = (*(missing or (EMPTY,)), *((MOVED_BACK,) if own.moment.shift else ()), *no_row)
         return Column(own.name, Kind.DURATION, Storage.INTEGER, column.roles, decimals=0, missing=missing, min_patients=k)
     column = _of_codes(column) if own.is_code else column
-    return replace(column, name=own.name, missing=missing, min_patients=k, by=None)
+    return replace(column, name=own.name, missing=(*missing, *no_row), min_patients=k, by=None)
 
 
 def event_table(data: Dataset, plan: RecordsPlan, own: EventPlan, timeline: Timeline) -> tuple[Dataset, Rows]:
@@ -123,17 +133,27 @@ def event_table(data: Dataset, plan: RecordsPlan, own: EventPlan, timeline: Time
         if link.is_drawn:
             columns[link.name], marks[link.name] = _link_cells(timeline, own, link, rows)
     since = np.where(timed, started, place)
-    moments = {moment.name: moment.unit for moment in own.moments}
+    moments = {moment.name: moment for moment in own.moments}
     for column in event_columns(own, data.schema):
         cells, mark = table.frame[column.name].iloc[rows].reset_index(drop=True), table.mark(column.name)[rows]
         if column.name in moments:
-            cells = pd.Series(_since(clock.ticks(cells), since, moments[column.name]))
+            moment, ticks = moments[column.name], clock.ticks(cells)
+            base = since
+            if moment.since:
+                other = clock.ticks(table.frame[moment.since])[rows]
+                base = np.where(other == NEVER, since, other)
+            cells = pd.Series(_since(ticks, base, moment.unit))
         elif column.name in own.codes:
             cells = as_code(cells, column)
         columns[column.name], marks[column.name] = cells, mark
     frame = pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
     kept = {name: mark for name, mark in marks.items() if mark.any()}
     return flat(Table(frame, kept), event_schema(own, data.schema)), events
+
+
+def flat_schemas(plan: RecordsPlan, schema: Schema) -> list[TableSchema]:
+    """The flat schema of the patients, then those of the tables of events."""
+    return [static_schema(plan, schema), *(event_schema(own, schema) for own in plan.events)]
 
 
 def event_columns(own: EventPlan, schema: Schema) -> list[Column]:
@@ -245,14 +265,20 @@ def _static_cells(table: Table, column: Column, rows: Rows) -> tuple[pd.Series, 
 
 def _filled(data: Dataset, plan: RecordsPlan, rows: Mapping[str, Rows], anchor: Ticks) -> Ticks:
     """Anchors, for patients without events from the first of their static dates, so that it lies where it typically does."""
-    out = anchor.copy()
-    for own in plan.static:
-        lost = np.flatnonzero(out == NEVER)
-        if own.moment is None or not len(lost):
+    lost = np.flatnonzero(anchor == NEVER)
+    found, unit = np.full(len(lost), NEVER, dtype=np.int64), plan.clock.anchor_unit
+    latest = np.full(len(lost), np.iinfo(np.int64).max)
+    for own in plan.static if len(lost) else ():
+        if own.moment is None:
             continue
         cells = _static_cells(data.tables[own.table], data.schema[own.table][own.column], rows[own.table])[0]
-        ticks, unit = plan.clock.ticks(cells)[lost], plan.clock.anchor_unit
-        out[lost] = np.where(ticks == NEVER, NEVER, (ticks - own.moment.typical) // unit * unit)
+        ticks = plan.clock.ticks(cells)[lost]
+        there = ticks != NEVER
+        found = np.where(there & (found == NEVER), ticks - own.moment.typical, found)
+        if own.moment.is_after:  # a date that never lies before the anchor
+            latest = np.where(there, np.minimum(latest, ticks), latest)
+    out = anchor.copy()
+    out[lost] = np.where(found == NEVER, NEVER, np.minimum(found, latest) // unit * unit)
     return out
 
 

@@ -51,12 +51,16 @@ class Moment:
     ----------
     unit : in ticks. shift : in ticks, what a shifted date stands for (ages over 89 that were moved back by centuries); 0 where none is.
     typical : in ticks, how far a static date lies from the anchor in the middle of patients; it gives those without events their anchor.
+    since : another time of the row that it is counted from where that is there ("" for the start): one that it mostly equals.
+    is_after : whether it never lies before the start (of a static table: the anchor), which then holds in every decoded row.
     """
 
     name: str
     unit: int
     shift: int = 0
     typical: int = 0
+    since: str = ""
+    is_after: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class EventPlan:
     codes : columns of numbers or identifiers that are learned as codes: keys of reference tables, and what numbers are `by`.
     by : (number, code) columns. moved : columns that never change within a patient, which are static fields.
     counters : parts of a primary key that number the rows below the rest of it. counts_from : their first number, in the same order.
-    outlives : whether its rows happen after death in real data.
+    outlives : whether its rows happen behind the plan's bound in real data, as those about a death do.
     """
 
     name: str
@@ -131,6 +135,7 @@ class RecordsPlan:
     events : the tables of events that had rows, parents first.
     everybodys, presences : static tables, and tables of events with static columns, that every patient has, and that only some have.
     has_anchor : whether there is any time to count from.
+    bound : the static field of the time behind which there are no events (a death, an end of follow-up), "" where there is none.
     """
 
     clock: Clock
@@ -140,6 +145,7 @@ class RecordsPlan:
     presences: tuple[str, ...]
     keys: tuple[FreshKey, ...]
     has_anchor: bool
+    bound: str = ""
 
     def event(self, name: str) -> EventPlan:
         """The plan of a table of events."""
@@ -148,6 +154,10 @@ class RecordsPlan:
     def place(self, name: str) -> int:
         """The place of a table of events among them, -1 where it is none."""
         return next((i for i, plan in enumerate(self.events) if plan.name == name), -1)
+
+    def static_column(self, name: str) -> StaticColumn:
+        """The static column of this field."""
+        return next(own for own in self.static if own.name == name)
 
     def of_table(self, table: str) -> list[StaticColumn]:
         """The static columns that come from one table."""

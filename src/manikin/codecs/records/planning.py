@@ -34,6 +34,8 @@ ENOUGH = 20  # patients with several rows, or parents with children, from which 
 SHIFTED_DAYS = 150 * 365.25  # nobody lives so long: a birth further back was moved to hide an age over 89
 MOST_OUTLIVING = 0.05  # of the patients who died, those with rows after death, above which a table may have such rows
 DAY = 86_400_000_000
+BETTER = 0.2  # more of the rows in which a time equals another one than the start, for it to be counted from there
+COVERED = 0.9  # of the rows with the time that must have the other one
 
 
 def form_of(table: TableSchema, schema: Schema) -> Form:
@@ -76,7 +78,8 @@ def make_plan(data: Dataset) -> tuple[RecordsPlan, Timeline]:
     held = tuple(name for name in with_columns if len(holders[name]) == len(data))
     keys = tuple(_fresh_keys(data, events))
     has_anchor = bool((timeline.anchor != NEVER).any()) or any(own.moment is not None for own in static)
-    return RecordsPlan(clock, events, static, held, absent, keys, has_anchor), timeline
+    plan = RecordsPlan(clock, events, static, held, absent, keys, has_anchor)
+    return _bounded(plan, data, timeline), timeline
 
 
 def _one_row_each(data: Dataset, table: TableSchema) -> None:
@@ -136,18 +139,19 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
     links = _named_apart(links)
     by = tuple((c.name, c.by) for c in table if c.by is not None and _is_by(table, c, data.schema))
     codes = _code_columns(table, data.schema, {code for _, code in by})
-    moments = []
-    for column in table:
+    moments, ticks = [], {}
+    for column in sorted(table, key=lambda column: column.name != table.end):
         is_moment = column.kind.is_time if clock.is_calendar else column.name == table.end and column.kind.is_number
         if is_moment and column.name != start and column.name in {c.name for c in learned_columns(table, data.schema, codes)}:
-            moments.append(Moment(column.name, unit_of(clock.ticks(frame[column.name]), clock)))
+            ticks[column.name] = clock.ticks(frame[column.name])
+            moments.append(Moment(column.name, unit_of(ticks[column.name], clock)))
     counters = _counters(data, table, codes)
     plan = EventPlan(
         table.name,
         start,
         unit,
         has_before,
-        _one_unit(tuple(moments), table),
+        _chained(_one_unit(tuple(moments), table), ticks, _row_starts(data, table, timeline), table),
         tuple(links),
         tuple(sorted(codes)),
         by,
@@ -183,6 +187,33 @@ def _one_unit(moments: tuple[Moment, ...], table: TableSchema) -> tuple[Moment, 
         for columns in orders:
             units |= dict.fromkeys(columns, min(units[name] for name in columns))
     return tuple(replace(moment, unit=units[moment.name]) for moment in moments)
+
+
+def _row_starts(data: Dataset, table: TableSchema, timeline: Timeline) -> Ticks:
+    """From when the durations of each row of a table count, int64 (n_rows,): its own time, else its place."""
+    events, rows = timeline.rows_of(table.name)
+    out = timeline.own[table.name].copy()
+    places = np.empty(len(out), dtype=np.int64)
+    places[rows] = timeline.at[events] + np.where(timeline.anchor == NEVER, 0, timeline.anchor)[data.owners[table.name][rows]]
+    return np.where(out == NEVER, places, out)
+
+
+def _chained(moments: tuple[Moment, ...], ticks: Mapping[str, Ticks], start: Ticks, table: TableSchema) -> tuple[Moment, ...]:
+    """Times with what each is counted from: an earlier one of them that it mostly equals, as a time of death that of discharge."""
+    bound = {name for rule in table.confirmed_rules if isinstance(rule, OrderRule) for name in rule.columns}
+    out: list[Moment] = []
+    for moment in moments:
+        own, unit = ticks[moment.name], moment.unit
+        there = (own != NEVER) & (start != NEVER)
+        away = own[there] // unit - start[there] // unit
+        best, since = float((away == 0).mean()) + BETTER if len(away) else 1.0, ""
+        for other in out if moment.name not in bound else ():
+            both = there & (ticks[other.name] != NEVER)
+            equal = own[both] // unit == ticks[other.name][both] // unit
+            if both.sum() >= COVERED * there.sum() and len(equal) and equal.mean() >= best:
+                best, since = float(equal.mean()), other.name
+        out.append(replace(moment, since=since, is_after=bool(len(away) and (away >= 0).all())))
+    return tuple(out)
 
 
 def _counters(data: Dataset, table: TableSchema, codes: set[str]) -> list[tuple[str, int]]:
@@ -252,7 +283,21 @@ def _static_columns(
             moment = _static_moment(data, table, column, timeline.anchor, clock)
         codes = _code_columns(table, schema, set()) | {n for plan in events if plan.name == table.name for n in plan.codes}
         out.append(StaticColumn(table.name, column.name, name, moment, column.name in codes))
-    return _one_static_unit(tuple(out), schema)
+    return _static_chains(data, _one_static_unit(tuple(out), schema), timeline.anchor, clock)
+
+
+def _static_chains(
+    data: Dataset, columns: tuple[StaticColumn, ...], anchor: Ticks, clock: Clock
+) -> tuple[StaticColumn, ...]:
+    """Static dates of one table, counted from one another where they mostly are the same."""
+    found: dict[tuple[str, str], Moment] = {}
+    for name in dict.fromkeys(own.table for own in columns):
+        frame = data.tables[name].frame
+        moments = tuple(own.moment for own in columns if own.table == name and own.moment is not None and not own.moment.shift)
+        ticks = {moment.name: clock.ticks(frame[moment.name]) for moment in moments}
+        for moment in _chained(moments, ticks, anchor[data.owners[name]], data.schema[name]):
+            found[name, moment.name] = moment
+    return tuple(replace(own, moment=found.get((own.table, own.column), own.moment)) for own in columns)
 
 
 def _static_moment(data: Dataset, table: TableSchema, column: Column, anchor: Ticks, clock: Clock) -> Moment:
@@ -319,19 +364,42 @@ def has_rows(data: Dataset, table: str) -> npt.NDArray[np.bool_]:
     return out
 
 
-def shares_after(death: Mapping[int, float] | Ticks, timeline: Timeline, unit: int) -> dict[str, float]:
-    """For each table the share of the patients who died and have rows in it that have one after their death.
+def _bounded(plan: RecordsPlan, data: Dataset, timeline: Timeline) -> RecordsPlan:
+    """The plan with the time behind which there are no events, and the tables whose rows lie there all the same."""
+    for own in plan.static:
+        column = data.schema[own.table][own.column]
+        is_death = column.has_role(Role.DEATH)
+        if plan.clock.is_calendar:
+            is_time = own.moment is not None and not own.moment.since and not own.moment.shift and is_death
+        else:
+            is_time = column.kind.is_number and not own.is_code and (is_death or column.has_role(Role.TIME))
+        if not is_time:
+            continue
+        unit = own.moment.unit if own.moment is not None else 1
+        ends = np.full(len(data), NEVER, dtype=np.int64)
+        ends[data.owners[own.table]] = plan.clock.ticks(data.tables[own.table].frame[own.column])
+        shares = _shares_behind(ends, timeline, unit)
+        outliving = {name for name, share in shares.items() if share > MOST_OUTLIVING}
+        if is_death or not outliving:
+            events = tuple(replace(event, outlives=event.name in outliving) for event in plan.events)
+            return replace(plan, events=events, bound=own.name)
+    return plan
+
+
+def _shares_behind(ends: Ticks, timeline: Timeline, unit: int) -> dict[str, float]:
+    """For each table the share of the patients with an end and rows in it that have a row behind that end.
 
     Parameters
     ----------
-    death : int64 (n_patients,), ticks since the anchor, `NEVER` for the living. unit : of these ticks.
+    ends : int64 (n_patients,), `NEVER` for those without. unit : ticks within which a row is not behind it.
     """
-    ends = np.asarray(death)[timeline.patient]
-    dead = ends != NEVER
-    after = dead & (timeline.at // unit * unit > ends)
+    patient = timeline.patient
+    anchor = timeline.anchor[patient]
+    bounded = (ends[patient] != NEVER) & (anchor != NEVER)
+    behind = bounded & ((timeline.at + np.where(anchor == NEVER, 0, anchor)) // unit * unit > ends[patient])
     out = {}
     for i, name in enumerate(timeline.names):
         chosen = timeline.table == i
-        n_dead = len(np.unique(timeline.patient[chosen & dead]))
-        out[name] = len(np.unique(timeline.patient[chosen & after])) / n_dead if n_dead else 0.0
+        n_bounded = len(np.unique(patient[chosen & bounded]))
+        out[name] = len(np.unique(patient[chosen & behind])) / n_bounded if n_bounded else 0.0
     return out

@@ -15,6 +15,7 @@ from manikin.codecs.records.plan import (
     MOST_BACK,
     EventPlan,
     Link,
+    Moment,
     RecordsPlan,
     StaticColumn,
     key_columns,
@@ -78,11 +79,13 @@ class Drawn:
             return np.full(self.n_patients, table in self.plan.everybodys)
         return (self.static.frame[name].astype(object) == "yes").to_numpy()
 
-    def tables(self) -> dict[str, Table]:
-        """Every table of patients, parents first."""
+    def tables(self, *, is_bound_given: bool = False) -> dict[str, Table]:
+        """Every table of patients, parents first; a bound that was given moves events, another one is moved by them."""
         for own in self.plan.events:
             for link in own.links:
                 self._find_parents(own, link)
+        if self.plan.bound:
+            self._settle_bound(self.plan.static_column(self.plan.bound), is_given=is_bound_given)
         out: dict[str, Table] = {}
         for table in self.schema.of_patients:
             place = self.plan.place(table.name)
@@ -119,6 +122,35 @@ class Drawn:
         if not link.has_none:
             self.alive[events[found < 0]] = False
 
+    # times
+
+    def _settle_bound(self, own: StaticColumn, *, is_given: bool) -> None:
+        """No event behind the patient's end, as far as groups of numbers left that open."""
+        if own.moment is not None:
+            ends, unit = self.static_ticks(own)[0], own.moment.unit
+        else:
+            ends, unit = self.plan.clock.ticks(self.static.frame[own.name]), 1
+        is_bound = np.array([not event.outlives for event in self.plan.events])[self.table] & self.alive
+        patient = self.patient
+        place = (self.at + self.anchor[patient]) // unit * unit
+        behind = np.flatnonzero(is_bound & (ends[patient] != NEVER) & (place > ends[patient]))
+        if not len(behind):
+            return
+        if is_given:
+            self.at[behind] = np.maximum(ends[patient[behind]] + unit - 1 - self.anchor[patient[behind]], 0)
+            return
+        moved = ends.copy()
+        np.maximum.at(moved, patient[behind], place[behind])
+        rows = np.flatnonzero(moved > ends)
+        frame = self.static.frame.copy()
+        values = frame[own.name].to_numpy(dtype=float).copy()
+        if own.moment is not None:
+            values[rows] = moved[rows] // unit - self.anchor[rows] // unit
+        else:
+            values[rows] = self.plan.clock.cells(moved[rows])
+        frame[own.name] = values
+        self.static = Table(frame, self.static.marks)
+
     # tables
 
     def _event_rows(self, table: TableSchema, own: EventPlan) -> Table:
@@ -137,10 +169,11 @@ class Drawn:
         if own.start is not None:
             cells[own.start], marks[own.start] = self.plan.clock.cells(np.where(timed, started, NEVER)), rows.mark(own.gap)
         since = np.where(timed, started, place)
+        found: dict[str, Ticks] = {}
         for moment in own.moments:
             there = rows.mark(moment.name) == 0
-            ticks = (since // moment.unit + _whole(rows.frame[moment.name])) * moment.unit
-            cells[moment.name] = self.plan.clock.cells(np.where(there, ticks, NEVER))
+            found[moment.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, since, found)
+            cells[moment.name] = self.plan.clock.cells(found[moment.name])
             marks[moment.name] = rows.mark(moment.name)
         for static in self.plan.of_table(own.name):
             cells[static.column], marks[static.column] = self._static_cells(static, patients)
@@ -178,13 +211,22 @@ class Drawn:
         column = self.schema[own.table][own.column]
         if own.moment is None:
             return _stored(cells.reset_index(drop=True), column), mark
-        away = _whole(cells) * own.moment.unit
-        n_codes = max(len(column.missing), 1)
-        moved = mark > n_codes
-        there = (mark == 0) | moved
-        ticks = np.where(moved, own.moment.shift, away) + self.anchor[patients]
-        ticks = np.where(there, ticks // own.moment.unit * own.moment.unit, NEVER)
-        return self.plan.clock.cells(ticks), np.where(moved, 0, mark).astype(np.int8)
+        ticks, mark = self.static_ticks(own)
+        return self.plan.clock.cells(ticks[patients]), mark[patients]
+
+    def static_ticks(self, own: StaticColumn) -> tuple[Ticks, Marks]:
+        """The ticks of a static time of all patients, and the marks of its missing cells."""
+        moment, mark = own.moment, self.static.mark(own.name)
+        assert moment is not None
+        n_codes = max(len(self.schema[own.table][own.column].missing), 1)
+        moved = mark == n_codes + 1 if moment.shift else np.zeros(len(mark), dtype=bool)
+        base = {}
+        if moment.since:
+            other = next(one for one in self.plan.of_table(own.table) if one.column == moment.since)
+            base[moment.since] = self.static_ticks(other)[0]
+        ticks = _moment_ticks(moment, _whole(self.static.frame[own.name]), mark == 0, self.anchor, base)
+        shifted = (self.anchor + moment.shift) // moment.unit * moment.unit
+        return np.where(moved, shifted, ticks), np.where(moved, 0, mark).astype(np.int8)
 
     # keys
 
@@ -207,8 +249,11 @@ class Drawn:
         if own is not None:
             for name, first in zip(own.counters, own.counts_from, strict=True):
                 others = [self.keys[table.name, other] for other in table.primary_key if other != name]
-                group = pd.MultiIndex.from_arrays([np.asarray(o) for o in others])
-                self.keys[table.name, name] = first + _ordinal(pd.factorize(group)[0])
+                group = np.zeros(len(patients), dtype=np.int64)
+                for other in others:
+                    codes, values = pd.factorize(other)
+                    group = pd.factorize(group * (len(values) + 1) + codes)[0].astype(np.int64)
+                self.keys[table.name, name] = first + _ordinal(group)
 
     def _register(self, table: TableSchema, cells: Mapping[str, object]) -> None:
         """Keeps the cells of learned columns that other tables refer to."""
@@ -228,6 +273,19 @@ class Drawn:
             kept = events[self.alive[events]]
             places[kept] = np.arange(len(kept))
         return np.where(found < 0, NONE, np.append(places, NONE)[found])
+
+
+def _moment_ticks(
+    moment: Moment, away: npt.NDArray[np.int64], there: Bools, start: Ticks, others: Mapping[str, Ticks]
+) -> Ticks:
+    """The ticks of a further time, `away` units after the start or after another time; `NEVER` where it is not there."""
+    base = start
+    if moment.since:
+        base = np.where(others[moment.since] == NEVER, start, others[moment.since])
+    units = base // moment.unit + away
+    if moment.is_after:
+        units = np.maximum(units, start // moment.unit)
+    return np.where(there, units * moment.unit, NEVER)
 
 
 def anchors(static: Table, plan: RecordsPlan, n_patients: int, rng: np.random.Generator) -> Ticks:

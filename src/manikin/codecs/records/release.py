@@ -13,8 +13,13 @@ from manikin.codecs.table import TableCodec
 from manikin.data.schema import EMPTY, Column, Form, Schema, Source
 
 
-def public_tables(schema: Schema, plan: RecordsPlan, static: TableCodec | None, events: Sequence[EventCodec]) -> Schema:
-    """All tables: those of patients cut down to what may be shown, those of nobody without notes."""
+def public_tables(
+    schema: Schema, plan: RecordsPlan, static: TableCodec | None, events: Sequence[EventCodec], *, is_whole: bool = False
+) -> Schema:
+    """All tables: those of patients cut down to what may be shown, those of nobody without notes.
+
+    `is_whole` keeps the columns that a release leaves out, as a model's own folder names them.
+    """
     by_table = {codec.plan.name: _codecs(codec.flat) for codec in events}
     codes = {codec.plan.name: {c.name: c for c in codec.flat.schema_} for codec in events}
     if static is not None:
@@ -36,7 +41,7 @@ def public_tables(schema: Schema, plan: RecordsPlan, static: TableCodec | None, 
         ]
         rules = tuple(kept for rule in table.confirmed_rules if (kept := public_rule(rule, mine)) is not None)
         whole = replace(table, columns=tuple(columns), rules=rules, notes=())
-        out.append(whole.only(released_columns(table, schema)))
+        out.append(whole if is_whole else whole.only(released_columns(table, schema)))
     return Schema(tuple(out))
 
 

@@ -346,7 +346,7 @@ class EventTransformer:
 
     def state(self) -> State:
         """Codec, plan and averaged weights."""
-        values, arrays = self.codec_.state()  # type: ignore[attr-defined]
+        values, arrays = self.codec_.state()
         plan, plan_arrays = self.plan_.state()
         saved: Arrays = {f"codec.{name}": array for name, array in arrays.items()}
         saved |= {f"plan.{name}": array for name, array in plan_arrays.items()}
@@ -377,7 +377,7 @@ class EventTransformer:
         for name, array in arrays.items():
             part, own = name.split(".", 1)
             parts[part][own] = array
-        self.codec_ = RecordsCodec.from_state(values["codec"], parts["codec"])  # type: ignore[attr-defined]
+        self.codec_ = RecordsCodec.from_state(values["codec"], parts["codec"])
         self.plan_, self.patients_, self.events_ = restored(values, parts, self.codec_.layout)
         self.window_ = (int(values["window"][0]), int(values["window"][1]))
         self.longest_, self.training_, self._samplers = int(values["longest"]), values["training"], None

@@ -21,23 +21,21 @@ class CodecWalk:
     """
 
     def __init__(self, codec: RecordsCodec, static: Tokens) -> None:
-        self.codec, self.static = codec, static
-        self.now = np.zeros(len(static))
+        self.codec, self.masks = codec, codec.masks()
+        self.progress = self.masks.begin(static)
 
     def tables(self, rows: Ints) -> Bools | None:
         """What may come next, bool (n_rows, n_tables + 1), the end last."""
-        del rows
-        return None
+        return self.masks.tables(self.progress, rows)
 
     def allowed(self, table: int, field: int, rows: Ints, tokens: Tokens) -> Bools | None:
         """Which tokens of a field are left beside the row's earlier ones, bool (n_rows, n_tokens)."""
-        del rows
-        return self.codec.events_[table].allowed(field, tokens)
+        return self.masks.field(self.progress, rows, table, field, tokens)
 
     def days(self, table: int, rows: Ints, tokens: Tokens) -> npt.NDArray[np.float64]:
         """Days since the anchor at which drawn rows lie, (n_rows,)."""
-        return self.codec.advance(self.now[rows], np.full(len(rows), table), tokens[:, 0])
+        return self.codec.advance(self.progress.days(self.codec.plan_.clock)[rows], np.full(len(rows), table), tokens[:, 0])
 
     def add(self, table: int, rows: Ints, tokens: Tokens) -> None:
         """Takes note of drawn rows."""
-        self.now[rows] = self.days(table, rows, tokens)
+        self.masks.advance(self.progress, rows, table, tokens)

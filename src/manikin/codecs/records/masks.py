@@ -1,0 +1,282 @@
+"""What may come next while patients are being drawn event by event: rules across a patient as masks. Pure numpy, knows no model.
+
+A sampler keeps one `Progress` for a batch of patients whose static fields are drawn, and asks at each step
+
+    masks = codec.masks()
+    masks.static_field(field, tokens, given)            # bool (n, n_tokens): what a static field may be, given those that are drawn
+    progress = masks.begin(static_tokens)
+    masks.tables(progress)                              # bool (n, n_tables + 1): which table's row may come next; last, the end
+    masks.field(progress, rows, table, field, tokens)   # bool (n_rows, n_tokens): what their next field may be; or None
+    masks.advance(progress, rows, table, tokens)        # the rows are complete
+
+What holds: no row without a parent that it must have; no second child of a parent that has one child at most; links to earlier rows that
+are there; no event behind the patient's death or end of follow-up, but for tables whose rows lie there in real data; no rows of a table
+that her static fields say she has not; numbers that their code has; confirmed rules within a row. Masks speak of whole tokens: what is left
+open within a token (two times in one group) is settled when the patient is decoded. A code that one sex or age alone may have is not
+masked: `manikin.clinical` does not know these yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.codecs.base import Allowed, Tokens
+from manikin.codecs.levels import LevelCodec
+from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.records.base import Records
+from manikin.codecs.records.clock import Clock, later
+from manikin.codecs.records.event_codec import EventCodec
+from manikin.codecs.records.plan import ANCHOR, MOST_BACK, Link, RecordsPlan, presence
+from manikin.codecs.table import TableCodec
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass
+class Progress:
+    """Patients in the middle of being drawn; changed by `advance` alone.
+
+    Attributes
+    ----------
+    ticks : int64 (n,), the time of each one's last event since her anchor, each gap's token standing for its middle.
+    ends : float64 (n,), the last tick at which an event may lie, inf where nothing bounds her.
+    has : bool (n, n_tables), whether she has rows of a table at all.
+    n_rows : int64 (n, n_tables), rows so far.
+    used : int64 (n,) by (table, link) of links that no two rows may share: bit b is set if the parent b rows back has its child.
+    """
+
+    ticks: Ints
+    ends: Floats
+    has: Allowed
+    n_rows: Ints
+    used: dict[tuple[int, int], Ints]
+
+    def __len__(self) -> int:
+        return len(self.ticks)
+
+    def days(self, clock: Clock) -> Floats:
+        """Days since the anchor of each one's last event, float64 (n,)."""
+        return self.ticks.astype(np.float64) * clock.days_per_tick
+
+
+@dataclass(frozen=True)
+class EventMasks:
+    """The rules across a patient, over the tokens of a fitted codec."""
+
+    plan: RecordsPlan
+    static: TableCodec | None
+    events: tuple[EventCodec, ...]
+
+    def begin(self, static: Tokens) -> Progress:
+        """Patients before their first event, from their static fields, int32 (n, n_static_fields)."""
+        n, n_tables = len(static), len(self.events)
+        has = np.ones((n, n_tables), dtype=bool)
+        for i, codec in enumerate(self.events):
+            place = self._static_field(presence(codec.plan.name))
+            if place >= 0:
+                assert self.static is not None
+                own = self.static.fields_[place]
+                assert isinstance(own, LevelCodec)
+                says_yes = np.array([False] * own.n_missing + [level == "yes" for level in own.levels])
+                has[:, i] = says_yes[static[:, place]]
+        used = {
+            (i, j): np.zeros(n, dtype=np.int64)
+            for i, codec in enumerate(self.events)
+            for j, link in enumerate(codec.plan.links)
+            if link.is_unique
+        }
+        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, np.zeros((n, n_tables), dtype=np.int64), used)
+
+    def static_field(self, field: int, tokens: Tokens, given: Allowed) -> Allowed | None:
+        """What a static field may be, bool (n, n_tokens), never all False; None where `emitted` says all.
+
+        Parameters
+        ----------
+        tokens : int32 (n, n_static_fields). given : bool (n_static_fields,), which of them are drawn or given.
+        """
+        codec = self.static
+        assert codec is not None
+        parts: list[Allowed] = []
+        rules = codec.allowed(field, tokens, given)
+        parts += [] if rules is None else [rules]
+        table = self._tables_of_static[field]
+        place = self._static_field(presence(table)) if table else -1
+        if place >= 0 and given[place]:
+            own = codec.fields_[place]
+            assert isinstance(own, LevelCodec)
+            yes = np.array([False] * own.n_missing + [level == "yes" for level in own.levels])[tokens[:, place]]
+            is_absent = np.arange(codec.fields_[field].n_tokens) == codec.fields_[field].n_missing - 1
+            parts.append(np.where(yes[:, None], ~is_absent, is_absent))
+        return _narrowed(codec.emitted(field)[None], parts) if parts else None
+
+    def after(self, records: Records) -> Progress:
+        """Patients behind all of their events, to be continued."""
+        progress = self.begin(records.static)
+        for step in range(int(records.lengths.max(initial=0))):
+            going = np.flatnonzero(records.lengths > step)
+            events = records.starts[going] + step
+            for table in np.unique(records.table[events]).tolist():
+                chosen = records.table[events] == table
+                self.advance(progress, going[chosen], table, records.tokens[events[chosen]])
+        return progress
+
+    def tables(self, progress: Progress, rows: Sequence[int] | Ints | None = None) -> Allowed:
+        """Which table's row may come next to some patients (all of them), bool (n_rows, n_tables + 1).
+
+        The last column, the end of the record, is always open.
+        """
+        rows = np.arange(len(progress)) if rows is None else np.asarray(rows)
+        out = np.ones((len(rows), len(self.events) + 1), dtype=bool)
+        over = progress.ticks[rows] > progress.ends[rows]
+        for i, codec in enumerate(self.events):
+            out[:, i] = progress.has[rows, i]
+            if not codec.plan.outlives:
+                out[:, i] &= ~over
+            for j, link in enumerate(codec.plan.links):
+                if link.is_row and not link.has_none:
+                    leads = self._link_tokens(progress, rows, i, j) & codec.emitted(codec.field(link.name))
+                    out[:, i] &= leads.any(axis=1)
+        return out
+
+    def field(
+        self, progress: Progress, rows: Sequence[int] | Ints, table: int, field: int, tokens: Tokens
+    ) -> Allowed | None:
+        """What the next field of some patients' rows may be, bool (n_rows, n_tokens), never all False; None where `emitted` says all.
+
+        Parameters
+        ----------
+        rows : the patients, places in the batch. table : the table of their rows. field : its field, in drawing order.
+        tokens : int32 (n_rows, at least n_fields), drawn up to this field.
+        """
+        codec, rows = self.events[table], np.asarray(rows)
+        own = codec.allowed(field, tokens)
+        parts = [] if own is None else [own]
+        if field == 0 and not codec.plan.outlives:
+            parts.append(self._in_time(progress, rows, table))
+        link = self._link_of(codec, field)
+        if link >= 0:
+            parts.append(self._link_tokens(progress, rows, table, link))
+        return _narrowed(codec.emitted(field)[None], parts) if parts else None
+
+    def advance(self, progress: Progress, rows: Sequence[int] | Ints, table: int, tokens: Tokens) -> None:
+        """Counts complete rows of some patients, in place; tokens int32 (n_rows, at least n_fields)."""
+        codec, rows = self.events[table], np.asarray(rows)
+        for j, link in enumerate(codec.plan.links):
+            if link.is_unique:
+                back = self._backs(codec, link)[tokens[:, codec.field(link.name)]]
+                bit = np.where(back < 0, 0, np.left_shift(1, np.maximum(back, 0)))
+                progress.used[table, j][rows] |= bit
+        for (child, j), used in progress.used.items():
+            if self.plan.place(self.events[child].plan.links[j].parent) == table:
+                used[rows] = (used[rows] << 1) & ((1 << (MOST_BACK + 1)) - 1)
+        progress.n_rows[rows, table] += 1
+        progress.ticks[rows] = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
+
+    # parts
+
+    def _static_field(self, name: str) -> int:
+        return self._static_names.index(name) if name in self._static_names else -1
+
+    @cached_property
+    def _static_names(self) -> list[str]:
+        return [] if self.static is None else self.static.layout.names
+
+    @cached_property
+    def _tables_of_static(self) -> list[str]:
+        """The table of each static field, "" for those of none."""
+        of = {own.name: own.table for own in self.plan.static}
+        return [] if self.static is None else [of.get(field.column, "") for field in self.static.layout.fields]
+
+    @cached_property
+    def middles(self) -> list[Ints]:
+        """Units that each token of each table's gap stands for in the middle, int64 (n_tokens,) each."""
+        return [middles(codec) for codec in self.events]
+
+    @cached_property
+    def _least(self) -> list[Floats]:
+        """The fewest units that each token of each table's gap stands for."""
+        out = []
+        for codec in self.events:
+            gap = codec.flat.fields_[0]
+            assert isinstance(gap, NumberCodec)
+            out.append(np.concatenate([np.zeros(gap.n_missing), gap.token_bounds()[0] if len(gap.low) else np.zeros(0)]))
+        return out
+
+    def _ends(self, static: Tokens) -> Floats:
+        """The last tick of each patient by the field that bounds her, float64 (n,)."""
+        out = np.full(len(static), np.inf)
+        place = self._static_field(self.plan.bound) if self.plan.bound else -1
+        if place < 0 or self.static is None:
+            return out
+        own, anchor = self.static.fields_[place], self._static_field(ANCHOR)
+        if not isinstance(own, NumberCodec) or not len(own.low):
+            return out
+        moment = self.plan.static_column(self.plan.bound).moment
+        high = own.token_bounds()[1]
+        if moment is not None:
+            last = (high + 1) * moment.unit - 1
+        else:
+            last = np.round(high * 10.0**self.plan.clock.decimals)
+        there = static[:, place] >= own.n_missing
+        out[there] = last[static[there, place] - own.n_missing]
+        first = self.static.fields_[anchor] if moment is None and anchor >= 0 else None
+        if isinstance(first, NumberCodec) and len(first.low):  # a number on the clock itself, not counted from the anchor
+            low = np.concatenate([np.zeros(first.n_missing), first.token_bounds()[0]])
+            out -= np.round(low[static[:, anchor]] * 10.0**self.plan.clock.decimals)
+        return out
+
+    def _in_time(self, progress: Progress, rows: Ints, table: int) -> Allowed:
+        """Which gaps end before the patient does, bool (n_rows, n_tokens)."""
+        least, ticks, unit = self._least[table], progress.ticks[rows], self.events[table].plan.unit
+        at = np.where(least > 0, (ticks[:, None] // unit + least) * unit, ticks[:, None])
+        return at <= progress.ends[rows, None]
+
+    def _parents(self, progress: Progress, rows: Ints, table: int, number: int, link: Link) -> Allowed:
+        """Which backs lead to a parent that may have this child, bool (n_rows, MOST_BACK + 1)."""
+        known = progress.n_rows[rows, self.plan.place(link.parent)][:, None]
+        backs = np.arange(MOST_BACK + 1)
+        out = backs < known
+        if link.is_unique:
+            taken = np.right_shift(progress.used[table, number][rows, None], backs) & 1
+            out &= (taken == 0) | ((backs == MOST_BACK) & (known > MOST_BACK + 1))
+        return out
+
+    def _link_of(self, codec: EventCodec, field: int) -> int:
+        places = [codec.field(link.name) if link.is_drawn and link.is_row else -1 for link in codec.plan.links]
+        return places.index(field) if field in places else -1
+
+    def _link_tokens(self, progress: Progress, rows: Ints, table: int, number: int) -> Allowed:
+        codec = self.events[table]
+        link = codec.plan.links[number]
+        backs = self._backs(codec, link)
+        parents = self._parents(progress, rows, table, number, link)
+        open_ = np.concatenate([parents, np.full((len(rows), 1), link.has_none)], axis=1)
+        return open_[:, np.where(backs < 0, MOST_BACK + 1, backs)]
+
+    def _backs(self, codec: EventCodec, link: Link) -> Ints:
+        """How many rows back each token of a link leads, -1 for none, int64 (n_tokens,)."""
+        own = codec.flat.fields_[int(codec.fields[codec.field(link.name)])]
+        assert isinstance(own, LevelCodec)
+        return np.array([-1] * own.n_missing + [int(level) for level in own.levels], dtype=np.int64)
+
+
+def _narrowed(out: Allowed, parts: Sequence[Allowed]) -> Allowed:
+    """What all parts leave; a part that would leave a row nothing is passed over in that row."""
+    for part in parts:
+        left = out & part
+        has_any = left.any(axis=1, keepdims=True)
+        out = left if has_any.all() else np.where(has_any, left, out)
+    return out
+
+
+def middles(codec: EventCodec) -> Ints:
+    """Units that each token of a table's gap stands for in the middle, int64 (n_tokens,)."""
+    gap = codec.flat.fields_[0]
+    assert isinstance(gap, NumberCodec)
+    own = gap.middles() if len(gap.low) else np.zeros(0)
+    return np.concatenate([np.zeros(gap.n_missing), np.round(own)]).astype(np.int64)

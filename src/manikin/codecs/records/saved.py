@@ -1,0 +1,269 @@
+"""The saved state of a records codec: what it is made of, and what it must look like before a codec is built from it. Knows no model.
+
+A model folder may be damaged or forged. Whatever its config says of a table must fit the schema in it and the arrays that are really
+there; nothing is repaired, and messages name tables, columns and arrays, never cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from io import BytesIO
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from manikin.codecs.records.by_code import NumberByCode
+from manikin.codecs.records.clock import MOST_DECIMALS, Clock
+from manikin.codecs.records.plan import EventPlan, FreshKey, Link, Moment, RecordsPlan, StaticColumn, links_of
+from manikin.codecs.saved_state import MOST_TOKENS, NATIVES
+from manikin.data.cells import parse_table, texts_of
+from manikin.data.dataset import Table
+from manikin.data.errors import InputError, ModelFolderError
+from manikin.data.schema import Form, Schema, TableSchema
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+LARGEST = 2**53
+_TEXT, _FLAG, _WHOLE = (str,), (bool,), (int,)
+_TYPES: dict[type, dict[str, tuple[type, ...]]] = {
+    Clock: {"is_calendar": _FLAG, "decimals": _WHOLE, "anchor_unit": _WHOLE, "days_per_tick": (float, int)},
+    Link: {"number": _WHOLE, "parent": _TEXT, "name": _TEXT, "is_row": _FLAG, "has_none": _FLAG, "is_unique": _FLAG},
+    Moment: {"name": _TEXT, "unit": _WHOLE, "shift": _WHOLE, "typical": _WHOLE, "since": _TEXT, "is_after": _FLAG},
+    FreshKey: {"table": _TEXT, "column": _TEXT, "base": _WHOLE, "stride": _WHOLE},
+    EventPlan: {"name": _TEXT, "start": (str, type(None)), "unit": _WHOLE, "has_before": _FLAG, "outlives": _FLAG},
+    StaticColumn: {"table": _TEXT, "column": _TEXT, "name": _TEXT, "is_code": _FLAG},
+    RecordsPlan: {"has_anchor": _FLAG, "bound": _TEXT},
+}
+
+
+def plan_to_json(plan: RecordsPlan) -> dict[str, Any]:
+    """A plan as JSON values."""
+    return asdict(plan)
+
+
+def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
+    """The plan as saved.
+
+    Raises
+    ------
+    ModelFolderError : it is not of the schema.
+    """
+    of = _facts(RecordsPlan, values)
+    clock = Clock(**_facts(Clock, of["clock"]))
+    if not 0 <= clock.decimals <= MOST_DECIMALS or not clock.anchor_unit > 0 or not 0 < clock.days_per_tick < np.inf:
+        _refuse("its clock is none")
+    events = tuple(_event(own, schema, clock) for own in _list(of["events"]))
+    plan = RecordsPlan(
+        clock,
+        events,
+        tuple(_static(own, schema) for own in _list(of["static"])),
+        _texts(of["everybodys"]),
+        _texts(of["presences"]),
+        tuple(_key(own, schema) for own in _list(of["keys"])),
+        of["has_anchor"],
+        of["bound"],
+    )
+    if plan.bound and plan.bound not in {own.name for own in plan.static}:
+        _refuse("its bound is no static column")
+    if {*plan.everybodys, *plan.presences} - {table.name for table in schema.tables}:
+        _refuse("it names tables that the schema does not have")
+    if len({own.name for own in events}) < len(events):
+        _refuse("it names a table of events twice")
+    for own in events:
+        if any(link.is_row != (plan.place(link.parent) >= 0) for link in own.links):
+            _refuse(f"links of table {own.name!r} lead to no table of events")
+    return plan
+
+
+def _event(values: Any, schema: Schema, clock: Clock) -> EventPlan:
+    of = _facts(EventPlan, values)
+    table = _table(of["name"], schema)
+    moments = tuple(_moment(own, clock) for own in _list(of["moments"]))
+    links = tuple(Link(**_facts(Link, own)) for own in _list(of["links"]))
+    by = tuple(_texts(pair) for pair in _list(of["by"]))
+    rest = {name: _texts(of[name]) for name in ("codes", "moved", "counters")}
+    named = {moment.name for moment in moments} | {name for pair in by for name in pair} | {n for names in rest.values() for n in names}
+    if (named | {of["start"]}) - {*table.names, None}:
+        _refuse(f"it names columns that table {table.name!r} does not have")
+    if not of["unit"] > 0 or clock.anchor_unit % of["unit"]:
+        _refuse(f"the unit of table {table.name!r} is none")
+    allowed = {number: parent.name for number, parent in links_of(table, schema)}
+    if [(link.number, link.parent) for link in links] != list(allowed.items()):
+        _refuse(f"links of table {table.name!r} are not its foreign keys")
+    if any(len(pair) != 2 for pair in by) or any(moment.since not in {"", *(m.name for m in moments)} for moment in moments):
+        _refuse(f"columns of table {table.name!r} rest on none of it")
+    first = _list(of["counts_from"])
+    if len(first) != len(rest["counters"]) or any(number not in (0, 1) for number in first):
+        _refuse(f"the counters of table {table.name!r} start nowhere")
+    pairs = tuple((number, code) for number, code in by)
+    return EventPlan(**{**of, **rest, "moments": moments, "links": links, "by": pairs, "counts_from": tuple(first)})
+
+
+def _static(values: Any, schema: Schema) -> StaticColumn:
+    of = _facts(StaticColumn, values)
+    if of["column"] not in _table(of["table"], schema):
+        _refuse("a static column is not in the schema")
+    moment = None if of["moment"] is None else Moment(**_facts(Moment, of["moment"]))
+    if moment is not None and moment.unit <= 0:
+        _refuse("the unit of a static time is none")
+    return StaticColumn(**{**of, "moment": moment})
+
+
+def _moment(values: Any, clock: Clock) -> Moment:
+    moment = Moment(**_facts(Moment, values))
+    if moment.unit <= 0 or clock.anchor_unit % moment.unit:
+        _refuse("the unit of a time is none")
+    return moment
+
+
+def _key(values: Any, schema: Schema) -> FreshKey:
+    key = FreshKey(**_facts(FreshKey, values))
+    if key.column not in _table(key.table, schema) or not 0 <= key.base < LARGEST or not 1 <= key.stride < LARGEST:
+        _refuse("a key is made of nothing")
+    return key
+
+
+def number_state(codec: NumberByCode, prefix: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """A number by a code as JSON values and named arrays."""
+    values, arrays = codec.state()
+    return values, {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
+def number_from_state(values: Any, arrays: Arrays, n_codes: int, n_missing: int, where: str) -> NumberByCode:
+    """The number by a code as saved.
+
+    Raises
+    ------
+    ModelFolderError : its arrays do not fit each other, its code field or its column.
+    """
+    sizes = values if isinstance(values, dict) else {}
+    n_ranks = sizes.get("n_ranks")
+    if set(sizes) != {"n_missing", "n_ranks"} or sizes["n_missing"] != n_missing or type(n_ranks) is not int:
+        _refuse(f"the numbers of {where} have no vocabulary")
+    if not 1 <= n_ranks <= MOST_TOKENS:
+        _refuse(f"the numbers of {where} have no vocabulary")
+    names = {"scale": np.int64, "low": np.float64, "high": np.float64, "count": np.int64, "first": np.int64, "step": np.float64}
+    for name, kind in (names | {"seen": np.uint8}).items():
+        if name not in arrays or arrays[name].dtype != kind:
+            _refuse(f"the array {name!r} of {where} is missing or of another kind")
+    if set(arrays) != {*names, "seen"}:
+        _refuse(f"an array of {where} is left over")
+    first, n_cells = arrays["first"], len(arrays["low"])
+    n_scales = len(first)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("low", "high", "count"), (n_cells,))
+    shapes |= {"scale": (n_codes,), "step": (n_scales,)}
+    shapes |= {"first": (n_scales, n_ranks + 1), "seen": (n_codes, n_missing + n_ranks)}
+    if n_scales < 1 or any(arrays[name].shape != shape for name, shape in shapes.items()):
+        _refuse(f"the arrays of {where} are not of one size")
+    edges = first.ravel()
+    if edges[0] != 0 or edges[-1] != n_cells or (np.diff(edges) < 0).any() or (first[1:, 0] != first[:-1, -1]).any():
+        _refuse(f"the cells of {where} are out of order")
+    bad = ~np.isfinite(arrays["low"]) | ~np.isfinite(arrays["high"]) | (arrays["low"] > arrays["high"]) | (arrays["count"] < 0)
+    step = arrays["step"]
+    if bad.any() or not ((step > 0) & np.isfinite(step)).all():
+        _refuse(f"the cells of {where} are no intervals")
+    if (arrays["scale"] < 0).any() or (arrays["scale"] >= n_scales).any() or arrays["seen"].max(initial=0) > 1:
+        _refuse(f"the scales of {where} are none of its own")
+    return NumberByCode.from_state(dict(sizes), dict(arrays))
+
+
+def reference_bytes(table: Table, schema: TableSchema) -> npt.NDArray[np.uint8]:
+    """A table of nobody as the bytes of a CSV file, uint8."""
+    return np.frombuffer(texts_of(table, schema).to_csv(index=False).encode("utf-8", "surrogatepass"), dtype=np.uint8)
+
+
+def reference_from_bytes(array: npt.NDArray[Any] | None, schema: TableSchema) -> Table:
+    """The table of nobody as saved.
+
+    Raises
+    ------
+    ModelFolderError : the array is missing, or no table of this schema.
+    """
+    if array is None or array.dtype != np.uint8 or array.ndim != 1:
+        _refuse(f"the rows of table {schema.name!r} are missing")
+    try:
+        texts = pd.read_csv(BytesIO(array.tobytes()), dtype=str, keep_default_na=False, na_values=[])
+        return parse_table(texts.astype(object), schema, where=f"Table {schema.name!r} of the model folder")
+    except (ValueError, InputError) as error:
+        raise ModelFolderError(f"The rows of table {schema.name!r} in the model folder cannot be read. Save the model again.") from error
+
+
+def check_head(values: Mapping[str, Any]) -> None:
+    """Refuses sizes and kinds that no codec has.
+
+    Raises
+    ------
+    ModelFolderError : names what is wrong.
+    """
+    for name in ("max_tokens", "max_codes", "max_ranks"):
+        if type(values.get(name)) is not int or not 1 <= values[name] <= MOST_TOKENS:
+            _refuse(f"{name!r} is no size")
+    if values.get("native") not in NATIVES or not isinstance(values.get("events"), list):
+        _refuse("'native' or 'events' is none that a codec has")
+
+
+def check_flat(made: TableSchema, wanted: TableSchema) -> None:
+    """Refuses a flat codec whose columns are not those that the plan makes of its table.
+
+    Raises
+    ------
+    ModelFolderError : names the table.
+    """
+    theirs = [(c.name, c.kind, len(c.missing)) for c in made.learned]
+    if theirs != [(c.name, c.kind, len(c.missing)) for c in wanted.learned]:
+        empty = [(name, kind) for name, kind, _ in theirs] == [(c.name, c.kind) for c in wanted.learned]
+        at_most_one_more = empty and all(0 <= n - len(c.missing) <= 1 for (_, _, n), c in zip(theirs, wanted.learned, strict=True))
+        if not at_most_one_more:  # a column without anything to release has an empty cell of its own
+            _refuse(f"the fields of table {wanted.name!r} are not those of its columns")
+
+
+def part(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin so, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def check_prefixes(arrays: Arrays, prefixes: list[str]) -> None:
+    """Refuses arrays that belong to nothing.
+
+    Raises
+    ------
+    ModelFolderError : names the first of them.
+    """
+    for name in sorted(arrays):
+        if not any(name.startswith(prefix) for prefix in prefixes):
+            _refuse(f"the array {name[:60]!r} is left over")
+
+
+def _facts(kind: type, values: Any) -> dict[str, Any]:
+    """The fields of a dataclass, each there and of its type."""
+    names = {own.name for own in fields(kind)}
+    if not isinstance(values, dict) or set(values) != names:
+        _refuse(f"a {kind.__name__} has not its facts")
+    for name, types in _TYPES[kind].items():
+        if type(values[name]) not in types or (type(values[name]) is int and abs(values[name]) > 2**62):
+            _refuse(f"{name!r} of a {kind.__name__} is not of its type")
+    return dict(values)
+
+
+def _table(name: str, schema: Schema) -> TableSchema:
+    if name not in {table.name for table in schema.tables if table.form is not Form.REFERENCE}:
+        _refuse("it names a table that the schema does not have")
+    return schema[name]
+
+
+def _list(values: Any) -> list[Any]:
+    if not isinstance(values, list | tuple):
+        _refuse("a list is none")
+    return list(values)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if any(type(text) is not str for text in _list(values)):
+        _refuse("names are no texts")
+    return tuple(values)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise ModelFolderError(f"The plan of the linked tables in the model folder contradicts itself: {why}. Save the model again.")
