@@ -35,6 +35,11 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
+    "sql": Format(
+        "manikin.io.sql",
+        "a database by its URL (PostgreSQL, SQLite, any that SQLAlchemy knows), read, and written where it is empty",
+        "records",
+    ),
     "omop": Format("manikin.io.omop", "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes"),
     "fhir": Format(
         "manikin.io.fhir", "FHIR R4 Bundles or bulk NDJSON, read and written, checked and tagged as test data", None, "is_fhir", "layout_of"

@@ -12,6 +12,7 @@ from manikin.io.column_names import LABELS, squeezed, word_set, words
 from manikin.io.identifiers import ROW_NAMES, says_identifier
 from manikin.io.inference import as_identifier, settle
 from manikin.io.kinds import describe
+from manikin.io.linked.declared import Declared, strangers
 from manikin.io.linked.patients import Patients, find_patients
 from manikin.io.linked.references import Reference, ends_in_key, find_pairs, find_references, in_pairs
 from manikin.io.linked.scales import Scale, find_scales
@@ -30,8 +31,12 @@ class Proposal:
     patients: Patients
 
 
-def infer_links(sheets: Sequence[Sheet], where: str = "The data") -> Proposal:
+def infer_links(sheets: Sequence[Sheet], where: str = "The data", *, declared: Declared | None = None) -> Proposal:
     """The schema of linked tables, proposed from their cells, and the tables read by it.
+
+    Parameters
+    ----------
+    declared : the keys and references that the source declares itself; tables that lead to no patient are then left out, and it is said.
 
     Raises
     ------
@@ -39,21 +44,31 @@ def infer_links(sheets: Sequence[Sheet], where: str = "The data") -> Proposal:
     """
     by_name = {sheet.name: sheet for sheet in sheets}
     references = find_references(by_name)
+    if declared is not None:
+        references = declared.before(references)
     patients = find_patients(by_name, references)
     if not patients.keys:
         raise DataError(
             f"{where} does not show who the patients are: no column that names them is shared by its tables. "
             'Give a schema.toml in which their key has roles = ["patient_key"].'
         )
-    references += find_pairs(by_name, patients.keys, references)
+    pairs = find_pairs(by_name, patients.keys, references)
+    references = [*references, *pairs] if declared is None else declared.before([*references, *pairs])
     of_patients = _reached(by_name, references, patients)
+    left: list[str] = []
+    if declared is not None:
+        left = strangers(by_name, of_patients, references, {name for name, sheet in by_name.items() if _is_dictionary(sheet)})
+        by_name = {name: sheet for name, sheet in by_name.items() if name not in left}
+        references = [r for r in references if r.child in by_name]
     vocabularies = _vocabularies(by_name, references, of_patients, where)
     references = [r for r in references if r.parent in of_patients or r.parent in vocabularies]
     references = [r for r in references if r.child not in vocabularies or r.parent in vocabularies]
     primary = {name: _primary_key(sheet, references, patients) for name, sheet in by_name.items()}
+    if declared is not None:
+        primary |= {name: key for name, key in declared.keys.items() if name in by_name and name != patients.root}
     tables: dict[str, Table] = {}
     schemas: list[TableSchema] = []
-    for sheet in sheets:
+    for sheet in by_name.values():
         mine = [r for r in references if r.child == sheet.name]
         if sheet.name in vocabularies:
             schema, table = _vocabulary(sheet, primary[sheet.name], mine)
@@ -61,6 +76,9 @@ def infer_links(sheets: Sequence[Sheet], where: str = "The data") -> Proposal:
             schema, table = _of_patients(sheet, mine, primary[sheet.name], patients, vocabularies)
         schemas.append(schema)
         tables[sheet.name] = table
+    if left:
+        note = f"Tables left out, since they lead to no patient and no table refers to them: {', '.join(map(repr, left))}."
+        schemas[0] = replace(schemas[0], notes=(*schemas[0].notes, note))
     return Proposal(Dataset(tables, Schema(tuple(schemas))), tuple(references), patients)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manikin.io.omop.build import dataset_of, is_omop
+from manikin.io.omop.build import completed_tables, dataset_of, is_omop, is_omop_data
 from manikin.io.omop.folder import read, recognises, write
 
-__all__ = ["dataset_of", "is_omop", "recognises", "read", "write"]
+__all__ = ["completed_tables", "dataset_of", "is_omop", "is_omop_data", "recognises", "read", "write"]

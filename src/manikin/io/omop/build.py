@@ -10,7 +10,7 @@ from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Form, Role, Schema, TableSchema
 from manikin.io.omop.cdm54 import BY_NAME, LEFT_OUT, TABLES, CdmTable
 from manikin.io.omop.checks import check_keys, noted
-from manikin.io.omop.derived import settled, source_of
+from manikin.io.omop.derived import completed, settled, source_of
 from manikin.io.omop.describe import describe_table, places_of
 from manikin.io.profiles import Profile
 from manikin.io.typed import table_of
@@ -21,6 +21,29 @@ MARKS = frozenset({"person_id", "gender_concept_id", "year_of_birth"})  # the co
 def is_omop(tables: Mapping[str, Sequence[str]]) -> bool:
     """Whether tables with these columns are an OMOP CDM: a table of persons that the CDM would know, whatever the case."""
     return any(name.lower() == "person" and {column.lower() for column in columns} >= MARKS for name, columns in tables.items())
+
+
+def is_omop_data(data: Dataset) -> bool:
+    """Whether a data set was read from OMOP tables, some of whose columns are made again when it is written."""
+    tables = {table.name.lower(): table for table in data.schema.tables}
+    person = tables.get("person")
+    return person is not None and set(tables) <= set(BY_NAME) and "gender_concept_id" in map(str.lower, person.names)
+
+
+def completed_tables(data: Dataset) -> Dataset:
+    """The data set with the columns that were left out because others say them.
+
+    Raises
+    ------
+    DataError : a table lacks what the CDM requires.
+    """
+    tables, schemas = {}, []
+    for schema in data.schema.tables:
+        cdm = BY_NAME[schema.name.lower()]
+        tables[schema.name], full = completed(data.tables[schema.name], schema, cdm)
+        check_columns(cdm, schema.name, full.names, "The data set")
+        schemas.append(full)
+    return Dataset(tables, Schema(tuple(schemas)), data.native)
 
 
 def dataset_of(tables: Mapping[str, list[Profile]], where: str, *, schema: Schema | None = None) -> Dataset:
