@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from manikin.data.dataset import Dataset
+from manikin.io.linked import read
+
 FILES = {
     "patients.csv": "patient_id,sex,dob\n101,F,1950-02-01\n102,M,1960-05-06\n103,F,1970-07-07\n",
     "stays.csv": (
@@ -36,3 +39,9 @@ def ward(tmp_path: Path) -> Path:
         (folder / name).write_text(text)
     return folder
 
+
+
+@pytest.fixture(scope="session")
+def hospital(shared: Path) -> Dataset:
+    """The twenty tables of the MIMIC-III demo, by what they show."""
+    return read(shared / "mimic_iii_demo")

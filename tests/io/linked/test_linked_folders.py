@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from manikin.data.dataset import Dataset
 from manikin.data.schema import ForeignKey, Form, Kind, Role
 from manikin.io.linked import look, read
 
@@ -53,10 +54,9 @@ def test_formats_mix(ward: Path) -> None:
     assert {name: owner.tolist() for name, owner in mixed.owners.items()} == {n: o.tolist() for n, o in whole.owners.items()}
 
 
-def test_the_tables_of_a_real_hospital(shared: Path) -> None:
-    data = read(shared / "mimic_iii_demo")
-    schema = data.schema
-    assert len(data) == 100
+def test_the_tables_of_a_real_hospital(hospital: Dataset) -> None:
+    schema = hospital.schema
+    assert len(hospital) == 100
     root = schema.root
     assert root is not None
     assert root.name == "PATIENTS"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError
 from manikin.data.schema import EMPTY, Column, ForeignKey, Form, Kind, Role, Schema, Storage, TableSchema
@@ -73,7 +75,8 @@ def infer_links(sheets: Sequence[Sheet], where: str = "The data", *, declared: D
         if sheet.name in vocabularies:
             schema, table = _vocabulary(sheet, primary[sheet.name], mine)
         else:
-            schema, table = _of_patients(sheet, mine, primary[sheet.name], patients, vocabularies)
+            is_parent = any(r.parent == sheet.name and r.child != sheet.name for r in references)
+            schema, table = _of_patients(sheet, mine, primary[sheet.name], patients, vocabularies, is_parent=is_parent)
         schemas.append(schema)
         tables[sheet.name] = table
     if left:
@@ -135,7 +138,8 @@ def _primary_key(sheet: Sheet, references: Sequence[Reference], patients: Patien
     said = [n for n in keys if says_identifier(n) or ends_in_key(n) or sheet.columns[n].kind in (Kind.CODE, Kind.IDENTIFIER)]
     named = [n for n in said if not LABELS.intersection(words(n)) and squeezed(n) not in ROW_NAMES]
     rows = [n for n in said if squeezed(n) in ROW_NAMES]
-    for choice in (named, rows):
+    referring = {column for r in references if r.child == sheet.name for column in r.columns}
+    for choice in ([n for n in named if n not in referring], rows, named):
         if choice:
             return (choice[0],)
     key = patients.keys.get(sheet.name)
@@ -174,17 +178,24 @@ def _foreign_keys(references: Iterable[Reference]) -> tuple[ForeignKey, ...]:
 
 
 def _of_patients(
-    sheet: Sheet, references: Sequence[Reference], primary: tuple[str, ...], patients: Patients, vocabularies: set[str]
+    sheet: Sheet,
+    references: Sequence[Reference],
+    primary: tuple[str, ...],
+    patients: Patients,
+    vocabularies: set[str],
+    *,
+    is_parent: bool,
 ) -> tuple[TableSchema, Table]:
     key = patients.keys.get(sheet.name)
     told = _told(references, patients, vocabularies)
     columns = [_column(sheet, name, key, primary, references, vocabularies) for name in sheet.columns]
-    columns = [_with_life(column) for column in columns]
+    columns = [_with_life(column) for column in labelled(sheet, columns)]
     columns = [replace(c, notes=(*c.notes, *told[c.name])) if c.name in told else c for c in columns]
     schema, table = settle(list(sheet.profiles.values()), columns, TableSchema(sheet.name, (), notes=sheet.notes))
     plain = [c for c in schema if c.kind is not Kind.IDENTIFIER]
     owners = sheet.cells(key).places if key is not None else None
     is_single = key is not None and sheet.n_rows > 0 and len(sheet.cells(key).index) == sheet.cells(key).n_present
+    is_single = is_single and not (is_parent and primary != (key,))  # a stay that others refer to is an event, however few have two
     times = find_times(table, plain, owners, [c.name for c in plain], is_single=is_single)
     schema = _with_times(schema, times, is_root=sheet.name == patients.root)
     if times.form.is_sequence:
@@ -194,6 +205,36 @@ def _of_patients(
     declared = [r for r in references if not _is_loose(r, patients)]
     rules = tuple(rule for rule in schema.rules if not _is_of_keys(rule.columns, schema))
     return replace(schema, rules=rules, primary_key=primary, foreign_keys=_foreign_keys(_first_to_patients(declared, patients))), table
+
+
+def labelled(sheet: Sheet, columns: Sequence[Column]) -> list[Column]:
+    """The columns, of which a text that is the label of a code beside it is a level of its own, and no free text."""
+    codes = [c for c in columns if c.kind is Kind.CODE or (c.kind is Kind.CATEGORICAL and ends_in_key(c.name))]
+    return [_label(sheet, column, codes) if column.kind is Kind.TEXT else column for column in columns]
+
+
+def _label(sheet: Sheet, column: Column, codes: Sequence[Column]) -> Column:
+    texts = sheet.cells(column.name).places
+    for code in codes:
+        of_code = sheet.cells(code.name).places
+        both = (texts >= 0) & (of_code >= 0)
+        pairs = pd.DataFrame({"code": of_code[both], "text": texts[both]}).value_counts(sort=False).reset_index(name="n")
+        rows = pairs.groupby("code")["n"].agg(["sum", "max"])
+        told = rows[rows["sum"] > 1]
+        if told["sum"].sum() >= MIN_LABELLED and told["max"].sum() >= MIN_LABEL_SHARE * told["sum"].sum():
+            note = f"The label of {code.name!r}: {told['max'].sum() / told['sum'].sum():.1%} of the rows of a code have the same text."
+            return replace(describe_as_level(sheet, column), notes=(note,))
+    return column
+
+
+def describe_as_level(sheet: Sheet, column: Column) -> Column:
+    """A column of texts as one of levels."""
+    storage = sheet.profiles[column.name].storage
+    return Column(column.name, Kind.CATEGORICAL, storage, roles=column.roles, missing=column.missing)
+
+
+MIN_LABELLED = 40  # rows of codes that stand in more than one row
+MIN_LABEL_SHARE = 0.95  # of them with the usual text of their code
 
 
 def _is_of_keys(names: tuple[str, ...], schema: TableSchema) -> bool:

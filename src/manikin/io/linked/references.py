@@ -65,6 +65,8 @@ class _Home:
 def find_references(sheets: Mapping[str, Sheet]) -> list[Reference]:
     """The single-column references between the tables, each column to at most one parent; none of them closes a circle."""
     homes = [home for sheet in sheets.values() for home in _homes(sheet)]
+    order = list(sheets)
+    homes.sort(key=lambda home: _rank(home.sheet, home.column, order))  # of equal offers the first is taken
     found = []
     for sheet in sheets.values():
         for name in sheet.columns:
@@ -253,7 +255,7 @@ def find_pairs(sheets: Mapping[str, Sheet], keys: Mapping[str, str], known: Iter
 
 def _pair_homes(sheet: Sheet, key: str) -> Iterator[_Home]:
     """The columns that name a table's rows together with the patient key, where no column does so alone."""
-    numbers = [name for name in _numbers(sheet) if squeezed(name) not in ROW_NAMES]
+    numbers = [name for name in _numbers(sheet) if squeezed(name) not in ROW_NAMES and not COUNTING.issuperset(words(name))]
     if any(sheet.cells(name).is_key for name in numbers):
         return
     for name in numbers:
@@ -290,4 +292,5 @@ def _says_number(name: str) -> bool:
     return says_identifier(name) or ends_in_key(name) or bool(NUMBERING.intersection(words(name)[-1:]))
 
 
+COUNTING = word_set("num number no nr nbr seq sequence id index order line rank")  # a number within anything says not of what
 NUMBERING = word_set("num number no nr nbr seq sequence visit stay encounter admission episode")
