@@ -159,6 +159,18 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             private=True,
             is_neural=True,
         ),
+        "timevae": SynthesizerEntry(
+            f"{_RECORDS}.timevae:TimeVAE",
+            "variational autoencoder of whole regular grids, missing cells and lengths included (Desai et al. 2021)",
+            modality="records",
+            is_neural=True,
+        ),
+        "timegan": SynthesizerEntry(
+            f"{_RECORDS}.timegan:TimeGAN",
+            "adversarial pair in a learned latent space with a supervisor, over regular grids (Yoon et al. 2019)",
+            modality="records",
+            is_neural=True,
+        ),
         "resample_patients": SynthesizerEntry(
             f"{_RECORDS}.resample_patients:ResamplePatients",
             "reference ceiling of likeness, floor of privacy: whole real patients drawn again, keys anew; never to be released",

@@ -42,3 +42,8 @@ def sampled(name: str, tables: str, n: int = 80) -> Dataset:
     """Its patients of seed 1."""
     made: Dataset = fitted(name, tables).sample(n, seed=1)
     return made
+
+
+def home(name: str) -> str:
+    """The first set of tables that a generator learns: visits, unless it learns grids only."""
+    return next(tables for tables in LINKED if not isinstance(_fitted(name, tables), FitError))

@@ -1,4 +1,4 @@
-"""Three small sets of linked tables that every generator of patients must cope with: visits, events alone, and a nasty one."""
+"""Small sets of linked tables that every generator of patients must cope with or refuse: visits, events alone, a nasty one, a grid."""
 
 from __future__ import annotations
 
@@ -255,7 +255,55 @@ def nasty() -> Dataset:
     )
 
 
-LINKED = {"visits": visits, "events": events, "nasty": nasty}
+@cache
+def grid() -> Dataset:
+    """Patients with hourly measurements of different length, a column each, most cells of which nobody measured."""
+    rng = np.random.default_rng(6)
+    n = 83
+    lengths = rng.integers(4, 15, n)
+    owner = np.repeat(np.arange(n), lengths)
+    hour = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    heart = rng.normal(85, 12, n)[owner] + rng.normal(0, 4, len(owner))
+    lactate = rng.exponential(1.5, len(owner))
+    return built(
+        [
+            (
+                TableSchema(
+                    "patients",
+                    (identifier("patient", Role.PATIENT_KEY), Column("sex", Kind.CATEGORICAL, levels=("f", "m"))),
+                    form=Form.STATIC,
+                    primary_key=("patient",),
+                ),
+                {"patient": [str(900 + i) for i in range(n)], "sex": rng.choice(["f", "m"], n)},
+            ),
+            (
+                TableSchema(
+                    "hourly",
+                    (
+                        identifier("patient", Role.PATIENT_KEY),
+                        Column("hour", Kind.COUNT, Storage.INTEGER, decimals=0, minimum=0.0),
+                        Column("heart_rate", Kind.COUNT, Storage.INTEGER, decimals=0),
+                        Column("lactate", Kind.CONTINUOUS, Storage.REAL, decimals=1),
+                        Column("rhythm", Kind.CATEGORICAL, levels=("af", "sinus")),
+                    ),
+                    form=Form.GRID,
+                    primary_key=("patient", "hour"),
+                    foreign_keys=(ForeignKey(("patient",), "patients", ("patient",)),),
+                    start="hour",
+                ),
+                {
+                    "patient": [str(900 + i) for i in owner],
+                    "hour": hour.astype(str),
+                    "heart_rate": ["" if rng.random() < 0.2 else str(int(h)) for h in heart],
+                    "lactate": ["" if rng.random() < 0.8 else f"{x:.1f}" for x in lactate],
+                    "rhythm": rng.choice(["af", "sinus"], len(owner)),
+                },
+            ),
+        ]
+    )
+
+
+LINKED = {"visits": visits, "events": events, "nasty": nasty, "grid": grid}
 
 
 def linked_bytes(data: Dataset) -> bytes:
