@@ -63,7 +63,12 @@ def reports(n_patients: int = 30) -> Dataset:
     patient = key("pid", patient=True)
     schema = (
         TableSchema(
-            "orders", (patient, key("oid"), number("day", unit="day")), form=Form.EVENTS, primary_key=("oid",), start="day", min_patients=1
+            "orders",
+            (patient, key("oid"), number("day", unit="day")),
+            form=Form.EVENTS,
+            primary_key=("oid",),
+            start="day",
+            min_patients=1,
         ),
         TableSchema(
             "reports",
@@ -100,7 +105,9 @@ def test_a_parent_with_one_child_at_most_gets_no_second_one() -> None:
 def test_the_end_of_follow_up_bounds_a_clock_of_numbers() -> None:
     patient = key("pid", patient=True)
     schema = (
-        TableSchema("people", (patient, number("followed", roles=(Role.TIME,))), form=Form.STATIC, primary_key=("pid",), min_patients=1),
+        TableSchema(
+            "people", (patient, number("followed", roles=(Role.TIME,))), form=Form.STATIC, primary_key=("pid",), min_patients=1
+        ),
         TableSchema("visits", (patient, number("day")), form=Form.EVENTS, start="day", min_patients=1),
     )
     visits = [(p, 7 * j + 20) for p in range(30) for j in range(1 + p % 5)]
@@ -129,7 +136,9 @@ def test_a_patient_who_has_no_rows_of_a_table_gets_none() -> None:
         min_patients=1,
     )
     twice = pd.concat([seen, seen])
-    own = linked((visits,), {"visits": {"pid": list(twice["pid"]), "on": twice["admitted"].astype(str).tolist(), "site": [*site, *site]}})
+    own = linked(
+        (visits,), {"visits": {"pid": list(twice["pid"]), "on": twice["admitted"].astype(str).tolist(), "site": [*site, *site]}}
+    )
     both = Dataset({**data.tables, "visits": own.tables["visits"]}, Schema((*data.schema.tables, visits)))
     codec = RecordsCodec().fit(both)
     assert codec.plan_.event("visits").moved == ("site",)

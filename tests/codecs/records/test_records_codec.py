@@ -35,7 +35,9 @@ def test_what_was_encoded_comes_back(seed: int, n_patients: int, longest: int) -
         assert without_keys(made, name).equals(without_keys(data, name))
     for name in ("labs", "diagnoses"):
         assert without_keys(made, name).shape == without_keys(data, name).shape
-        assert sorted(map(tuple, without_keys(made, name).to_numpy())) == sorted(map(tuple, without_keys(data, name).to_numpy()))
+        assert sorted(map(tuple, without_keys(made, name).to_numpy())) == sorted(
+            map(tuple, without_keys(data, name).to_numpy())
+        )
     check_keys(made, against=data)
     again = codec.encode(made)
     assert (again.tokens == records.tokens).all()

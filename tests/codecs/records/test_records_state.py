@@ -127,9 +127,7 @@ def test_conditions_are_static_columns_by_either_name(fitted: RecordsCodec) -> N
         tokens, given = fitted.encode_conditions({name: "f"}, 5)
         assert given.sum() == 1
         assert tokens.shape == (5, len(fitted.layout.static.fields))
-    made = fitted.decode(
-        replace_static(fitted, tokens), np.random.default_rng(0), conditions={"sex": "f"}
-    )
+    made = fitted.decode(replace_static(fitted, tokens), np.random.default_rng(0), conditions={"sex": "f"})
     assert set(made.tables["patients"].frame["sex"]) == {"f"}
     tokens, given = fitted.encode_conditions(None, 3)
     assert not given.any()
@@ -180,5 +178,3 @@ def test_patients_known_in_part_are_encoded_with_what_is_known(fitted: RecordsCo
     short = data.schema["stays"].only(["pid", "sid", "admitted"])
     with pytest.raises(ParameterError, match="'stays' has no column"):
         fitted.encode(Dataset({"stays": data.tables["stays"].only(short.names)}, Schema((replace(short, foreign_keys=()),))))
-
-

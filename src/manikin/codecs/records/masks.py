@@ -10,7 +10,8 @@ A sampler keeps one `Progress` for a batch of patients whose static fields are d
     masks.advance(progress, rows, table, tokens)        # the rows are complete
 
 What holds: no row without a parent that it must have; no second child of a parent that has one child at most; links to earlier rows that
-are there; no event behind the patient's death or end of follow-up, but for tables whose rows lie there in real data; no rows of a table
+are there; no event behind the patient's death or end of follow-up, but for tables whose rows lie there in real data; no
+second row at the same time in a table where no patient has two; no rows of a table
 that her static fields say she has not; numbers that their code has; confirmed rules within a row. Masks speak of whole tokens: what is left
 open within a token (two times in one group) is settled when the patient is decoded. A code that one sex or age alone may have is not
 masked: `manikin.clinical` does not know these yet.
@@ -46,7 +47,7 @@ class Progress:
     ticks : int64 (n,), the time of each one's last event since her anchor, each gap's token standing for its middle.
     ends : float64 (n,), the last tick at which an event may lie, inf where nothing bounds her.
     has : bool (n, n_tables), whether she has rows of a table at all.
-    n_rows : int64 (n, n_tables), rows so far.
+    n_rows : int64 (n, n_tables), rows so far. last : int64 (n, n_tables), ticks of the last of them, -1 where there is none.
     used : int64 (n,) by (table, link) of links that no two rows may share: bit b is set if the parent b rows back has its child.
     """
 
@@ -54,6 +55,7 @@ class Progress:
     ends: Floats
     has: Allowed
     n_rows: Ints
+    last: Ints
     used: dict[tuple[int, int], Ints]
 
     def __len__(self) -> int:
@@ -90,7 +92,8 @@ class EventMasks:
             for j, link in enumerate(codec.plan.links)
             if link.is_unique
         }
-        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, np.zeros((n, n_tables), dtype=np.int64), used)
+        n_rows, last = np.zeros((n, n_tables), dtype=np.int64), np.full((n, n_tables), -1, dtype=np.int64)
+        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, used)
 
     def static_field(self, field: int, tokens: Tokens, given: Allowed) -> Allowed | None:
         """What a static field may be, bool (n, n_tokens), never all False; None where `emitted` says all.
@@ -158,6 +161,10 @@ class EventMasks:
         parts = [] if own is None else [own]
         if field == 0 and not codec.plan.outlives:
             parts.append(self._in_time(progress, rows, table))
+        if field == 0 and codec.plan.is_distinct:
+            unit = codec.plan.unit
+            is_now = progress.ticks[rows] // unit == progress.last[rows, table] // unit
+            parts.append(~is_now[:, None] | (self._most[table] > 0))
         link = self._link_of(codec, field)
         if link >= 0:
             parts.append(self._link_tokens(progress, rows, table, link))
@@ -176,6 +183,7 @@ class EventMasks:
                 used[rows] = (used[rows] << 1) & ((1 << (MOST_BACK + 1)) - 1)
         progress.n_rows[rows, table] += 1
         progress.ticks[rows] = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
+        progress.last[rows, table] = progress.ticks[rows]
 
     # parts
 
@@ -200,12 +208,19 @@ class EventMasks:
     @cached_property
     def _least(self) -> list[Floats]:
         """The fewest units that each token of each table's gap stands for."""
-        out = []
-        for codec in self.events:
-            gap = codec.flat.fields_[0]
-            assert isinstance(gap, NumberCodec)
-            out.append(np.concatenate([np.zeros(gap.n_missing), gap.token_bounds()[0] if len(gap.low) else np.zeros(0)]))
-        return out
+        return [self._bounds(codec)[0] for codec in self.events]
+
+    @cached_property
+    def _most(self) -> list[Floats]:
+        """The most units that each token of each table's gap stands for."""
+        return [self._bounds(codec)[1] for codec in self.events]
+
+    def _bounds(self, codec: EventCodec) -> tuple[Floats, Floats]:
+        gap = codec.flat.fields_[0]
+        assert isinstance(gap, NumberCodec)
+        low, high = gap.token_bounds() if len(gap.low) else (np.zeros(0), np.zeros(0))
+        none = np.zeros(gap.n_missing)
+        return np.concatenate([none, low]), np.concatenate([none, high])
 
     def _ends(self, static: Tokens) -> Floats:
         """The last tick of each patient by the field that bounds her, float64 (n,)."""

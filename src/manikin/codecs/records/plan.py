@@ -75,6 +75,7 @@ class EventPlan:
     codes : columns of numbers or identifiers that are learned as codes: keys of reference tables, and what numbers are `by`.
     by : (number, code) columns. moved : columns that never change within a patient, which are static fields.
     counters : parts of a primary key that number the rows below the rest of it. counts_from : their first number, in the same order.
+    is_distinct : whether a patient never has two of its rows at the same time, as on a grid.
     outlives : whether its rows happen behind the plan's bound in real data, as those about a death do.
     """
 
@@ -89,6 +90,7 @@ class EventPlan:
     moved: tuple[str, ...]
     counters: tuple[str, ...] = ()
     counts_from: tuple[int, ...] = ()
+    is_distinct: bool = False
     outlives: bool = True
 
     @property

@@ -24,7 +24,7 @@ from manikin.codecs.records.plan import (
     patient_key,
     reference_columns,
 )
-from manikin.codecs.records.sequence import Rows, Timeline, lay_out
+from manikin.codecs.records.sequence import Rows, Timeline, backs, lay_out
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.rules import OrderRule
@@ -135,7 +135,8 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         is_unique = int((used > 0).sum()) >= ENOUGH and int(used.max()) == 1
         is_row = parent.name in timeline.names
         name = "+".join(table.foreign_keys[number].columns)
-        links.append(Link(number, parent.name, name, is_row, bool((found < 0).any()), is_unique and is_row))
+        has_none = bool((backs(timeline, table.name, parent.name, found[rows]) < 0).any()) if is_row else bool((found < 0).any())
+        links.append(Link(number, parent.name, name, is_row, has_none, is_unique and is_row))
     links = _named_apart(links)
     by = tuple((c.name, c.by) for c in table if c.by is not None and _is_by(table, c, data.schema))
     codes = _code_columns(table, data.schema, {code for _, code in by})
@@ -158,6 +159,7 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         (),
         counters=tuple(name for name, _ in counters),
         counts_from=tuple(first for _, first in counters),
+        is_distinct=start is not None and _is_distinct(own, data.owners[table.name], unit),
     )
     return _moved(data, table, plan)
 
@@ -187,6 +189,15 @@ def _one_unit(moments: tuple[Moment, ...], table: TableSchema) -> tuple[Moment, 
         for columns in orders:
             units |= dict.fromkeys(columns, min(units[name] for name in columns))
     return tuple(replace(moment, unit=units[moment.name]) for moment in moments)
+
+
+def _is_distinct(own: Ticks, owner: Rows, unit: int) -> bool:
+    """Whether no patient has two rows at one time, which enough patients with several rows must show."""
+    known = own != NEVER
+    when, who = own[known] // unit, owner[known]
+    order = np.lexsort((when, who))
+    same = np.diff(who[order]) == 0
+    return len(np.unique(who[order][1:][same])) >= ENOUGH and not (same & (np.diff(when[order]) == 0)).any()
 
 
 def _row_starts(data: Dataset, table: TableSchema, timeline: Timeline) -> Ticks:

@@ -130,7 +130,7 @@ class Drawn:
             ends, unit = self.static_ticks(own)[0], own.moment.unit
         else:
             ends, unit = self.plan.clock.ticks(self.static.frame[own.name]), 1
-        is_bound = np.array([not event.outlives for event in self.plan.events])[self.table] & self.alive
+        is_bound = np.array([not event.outlives for event in self.plan.events], dtype=bool)[self.table] & self.alive
         patient = self.patient
         place = (self.at + self.anchor[patient]) // unit * unit
         behind = np.flatnonzero(is_bound & (ends[patient] != NEVER) & (place > ends[patient]))
