@@ -79,9 +79,9 @@ def test_new_keys_lead_where_the_old_ones_led(ward: Dataset) -> None:
     made, used = renewed(data, above_real_keys(ward))
     assert used == [2, 3]
     stays, tests = made.tables["stays"].frame, made.tables["tests"].frame
-    assert list(stays["subject"]) == ["1", "2", "2"]
-    assert list(stays["stay"]) == ["10", "11", "12"], "no real key lies for a billion behind 10"
-    assert list(tests["owner"]) == ["2", "2", "1", "1"]
+    assert list(stays["subject"]) == ["10", "11", "11"]
+    assert list(stays["stay"]) == ["10", "11", "12"], "no real key of any kind lies for a billion behind 10"
+    assert list(tests["owner"]) == ["11", "11", "10", "10"]
     assert parent_rows(made, schema["tests"], 0).tolist() == [1, 2, 0, -1]
     assert made.tables["tests"].frame["stay"].tolist() == ["11", "12", "10", None], "another patient's stay is emptied"
     assert made.tables["tests"].mark("stay").tolist() == [0, 0, 0, 1]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, budgeting, comparing, explaining, judging, looking, making, releasing, studying
+from manikin.cli import augmenting, budgeting, comparing, continuing, explaining, judging, looking, making, releasing, studying
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +40,7 @@ for command in (
     making.fit,
     making.sample,
     making.complete,
+    continuing.anomalies,
     augmenting.augment,
     judging.evaluate,
     comparing.compare,
@@ -51,6 +52,7 @@ for command in (
     budgeting.audit,
 ):
     app.command()(command)
+app.command("continue")(continuing.continue_patients)
 app.command("list")(judging.list_registry)
 app.add_typer(studying.study, name="study")
 app.add_typer(budgeting.budget, name="budget")

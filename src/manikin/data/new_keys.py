@@ -110,17 +110,15 @@ def released_schema(schema: Schema) -> Schema:
 
 
 def above_real_keys(data: Dataset) -> tuple[Family, ...]:
-    """The families of keys, each with a first number behind which no real key lies for a billion; it tells of them no more than that."""
-    out = []
-    for family in families(data.schema):
-        cells = [pd.to_numeric(_cells(data, place), errors="coerce").to_numpy(dtype=float) for place in family.places]
-        real = np.concatenate(cells)
-        real = real[np.isfinite(real)]
-        first = 1
-        while first < MOST and ((real >= first) & (real < first + ROOM)).any():
-            first *= 10
-        out.append(replace(family, first=min(first, MOST)))
-    return tuple(out)
+    """The families of keys, with a first number behind which no real key of any family lies for a billion; it tells no more than that."""
+    found = families(data.schema)
+    cells = [pd.to_numeric(_cells(data, place), errors="coerce").to_numpy(dtype=float) for family in found for place in family.places]
+    real = np.concatenate([*cells, np.zeros(0)])
+    real = real[np.isfinite(real)]
+    first = 1
+    while first < MOST and ((real >= first) & (real < first + ROOM)).any():
+        first *= 10
+    return tuple(replace(family, first=min(first, MOST)) for family in found)
 
 
 def renewed(

@@ -27,6 +27,7 @@ MARKS: Mapping[
     "study.json": ("format", "manikin-study"),
     "comparison.json": ("format", "manikin-comparison"),
     "explain.json": ("format", "manikin-explanation"),
+    "continue.json": ("format", "manikin-continuation"),
     "decision.json": ("format", "manikin-release"),
 }
 

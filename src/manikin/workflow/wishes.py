@@ -42,6 +42,11 @@ def parse_where(texts: Iterable[str]) -> dict[str, str]:
     return _named(texts, "A condition is written COL=VALUE, for example --where sex=F.", "--where")
 
 
+def parse_set(texts: Iterable[str]) -> dict[str, str]:
+    """What is held while patients are continued, from "COL=VALUE" texts. A column may be named once."""
+    return _named(texts, "What is held is written COL=VALUE, for example --set unit=ICU.", "--set")
+
+
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """Hyperparameters from "NAME=VALUE" texts: numbers, true, false, null and lists as JSON writes them, all else as text.
 

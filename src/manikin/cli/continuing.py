@@ -1,0 +1,89 @@
+"""Commands on given patients of linked tables: continue, anomalies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manikin.cli import options as opt
+from manikin.cli.console import say, say_json, say_table, watching
+
+N_SHOWN = 10
+Records = Annotated[
+    str, typer.Argument(metavar="RECORDS", help="Linked tables of the patients: a folder, or a database's URL.", show_default=False)
+]
+ModelOption = Annotated[
+    Path, typer.Option("--model", metavar="MODEL", help="A model folder, or a run folder that holds one.", show_default=False)
+]
+
+
+def continue_patients(
+    records: Records,
+    model: ModelOption,
+    until: Annotated[
+        str, typer.Option("--until", metavar="T", help="48h, 30d since the first event, +30d since the last, or a date.", show_default=False)
+    ],
+    out: opt.OutFolder,
+    draws: Annotated[int, typer.Option("--draws", metavar="M", help="How many times each patient is continued.")] = 50,
+    held: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COL=VALUE", help="Holds in what is drawn; may be repeated.")
+    ] = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Given patients continued many times, with bands: what may come, as the model learned it from others.
+
+    Example:
+
+        manikin continue ward/ --model model --until +7d --draws 100 -o twins
+
+        manikin continue ward/ --model model --until 48h --set unit=ICU -o twins
+    """
+    from manikin.workflow.continuation import continue_patients as run
+    from manikin.workflow.wishes import parse_set
+
+    wanted = parse_set(held or ())
+    with watching(as_json=as_json) as watcher:
+        done = run(records, model, until=until, draws=draws, set=wanted, out=out, seed=seed, force=force, watcher=watcher)
+    if as_json:
+        counts = {"patients": done.n_patients, "draws": done.draws, "drawn_rows": dict(done.tables)}
+        say_json({"out": done.out, "files": done.files, **counts, "notices": list(done.notices)})
+        return
+    rows = sum(done.tables.values())
+    say(f"{done.n_patients:,} patients, each continued {done.draws:,} times; {rows:,.1f} rows drawn in one draw.")
+    for purpose, path in done.files.items():
+        say(f"  {purpose:<10} {path}")
+
+
+def anomalies(
+    records: Records,
+    model: ModelOption,
+    out: opt.OutFile,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Which of given patients a model finds surprising, and by which of their events; ranks and places, no value.
+
+    Example:
+
+        manikin anomalies ward/ --model model -o surprising.csv
+    """
+    from manikin.workflow.anomalies import anomalies as run
+
+    with watching(as_json=as_json) as watcher:
+        done = run(records, model, out=out, force=force, watcher=watcher)
+    shown = done.table.head(N_SHOWN)
+    if as_json:
+        say_json({"out": done.out, "patients": done.n_patients, "notices": list(done.notices)})
+        return
+    rows = [
+        (str(rank), str(patient), f"{n:,}", f"{nats:.3f}", f"{table} row {row}: {by}" if table else "")
+        for rank, patient, n, nats, table, row, by in zip(
+            *(shown[name] for name in ("rank", "patient", "events", "per_event", "event_1_table", "event_1_row", "event_1_by")), strict=True
+        )
+    ]
+    say_table(("rank", "patient", "events", "nats per event", "most surprising"), rows)
+    say(f"\n{done.n_patients:,} patients, the most surprising first: {done.out}")
