@@ -23,7 +23,7 @@ def continue_patients(
     records: Records,
     model: ModelOption,
     until: Annotated[
-        str, typer.Option("--until", metavar="T", help="48h, 30d since the first event, +30d since the last, or a date.", show_default=False)
+        str, typer.Option("--until", metavar="T", help="48h, 30d since the first event, +30d since the last; or a date", show_default=False)
     ],
     out: opt.OutFolder,
     draws: Annotated[int, typer.Option("--draws", metavar="M", help="How many times each patient is continued.")] = 50,

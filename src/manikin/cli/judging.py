@@ -16,6 +16,8 @@ MARKS = {  # what else an entry's line says
     ("private", True): "private",
     ("releasable", False): "never released",
     ("modality", "records"): "linked patients",
+    ("continues", True): "continues",
+    ("scores", True): "scores",
     ("linked", "patients"): "tables; of linked patients one row each",
     ("linked", "tables"): "tables; of linked patients table by table",
 }

@@ -28,4 +28,3 @@ def band(own: Band, *, axis: str) -> str:
         axes.set_xlabel(_label(axis, 52), color=MUTED, parse_math=False)
         _quiet(axes)
         return done()
-        return done()

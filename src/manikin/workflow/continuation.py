@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,10 @@ def continue_patients(
     with whole_folder(folder, force=force) as partial:
         with stages.stage("continue", f"Continuing {len(data):,} patients, {draws:,} times"):
             made = iter(fitted.continue_(data, until=ends, draws=draws, seed=seed, set=held or None))
-            first = _own(next(made), data, 1)
-            with writing(partial / TABLES, first.schema, storage=_stored(model)) as writer:
-                for i in range(draws):
-                    one = first if i == 0 else _own(next(made), data, i + 1)
-                    writer.append(one)
+            first = next(made)
+            with writing(partial / TABLES, _own(first, data, 1).schema, storage=_stored(model)) as writer:
+                for i, one in enumerate(chain([first], made)):
+                    writer.append(_own(one, data, i + 1))
                     drawn.append(Values.of(one, beyond=data))
                     n_new[i] = [n - sizes(data)[name] for name, n in sizes(one).items()]
                     stages.watcher.advance((i + 1) / draws, f"draw {i + 1:,}")
