@@ -171,6 +171,13 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             modality="records",
             is_neural=True,
         ),
+        "event_transformer": SynthesizerEntry(
+            f"{_RECORDS}.event_transformer:EventTransformer",
+            "a plan of the whole record, then a transformer over its events in all tables; the flagship for linked patients",
+            modality="records",
+            some_conditions=True,
+            is_neural=True,
+        ),
         "resample_patients": SynthesizerEntry(
             f"{_RECORDS}.resample_patients:ResamplePatients",
             "reference ceiling of likeness, floor of privacy: whole real patients drawn again, keys anew; never to be released",

@@ -20,7 +20,7 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import FitError, ParameterError, parameter_error
+from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
@@ -60,7 +60,7 @@ class EventTransformer:
 
     Notes
     -----
-    No record is longer than `longest_`, the length of the eleventh longest in training and a quarter more.
+    No record is longer than `longest_`, the length of the eleventh longest in training and a quarter more; none is empty unless some were.
     """
 
     epochs: int | None = None
@@ -78,6 +78,7 @@ class EventTransformer:
     events_: EventNet = field(init=False, repr=False, compare=False)
     window_: tuple[int, int] = field(init=False, repr=False, compare=False)
     longest_: int = field(init=False, repr=False, compare=False)
+    least_: int = field(init=False, repr=False, compare=False)
     training_: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
     _samplers: tuple[AnyOrderSampler, EventSampler] | None = field(init=False, repr=False, compare=False, default=None)
 
@@ -110,7 +111,7 @@ class EventTransformer:
         inside, outside = hold_out(np.arange(len(records)), seed)
         self._fit_patients(columns, whole, inside, outside, seed, control)
         self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control)
-        self.longest_ = _longest(records.lengths)
+        self.longest_, self.least_ = _longest(records.lengths), int(records.lengths.min() > 0)
         self._samplers = None
         return self
 
@@ -259,9 +260,9 @@ class EventTransformer:
         n_static = self.plan_.slots.n_static
         plan = self.plan_.draw(drawn[:, n_static:], rng.random((n, 2 + self.plan_.slots.n)))
         walk = CodecWalk(self.codec_, drawn[:, :n_static])
-        made = events.sample(drawn.astype(np.int64), plan, walk, generator(seed, "events", start), most=self.longest_)
+        made = events.sample(drawn.astype(np.int64), plan, walk, generator(seed, "events", start), most=self.longest_, least=self.least_)
         records = _records(drawn[:, :n_static], made)
-        return self.codec_.decode(records, generator(seed, "decode", start), first_key=start + 1)
+        return self.codec_.decode(records, generator(seed, "decode", start), first_key=start + 1, conditions=conditions)
 
     def _given(self, conditions: Conditions | None, n: int) -> tuple[Tokens, npt.NDArray[np.bool_]]:
         """Tokens of static and planned fields with those given, and which are."""
@@ -269,45 +270,16 @@ class EventTransformer:
         given = np.zeros(self.patients_.n_columns, dtype=bool)
         if conditions is None:
             return tokens, given
-        own, which = self._static_conditions(conditions, n)
+        own, which = self.codec_.encode_conditions(conditions, n)
         tokens[:, : own.shape[1]], given[: len(which)] = own, which
         return tokens, given
-
-    def _static_conditions(self, conditions: Conditions, n: int) -> tuple[Tokens, npt.NDArray[np.bool_]]:
-        if isinstance(conditions, Dataset):
-            raise ParameterError(f"The synthesizer {NAME!r} does not take patients as conditions yet. Give values of static columns.")
-        static, renamed = self.codec_.static_, {}
-        for name, value in conditions.items():
-            renamed[self._static_name(name)] = value
-        assert static is not None
-        return static.encode_conditions(renamed, n)
-
-    def _static_name(self, name: str) -> str:
-        """The static field's column that a condition names as "column" or "table.column".
-
-        Raises
-        ------
-        ParameterError : it is a column of rows, or none.
-        """
-        known = {own.name: own.name for own in self.codec_.plan_.static}
-        known |= {f"{own.table}.{own.column}": own.name for own in self.codec_.plan_.static}
-        if name in known:
-            return known[name]
-        for table in self.codec_.schema_.tables:
-            if name.removeprefix(f"{table.name}.") in table:
-                raise ParameterError(
-                    f"{NAME!r} cannot condition on {name!r}: it is a column of rows, of which a patient has any number, or a key. "
-                    f"Condition on what a patient has once: {_listed(self.codec_.plan_.static)}"
-                )
-        raise ParameterError(f"{NAME!r} knows no column {name!r} to condition on. It knows {_listed(self.codec_.plan_.static)}")
 
     def _made_samplers(self) -> tuple[AnyOrderSampler, EventSampler]:
         if self._samplers is None:
             layout = self.codec_.layout
             emitted = [self.codec_.emitted(-1, j) for j in range(len(layout.static.fields))]
             emitted += [np.ones(column.n_tokens, dtype=bool) for column in self.patients_.columns[len(emitted) :]]
-            own = self.codec_.static_
-            rules = own.allowed if own is not None and own.rules_.has_rules else None
+            rules = self.codec_.masks().static_field if layout.static.fields else None
             of_events = [[self.codec_.emitted(t, f) for f in range(len(table.layout.fields))] for t, table in enumerate(layout.tables)]
             vocabulary = Vocabulary.of(self.events_.tables)
             window, overlap = self.window_
@@ -360,7 +332,7 @@ class EventTransformer:
             "widths": [column.width for column in self.patients_.columns],
             "tables": [{"key": t.key, "value": t.value, "widths": [c.width for c in t.fields]} for t in self.events_.tables],
             "window": list(self.window_),
-            "longest": self.longest_,
+            "lengths": [self.least_, self.longest_],
         }
         return own, saved
 
@@ -380,7 +352,8 @@ class EventTransformer:
         self.codec_ = RecordsCodec.from_state(values["codec"], parts["codec"])
         self.plan_, self.patients_, self.events_ = restored(values, parts, self.codec_.layout)
         self.window_ = (int(values["window"][0]), int(values["window"][1]))
-        self.longest_, self.training_, self._samplers = int(values["longest"]), values["training"], None
+        self.least_, self.longest_ = (int(length) for length in values["lengths"])
+        self.training_, self._samplers = values["training"], None
         return self
 
 
@@ -409,10 +382,3 @@ def _longest(lengths: npt.NDArray[np.int64]) -> int:
 def _smallness(n_rows: int) -> float:
     """0 from 16,000 patients on, 1 at 1,600, about 1.4 at 600."""
     return math.log10(max(1.0, 16_000 / max(n_rows, 1)))
-
-
-def _listed(static: Any) -> str:
-    names = [repr(own.name) for own in static]
-    return (", ".join(names[:12]) + (", …" if len(names) > 12 else ".")) if names else "none: the tables hold events alone."
-
-

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.codecs.base import Tokens
+from manikin.codecs.records.base import Records
+from manikin.codecs.records.clock import later
 from manikin.codecs.records.codec import RecordsCodec
 
 Bools = npt.NDArray[np.bool_]
@@ -20,9 +22,10 @@ class CodecWalk:
     static : int32 (n_patients, n_static_fields), drawn already.
     """
 
-    def __init__(self, codec: RecordsCodec, static: Tokens) -> None:
-        self.codec, self.masks = codec, codec.masks()
-        self.progress = self.masks.begin(static)
+    def __init__(self, codec: RecordsCodec, static: Tokens, before: Records | None = None) -> None:
+        """`before` : events that the patients have already."""
+        self.clock, self.masks = codec.plan_.clock, codec.masks()
+        self.progress = self.masks.begin(static) if before is None else self.masks.after(before)
 
     def tables(self, rows: Ints) -> Bools | None:
         """What may come next, bool (n_rows, n_tables + 1), the end last."""
@@ -34,7 +37,8 @@ class CodecWalk:
 
     def days(self, table: int, rows: Ints, tokens: Tokens) -> npt.NDArray[np.float64]:
         """Days since the anchor at which drawn rows lie, (n_rows,)."""
-        return self.codec.advance(self.progress.days(self.codec.plan_.clock)[rows], np.full(len(rows), table), tokens[:, 0])
+        gap, unit = self.masks.middles[table][tokens[:, 0]], self.masks.plan.events[table].unit
+        return later(self.progress.ticks[rows], gap, unit).astype(np.float64) * self.clock.days_per_tick
 
     def add(self, table: int, rows: Ints, tokens: Tokens) -> None:
         """Takes note of drawn rows."""

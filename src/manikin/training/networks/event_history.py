@@ -211,11 +211,12 @@ def situation(
     n, n_slots = counts.shape
     clock = np.zeros((n, N_CLOCK), dtype=np.float32)
     told = np.zeros((n, 3 * n_slots), dtype=np.float32)
-    urn = np.zeros_like(counts)
+    urn, barred = np.zeros_like(counts), np.zeros_like(counts)
     clock[:, 0], clock[:, 1] = np.log1p(HOURS * np.maximum(days, 0)) / 3, np.log1p(n_before) / 3
     clock[:, 2], clock[:, 3] = np.sin(2 * np.pi * days), np.cos(2 * np.pi * days)
     clock[:, 4] = np.log1p(tied) / 2
     clock[:, 5], clock[:, 6] = _place(days, slots.days_knots), _place(n_before, slots.total_knots)
+    clock[:, 16], clock[:, 17] = np.sin(2 * np.pi * HOURS * days), np.cos(2 * np.pi * HOURS * days)
     told[:, :n_slots] = np.log1p(counts) / 2
     if planned is not None:
         left = np.maximum(planned.counts - counts, 0)
@@ -227,8 +228,9 @@ def situation(
         clock[:, 14], clock[:, 15] = np.log((of_all + 1) / (HOURS * rest + 1)) / 2, np.log1p(of_slots) / 3
         told[:, n_slots : 2 * n_slots], told[:, 2 * n_slots :] = np.log1p(left) / 2, left > 0.5
         urn = (np.log((left + 0.3) / (of_slots + 1)[:, None])).astype(np.float32)
-        clock[~has_plan, 7:], told[~has_plan, n_slots:], urn[~has_plan] = 0, 0, 0
-    return Situation(torch.from_numpy(clock), torch.from_numpy(told), torch.from_numpy(urn))
+        barred = (planned.counts < 0.5).astype(np.float32)
+        clock[~has_plan, 7:16], told[~has_plan, n_slots:], urn[~has_plan], barred[~has_plan] = 0, 0, 0, 0
+    return Situation(*(torch.from_numpy(one) for one in (clock, told, urn, barred)))
 
 
 def _place(numbers: npt.NDArray[Any], knots: Floats) -> npt.NDArray[np.float64]:

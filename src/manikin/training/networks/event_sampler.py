@@ -100,6 +100,7 @@ class EventSampler:
         rng: np.random.Generator,
         *,
         most: int,
+        least: int = 0,
         given: Drawn | None = None,
         until: npt.NDArray[np.float64] | None = None,
     ) -> Drawn:
@@ -108,7 +109,7 @@ class EventSampler:
         Parameters
         ----------
         static : int64 (n_patients, n_fields), the plan's fields included. plan : None where nobody has one.
-        most : events of a patient after which her record ends.
+        most : events of a patient after which her record ends. least : events before which it does not.
         given : events that she has already, all patients as many of them or all at least `overlap`; changed in place.
         until : days after which nothing is drawn, (n_patients,); None for no limit.
         """
@@ -120,7 +121,7 @@ class EventSampler:
         run.open(np.arange(n))
         while len(run.alive):
             uniform = rng.random((n, 1 + width), dtype=np.float32)
-            run.step(walk, uniform, limit)
+            run.step(walk, uniform, limit, least)
         return run.drawn
 
 
@@ -196,15 +197,19 @@ class _Run:
         self.filled += 1
         self.state = self.network.norm(x[:, 0])
 
-    def step(self, walk: Walk, uniform: npt.NDArray[np.float32], limit: Ints) -> None:
+    def step(self, walk: Walk, uniform: npt.NDArray[np.float32], limit: Ints, least: int) -> None:
         """Draws one event of every patient, or her end."""
         network, rows = self.network, self.cached
         now = self._situation(rows)
-        logits = network.next(self.state, now.clock)
+        logits = network.next(self.state, now)
         probability = torch.softmax(logits, -1)
         allowed = walk.tables(rows)
         if allowed is not None:
             probability = _masked(probability, torch.from_numpy(allowed))
+        may_end = np.ones((len(rows), network.n_tables + 1), dtype=bool)
+        may_end[:, -1] = self.drawn.lengths[rows] >= least
+        if not may_end.all():
+            probability = _masked(probability, torch.from_numpy(may_end))
         choice = _draw(probability, uniform[rows, 0])
         choice[self.drawn.lengths[rows] >= limit[rows]] = network.n_tables
         is_going = np.isin(rows, self.alive, assume_unique=True) & (choice < network.n_tables)
@@ -213,7 +218,7 @@ class _Run:
         for t in range(network.n_tables):
             mine = np.flatnonzero(is_going & (choice == t))
             if len(mine):
-                tokens, days = self._row(t, rows[mine], self.state[torch.from_numpy(mine)], now.urn[torch.from_numpy(mine)], walk, uniform)
+                tokens, days = self._row(t, rows[mine], self.state[torch.from_numpy(mine)], now.at(torch.from_numpy(mine)), walk, uniform)
                 if self.until is not None:
                     stays = days <= self.until[rows[mine]]
                     is_going[mine[~stays]] = False
@@ -249,7 +254,7 @@ class _Run:
         return self.network.told(self._situation(rows)) + self.person[torch.from_numpy(rows)] + event
 
     def _row(
-        self, t: int, rows: Ints, state: Tensor, urn: Tensor, walk: Walk, uniform: npt.NDArray[np.float32]
+        self, t: int, rows: Ints, state: Tensor, now: Situation, walk: Walk, uniform: npt.NDArray[np.float32]
     ) -> tuple[Tokens, npt.NDArray[np.float64]]:
         """The fields of one table's rows, one after the other, and the rows' days."""
         network, table, first = self.network, self.network.tables[t], int(self.network.first_field[t])
@@ -259,7 +264,7 @@ class _Run:
         if table.key is None:
             said = said + self._memory(t, rows, tokens, days)
         for f in range(len(table.fields)):
-            logits = network.logits(t, f, state, said, urn, self.sampler.rows) + self.sampler.emitted[t][f]
+            logits = network.logits(t, f, state, said, now, self.sampler.rows) + self.sampler.emitted[t][f]
             probability = torch.softmax(logits, -1)
             allowed = walk.allowed(t, f, rows, tokens)
             if allowed is not None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 
 from manikin.training.networks.any_order import NEVER, TokenColumn, _basis
 
-N_CLOCK = 16  # features of time, length and what is left of the plan
+N_CLOCK = 18  # features of time, length and what is left of the plan
 TIED_FROM = 400  # tokens: larger vocabularies share their output weights with their embeddings
 COSINES = 6
 
@@ -103,15 +104,21 @@ class Situation:
     ----------
     clock : float32 (n, N_CLOCK). slots : float32 (n, 3 * n_slots): so far, left, whether any is left.
     urn : float32 (n, n_slots), log share of what is left of the plan; 0 without a plan.
+    barred : float32 (n, n_slots), 1 where the plan says that the slot never comes.
     """
 
     clock: Tensor
     slots: Tensor
     urn: Tensor
+    barred: Tensor
 
     def to(self, device: torch.device) -> Situation:
         """The same on a device."""
-        return Situation(self.clock.to(device), self.slots.to(device), self.urn.to(device))
+        return Situation(self.clock.to(device), self.slots.to(device), self.urn.to(device), self.barred.to(device))
+
+    def at(self, index: Tensor) -> Situation:
+        """The same at some positions."""
+        return Situation(self.clock[index], self.slots[index], self.urn[index], self.barred[index])
 
 
 @dataclass(frozen=True)
@@ -278,9 +285,19 @@ class EventNet(nn.Module):
             x = block(x, turn, rate)
         return self.norm(x)
 
-    def next(self, state: Tensor, clock: Tensor) -> Tensor:
-        """Logits of what comes next: each table, and last the end, (n, n_tables + 1)."""
-        return self.next_table(torch.cat([state, clock], -1))
+    def next(self, state: Tensor, now: Situation) -> Tensor:
+        """Logits of what comes next: each table, and last the end, (n, n_tables + 1); a table that the plan leaves out never comes."""
+        out = self.next_table(torch.cat([state, now.clock], -1))
+        if not self.slots.n or not self.n_tables:
+            return out
+        barred = torch.stack([now.barred[:, self.put(own)].min(1).values for own in self._slots_of_tables], 1)
+        return out + F.pad(barred * NEVER, (0, 1))
+
+    @cached_property
+    def _slots_of_tables(self) -> list[npt.NDArray[np.int64]]:
+        """The slots that keys of each table have."""
+        firsts = [(table.first_key, table.first_key + table.n_keys) for table in self.tables]
+        return [np.unique(self.slots.of_key[a:b]) for a, b in firsts]
 
     def recall(self, recalled: Recalled, vocabulary: Tensor) -> Tensor:
         """What is remembered of the key, (n, row width)."""
@@ -289,13 +306,13 @@ class EventNet(nn.Module):
         has_level = (recalled.level < self.n_static_tokens).to(level.dtype)[:, None]
         return x + self.recall_facts(recalled.facts) + level * has_level + F.embedding(recalled.key, self.recall_key)
 
-    def logits(self, t: int, f: int, state: Tensor, row: Tensor, urn: Tensor, rows: Tensor) -> Tensor:
+    def logits(self, t: int, f: int, state: Tensor, row: Tensor, now: Situation, rows: Tensor) -> Tensor:
         """Logits of one field, (n, n_tokens).
 
         Parameters
         ----------
         row : (n, row width), the sum of what the row's earlier fields, and behind the key its memory, say.
-        urn : (n, n_slots), of the situation. rows : the vocabulary of rows.
+        rows : the vocabulary of rows.
         """
         table = self.tables[t]
         at = int(self.first_field[t]) + f
@@ -304,7 +321,8 @@ class EventNet(nn.Module):
         if f == table.key:
             slots, tokens = self._urn_of(t)
             if len(slots):
-                out = out.index_add(1, tokens, urn[:, slots] * self.urn_gain[slots])
+                said = now.urn[:, slots] * self.urn_gain[slots] + NEVER * now.barred[:, slots]
+                out = out.index_add(1, tokens, said)
         return out
 
     def _urn_of(self, t: int) -> tuple[Tensor, Tensor]:

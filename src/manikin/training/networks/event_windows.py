@@ -150,11 +150,11 @@ def window_nats(
     at = np.flatnonzero((ahead >= windows.asked[window]) & ((ahead < windows.stop[window]) | is_end))
     ahead, window, is_end = ahead[at], window[at], is_end[at]
     state = state.index_select(0, at_.flat[put(at)])
-    clock, urn = at_.now.clock[put(at)], at_.now.urn[put(at)]
+    now = at_.now.at(put(at))
     wanted = np.full(len(at), network.n_tables, dtype=np.int64)
     wanted[~is_end] = history.table[ahead[~is_end]]
     index = put(window)
-    lost = nats(network.next(state, clock), put(wanted))
+    lost = nats(network.next(state, now), put(wanted))
     out = lost.new_zeros(len(windows)).index_add(0, index, lost)
     for t in range(network.n_tables):
         mine = np.flatnonzero(wanted == t)
@@ -163,20 +163,20 @@ def window_nats(
             level = levels(network, static.numpy()[whose], history.key[drawn].astype(np.int64), has_plan[window[mine]])
             memory = network.recall(history.recalled(vocabulary, drawn, level).to(network.device), remembered)
             tokens = put(vocabulary.numbered(history.table[drawn].astype(np.int64), history.tokens[drawn]))
-            each = row_nats(network, t, state[pick], urn[pick], memory, tokens, of_rows)
+            each = row_nats(network, t, state[pick], now.at(pick), memory, tokens, of_rows)
             out = out.index_add(0, index[pick], each)
     return out
 
 
 def row_nats(
-    network: EventNet, t: int, state: Tensor, urn: Tensor, memory: Tensor, numbered: Tensor, vocabulary: Tensor
+    network: EventNet, t: int, state: Tensor, now: Situation, memory: Tensor, numbered: Tensor, vocabulary: Tensor
 ) -> Tensor:
     """Nats of rows of one table, all their fields together, (n,)."""
     table, first = network.tables[t], int(network.first_field[t])
     row = memory if table.key is None else torch.zeros_like(memory)
     out = state.new_zeros(len(state))
     for f in range(len(table.fields)):
-        logits = network.logits(t, f, state, row, urn, vocabulary)
+        logits = network.logits(t, f, state, row, now, vocabulary)
         out = out + nats(logits, numbered[:, f] - int(network.offsets[first + f]))
         row = row + vocabulary[numbered[:, f]]
         if f == table.key:
