@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from manikin.data.cells import fits_int64, to_plain, whole_number
+from manikin.data.cells import column_texts, fits_int64, to_plain, whole_number
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError
 from manikin.data.schema import Column, Storage, TableSchema
@@ -49,10 +50,21 @@ def arrow_schema(schema: TableSchema) -> Any:
     return pa.schema([(column.name, arrow_type(column)) for column in schema])
 
 
-def to_arrow(data: Dataset) -> Any:
-    """The rows as an Arrow table of `arrow_schema`; missing cells are null, and texts where the column is stored as text."""
+def to_arrow(data: Dataset, times_as_text: Collection[str] = ()) -> Any:
+    """The rows as an Arrow table of `arrow_schema`; missing cells are null, and texts where the column is stored as text.
+
+    Parameters
+    ----------
+    times_as_text : columns of times that are written as the texts from which they were read.
+    """
     arrays = [_checked(data.table, column) for column in data.columns]
-    return pa.table(arrays, schema=arrow_schema(data.columns))
+    rows = pa.table(arrays, schema=arrow_schema(data.columns))
+    for place, column in enumerate(data.columns):
+        if column.name in times_as_text and column.kind.is_time and column.storage is Storage.TEXT:
+            texts = column_texts(data.table, column)
+            array = pa.array([text or None for text in texts], type=pa.string())
+            rows = rows.set_column(place, pa.field(column.name, pa.string()), array)
+    return rows
 
 
 def _checked(table: Table, column: Column) -> Any:

@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -135,8 +136,11 @@ class TableWriter:
     ...         writer.append(batch)
     """
 
-    def __init__(self, path: str | os.PathLike[str], schema: Schema, force: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], schema: Schema, force: bool = False, *, types: Mapping[str, str] | None = None
+    ) -> None:
         self.path = Path(path)
+        self.types = types or {}  # of the columns of a Parquet file, as `arrow_types` words them
         self.schema = schema
         self.format = _format_of(self.path)
         self.n_rows = 0
@@ -177,11 +181,14 @@ class TableWriter:
     def _append_parquet(self, data: Dataset) -> None:
         import pyarrow.parquet as pq
 
-        from manikin.io.arrow import arrow_schema, to_arrow
+        from manikin.io.arrow import to_arrow
+        from manikin.io.arrow_types import as_types
 
+        as_text = [name for name, word in self.types.items() if word in ("string", "large_string")]
+        rows = as_types(to_arrow(data, as_text), self.types)
         if self._sink is None:
-            self._sink = pq.ParquetWriter(self._beside, arrow_schema(self.schema.only), compression="zstd")
-        self._waiting.append(to_arrow(data))
+            self._sink = pq.ParquetWriter(self._beside, rows.schema, compression="zstd")
+        self._waiting.append(rows)
         if sum(map(len, self._waiting)) >= GROUP_ROWS:
             self._write_groups(is_last=False)
 

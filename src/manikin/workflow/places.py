@@ -107,11 +107,11 @@ def storage_of(place: Place) -> Storage:
     return Storage(name, str(path), endings.most_common(1)[0][0] if endings else None)
 
 
-def files_of(folder: Path) -> dict[str, str]:
-    """The name of each table's file in a folder."""
-    from manikin.io.linked.files import list_tables
+def files_of(folder: Path) -> dict[str, Any]:
+    """How each table's file in a folder is called, and in which types a Parquet file holds its columns."""
+    from manikin.io.linked import layout_of
 
-    return {name: path.name for name, path in list_tables(folder).tables.items()}
+    return layout_of(folder)
 
 
 def stored_as(place: Place, file_format: str | None = None) -> Storage:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import EMPTY, Column, ForeignKey, Form, Kind, MissingCode, Role, Schema, Storage, TableSchema
-from manikin.io.linked import FolderWriter, look, read, write
+from manikin.io.linked import FolderWriter, layout_of, look, read, write
 
 KEY = Column("subject", Kind.IDENTIFIER, Storage.INTEGER, roles=(Role.PATIENT_KEY,), missing=())
 GAPS = (EMPTY, MissingCode("?", "unknown"))
@@ -104,6 +106,11 @@ def _links(schema: Schema) -> list[tuple[object, ...]]:
     return [(t.name, t.names, t.form, t.primary_key, t.foreign_keys, t.start, t.end) for t in schema.tables]
 
 
+def _plain(folder: Path) -> pd.DataFrame:
+    """The laboratory's file without what pandas writes beside it."""
+    return pq.read_table(folder / "labs.parquet").replace_schema_metadata().to_pandas()
+
+
 def test_tables_keep_their_names_formats_columns_and_cells(ward: Path, tmp_path: Path) -> None:
     pd.read_csv(ward / "labs.csv").astype({"stay_id": "Int64"}).to_parquet(ward / "labs.parquet", index=False)
     (ward / "labs.csv").unlink()
@@ -115,10 +122,28 @@ def test_tables_keep_their_names_formats_columns_and_cells(ward: Path, tmp_path:
     assert sorted(path.name for path in out.iterdir()) == ["d_items.csv", "labs.parquet", "patients.csv", "stays.csv.gz"]
     assert (out / "patients.csv").read_text() == (ward / "patients.csv").read_text()
     assert gzip.decompress((out / "stays.csv.gz").read_bytes()) == gzip.decompress((ward / "stays.csv.gz").read_bytes())
-    labs, real = (pd.read_parquet(folder / "labs.parquet") for folder in (out, ward))
-    pd.testing.assert_frame_equal(labs.astype({"charttime": str}), real, check_dtype=False)  # times are stored as such
+    pd.testing.assert_frame_equal(_plain(out), _plain(ward))
     again = read(out)
     assert _links(again.schema) == _links(data.schema)
+
+
+def test_parquet_files_keep_the_types_of_their_columns(ward: Path, tmp_path: Path) -> None:
+    labs = pd.read_csv(ward / "labs.csv", parse_dates=["charttime"])
+    since = pd.Series(pd.to_timedelta([60, 120, None, 0, 5], unit="s")).astype("timedelta64[s]")
+    typed = {"patient_id": "int32", "stay_id": "Int16", "itemid": "category", "value": "float32"}
+    narrow = labs.assign(itemid=labs["itemid"].astype(str)).astype(typed).assign(since=since, text=["a", None, "b", "a", "a"])
+    narrow["charttime"] = narrow["charttime"].astype("datetime64[ns]").dt.tz_localize("UTC")
+    narrow.to_parquet(ward / "labs.parquet", index=False)
+    (ward / "labs.csv").unlink()
+    data = read(ward)
+    stored = json.loads(json.dumps(layout_of(ward)))
+    assert stored["stays"] == "stays.csv"
+    for like in (ward, stored):
+        out = write(data, tmp_path / "out", like=like, force=True)
+        pd.testing.assert_frame_equal(_plain(out), _plain(ward))
+        assert str(pq.read_schema(out / "labs.parquet").field("stay_id").type) == "int16"
+    with pytest.raises(DataError, match="Column 'stay_id' holds a cell that is no int8, as which its file stores it"):
+        write(data, tmp_path / "new", like={"labs": {"file": "labs.parquet", "types": {"stay_id": "int8"}}})
 
 
 def test_pieces_of_patients_give_the_same_files(ward: Path, tmp_path: Path) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from manikin.io.linked.reading import Look, look, read
-from manikin.io.linked.writing import FolderWriter, Like, file_names, unlinked, write
+from manikin.io.linked.writing import FolderWriter, Like, file_names, layout_of, unlinked, write
 
-__all__ = ["FolderWriter", "Like", "Look", "file_names", "look", "read", "unlinked", "write"]
+__all__ = ["FolderWriter", "Like", "Look", "file_names", "layout_of", "look", "read", "unlinked", "write"]

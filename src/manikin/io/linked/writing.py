@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeGuard
 
 from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import DataError, SchemaError
@@ -21,7 +21,7 @@ from manikin.data.schema import Form, Schema, TableSchema
 from manikin.io.linked.files import ENDINGS, SCHEMA_FILE, list_tables, table_name
 from manikin.io.tabular import TableWriter
 
-Like = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] | None
+Like = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 def write(data: Dataset, folder: str | os.PathLike[str], *, like: Like = None, force: bool = False) -> Path:
@@ -30,7 +30,8 @@ def write(data: Dataset, folder: str | os.PathLike[str], *, like: Like = None, f
     Parameters
     ----------
     like : how files are called, and thereby in which format and packing they are written: a folder of which each table takes its file's
-        name, names by table, or an ending for all of them (".csv", ".csv.gz", ".tsv", ".parquet"); ".csv" where it says nothing.
+        name (and in Parquet its columns' types), what `layout_of` says of one, names by table, or an ending for all of them (".csv",
+        ".csv.gz", ".tsv", ".parquet"); ".csv" where it says nothing.
     force : whether a folder that holds such tables already is replaced.
 
     Raises
@@ -58,7 +59,9 @@ class FolderWriter:
     def __init__(self, folder: str | os.PathLike[str], schema: Schema, *, like: Like = None, force: bool = False) -> None:
         self.folder = Path(folder)
         self.schema = schema
-        self.names = file_names(schema, like)
+        known = layout_of(like) if _is_folder(like) else like
+        self.names = file_names(schema, known)
+        self.types = _types(known)
         _refuse_taken(self.folder, schema, force=force)
         whole = Path(os.path.abspath(self.folder))
         self._beside = whole.with_name(f".{whole.name}.{secrets.token_hex(4)}.part")
@@ -69,7 +72,7 @@ class FolderWriter:
     def __enter__(self) -> Self:
         self._beside.mkdir()
         for table in self.schema.tables:
-            writer = TableWriter(self._beside / self.names[table.name], Schema((_alone(table),)))
+            writer = TableWriter(self._beside / self.names[table.name], Schema((_alone(table),)), types=self.types.get(table.name))
             self._writers[table.name] = self._open.enter_context(writer)
         return self
 
@@ -108,15 +111,13 @@ def file_names(schema: Schema, like: Like = None) -> dict[str, str]:
     ------
     DataError : a name has no ending that says a format, or is another table's.
     """
+    known, ending = {}, ".csv"
+    if _is_folder(like):
+        like = layout_of(like)
     if isinstance(like, Mapping):
-        known = {name: Path(path).name for name, path in like.items()}
-        ending = ".csv"
-    elif like is not None and (str(like).startswith(".") or f".{like}" in ENDINGS) and not Path(like).is_dir():
-        known, ending = {}, str(like) if str(like).startswith(".") else f".{like}"
+        known = {name: Path(said["file"] if isinstance(said, Mapping) else said).name for name, said in like.items()}
     elif like is not None:
-        known, ending = {name: path.name for name, path in list_tables(Path(like)).tables.items()}, ".csv"
-    else:
-        known, ending = {}, ".csv"
+        ending = str(like) if str(like).startswith(".") else f".{like}"
     names = {table.name: known.get(table.name, f"{table.name}{ending}") for table in schema.tables}
     for table, name in names.items():
         if table_name(Path(name)) != table:
@@ -125,6 +126,37 @@ def file_names(schema: Schema, like: Like = None) -> dict[str, str]:
                 f"Call it {table}.csv, {table}.csv.gz, {table}.tsv or {table}.parquet."
             )
     return names
+
+
+def layout_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """How the tables of a folder are stored, for `like` and as JSON can hold it: by table its file's name, or for a Parquet file a
+    mapping of `file` to its name and `types` to its columns' types.
+
+    Raises
+    ------
+    DataError : there is no such folder, or no table in it.
+    """
+    from manikin.io.arrow_types import types_of
+
+    out: dict[str, Any] = {}
+    for name, path in list_tables(Path(folder)).tables.items():
+        types = types_of(path) if path.suffix.lower() in (".parquet", ".pq") else {}
+        out[name] = {"file": path.name, "types": types} if types else path.name
+    return out
+
+
+def _is_folder(like: Like) -> TypeGuard[str | os.PathLike[str]]:
+    if like is None or isinstance(like, Mapping):
+        return False
+    is_ending = str(like).startswith(".") or f".{like}" in ENDINGS
+    return not is_ending or Path(like).is_dir()
+
+
+def _types(like: Like) -> dict[str, Mapping[str, str]]:
+    """The types of the columns of Parquet files, by table."""
+    if not isinstance(like, Mapping):
+        return {}
+    return {name: said["types"] for name, said in like.items() if isinstance(said, Mapping) and "types" in said}
 
 
 def unlinked(data: Dataset) -> Dataset:
