@@ -10,7 +10,7 @@ from tables import TABLES
 from manikin.data.dataset import Dataset
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 
-NEURAL_STEPS = 30
+NEURAL_STEPS = 8
 
 
 def new(name: str, *, steps: int = NEURAL_STEPS) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -43,7 +44,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
 @pytest.mark.usefixtures("place")
-def test_snippets_run_from_top_to_bottom(page: Path) -> None:
+def test_snippets_run_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from manikin.workflow import demo
+    from manikin.workflow.options import Options
+
+    monkeypatch.setattr(demo, "Options", partial(Options, max_steps=20))  # as `_bounded` does for other commands
     snippets = FENCE.findall(page.read_text(encoding="utf-8"))
     assert snippets
     names: dict[str, object] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,11 @@ def test_nineteen_patients_are_refused_whatever_their_rows() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_way_with_auto_on_a_real_table(women: Path, tmp_path: Path) -> None:
+def test_the_whole_way_with_auto_on_a_real_table(women: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from manikin.workflow import judge
     from manikin.workflow.synthesize import synthesize
 
+    monkeypatch.setattr(judge, "measure", partial(judge.measure, metrics=["column_shapes"], attacks=[]))
     outcome = synthesize(women, out=tmp_path / "run", options=Options(max_steps=20))
     assert outcome.choice.asked == "auto"
     assert outcome.choice.name in outcome.choice.scores
