@@ -9,7 +9,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from manikin.clinical.codes import ICD9_GROUPS, ICD10_GROUPS, SYSTEMS, Groups, code_system, public_groups, recognise
+from manikin.clinical.codes import (
+    ICD9_GROUPS,
+    ICD10_GROUPS,
+    SYSTEMS,
+    Groups,
+    code_system,
+    public_children,
+    public_groups,
+    recognise,
+    spellings,
+)
 from manikin.data.errors import ParameterError
 
 
@@ -104,3 +114,20 @@ def test_every_system_has_a_citation() -> None:
 def test_the_public_groups_hold_every_code_at_every_level(name: str, code: str) -> None:
     for level in public_groups(name):
         assert len(set(level) & set(code_system(name).ancestors(code))) == 1
+
+
+@pytest.mark.parametrize("name", ["ICD-9-CM", "ICD-10-CM", "ATC"])
+def test_public_children_stand_directly_below_and_those_of_blocks_hold_every_category(name: str) -> None:
+    system, (blocks, *_) = code_system(name), public_groups(name)
+    for block in blocks:
+        children = public_children(name, block)
+        assert all(system.parent(child) == block for child in children if child != block)
+        for child in children[:3]:
+            assert all(system.parent(below) == child for below in public_children(name, child) if system.is_code(below))
+    assert "O9A" in public_children("ICD-10-CM", "O94-O9A")
+    assert public_children("LOINC", "8310-5") == ()
+
+
+def test_a_code_is_known_in_each_of_its_spellings() -> None:
+    for name, code in (("ICD-9-CM", "008.45"), ("ICD-9-CM", "250.02"), ("ICD-9-CM", "V58.69"), ("ICD-10-CM", "E11.9")):
+        assert {code_system(name).normalise(text) for text in spellings(code)} == {code}

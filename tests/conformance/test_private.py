@@ -14,13 +14,16 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from models import new
 from private_runs import Floor, Run, behind, crossed, foreign, one_more, ordinary, patients, run
 
 from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset
 from manikin.data.errors import BudgetError, ManikinError
+from manikin.data.schema import Kind, Schema, Source
 from manikin.privacy import accountant, dpsgd, mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.privacy.sealed import PrivateDataset
@@ -70,14 +73,32 @@ def test_one_patient_more_moves_no_other_row(private: str, monkeypatch: pytest.M
     check_neighbour(maker(private), monkeypatch)
 
 
-def check_neighbour(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, rows: int = 1) -> None:
+def coded(frame: pd.DataFrame) -> Dataset:
+    """The register with a column of codes that are declared to be ICD-10, so that a tree of counts is bought."""
+    data = patients(frame)
+    source = replace(data.columns["code"].source, kind=Source.DECLARED)
+    column = replace(data.columns["code"], kind=Kind.CODE, code_system="ICD-10-CM", levels=None, source=source)
+    return replace(data, schema=Schema((data.columns.replace_column(column),)))
+
+
+def test_a_tree_of_codes_is_made_of_bought_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = run(Floor, coded(ordinary()))
+    assert any("codes by block" in spend.purpose for spend in one.ledger.spends)
+    two = run(Floor, coded(foreign().assign(code=["Z99.8", "A01", "flu"] * 57 + ["", "?"])), answers=one.tape.queries)
+    assert (two.ledger.spends, two.state, two.sample, two.remembered) == (one.ledger.spends, one.state, one.sample, one.remembered)
+    check_neighbour(Floor, monkeypatch, read=coded)
+
+
+def check_neighbour(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, rows: int = 1, read: Callable[..., Dataset] = patients
+) -> None:
     """Every query is answered from the same rows but hers; scores and votes move by no more than is claimed."""
     monkeypatch.setattr(
         mechanisms, "private_generator", lambda: np.random.default_rng(3)
     )  # the same chance for the same patients
     frame = ordinary(200, rows=rows)
-    one = run(make, patients(frame), rows_per_patient=rows)
-    two = run(make, patients(one_more(frame, rows)), answers=one.tape.queries, rows_per_patient=rows)
+    one = run(make, read(frame), rows_per_patient=rows)
+    two = run(make, read(one_more(frame, rows)), answers=one.tape.queries, rows_per_patient=rows)
     assert two.ledger.spends == one.ledger.spends
     assert two.state == one.state
     for ours, others in zip(one.tape.queries, two.tape.queries, strict=True):

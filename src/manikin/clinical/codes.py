@@ -18,6 +18,9 @@ from manikin.data.errors import ParameterError
 
 MIN_SHARE = 0.95  # of the distinct texts that must be codes for a column to be one of codes
 MIN_DISTINCT = 10  # distinct codes needed where the column's name gives no hint
+DIGITS = "0123456789"
+_TWO_DIGITS = tuple(f"{number:02d}" for number in range(100))
+_LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,50 @@ def public_groups(name: str) -> tuple[tuple[str, ...], ...]:
         return ()
     named = [(level, f"{first}-{last}" if first != last else first) for level, first, last in groups.ranges]
     return tuple(tuple(dict.fromkeys(group for own, group in named if own == level)) for level in ("block", "chapter"))
+
+
+def public_children(name: str, node: str) -> tuple[str, ...]:
+    """The texts that may stand directly below a block or a code, by the system's notation; empty where its codes end.
+
+    Notation is public, and no table of codes in use: not every text is a code that anybody holds.
+
+    >>> public_children("ICD-9-CM", "249-251"), public_children("ICD-9-CM", "250.8")[:2], public_children("ATC", "C01AA05")
+    (('249', '250', '251'), ('250.80', '250.81'), ())
+    """
+    if name == "ATC":
+        ends = {1: _TWO_DIGITS[1:], 3: _LETTERS, 4: _LETTERS, 5: _TWO_DIGITS[1:]}.get(len(node), ())
+        return tuple(node + end for end in ends)
+    if name not in ("ICD-9-CM", "ICD-10-CM"):
+        return ()
+    if "-" in node:
+        first, last = node.split("-", 1)
+        return tuple(dict.fromkeys([*_categories(first, last), last]))
+    whole, _, part = node.partition(".")
+    most = (1 if whole[0] == "E" else 2) if name == "ICD-9-CM" else 4
+    if len(part) >= most:
+        return ()
+    signs = DIGITS if name == "ICD-9-CM" else DIGITS + "AX" if len(part) < 3 else DIGITS + "".join(_LETTERS)
+    return tuple(f"{whole}.{part}{sign}" for sign in signs)
+
+
+def spellings(code: str) -> tuple[str, str, str]:
+    """How tables write a normalised code: as published, without its leading zeros, without its dot.
+
+    >>> spellings("008.45"), spellings("E11.9")
+    (('008.45', '8.45', '00845'), ('E11.9', 'E11.9', 'E119'))
+    """
+    short = re.sub(r"^0{1,2}(?=\d)", "", code)
+    return code, short, code.replace(".", "")
+
+
+def _categories(first: str, last: str) -> list[str]:
+    """The categories of a range: three digits, or a letter and digits, of one letter after the other."""
+    if first[0].isdigit():
+        return [f"{number:03d}" for number in range(int(first), int(last) + 1)]
+    width = len(first) - 1
+    letters = [letter for letter in _LETTERS if first[0] <= letter <= last[0]]
+    every = (f"{letter}{number:0{width}d}" for letter in letters for number in range(10**width))
+    return [code for code in every if first <= code <= last]
 
 
 def recognise(texts: Sequence[str], *, hint: str = "") -> str | None:

@@ -34,6 +34,8 @@ class Field:
     positions : float32 (n_tokens,), where each token lies on the column's own scale, mapped to [-1, 1]; NaN for missing codes and for
         unordered levels. Networks may feed it beside the embedding, so that neighbouring bins share strength.
     values : float32 (n_tokens,), the standardised number a token stands for, within [-4, 4]; NaN likewise.
+    coarser : int64 (n_tokens,) for each level of a public hierarchy above the tokens, the nearest first: tokens of one number are one
+        there. Empty where tokens stand in none.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Field:
     is_ordered: bool
     positions: npt.NDArray[np.float32]
     values: npt.NDArray[np.float32]
+    coarser: tuple[npt.NDArray[np.int64], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -61,6 +61,12 @@ class LevelCodec:
         if self.is_ordered and self.levels:
             out[self.n_missing :] = np.linspace(-1, 1, len(self.levels)) if len(self.levels) > 1 else 0.0
         return out
+
+    def coarser(self, column: Column) -> tuple[Ints, ...]:
+        """The category, block and chapter of each token as numbers, int64 (n_tokens,) each; empty but for codes with a hierarchy."""
+        if column.kind is not Kind.CODE or not column.code_system:
+            return ()
+        return _above(self.levels, self.n_missing, column.code_system)
 
     def encode(self, series: pd.Series, column: Column) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Tokens of a category column without gaps, int64 (n,), and which rows hold a level that has no token of its own."""
@@ -197,6 +203,23 @@ def count_holders(codes: npt.NDArray[Any], patients: Ints, n_codes: int) -> Ints
 
 
 RARE = "(rare)"
+
+
+@lru_cache(maxsize=64)
+def _above(levels: tuple[str, ...], n_missing: int, name: str) -> tuple[Ints, ...]:
+    """Groups of tokens by what stands above them: a missing code is one by itself, and what has nothing above it likewise."""
+    from manikin.clinical.codes import code_system, public_groups
+
+    system, groups = code_system(name), public_groups(name)
+    out = []
+    for level in [None, *map(frozenset, groups)] if groups else []:
+        names = [f"\x1f{i}" for i in range(n_missing)]
+        for text in levels:
+            path = [text, *system.ancestors(text)]
+            category = next((one for one in reversed(path) if system.is_code(one)), text)
+            names.append(category if level is None else next((one for one in path if one in level), category))
+        out.append(np.unique(names, return_inverse=True)[1].astype(np.int64))
+    return tuple(out)
 
 
 def _ordinal(column: Column, names: list[str], rows: Ints, frequent: list[int], rare: list[int]) -> LevelCodec:

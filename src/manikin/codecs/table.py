@@ -193,7 +193,10 @@ class TableCodec:
                 ordered = isinstance(codec, NumberCodec) or codec.is_ordered
                 positions = codec.positions()
                 values = codec.values() if isinstance(codec, NumberCodec) else positions * np.float32(1.5)
-                made.append(Field(name, column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values))
+                above = codec.coarser(column) if isinstance(codec, LevelCodec) else ()
+                made.append(
+                    Field(name, column.name, column.kind, codec.n_tokens, codec.n_missing, ordered, positions, values, above)
+                )
         return Layout(tuple(made))
 
     def emitted(self, column: int) -> Allowed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +41,14 @@ def level_texts(data: Dataset, column: Column) -> npt.NDArray[np.object_]:
 
 def _spelling(column: Column) -> Callable[[str], str]:
     """The one spelling of a cell text: as it is where the kind is declared, a declared level where it is one in other digits."""
+    if column.kind is Kind.CODE and column.code_system and not is_listed(column):
+        system = code_system(column.code_system)
+        return lambda text: system.normalise(text) if system.is_code(text) else text.strip()
     if column.source.kind is Source.DECLARED:
         return str
     if is_listed(column):
         known = {read(level).text: level for level in (*(column.levels or ()), *(code.value for code in column.missing))}
         return lambda text: known.get(read(text).text, read(text).text)
-    if column.kind is Kind.CODE and column.code_system:
-        return code_system(column.code_system).normalise
     return lambda text: read(text).text
 
 
@@ -104,8 +106,41 @@ def _level_tokens(
     value = np.full(len(distinct), lost, dtype=np.int64)
     held = [i for i, text in enumerate(distinct) if text not in codes and text != ""]
     if held and codec.levels:
-        value[held] = codec.encode(pd.Series(pd.Categorical([distinct[i] for i in held])), column)[0]
+        spell, beside = _spelling(column), _beside(codec, column)
+        level_of = {spell(level): level for level in codec.levels}  # codes may be written otherwise than they are compared
+        texts_held = [level_of.get(distinct[i], distinct[i]) for i in held]
+        value[held] = codec.encode(pd.Series(pd.Categorical(texts_held)), column)[0]
+        for i in held:
+            value[i] = beside(distinct[i], value[i])
     for i, text in enumerate(distinct):
         if text in codes:
             value[i] = codes.index(text)
     return value[place]
+
+
+def _beside(codec: LevelCodec, column: Column) -> Callable[[str, Any], Any]:
+    """For a code that has no token of its own nor one above it: a token of its block or chapter, by the code alone, so that rare codes
+    spread over the tokens as the rows of these do.
+    """
+    if column.kind is not Kind.CODE or not column.code_system:
+        return lambda _, token: token
+    system = code_system(column.code_system)
+    known = {system.normalise(level) for level in codec.levels}
+    inside: dict[str, list[int]] = {}
+    for i, level in enumerate(codec.levels):
+        for group in system.ancestors(level):
+            inside.setdefault(group, []).append(i)
+
+    def token_of(text: str, token: Any) -> Any:
+        """The token as it is, or one of the nearest group that has any."""
+        above = system.ancestors(text)
+        if system.normalise(text) in known or known & set(above):
+            return token
+        own = next((inside[up] for up in above if up in inside), None)
+        if own is None:
+            return token
+        shares = np.cumsum(codec.counts[own] + 1e-9)
+        at = np.searchsorted(shares, shares[-1] * crc32(text.encode()) / 2**32, side="right")
+        return own[min(int(at), len(own) - 1)] + codec.n_missing
+
+    return token_of

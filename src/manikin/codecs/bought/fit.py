@@ -16,7 +16,7 @@ from manikin.codecs.bought.cells import cell_texts, points
 from manikin.codecs.bought.code_sets import PER_ROW, buy_code_set
 from manikin.codecs.bought.forms import Classes, form_of, format_places, hinted_system, is_listed, with_step
 from manikin.codecs.bought.histograms import CLEAR
-from manikin.codecs.bought.levels import Found, buy_levels
+from manikin.codecs.bought.levels import SHORT_BOOK, Found, buy_levels
 from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
 from manikin.codecs.bought.reading import CLOCKS, WORDS, read
 from manikin.codecs.levels import LevelCodec
@@ -36,6 +36,7 @@ Ints = npt.NDArray[np.int64]
 
 LEAST = 1e-4  # share of the ledger's precision below which there is nothing left to learn from
 FORMS = 0.08  # share of the codec's precision that the classes of cells cost
+CODES = 6.0  # share of a column of codes, times that of another column
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,22 @@ def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: in
     if precision < LEAST * ledger.precision:
         raise BudgetError("Nothing is left of the privacy budget to learn the columns from. Give a larger --epsilon.")
     columns, n_rows, spent = _buy_forms(private, table.learned, ledger, precision=FORMS * precision, by=by)
-    each = (precision - spent) / len(columns)
+    needs = {column.name: need_of(column) for column in columns}
+    share_of = {name: need * (precision - spent) / sum(needs.values()) for name, need in needs.items()}
     lines = {c.name: _line(c, ledger.rows_per_patient) for c in columns if c.kind.is_number or c.kind.is_time}
     if lines:
-        _buy_lines(private, list(lines.values()), ledger, precision=each * len(lines), by=by)
+        _buy_lines(private, list(lines.values()), ledger, precision=sum(share_of[name] for name in lines), by=by)
     n_lists = sum(1 for c in columns if c.name not in lines and (c.kind is Kind.CODE_SET or not is_listed(c)))
     delta = ledger.threshold_delta / max(n_lists, 1)
 
     def bought(column: Column) -> Found:
         """One column."""
+        own = share_of[column.name]
         if column.name in lines:
             return _finish(lines[column.name], n_rows[0], max_tokens)
         if column.kind is Kind.CODE_SET:
-            return buy_code_set(private, column, ledger, precision=each, delta=delta, max_codes=max_codes, by=by)
-        return buy_levels(private, column, ledger, precision=each, delta=delta, n_rows=n_rows, by=by)
+            return buy_code_set(private, column, ledger, precision=own, delta=delta, max_codes=max_codes, by=by)
+        return buy_levels(private, column, ledger, precision=own, delta=delta, n_rows=n_rows, by=by)
 
     found = [bought(column) for column in columns]
     if not any(one.has_values for one in found):
@@ -93,6 +96,17 @@ def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: in
     schema = public_columns(table, {one.column.name: one.column for one in found})
     rows = tuple(own for one in found for own in one.rows)
     return Bought(schema, tuple(one.codec for one in found), rows, tuple(own for one in found for own in one.variance))
+
+
+def need_of(column: Column) -> float:
+    """How much of the precision a column gets, relative to others: known from what was declared or bought of its form.
+
+    Where a column has k frequent values, the noise of its table costs about k / sqrt(precision) in all, and the sum over columns is least
+    for shares of k^(2/3).
+    """
+    if column.kind is Kind.CODE and column.code_system and not (is_listed(column) and len(column.levels or ()) <= SHORT_BOOK):
+        return CODES
+    return 1.0
 
 
 def public_columns(table: TableSchema, bought: dict[str, Column]) -> TableSchema:
@@ -172,9 +186,11 @@ def _has_no_step(column: Column) -> bool:
 
 
 def _as_declared(column: Column) -> Column:
-    """A column whose kind is declared: storage, decimals, format, code system and separator are taken with it."""
+    """A column whose kind is declared: storage, decimals, significant digits, format, code system and separator are taken with it."""
     missing = tuple(code for code in column.missing if code.source is Source.DECLARED)
-    column = replace(column, missing=missing, suggested_missing=(), notes=(), significant=None)
+    column = replace(column, missing=missing, suggested_missing=(), notes=())
+    if column.source.kind is not Source.DECLARED:
+        column = replace(column, significant=None)
     if column.source.range is not Source.DECLARED:
         column = replace(column, minimum=None, maximum=None)
     return column if is_listed(column) else replace(column, levels=None)

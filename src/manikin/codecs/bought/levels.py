@@ -1,7 +1,7 @@
 """Levels of discrete columns: those that stand clear of the noise are found by a threshold, those of a public code book are counted.
 
-Rare codes of a system with a public hierarchy are counted once more, by block and chapter, and come back under its name. What is left is
-one group that comes back as "(rare)". Opens no seal.
+Codes of a system with a public hierarchy are bought as a tree of counts (`code_tree`). What is left is one group that comes back as
+"(rare)". Opens no seal.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from manikin.clinical.codes import code_system, public_groups
+from manikin.clinical.codes import public_groups
 from manikin.codecs.bought.cells import level_texts
+from manikin.codecs.bought.code_tree import buy_code_tree
 from manikin.codecs.bought.forms import is_listed
 from manikin.codecs.bought.histograms import CLEAR
 from manikin.codecs.levels import RARE, LevelCodec
@@ -27,16 +28,16 @@ from manikin.privacy.sealed import PrivateDataset
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 SHORT_BOOK = 64  # every level of a shorter public list is kept, whatever the noise says
-GROUPS = 0.15  # share of a column's precision that its rare codes' groups cost
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Texts with their estimated rows and the variance of these, and groups of rare codes likewise."""
+    """Texts with their estimated rows and the variance of these; blocks of codes likewise; whether these are all rows of the table."""
 
     rows: dict[str, float]
     variance: dict[str, float]
     groups: dict[str, float] = field(default_factory=dict)
+    is_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,21 @@ def buy_levels(
     ----------
     n_rows : estimated rows of the table, and the variance of that.
     """
-    system = column.code_system if column.kind is Kind.CODE else None
-    names = public_groups(system) if system else ()
-    first = (1 - GROUPS) * precision if names else precision
+    if column.kind is Kind.CODE and column.code_system and public_groups(column.code_system) and not _is_short(column):
+        tree = buy_code_tree(private, column, ledger, precision=precision, delta=delta, n_rows=n_rows, by=by)
+        return _found(replace(column, missing=tree.missing), Counted(tree.rows, tree.variance, tree.blocks, is_all=True), n_rows)
     if is_listed(column):
-        counted = _of_book(private, column, ledger, first, by)
-    else:
-        texts = private.map(lambda data: level_texts(data, column))
-        held, _ = mechanisms.discovered(
-            texts, ledger, precision=first, delta=delta, purpose="levels and their counts", columns=(column.name,), by=by
-        )
-        counted = Counted(held, dict.fromkeys(held, mechanisms.noise_of(ledger, first) ** 2))
-    if names:
-        counted = _with_groups(private, column, counted, names, ledger, GROUPS * precision, by)
-    return _found(column, counted, n_rows)
+        return _found(column, _of_book(private, column, ledger, precision, by), n_rows)
+    held, _ = mechanisms.discovered(
+        private.map(lambda data: level_texts(data, column)),
+        ledger,
+        precision=precision,
+        delta=delta,
+        purpose="levels and their counts",
+        columns=(column.name,),
+        by=by,
+    )
+    return _found(column, Counted(held, dict.fromkeys(held, mechanisms.noise_of(ledger, precision) ** 2)), n_rows)
 
 
 def _of_book(private: PrivateDataset, column: Column, ledger: Ledger, precision: float, by: str) -> Counted:
@@ -108,62 +110,6 @@ def _of_book(private: PrivateDataset, column: Column, ledger: Ledger, precision:
     return Counted(held, dict.fromkeys(held, noise**2))
 
 
-def _with_groups(
-    private: PrivateDataset,
-    column: Column,
-    counted: Counted,
-    names: tuple[tuple[str, ...], ...],
-    ledger: Ledger,
-    precision: float,
-    by: str,
-) -> Counted:
-    """Rare codes counted for their nearest frequent ancestor, or for their block and their chapter where these stand clear of the noise."""
-    system = code_system(str(column.code_system))
-    frequent = [text for text in counted.rows if system.is_code(text)]
-    known = set(frequent)
-    targets = [[*frequent, *(name for name in level if name not in known)] for level in names]
-    place = [{text: i for i, text in enumerate(level)} for level in targets]
-
-    def target(text: str) -> list[int]:
-        """Where a text that has no token of its own is counted at each level."""
-        above = () if text in counted.rows else system.ancestors(text)
-        nearest = next((place[0][up] for up in above if up in known), None)
-        if nearest is not None:
-            return [nearest, *[mechanisms.NOWHERE] * (len(place) - 1)]
-        return [next((own[up] for up in above if up in own), mechanisms.NOWHERE) for own in place]
-
-    def places(data: Dataset) -> Ints:
-        """The targets of each row, int64 (n_rows, n_levels)."""
-        own = level_texts(data, column)
-        of = {text: target(text) for text in set(own.tolist())}
-        return np.array([of[text] for text in own.tolist()], dtype=np.int64).reshape(-1, len(place))
-
-    answers = mechanisms.noisy_counts(
-        private.map(places),
-        [len(level) for level in targets],
-        ledger,
-        precision=precision,
-        purpose="counts of rare codes by block and chapter",
-        columns=(column.name,),
-        by=by,
-    )
-    noise = mechanisms.noise_of(ledger, precision, n_tables=len(targets))
-    least, alone = ledger.rows_per_patient + CLEAR * noise, ledger.rows_per_patient
-    held, variance, groups = dict(counted.rows), dict(counted.variance), dict[str, float]()
-    for text, n in zip(frequent, answers[0].tolist(), strict=False):
-        if n > least:
-            held[text] += n
-            variance[text] += noise**2
-    for level, rows in zip(targets, answers, strict=True):
-        for name, n in zip(level[len(frequent) :], rows[len(frequent) :].tolist(), strict=True):
-            inside = [group for group in groups if name in system.ancestors(group)]
-            rest = n - sum(groups[group] for group in inside)
-            own_variance = noise**2 + sum(variance[group] for group in inside)
-            if name not in groups and rest > alone + CLEAR * np.sqrt(own_variance):
-                groups[name], variance[name] = rest, own_variance
-    return Counted(held, variance, groups)
-
-
 def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Found:
     held, variance = dict(counted.rows), dict(counted.variance)
     codes = list(column.missing)
@@ -173,13 +119,13 @@ def _found(column: Column, counted: Counted, n_rows: tuple[float, float]) -> Fou
     levels = _sorted([text for text in held if text not in texts], held, column)
     every = [*held.values(), *counted.groups.values()]
     rest, rest_variance = n_rows[0] - sum(every), n_rows[1] + sum(variance.values())
-    has_rest = rest > CLEAR * np.sqrt(rest_variance) and column.kind not in (Kind.ORDINAL, Kind.BOOLEAN)
+    has_rest = rest > CLEAR * np.sqrt(rest_variance) and column.kind not in (Kind.ORDINAL, Kind.BOOLEAN) and not counted.is_all
     if not levels and not codes:  # nothing stands clear: the column stays empty
         codes, has_rest = [EMPTY], False
         held, variance = {"": n_rows[0]}, {"": n_rows[1]}
     names = [*levels, *counted.groups, *([RARE] if has_rest else [])]
-    held |= counted.groups | {RARE: rest}
-    variance |= {RARE: rest_variance}
+    held |= {RARE: rest} | counted.groups
+    variance = {RARE: rest_variance} | variance
     tokens = [*(code.value for code in codes), *names]
     rows = np.array([held.get(text, 0.0) for text in tokens])
     codec = LevelCodec(
@@ -212,5 +158,8 @@ def _released(column: Column, first: int, n_levels: int) -> tuple[int, ...]:
     Without a budget few patients are in such groups, and they come back as frequent siblings. With one it may be half of the table, and to
     spread these over the few levels that were found would make each of them twice as frequent as it is.
     """
-    is_closed = is_listed(column) and len(column.levels or ()) <= SHORT_BOOK
-    return () if is_closed else tuple(range(first, n_levels))
+    return () if _is_short(column) else tuple(range(first, n_levels))
+
+
+def _is_short(column: Column) -> bool:
+    return is_listed(column) and len(column.levels or ()) <= SHORT_BOOK

@@ -113,6 +113,8 @@ def number_codec(line: Line, n_missing: int, max_tokens: int) -> tuple[NumberCod
     parts = [[(a, b, n)] for a, b, n in zip(low, high, rows, strict=True)] if line.unit else with_tails(low, high, rows)
     every = np.array([part for own in parts for part in own]).reshape(-1, 3)
     start, end = np.round(every[:, 0] * line.step, 12), np.round(every[:, 1] * line.step, 12)
+    if line.column.significant is not None:
+        start, end = _inside(start, end, line.column.significant, line.step)
     codec = NumberCodec(
         n_missing,
         start,
@@ -121,10 +123,18 @@ def number_codec(line: Line, n_missing: int, max_tokens: int) -> tuple[NumberCod
         np.repeat(token, [len(own) for own in parts]),
         start[start == end],
         line.step,
-        None,
+        line.column.significant,
         line.unit,
     )
     return codec, np.bincount(token, weights=variance, minlength=codec.n_tokens - n_missing).astype(np.float64)
+
+
+def _inside(start: Floats, end: Floats, digits: int, step: float) -> tuple[Floats, Floats]:
+    """The ends of bins moved inward to numbers of so many significant digits, where a bin holds any."""
+    grids = [np.maximum(10.0 ** (np.floor(np.log10(np.maximum(np.abs(own), step))) - digits + 1), step) for own in (start, end)]
+    first, last = np.ceil(start / grids[0] - 1e-9) * grids[0], np.floor(end / grids[1] + 1e-9) * grids[1]
+    holds = first <= last
+    return np.where(holds, np.round(first, 12), start), np.where(holds, np.round(last, 12), end)
 
 
 def _start(column: Column, step: float, unit: int) -> Cells:

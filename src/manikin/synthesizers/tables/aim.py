@@ -38,7 +38,7 @@ NAME = "aim"
 TWIN_PRECISION = 1.0  # of the non-private twin, whose answers have no noise whatever they cost
 ROUNDING = 1e-9  # share of the precision that is left for rounding in its sums
 SMALL = 1e-300
-SHARES = (0.1, 0.5)  # least and most of the budget that the columns by themselves take
+SHARES = (0.1, 0.65)  # least and most of the budget that the columns by themselves take
 COLUMN_NOISE = 0.0015  # of the patients: the noise of a cell of a column's own table that is aimed at
 
 
@@ -49,7 +49,8 @@ class AIM:
     Parameters
     ----------
     max_tokens : most tokens of a number column.
-    rounds_per_column : rounds that the budget is planned for, as a multiple of the number of columns; fewer, the more exact each table.
+    rounds_per_column : rounds that the budget is planned for, as a multiple of the number of columns, but at most `most_rounds`; the fewer,
+        the more exact each table.
     selection_share : share of a round's budget that the choice of its table takes.
     coarseness : columns have about sqrt(coarseness * rows / noise) groups, where noise is that of a cell; finer when larger.
     shrinkage : weight of the prior that columns are independent, above 0.
@@ -57,7 +58,7 @@ class AIM:
     target_share : share of the budget that goes, before all others, to pairs with a column of role target, where there is one.
     target_rounds : rounds that this share is planned for, as a multiple of the number of columns.
     column_share : share of the ledger's precision that the columns' own levels, ranges and tables cost; None sets it by the number of
-        patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.5.
+        patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.65.
 
     >>> AIM(max_tokens=16).max_tokens
     16
@@ -65,6 +66,7 @@ class AIM:
 
     max_tokens: int = 32
     rounds_per_column: float = 2.0
+    most_rounds: int = 60
     selection_share: float = 0.1
     coarseness: float = 0.06
     shrinkage: float = 0.05
@@ -103,7 +105,7 @@ class AIM:
 
     def _check(self) -> None:
         """Refuses hyperparameters out of their range."""
-        for name, least in (("max_tokens", 2), ("max_cells", 1)):
+        for name, least in (("max_tokens", 2), ("max_cells", 1), ("most_rounds", 1)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise parameter_error(name, "AIM", f"an int in [{least}, inf)", value)
@@ -124,7 +126,7 @@ class AIM:
 
     def _learn(self, answers: Answers, *, total: float, budget: float) -> Self:
         fields, counts = self.codec_.layout.fields, self.codec_.counts_
-        rounds = max(1, round(self.rounds_per_column * len(fields)))
+        rounds = min(max(1, round(self.rounds_per_column * len(fields))), self.most_rounds)
         plan = Plan(
             rounds=rounds,
             target_share=self.target_share,

@@ -1,7 +1,8 @@
 """Coarser values of columns, so that a table of two of them stands above its noise. Knows noisy counts, no data.
 
-Ordered columns are cut into runs of tokens, unordered ones keep their frequent tokens and put the others together. What is lost is the
-dependence within a group; the frequencies within it are kept.
+Ordered columns are cut into runs of tokens, unordered ones keep their frequent tokens and put the others together; codes that are rare by
+themselves are put together with those of their category, block or chapter. What is lost is the dependence within a group; the frequencies
+within it are kept.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def groups_of(field: Field, counts: Ints, n_groups: float) -> Ints:
     missing = np.arange(field.n_missing)
     present = np.arange(field.n_missing, field.n_tokens)
     made = _frequent(missing, weight, least / 4)
-    made += _runs(present, weight, least) if field.is_ordered else _frequent(present, weight, least / 4)
+    if field.coarser:
+        made += _climbing(present, weight, least / 4, field.coarser)
+    else:
+        made += _runs(present, weight, least) if field.is_ordered else _frequent(present, weight, least / 4)
     out = np.empty(field.n_tokens, dtype=np.int64)
     for number, tokens in enumerate(made):
         out[list(tokens)] = number
@@ -61,3 +65,19 @@ def _frequent(tokens: Ints, weight: npt.NDArray[np.float64], least: float) -> li
     alone = [[token] for token in tokens.tolist() if weight[token] >= least]
     others = [token for token in tokens.tolist() if weight[token] < least]
     return [*alone, *([others] if others else [])]
+
+
+def _climbing(tokens: Ints, weight: npt.NDArray[np.float64], least: float, coarser: Sequence[Ints]) -> list[Sequence[int]]:
+    """Tokens with at least so many rows by themselves; others with those of their group at the nearest level that holds so many, and what
+    is left together.
+    """
+    out: list[Sequence[int]] = [[token] for token in tokens.tolist() if weight[token] >= least]
+    left = [token for token in tokens.tolist() if weight[token] < least]
+    for level in coarser:
+        members: dict[int, list[int]] = {}
+        for token in left:
+            members.setdefault(int(level[token]), []).append(token)
+        whole = [own for own in members.values() if weight[own].sum() >= least]
+        out += whole
+        left = [token for token in left if not any(token in own for own in whole)]
+    return [*out, *([left] if left else [])]
