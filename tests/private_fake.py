@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from manikin.data.seeds import generator
 from manikin.privacy import mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry
+from manikin.workflow.sources import infer
 
 BINS = 10
 LEVELS = {"sex": ("F", "M"), "ward": ("medicine", "surgery")}
@@ -106,3 +108,14 @@ def patients(n: int = 4000, seed: int = 0) -> pd.DataFrame:
 def register(monkeypatch: Any) -> None:
     """Adds the fake to the registry for one test."""
     monkeypatch.setattr(SYNTHESIZERS, "_all", {**SYNTHESIZERS, "fake": ENTRY})
+
+
+def with_schema(job: Callable[..., Any]) -> Callable[..., Any]:
+    """A job of the workflow that is given the inferred schema where a test gives none: a budget is refused without one."""
+
+    def run(data: Path, **named: Any) -> Any:
+        if "replay" not in named:
+            named.setdefault("schema", infer(data))
+        return job(data, **named)
+
+    return run

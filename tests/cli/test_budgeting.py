@@ -19,9 +19,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_auto_learns_under_a_budget_file_and_the_audit_agrees(table: Path, tmp_path: Path, run: Any) -> None:
-    ward, model = tmp_path / "ward.json", tmp_path / "model"
+    ward, model, schema = tmp_path / "ward.json", tmp_path / "model", tmp_path / "schema.toml"
+    assert run("inspect", table, "-o", schema).code == 0
     assert run("budget", "new", ward, "--epsilon", 3, "--delta", 1e-6, "--data", "the ward").code == 0
-    fitted = run("fit", table, "--epsilon", 2, "--budget", ward, "-o", model, "--json")
+    fitted = run("fit", table, "--schema", schema, "--epsilon", 2, "--budget", ward, "-o", model, "--json")
     assert fitted.code == 0, fitted.err
     document = json.loads(fitted.out)
     assert (document["synthesizer"]["name"], document["synthesizer"]["asked"]) == ("aim", "auto")
@@ -35,7 +36,7 @@ def test_auto_learns_under_a_budget_file_and_the_audit_agrees(table: Path, tmp_p
     shown = run("budget", "show", ward)
     assert "(the ward): epsilon 3 at delta 1e-06" in shown.out
     assert "one more release of epsilon up to about" in shown.out
-    refused = run("fit", table, "--epsilon", 3, "--budget", ward, "-o", tmp_path / "other")
+    refused = run("fit", table, "--schema", schema, "--epsilon", 3, "--budget", ward, "-o", tmp_path / "other")
     assert refused.code == 1
     assert refused.err.splitlines()[-1].startswith("manikin: The budget file ward.json allows epsilon 3 in all")
     assert not (tmp_path / "other").exists()

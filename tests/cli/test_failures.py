@@ -137,7 +137,7 @@ def test_a_schema_that_names_an_unknown_column(refused: Callable[..., str], run:
         (["--epsilon", "nan"], "above 0"),
         (["--epsilon", "1", "--delta", "2"], "between 0 and 1"),
         (["--delta", "1e-6"], "--epsilon"),
-        (["--synthesizer", "forest", "--epsilon", "1"], "'forest' cannot keep a privacy budget"),
+        (["--epsilon", "1"], "A privacy budget needs a schema"),
         (["--replay", "none.json"], "There is no manifest"),
         (["--replay", "none.json", "--rows", "5"], "Leave out rows"),
         (["--colour", "red"], "--colour"),
@@ -268,13 +268,17 @@ def test_an_interruption_says_how_to_go_on(run: Run, place: Path, monkeypatch: p
     assert ended.code == 130
     assert ended.err.splitlines()[-1] == "manikin: Interrupted: nothing was written; run the same command again to resume."
     assert not (place / "model").exists()
-    private = run("fit", place / "good.csv", "--synthesizer", "independent", "--epsilon=1", "-o", place / "private")
+    assert run("inspect", place / "good.csv", "-o", place / "schema.toml").code == 0
+    private = run(
+        *("fit", place / "good.csv", "--schema", place / "schema.toml", "--synthesizer", "independent"),
+        *("--epsilon=1", "-o", place / "private"),
+    )
     assert "what was spent of the privacy budget stays spent" in private.err.splitlines()[-1]
     monkeypatch.undo()
     again = run("fit", place / "good.csv", "--synthesizer", "independent", "-o", place / "model")
     assert again.code == 0
     assert "going on from there" in again.err
-    assert sorted(path.name for path in place.iterdir()) == ["good.csv", "model", "private.partial"]
+    assert sorted(path.name for path in place.iterdir()) == ["good.csv", "model", "private.partial", "schema.toml"]
 
 
 def test_debug_shows_where_it_broke(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from manikin.workflow import judge
 from manikin.workflow.claim import MOST_PURPOSES, purposes
 from manikin.workflow.options import Options
 from manikin.workflow.synthesize import synthesize
-from private_fake import patients
+from private_fake import patients, with_schema
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         private_fake.register(patch)
         patch.setattr(judge, "measure", lambda *_, **__: mk.Results(metrics=()))
         patch.setattr("manikin.report.render.render", lambda _, path: path.write_text("a page"))
-        synthesize(folder / "patients.csv", out=folder / "run", options=Options(synthesizer="fake", epsilon=1.0))
+        with_schema(synthesize)(folder / "patients.csv", out=folder / "run", options=Options(synthesizer="fake", epsilon=1.0))
         yield folder / "run"
 
 

@@ -130,7 +130,7 @@ def test_a_run_brings_its_audit(tmp_path: Path) -> None:
     file = tmp_path / "register.csv"
     register(300).to_pandas().to_csv(file, index=False)
     options = Options(epsilon=1.0, synthesizer="independent", audit_canaries=100)
-    done = synthesize(file, out=tmp_path / "run", options=options)
+    done = synthesize(file, out=tmp_path / "run", schema=read(file).schema, options=options)
     result = done.results["dp_audit"]
     assert result.details["positive_control"] is True
     assert result.interval is not None

@@ -23,7 +23,7 @@ from manikin.workflow.options import Options
 from manikin.workflow.receive import keygen, verify
 from manikin.workflow.release import Released, release
 from manikin.workflow.synthesize import synthesize
-from private_fake import patients
+from private_fake import patients, with_schema
 
 POLICY = Path(__file__).with_name("gate_policy.toml")
 TODAY = date(2027, 3, 1)
@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(judging, "measure", few)
         patch.setattr("manikin.evaluation.suite.views", lambda *_, **__: {}, raising=False)
         patch.setattr("manikin.report.render.render", lambda _, path: path.write_text("a page"))
-        synthesize(folder / "patients.csv", out=folder / "run", options=Options(synthesizer="fake", epsilon=1.0))
+        with_schema(synthesize)(folder / "patients.csv", out=folder / "run", options=Options(synthesizer="fake", epsilon=1.0))
         yield folder
 
 

@@ -13,14 +13,16 @@ import pytest
 import manikin as mk
 import private_fake
 from manikin.data.errors import BudgetError, ParameterError
-from manikin.privacy.ledger import make_book, read_book, read_ledger
-from manikin.workflow import budget, judge
+from manikin.privacy import mechanisms
+from manikin.privacy.answers_kept import AnswersKept
+from manikin.privacy.ledger import Ledger, Spend, make_book, read_book, read_ledger
+from manikin.workflow import budget, judge, models
+from manikin.workflow import synthesize as job
 from manikin.workflow.books import shown_book
-from manikin.workflow.models import fit_model
 from manikin.workflow.options import Options
-from manikin.workflow.synthesize import synthesize
-from private_fake import Histogram, patients
+from private_fake import Histogram, patients, with_schema
 
+synthesize, fit_model = with_schema(job.synthesize), with_schema(models.fit_model)
 PRIVATE = Options(synthesizer="fake", epsilon=1.0)
 
 
@@ -93,6 +95,60 @@ def test_an_interrupted_run_stays_spent_and_goes_on_with_what_is_left(table: Pat
     assert done.release == kept.release
     assert done.spends[:1] == kept.spends
     assert [spend.purpose for spend in done.spends].count("number of patients") == 1
+
+
+@pytest.mark.parametrize("n_answers", [1, 4, 8])
+def test_a_killed_aim_run_is_given_its_answers_again_and_buys_nothing_twice(
+    n_answers: int, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, kept, keep = Options(synthesizer="aim", epsilon=1.0), [], AnswersKept.keep
+
+    def killed_after(self: AnswersKept, name: str, purpose: str, answer: object, spends: list[Spend]) -> None:
+        keep(self, name, purpose, answer, spends)
+        kept.append(answer)
+        if len(kept) == n_answers:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(AnswersKept, "keep", killed_after)
+    with pytest.raises(KeyboardInterrupt):
+        fit_model(table, out=tmp_path / "model", options=options)
+    before = read_ledger(tmp_path / "model.partial" / "ledger.json")
+    fit_model(table, out=tmp_path / "model", options=options)
+    done = read_ledger(tmp_path / "model" / "ledger.json")
+    assert len(before.spends) >= n_answers
+    assert done.spends[: len(before.spends)] == before.spends
+    assert (done.release, done.n_patients) == (before.release, kept[0])
+    asked = [(spend.purpose, spend.columns) for spend in done.spends if "pair" not in spend.purpose]
+    assert len(set(asked)) == len(asked), "no column is bought twice"
+    assert 0.98 < done.cost().epsilon <= 1.0
+    assert mk.audit(tmp_path / "model").passed
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "ledger.json", "weights.safetensors"]
+
+
+def test_an_answer_that_a_kill_took_stays_spent_and_what_is_left_is_planned_anew(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, keep, n = Options(synthesizer="aim", epsilon=1.0), AnswersKept.keep, 0
+
+    def killed_before(self: AnswersKept, name: str, *more: object) -> None:
+        nonlocal n
+        n += name == "chosen"
+        if n == 1 and name == "noisy_counts":
+            n += 1
+            raise KeyboardInterrupt
+        keep(self, name, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AnswersKept, "keep", killed_before)
+    with pytest.raises(KeyboardInterrupt):
+        fit_model(table, out=tmp_path / "model", options=options)
+    file = tmp_path / "model.partial" / "checkpoint" / "answers.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"name": "cut o')
+    before = read_ledger(tmp_path / "model.partial" / "ledger.json")
+    fit_model(table, out=tmp_path / "model", options=options)
+    done = read_ledger(tmp_path / "model" / "ledger.json")
+    assert done.spends[: len(before.spends)] == before.spends
+    assert 0.98 < done.cost().epsilon <= 1.0
+    assert mk.audit(tmp_path / "model").passed
 
 
 def test_an_interrupted_run_that_cannot_be_paid_anew_is_refused_in_words(
@@ -182,7 +238,7 @@ def test_a_budget_file_names_the_folder_of_each_release_and_no_ledger_does(table
 def test_a_delta_of_a_whole_patient_is_refused_before_anything_is_learned(table: Path, tmp_path: Path) -> None:
     book = tmp_path / "ward.json"
     make_book(book, epsilon=2, delta=0.01)
-    with pytest.raises(BudgetError, match=r"Delta 0\.01 is not below one over the number of patients .*Give a smaller --delta"):
+    with pytest.raises(BudgetError, match=r"Delta 0\.01 is above one over the number of patients .*Give a smaller --delta"):
         fit_model(table, out=tmp_path / "model", options=replace(PRIVATE, delta=0.01, budget=book))
     assert [len(entry["spends"]) for entry in read_book(book).releases.values()] == [1]  # the number of patients alone
     assert not (tmp_path / "model").exists()
@@ -298,13 +354,23 @@ def test_what_was_taken_as_public_is_in_the_ledger(table: Path, tmp_path: Path) 
     assert any("each row counts as a patient" in finding.words for finding in mk.audit(tmp_path / "model").findings)
 
 
-def test_a_schema_that_was_read_off_the_patients_is_named_so(table: Path, tmp_path: Path) -> None:
-    found = []
-    for name, given in (("without", None), ("with", mk.read(table).schema)):
-        made = synthesize(table, out=tmp_path / name, options=PRIVATE, schema=given)
-        public = read_ledger(tmp_path / name / "ledger.json").public["taken_as_public"]
-        found.append((public["schema_given"], any("No schema was given" in notice for notice in made.notices)))
-    assert found == [(False, True), (True, False)]
+def test_a_budget_without_a_schema_is_refused_with_the_way_out(table: Path, tmp_path: Path) -> None:
+    for run in (job.synthesize, models.fit_model):
+        with pytest.raises(ParameterError, match=r"needs a schema: .*manikin inspect DATA -o schema\.toml.*--schema schema\.toml"):
+            run(table, out=tmp_path / "run", options=PRIVATE)
+    assert [path.name for path in tmp_path.iterdir()] == ["patients.csv"]
+    synthesize(table, out=tmp_path / "run", options=PRIVATE)
+    assert read_ledger(tmp_path / "run" / "ledger.json").public["taken_as_public"]["schema_given"] is True
+
+
+def test_a_delta_of_one_over_the_true_number_of_patients_is_accepted() -> None:
+    """The number is bought with noise, and lies above the true one half of the time."""
+    data, accepted = mk.read(patients(4000)), 0
+    for _ in range(20):
+        ledger = Ledger(epsilon=1.0, delta=1 / 4000)
+        mechanisms.seal(data, ledger)
+        accepted += ledger.n_patients is not None
+    assert accepted == 20  # one fails once in a hundred
 
 
 def test_a_generator_is_handed_cells_that_are_each_read_by_themselves(

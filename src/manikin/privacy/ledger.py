@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import ceil, log
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ VERSION = 1
 RELATION = "add or remove one patient with all rows of hers that count"
 PLANNED = 0.999  # share of epsilon that is planned with, so that rounding in the accountant never refuses the last spend
 COUNT_SHARE = 0.01  # share of epsilon that the number of patients may cost
+FEWER = 0.01  # chance that there are fewer patients than `fewest_patients`
 ROUNDING = 1e-6
 MOST_BYTES = 64 << 20
 
@@ -80,6 +82,8 @@ class Ledger:
     n_patients: int | None = field(init=False, default=None)  # as bought
     spends: list[Spend] = field(init=False, default_factory=list)
     books: list[Book] = field(init=False, repr=False, default_factory=list)
+    answers: Any = field(init=False, repr=False, compare=False, default=None)  # `answers_kept.AnswersKept`, in a job that may be resumed
+    ahead: list[Spend] = field(init=False, repr=False, compare=False, default_factory=list)  # spent, and asked again by a resumed job
     _allowed: tuple[Event, ...] = field(init=False, repr=False, compare=False, default=())  # at the dearest that was found to fit
 
     def __post_init__(self) -> None:
@@ -142,6 +146,15 @@ class Ledger:
             self.delta = float(f"{delta:.0e}")
         self._write()
 
+    @property
+    def fewest_patients(self) -> int:
+        """How many patients there are at least, but for one time in a hundred, by the number that was bought; no less than half of it.
+
+        What a delta of one over their number is refused by: the bought number itself lies above it half of the time.
+        """
+        n = self.n_patients or 1
+        return max(n - ceil(log(1 / (2 * FEWER)) / (COUNT_SHARE * self.epsilon)), (n + 1) // 2)
+
     def check(self, *events: Event) -> None:
         """Refuses events that the budget does not allow beside what is spent; spends nothing.
 
@@ -163,11 +176,16 @@ class Ledger:
         ------
         BudgetError : the budget does not allow it.
         """
+        self.catch_up()
         self.check(event)
         self.spends.append(Spend(event, purpose, tuple(columns), by))
         self._write()
         for book in self.books:
             book.write(self)
+
+    def catch_up(self) -> None:
+        """Ends a resumed job's walk through what was spent before: all of it counts from here on."""
+        self.spends, self.ahead = [*self.spends, *self.ahead], []
 
     def _allows(self, events: Sequence[Event]) -> bool:
         every = [*self.events, *events]
@@ -207,7 +225,7 @@ class Ledger:
             "spent": total,
             "n_patients_bought": self.n_patients,
             "public": self.public,
-            "spends": [spend.to_json() for spend in self.spends],
+            "spends": [spend.to_json() for spend in (*self.spends, *self.ahead)],
         }
 
     def _write(self) -> None:
@@ -216,6 +234,7 @@ class Ledger:
 
     def close(self) -> None:
         """Writes the finished ledger with what it adds up to."""
+        self.catch_up()
         if self.file is not None:
             write_durably(self.file, self.to_json())
 

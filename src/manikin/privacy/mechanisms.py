@@ -26,6 +26,7 @@ from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.schema import Role
 from manikin.privacy.accountant import exponential_epsilon
+from manikin.privacy.answers_kept import answered_once
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
 from manikin.privacy.ledger import COUNT_SHARE, Ledger
 from manikin.privacy.sealed import PrivateDataset, Sealed, SealedSummary, opened, opened_data, opened_summary
@@ -50,8 +51,9 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
 
     Raises
     ------
-    BudgetError : rows that were sealed for another ledger, with more rows of a patient than this one's noise is made for; or a delta of one
-        over the number of patients or more, under which whole records may leak, so that no audit would pass.
+    BudgetError : rows that were sealed for another ledger, with more rows of a patient than this one's noise is made for; or a delta above
+        one over the number of patients, under which whole records may leak, so that no audit would pass. The number was bought with noise,
+        so this is asked of the fewest that they can be (`Ledger.fewest_patients`).
     """
     if isinstance(data, PrivateDataset):
         if data.rows_per_patient > ledger.rows_per_patient:
@@ -68,14 +70,15 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
         epsilon = COUNT_SHARE * ledger.epsilon
         n = count(private, ledger, epsilon=epsilon)
         ledger.set_delta(n, at_most=n + ceil(log(1 / (2 * MISCOUNTED)) / epsilon))
-    if ledger.delta is not None and ledger.n_patients is not None and ledger.delta * ledger.n_patients >= 1:
+    if ledger.delta is not None and ledger.n_patients is not None and ledger.delta * ledger.fewest_patients >= 1:
         raise BudgetError(
-            f"Delta {ledger.delta:.2g} is not below one over the number of patients (about {ledger.n_patients:,}, as bought with noise): "
+            f"Delta {ledger.delta:.2g} is above one over the number of patients (about {ledger.n_patients:,}, as bought with noise): "
             "whole records could leak within it. Give a smaller --delta, or none."
         )
     return private
 
 
+@answered_once
 def count(data: PrivateDataset, ledger: Ledger, *, epsilon: float, by: str = "") -> int:
     """The number of patients with Laplace noise of scale 1 / epsilon (Dwork et al. 2006, doi:10.1007/11681878_14), at least 1."""
     ledger.spend(Laplace(1 / epsilon), purpose="number of patients", by=by)
@@ -83,6 +86,7 @@ def count(data: PrivateDataset, ledger: Ledger, *, epsilon: float, by: str = "")
     return max(1, round(opened_data(data).n_records + noise))
 
 
+@answered_once
 def noisy_counts(
     cells: Sealed,
     sizes: Sequence[int],
@@ -132,6 +136,7 @@ def noise_of(ledger: Ledger, precision: float, *, n_tables: int = 1) -> float:
     return ledger.rows_per_patient * float(np.sqrt(n_tables / precision))
 
 
+@answered_once
 def discovered(
     texts: Sealed,
     ledger: Ledger,
@@ -185,6 +190,7 @@ def _values(rows: Sequence[Any], per_row: int, rng: np.random.Generator) -> list
     return out
 
 
+@answered_once
 def chosen(
     rows: Sealed | SealedSummary,
     scores: Callable[[Any], Floats],

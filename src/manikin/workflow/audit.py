@@ -269,8 +269,11 @@ def _document_findings(document: dict[str, Any], ledger: Ledger) -> list[Finding
         _sums(document.get("spent"), ledger),
     ]
     if ledger.n_patients is not None and ledger.delta is not None:
-        product = ledger.delta * ledger.n_patients
-        words = f"Delta {ledger.delta:.3g} times about {ledger.n_patients:,} patients, as bought, is {product:.2g}."
+        product = ledger.delta * ledger.fewest_patients
+        words = (
+            f"Delta {ledger.delta:.3g} times at least {ledger.fewest_patients:,} patients (about {ledger.n_patients:,}, as bought) "
+            f"is {product:.2g}."
+        )
         found.append(Finding("delta is below one patient", words, passed=product < 1))
     else:
         found.append(Finding("delta is below one patient", "The number of patients or delta was never settled.", passed=False))

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from manikin.data.errors import BudgetError
+from manikin.data.errors import BudgetError, ParameterError
 from manikin.data.schema import Role, Source, TableSchema, is_left_out
 from manikin.privacy.accountant import total_precision
 from manikin.privacy.events import Gaussian, Threshold
@@ -26,8 +26,9 @@ NO_KEY = (
     "role patient_key: without it the guarantee is for rows."
 )
 READ_OFF = (
-    "No schema was given, so which column is the patient key, what columns are for and which are left out was read off the patients' "
-    "table. No budget pays for that: write a schema by hand (`manikin inspect` drafts one) and give it with --schema."
+    "A privacy budget needs a schema: which column is the patient key, what columns are for and which are left out would be read off the "
+    "patients otherwise, and no budget pays for that. Draft one with `manikin inspect DATA -o schema.toml`, look at it, and give it with "
+    "--schema schema.toml."
 )
 WEAK = 10  # above this epsilon the number alone says little (Ponomareva et al. 2023, arXiv 2303.00654)
 MODEL_FILES = ("config.json", "weights.safetensors")
@@ -35,15 +36,11 @@ MODEL_FILES = ("config.json", "weights.safetensors")
 
 @contextmanager
 def spending(
-    folder: Path, options: Options, schema: TableSchema, stages: Stages, *, is_given: bool = True
+    folder: Path, options: Options, schema: TableSchema, stages: Stages
 ) -> Iterator[Ledger | None]:
     """The ledger of a job in its folder under construction; None without --epsilon. Added up and closed when all went well.
 
     A ledger that an interruption left is gone on with: what it spent stays spent. With a budget file every spend is written there too.
-
-    Parameters
-    ----------
-    is_given : whether a person gave the schema; where it was read off the patients, the ledger says so.
 
     Raises
     ------
@@ -59,11 +56,9 @@ def spending(
             f"Epsilon {options.epsilon:g} is above {WEAK:g}: the ledger stays right, but so large a number protects hardly anybody. The "
             "attacks of the report say more than it does."
         )
-    if not is_given:
-        stages.note(READ_OFF)
     ledger, is_resumed = _ledger(folder / LEDGER, options, schema)
-    ledger.public.setdefault("taken_as_public", {})["schema_given"] = is_given
-    can_go_on = not is_resumed or (folder / CHECKPOINT).exists() or (folder / "model").exists()
+    ledger.public.setdefault("taken_as_public", {})["schema_given"] = True
+    can_go_on = not is_resumed or (folder / "model").exists() or _is_kept(folder / CHECKPOINT)
     if not can_go_on and any(isinstance(event, Threshold) for event in ledger.events):
         raise BudgetError(_lost(options))  # lists were bought, their share of delta is gone; no further spend would help
     with ExitStack() as held:
@@ -76,7 +71,7 @@ def spending(
         try:
             yield ledger
         except BudgetError as error:
-            if can_go_on:
+            if can_go_on and not (is_resumed and ledger.answers):
                 raise
             raise BudgetError(_lost(options)) from error
         ledger.close()
@@ -84,15 +79,22 @@ def spending(
     tell_spent(ledger, stages, why="as given" if options.delta is not None else why)
 
 
-def check_budget(options: Options) -> None:
-    """Refuses a budget file that is none, before anything is read.
+def check_budget(options: Options, *, has_schema: bool) -> None:
+    """Refuses, before anything is read, a budget without a schema, and a budget file that is none.
 
     Raises
     ------
-    ParameterError : there is no such file, or it is no budget file.
+    ParameterError : no schema was given, there is no such file, or it is no budget file.
     """
     if options.budget is not None:
         read_book(Path(options.budget))
+    if options.epsilon is not None and not has_schema:
+        raise ParameterError(READ_OFF)
+
+
+def _is_kept(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds anything: a network's state, or answers that were bought."""
+    return any(path.stat().st_size for path in checkpoint.glob("*")) if checkpoint.is_dir() else False
 
 
 def _lost(options: Options) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
+from manikin.privacy.answers_kept import AnswersKept
 from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS, names_of, synthesizer
 from manikin.training.signals import HELD_OUT
@@ -128,6 +129,8 @@ def fit(
     model = synthesizer(name, **dict(hyperparameters or {}))
     paid = {} if ledger is None else {"ledger": ledger}
     if not SYNTHESIZERS[name].is_neural:
+        if ledger is not None and checkpoint is not None:
+            ledger.answers = AnswersKept(checkpoint, ledger)  # networks keep what they learned themselves
         return model.fit(data, seed=seed, **paid)
     from manikin.training.control import Control
 

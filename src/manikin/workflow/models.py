@@ -79,7 +79,7 @@ def fit_model(
     """
     folder, source, wishes = Path(out), place_of(data), options or Options()
     wishes.check("fit")
-    check_budget(wishes)
+    check_budget(wishes, has_schema=schema is not None)
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {name_of(source)}"):
@@ -104,7 +104,7 @@ def fit_model(
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
         about = patients.schema.tables[0]  # linked tables have no budget
-        with spending(partial, wishes, about, stages, is_given=known is not None) as ledger:
+        with spending(partial, wishes, about, stages) as ledger:
             decision = decide(partial, patients, wishes, stages)
             clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
             rows = patients if ledger is None else read_each_by_itself(Path(source), patients.columns)

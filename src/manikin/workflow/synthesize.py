@@ -99,7 +99,7 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
-    check_budget(wishes)
+    check_budget(wishes, has_schema=schema is not None or again is not None)
     check_free(folder, force=force, inputs=[source])
     stages = Stages(watcher or Silent())
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
@@ -124,7 +124,7 @@ def synthesize(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        made = _make(partial, source, patients, wishes, again, stages, is_given=known is not None)
+        made = _make(partial, source, patients, wishes, again, stages)
         made = replace(made, inputs=hashes, command="synthesize", replay=again is not None)
         names = _tables(wishes, is_linked=patients.is_linked)
         clear(partial, keep=("model", LEDGER, *names.values()))
@@ -166,7 +166,7 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
 
 
 def _make(
-    partial: Path, source: Place, patients: Dataset, options: Options, again: Replay | None, stages: Stages, *, is_given: bool
+    partial: Path, source: Place, patients: Dataset, options: Options, again: Replay | None, stages: Stages
 ) -> Made:
     is_private = options.epsilon is not None
     storage = stored_as(source, options.format) if patients.is_linked else None
@@ -175,7 +175,7 @@ def _make(
     if not is_private:
         auto.check_enough(train, stages, has_holdout=True)
     known = patients.schema.tables[0]  # linked tables have no budget
-    with spending(partial, options, known, stages, is_given=is_given) as ledger:
+    with spending(partial, options, known, stages) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
         clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
         model, choice = _model(partial, learned_from, decision, options.seed, stages, ledger)

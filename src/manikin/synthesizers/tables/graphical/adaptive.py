@@ -20,6 +20,7 @@ from manikin.synthesizers.tables.graphical.inference import Floats
 from manikin.synthesizers.tables.graphical.junction_tree import JunctionTree, Scope, junction_tree
 from manikin.synthesizers.tables.graphical.pairs import pair_marginals
 
+LEAST = 1e-6  # share of a budget that is not worth a round
 MEAN_NOISE = float(np.sqrt(2 / np.pi))  # mean absolute value of noise with standard deviation 1
 
 
@@ -50,6 +51,10 @@ class Answers(Protocol):
 
     def group(self, groups: Sequence[npt.NDArray[np.int64]]) -> None:
         """From now on a column's values are groups of its tokens, int64 (n_tokens,) for each column."""
+        ...
+
+    def left(self) -> float:
+        """The precision that may still be spent, if it is less than what was planned."""
         ...
 
     def noise(self, precision: float) -> float:
@@ -147,7 +152,10 @@ class _Rounds:
         """Rounds among some pairs until a part of the budget is used; without pairs it is not."""
         step, end = budget / n_rounds, self.left - budget
         while len(pairs) and self.left > end:
+            self.left = min(self.left, self.answers.left())
             rest = self.left - end
+            if rest <= LEAST * budget:
+                break
             now = rest if rest < 2 * step else step
             brings_little = self._round(pairs, now)
             self.left = end if now == rest else self.left - now

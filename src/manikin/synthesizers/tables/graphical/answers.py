@@ -21,6 +21,8 @@ from manikin.synthesizers.tables.graphical.inference import Floats
 from manikin.synthesizers.tables.graphical.junction_tree import Scope
 
 Ints = npt.NDArray[np.int64]
+LEAST = 1e-6  # share of a planned precision below which a table is not bought
+ROUNDING = 1e-9  # share of what is left that is kept for rounding in its sums
 
 
 class ExactAnswers:
@@ -33,6 +35,10 @@ class ExactAnswers:
         """Puts tokens into groups."""
         self.values, self.sizes = grouped(self.tokens, groups), [int(own.max()) + 1 for own in groups]
         self.found: Floats | None = None
+
+    def left(self) -> float:
+        """Without bound."""
+        return float("inf")
 
     def noise(self, precision: float) -> float:  # noqa: ARG002
         """None."""
@@ -63,6 +69,10 @@ class BoughtAnswers:
         self.values = self.tokens.map(lambda tokens: grouped(tokens, groups))
         self.sizes = [int(own.max()) + 1 for own in groups]
 
+    def left(self) -> float:
+        """What the ledger has left; an answer that a kill took is missing there."""
+        return self.ledger.precision_left * (1 - ROUNDING)
+
     def noise(self, precision: float) -> float:
         """As the mechanism has it."""
         return mechanisms.noise_of(self.ledger, precision)
@@ -86,8 +96,11 @@ class BoughtAnswers:
         return int(among[at])
 
     def table(self, scope: Scope, precision: float) -> Measurement:
-        """Noisy counts."""
+        """Noisy counts, for what is left of the budget where an answer was lost to a kill; no counts where nothing is."""
         shape = [self.sizes[column] for column in scope]
+        precision, planned = min(precision, self.left()), precision
+        if precision < LEAST * planned:
+            return Measurement(scope, np.zeros(shape), self.noise(LEAST * planned))
         cells = self.values.map(lambda values: np.ravel_multi_index(tuple(values[:, column] for column in scope), shape))
         (counts,) = mechanisms.noisy_counts(
             cells,
