@@ -150,9 +150,22 @@ def test_a_round_trip_loses_nothing_that_the_schema_declares(source: Path, tmp_p
     if like == "bundles":
         again = again.subset(np.arange(2))
     assert fhir.layout_of(target) == like
+    assert fhir.layout_of(fhir.write(data, tmp_path / ("again.json" if like == "bundle" else "again"), like=target)) == like
     first = data.schema.tables[0]
     plain = Dataset(data.tables, Schema((type(first)(**{**vars(first), "notes": ()}), *data.schema.tables[1:])))
     same(plain, again)
+
+
+def test_a_writer_of_pieces_takes_endings_and_folders_as_they_come(source: Path, tmp_path: Path) -> None:
+    data = fhir.read(source)
+    for ending, wanted in ((".ndjson", "ndjson"), (".json", "bundles"), (".csv", "ndjson"), ("bundle", "bundle")):
+        target = tmp_path / f"pieces{ending}x"
+        with fhir.FhirWriter(target, data.schema, like=ending) as writer:
+            writer.append(data.subset(np.array([0])))
+            writer.append(data.subset(np.array([1])))
+        assert target.is_dir()
+        assert fhir.layout_of(target) == wanted
+        assert len(fhir.read(target)) == 2
 
 
 def test_what_is_written_is_tagged_and_holds_r4(source: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ class Format:
     recognises: str = "recognises"  # the module's function that knows a source
     layout_of: str | None = None  # the module's function that turns a source into what its `write` takes for `like`; the source itself
 
+    writer: str = ""  # "package.module:Name" of a writer in pieces, where there is one
+
     @property
     def module(self) -> Any:
         """The module, imported."""
@@ -42,7 +44,11 @@ FORMATS: Mapping[str, Format] = {
     ),
     "omop": Format("manikin.io.omop", "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes"),
     "fhir": Format(
-        "manikin.io.fhir", "FHIR R4 Bundles or bulk NDJSON, read and written, checked and tagged as test data", None, "is_fhir", "layout_of"
+        "manikin.io.fhir",
+        "FHIR R4 Bundles or bulk NDJSON, read and written, checked and tagged as test data",
+        recognises="is_fhir",
+        layout_of="layout_of",
+        writer="manikin.io.fhir:FhirWriter",
     ),
     "meds": Format(
         "manikin.io.meds",

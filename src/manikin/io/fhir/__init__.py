@@ -26,6 +26,7 @@ from manikin.io.fhir.reading import dataset_of, gather
 from manikin.io.fhir.resources import BUNDLE, BUNDLES, ENDINGS, NDJSON, files_of, layout_of, resources, starts_like_fhir
 
 LAYOUTS = (BUNDLE, BUNDLES, NDJSON)
+ONE_BUNDLE = "bundle.json"
 BASE = "http://example.org/fhir"  # a Bundle's resources need an address; this domain is reserved for examples
 
 __all__ = ["BUNDLE", "BUNDLES", "LAYOUTS", "NDJSON", "FhirWriter", "is_fhir", "layout_of", "problems_of", "read", "write"]
@@ -73,13 +74,14 @@ def _by_schema(data: Dataset, schema: Schema, source: Path) -> Dataset:
     return Dataset(data.tables, schema, data.native)
 
 
-def write(data: Dataset, target: str | Path, *, like: str | None = None, force: bool = False, is_test: bool = True) -> Path:
+def write(data: Dataset, target: str | Path, *, like: str | Path | None = None, force: bool = False, is_test: bool = True) -> Path:
     """Writes linked tables as FHIR R4, whole or not at all.
 
     Parameters
     ----------
-    target : a .json file for one Bundle; a folder for Bundles of one patient each, or for NDJSON.
-    like : "bundle", "bundles" or "ndjson"; by default a Bundle where the target ends in .json, else NDJSON.
+    target : a .json file for one Bundle, or a folder that gets it; a folder for Bundles of one patient each, or for NDJSON.
+    like : "bundle", "bundles" or "ndjson", or the source whose layout is kept; by default a Bundle where the target ends in .json, else
+        NDJSON.
     is_test : tags every resource as test health data (HTEST).
 
     Raises
@@ -101,9 +103,18 @@ class FhirWriter:
     ...         writer.append(part)
     """
 
-    def __init__(self, target: str | Path, *, like: str | None = None, force: bool = False, is_test: bool = True) -> None:
+    def __init__(
+        self,
+        target: str | Path,
+        schema: Schema | None = None,  # of what comes; resources need none
+        *,
+        like: str | Path | None = None,
+        force: bool = False,
+        is_test: bool = True,
+    ) -> None:
+        del schema
         self.target = Path(target)
-        self.like = like or (BUNDLE if self.target.name.lower().endswith(".json") else NDJSON)
+        self.like = _layout(like) or (BUNDLE if self.target.name.lower().endswith(".json") else NDJSON)
         self.is_test = is_test
         self.problems: Counter[str] = Counter()
         if self.like not in LAYOUTS:
@@ -112,7 +123,8 @@ class FhirWriter:
             raise DataError(f"{self.target} exists already. Choose another name, or overwrite it with --force.")
         if not self.target.parent.is_dir():
             raise DataError(f"There is no folder {self.target.parent}. Make it first, or choose another.")
-        if self.like == BUNDLE and self.target.is_dir():
+        self._in_folder = not self.target.name.lower().endswith(".json")
+        if self.like == BUNDLE and self.target.is_dir() and not self._in_folder:
             raise DataError(f"{self.target} is a folder, but one Bundle is a file. Name a file that ends in .json.")
         if self.target.is_dir() and any(not file.name.lower().endswith(ENDINGS) for file in self.target.iterdir()):
             raise DataError(f"{self.target} holds more than FHIR files, so it is not replaced. Choose another name.")
@@ -121,7 +133,7 @@ class FhirWriter:
         self._entries: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
-        if self.like != BUNDLE:
+        if self.like != BUNDLE or self._in_folder:
             self._beside.mkdir()
         return self
 
@@ -162,7 +174,8 @@ class FhirWriter:
         try:
             if kind is None:
                 if self.like == BUNDLE:
-                    self._beside.write_text(_bundle(self._entries), encoding="utf-8")
+                    file = self._beside / ONE_BUNDLE if self._in_folder else self._beside
+                    file.write_text(_bundle(self._entries), encoding="utf-8")
                 if self.target.is_dir():
                     shutil.rmtree(self.target)
                 os.replace(self._beside, self.target)
@@ -170,6 +183,15 @@ class FhirWriter:
             if self._beside.is_dir():
                 shutil.rmtree(self._beside, ignore_errors=True)
             self._beside.unlink(missing_ok=True)
+
+
+def _layout(like: str | Path | None) -> str | None:
+    """The layout that is asked for by its name, by the ending of its files, or by a source that has it."""
+    if like is None or like in LAYOUTS:
+        return None if like is None else str(like)
+    if str(like).startswith("."):
+        return BUNDLES if str(like).lower().startswith(".json") and not str(like).lower().startswith(".jsonl") else NDJSON
+    return layout_of(Path(like)) if Path(like).exists() else str(like)
 
 
 def _bundle(held: list[dict[str, Any]]) -> str:
