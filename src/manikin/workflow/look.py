@@ -35,6 +35,7 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
     from manikin.io.formats import FOLDER, format_of
     from manikin.workflow.look_linked import inspected
     from manikin.workflow.output import check_free
+    from manikin.workflow.places import place_of
     from manikin.workflow.sources import read, write_schema
 
     target = None if out is None else Path(out)
@@ -42,7 +43,7 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
         check_free(target, force=force, inputs=[data])
     patients = None if format_of(data) == FOLDER else read(data)
     if patients is None or patients.is_linked:
-        tables = inspected(patients, Path(data), target)
+        tables = inspected(patients, place_of(data), target)
         if target is not None:
             write_schema(tables.schema, target, force=force)
         return tables

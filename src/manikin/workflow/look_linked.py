@@ -14,6 +14,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.schema import Form, Kind, Role, Schema, TableSchema, is_left_out
 from manikin.io import linked
 from manikin.io.linked.integrity import Link, histories, settled
+from manikin.workflow.places import Place, name_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ class InspectedTables:
         return self.data.schema
 
 
-def inspected(data: Dataset | None, source: Path, out: Path | None) -> InspectedTables:
+def inspected(data: Dataset | None, source: Place, out: Path | None) -> InspectedTables:
     """Linked tables as they are seen: `data` where they were read already, else those of the folder `source`."""
+    name = name_of(source)
     if data is None:
         found = linked.look(source)
-        return InspectedTables(source.name, found.data, found.links, found.notes, out)
-    data, links = settled(data, source.name)
-    return InspectedTables(source.name, data, links, (), out)
+        return InspectedTables(name, found.data, found.links, found.notes, out)
+    data, links = settled(data, name)
+    return InspectedTables(name, data, links, (), out)
 
 
 def table_facts(found: InspectedTables) -> list[dict[str, Any]]:

@@ -53,6 +53,7 @@ def write(
     DataError : the data are no subjects and events, a key is no whole number, a code is empty, or the target is taken.
     """
     path = Path(target)
+    like = None if like is not None and str(like).startswith(".") and not Path(like).exists() else like  # a suffix: there is one only
     types = None if like is None else schema_of(files_of(like).shards[0])
     rows = _rows(data, types, nulls_last=like is not None and _ends_with_statics(files_of(like).shards[0]))
     if path.suffix.lower() in SUFFIXES:
