@@ -112,8 +112,50 @@ def test_conditions_hold_exactly_and_shape_what_follows() -> None:
 
 
 def test_a_column_of_rows_is_no_condition() -> None:
-    with pytest.raises(ParameterError, match=r"'code': it is a column of rows"):
+    with pytest.raises(ParameterError, match="'code' changes from row to row"):
         model().sample(3, seed=3, conditions={"code": "a"})
+
+
+def test_patients_are_continued_from_where_they_are() -> None:
+    whole = chains(40, 6)
+    rows = whole.tables["tests"]
+    early = pd.to_numeric(rows.frame["day"]).to_numpy() <= 6
+    data = Dataset({**whole.tables, "tests": rows.take(np.flatnonzero(early))}, whole.schema)
+    until = np.full(40, 14.0)
+    draws = list(model().continue_(data, until=until, draws=2, seed=5))
+    assert [len(one) for one in draws] == [40, 40]
+    before, after = events(data), [events(one) for one in draws]
+    for one in after:
+        for owner in range(40):
+            ours, theirs = one[one["owner"] == owner], before[before["owner"] == owner]
+            for name in ("day", "code", "value"):
+                assert ours[name].tolist()[: len(theirs)] == theirs[name].tolist()
+            assert (np.diff(ours["day"].astype(int)) >= 0).all()
+        assert one["day"].astype(int).max() <= 15
+        inside = one["owner"].to_numpy()[1:] == one["owner"].to_numpy()[:-1]
+        follows_a = one["code"].to_numpy()[1:][inside & (one["code"].to_numpy()[:-1] == "a")]
+        assert (follows_a == "b").mean() > 0.95
+    assert len(after[0]) > len(before) + 20
+    assert not after[0]["code"].equals(after[1]["code"])
+    again = list(model().continue_(data, until=until, draws=2, seed=5))
+    assert events(again[1]).equals(after[1])
+    changed = events(next(model().continue_(data, until=until, draws=1, seed=5, set={"sex": "f"})))
+    assert set(changed["sex"]) == {"f"}
+    assert len(changed) > len(after[0])  # women have more
+
+
+def test_likelihoods_follow_the_rows_of_each_table() -> None:
+    data = chains(30, 5)
+    mixed = data.tables["tests"].take(np.random.default_rng(0).permutation(len(data.tables["tests"])))
+    found = model().log_likelihood(data)
+    other = model().log_likelihood(Dataset({**data.tables, "tests": mixed}, data.schema))
+    assert found.parts["tests"] == ("kind", "gap", "code", "value")
+    assert found.events["tests"].shape == (len(data.tables["tests"]), 4)
+    assert found.events["tests"].sum() == pytest.approx(other.events["tests"].sum(), rel=1e-4)
+    assert (found.static < 0).all()
+    assert (found.end < 0).all()
+    column = other.events["tests"][:, 2]
+    assert column.shape == (len(mixed),)
 
 
 def test_likely_records_are_likely() -> None:
@@ -121,7 +163,8 @@ def test_likely_records_are_likely() -> None:
     backwards = data.tables["tests"].frame.copy()
     backwards["code"] = backwards["code"].to_numpy()[::-1]
     odd = Dataset({**data.tables, "tests": type(data.tables["tests"])(backwards, data.tables["tests"].marks)}, data.schema)
-    assert model().log_likelihood(data).mean() > model().log_likelihood(odd).mean() + 3
+    likely, unlikely = (model().log_likelihood(one).events["tests"].sum() for one in (data, odd))
+    assert likely > unlikely + 3 * 80
 
 
 def test_the_cache_draws_from_the_states_of_training() -> None:

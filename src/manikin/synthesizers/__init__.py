@@ -176,6 +176,8 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "a plan of the whole record, then a transformer over its events in all tables; the flagship for linked patients",
             modality="records",
             some_conditions=True,
+            continues=True,
+            scores=True,
             is_neural=True,
         ),
         "resample_patients": SynthesizerEntry(

@@ -274,6 +274,11 @@ class RecordsCodec:
         known |= {presence(own.table) for own in self.plan_.static if own.name in names} | ({ANCHOR} if is_anchored else set())
         return np.array([field.column in known for field in self.static_.layout.fields], dtype=bool)
 
+    def rows_in_order(self, data: Dataset) -> dict[str, Rows]:
+        """Of each table of events the rows of `data` in the order in which its records hold them."""
+        timeline = self._timeline(completed(data, self.schema_, self.plan_)[0])
+        return {own.plan.name: timeline.rows_of(own.plan.name)[1] for own in self.events_}
+
     def _timeline(self, data: Dataset) -> Timeline:
         tables = [data.schema[own.name] for own in self.plan_.events]
         starts = {own.name: own.start for own in self.plan_.events}

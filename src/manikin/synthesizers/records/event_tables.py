@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from manikin.codecs.base import Field
 from manikin.codecs.records.base import EventTable, Records, RecordsLayout
+from manikin.codecs.records.event_codec import EventCodec
 from manikin.data.schema import Kind
 from manikin.training.networks.any_order import TokenColumn, hidden_width
 from manikin.training.networks.event_transformer import TableFields
@@ -63,6 +64,15 @@ def _key_and_value(table: EventTable, columns: tuple[TokenColumn, ...], by: Mapp
 
 def _entropy(column: TokenColumn) -> float:
     return float(-(np.exp(column.log_marginals) * column.log_marginals).sum())
+
+
+def part_names(codec: EventCodec) -> tuple[str, ...]:
+    """What the fields of a table's rows say: "gap", "link TABLE", or the column."""
+    plan, flat = codec.plan, codec.flat.layout.fields
+    links = {link.name: f"link {link.parent}" for link in plan.links} | {plan.gap: "gap"}
+    numbers = [number for number, _ in plan.by]
+    columns = [flat[i].column if i >= 0 else numbers[-1 - i] for i in codec.fields.tolist()]
+    return tuple(links.get(name, name) for name in columns)
 
 
 def log_next(table: npt.NDArray[np.int16], n_patients: int, n_tables: int) -> npt.NDArray[np.float32]:

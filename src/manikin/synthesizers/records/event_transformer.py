@@ -8,7 +8,7 @@ static columns condition exactly; then events are drawn one by one, each field u
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -22,20 +22,21 @@ from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
-from manikin.synthesizers.base import Arrays, Conditions, State
+from manikin.synthesizers.base import Arrays, Conditions, Likelihood, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
-from manikin.synthesizers.records.event_tables import log_next, table_fields, token_column
+from manikin.synthesizers.records.continued import with_given
+from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
-from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn
+from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, causal_mask
 from manikin.training.networks.any_order_sampler import AnyOrderSampler
 from manikin.training.networks.event_history import History, Plan, Vocabulary
 from manikin.training.networks.event_sampler import Drawn, EventSampler
 from manikin.training.networks.event_transformer import EventNet, EventShape, TableFields
-from manikin.training.networks.event_windows import cut, window_nats
+from manikin.training.networks.event_windows import cut, event_nats
 from manikin.training.objectives.any_order import AnyOrderObjective, Recipe
 from manikin.training.objectives.event_transformer import EventData, EventObjective, EventRecipe, grouped_windows
 
@@ -289,32 +290,119 @@ class EventTransformer:
             )
         return self._samplers
 
-    def log_likelihood(self, data: Dataset) -> npt.NDArray[np.float64]:
-        """Nats per patient given her static columns, float64 (n_patients,): her events, and that they end. Higher is more likely.
-
-        No plan is told, so that nothing is known beforehand.
-        """
-        return self.event_log_likelihood(data)
-
-    def event_log_likelihood(self, data: Dataset) -> npt.NDArray[np.float64]:
-        """As `log_likelihood`."""
-        records = self.codec_.encode(data)
-        return self._nats(records)
-
     @torch.no_grad()
-    def _nats(self, records: Records) -> npt.NDArray[np.float64]:
+    def log_likelihood(self, data: Dataset) -> Likelihood:
+        """How likely patients are: their static columns, then each event given all before it, then the end. No plan is told."""
+        require_fitted(self, "events_")
+        records, order = self.codec_.encode(data), self.codec_.rows_in_order(data)
         vocabulary = Vocabulary.of(self.events_.tables)
         history = History.of(vocabulary, records.starts, records.table, records.tokens, records.times)
         window, overlap = self.window_
         windows = cut(history.starts, np.arange(len(records)), window=window, overlap=overlap)
         static = np.zeros((len(records), self.patients_.n_columns), dtype=np.int64)
         static[:, : records.static.shape[1]] = records.static
-        out = np.zeros(len(records))
+        kinds, ends = np.zeros(records.n_events), np.zeros(len(records))
+        width = records.tokens.shape[1]
+        fields = np.zeros((records.n_events, width))
         for rows in grouped_windows(windows, 4096):
-            part = windows[rows]
-            lost = window_nats(self.events_, vocabulary, history, torch.from_numpy(static), None, part, np.zeros(len(part), dtype=bool))
-            np.add.at(out, part.patient, -lost.double().numpy())
-        return out
+            part, untold = windows[rows], np.zeros(len(rows), dtype=bool)
+            found = event_nats(self.events_, vocabulary, history, torch.from_numpy(static), None, part, untold)
+            kind, is_end = -found.kind.double().numpy(), found.event < 0
+            kinds[found.event[~is_end]], ends[part.patient[found.window[is_end]]] = kind[~is_end], kind[is_end]
+            for which, nats in found.fields.values():
+                fields[found.event[which], : nats.shape[1]] = -nats.double().numpy()
+        parts, events = {}, {}
+        for t, own in enumerate(self.codec_.events_):
+            mine = np.flatnonzero(records.table == t)
+            names = part_names(own)
+            parts[own.plan.name] = ("kind", *names)
+            out = np.zeros((len(data.tables[own.plan.name]), 1 + len(names)))
+            out[order[own.plan.name], 0] = kinds[mine]
+            out[order[own.plan.name], 1:] = fields[mine, : len(names)]
+            events[own.plan.name] = out
+        return Likelihood(self._static_nats(static), ends, parts, events)
+
+    def _static_nats(self, static: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Nats of the static fields in their own order, float64 (n_patients,)."""
+        network, n_static = self.patients_, self.plan_.slots.n_static
+        if not len(static) or not n_static:
+            return np.zeros(len(static))
+        order = causal_mask(network.n_columns)[None]
+        nats = network.nll(torch.from_numpy(static), order)
+        columns = np.concatenate([np.array(group) for group in network.groups])
+        return -nats[torch.from_numpy(np.flatnonzero(columns < n_static))].sum(0).double().numpy()
+
+    def continue_(
+        self,
+        data: Dataset,
+        *,
+        until: float | npt.NDArray[np.float64],
+        draws: int,
+        seed: int,
+        set: Mapping[str, Any] | None = None,  # noqa: A002 (the command's own word)
+    ) -> Iterator[Dataset]:
+        """Given patients continued from their last event on, `draws` times.
+
+        Parameters
+        ----------
+        data : patients with all of their events so far; static columns that it lacks are drawn.
+        until : days since each patient's first event after which nothing is drawn, one number or float64 (n_patients,).
+        set : static columns that hold another value ("what if"), changed before the record is read.
+
+        Yields
+        ------
+        One data set per draw, of the same patients in the same order: her events so far with the values they had (keys made anew), then
+        the drawn ones.
+
+        Raises
+        ------
+        ParameterError : `draws` is no whole number from 1 up, or `set` names something else than a static column.
+        """
+        require_fitted(self, "events_")
+        if not isinstance(draws, int) or draws < 1:
+            raise parameter_error("draws", "EventTransformer.continue_", "an int in [1, inf)", draws)
+        records, known = self.codec_.encode_partial(data)
+        n = len(records)
+        tokens, given = self._given(None, n)
+        tokens[:, : len(known)], given[: len(known)] = records.static, known
+        if set:
+            own, which = self.codec_.encode_conditions(dict(set), n)
+            tokens[:, : len(which)][:, which], given[: len(which)] = own[:, which], given[: len(which)] | which
+        limits = np.broadcast_to(np.asarray(until, dtype=float), n).copy()
+        has_any = records.lengths > 0
+        limits[has_any] += records.times[records.starts[:-1][has_any]]  # from the anchor
+        order = self.codec_.rows_in_order(data)
+        for m in range(draws):
+            made = self._continued(records, tokens, given, limits, derive(seed, "continue", m))
+            decoded = self.codec_.decode(made, generator(seed, "continued", m))
+            yield with_given(decoded, data, order, self.codec_, changed=dict(set or {}))
+
+    def _continued(
+        self, records: Records, tokens: Tokens, given: npt.NDArray[np.bool_], limits: npt.NDArray[np.float64], seed: int
+    ) -> Records:
+        """Every patient once; those with equally many events in the window are drawn together."""
+        patients, events = self._made_samplers()
+        rng, n_static = generator(seed, "patients"), self.plan_.slots.n_static
+        static = patients.sample(rng.random(tokens.shape, dtype=np.float32), tokens, given)
+        parts, order = [], []
+        seen = np.minimum(records.lengths, events.overlap)
+        for length in np.unique(seen):
+            alike = np.flatnonzero(seen == length)
+            for at in range(0, len(alike), BLOCK):
+                rows = alike[at : at + BLOCK]
+                before = records.subset(rows)
+                before = Records(static[rows, :n_static], before.starts, before.table, before.tokens, before.times)
+                drawn = Drawn.of(before.starts, before.table, before.tokens, before.times)
+                walk = CodecWalk(self.codec_, before.static, before)
+                own = generator(seed, "events", int(rows[0]))
+                made = events.sample(
+                    static[rows].astype(np.int64), None, walk, own, most=self.longest_, given=drawn, until=limits[rows]
+                )
+                parts.append(_records(before.static, made))
+                order.append(rows)
+        if not parts:
+            return records
+        return _joined(parts).subset(np.argsort(np.concatenate(order)))
 
     def state(self) -> State:
         """Codec, plan and averaged weights."""
@@ -372,6 +460,15 @@ def _within(rules: Any, n_static: int) -> Any:
 def _records(static: Tokens, made: Drawn) -> Records:
     starts, table, tokens, days = made.flat(np.arange(len(static)))
     return Records(static, starts, table, tokens, days)
+
+
+def _joined(parts: list[Records]) -> Records:
+    """Patients of several records, one behind the other."""
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
+    static, table, tokens, times = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("static", "table", "tokens", "times")
+    )
+    return Records(static, starts, table, tokens, times)
 
 
 def _longest(lengths: npt.NDArray[np.int64]) -> int:

@@ -59,6 +59,17 @@ class Drawn:
             np.zeros(n, dtype=np.int64),
         )
 
+    @classmethod
+    def of(cls, starts: Ints, table: npt.NDArray[np.int16], tokens: Tokens, days: npt.NDArray[np.float64]) -> Drawn:
+        """Events that lie one behind the other."""
+        lengths = np.diff(starts)
+        out = cls.empty(len(lengths), tokens.shape[1], int(lengths.max(initial=0)) + 16)
+        patient = np.repeat(np.arange(len(lengths)), lengths)
+        event = np.arange(len(table)) - starts[patient]
+        out.table[patient, event], out.tokens[patient, event], out.days[patient, event] = table, tokens, days
+        out.lengths = lengths.astype(np.int64)
+        return out
+
     def grow(self, room: int) -> None:
         """Makes room for this many events of each patient, twice as many as before at least."""
         if room > self.table.shape[1]:

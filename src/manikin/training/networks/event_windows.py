@@ -136,6 +136,43 @@ def window_nats(
 ) -> Tensor:
     """Nats of what each window is asked about, float32 (n_windows,): its events, and the end where it is the patient's last.
 
+    The parameters are those of `event_nats`.
+    """
+    found = event_nats(network, vocabulary, history, static, plan, windows, has_plan)
+    lost = found.kind
+    for rows, fields in found.fields.values():
+        lost = lost.index_add(0, network.put(rows), fields.sum(1))
+    return lost.new_zeros(len(windows)).index_add(0, network.put(found.window), lost)
+
+
+@dataclass(frozen=True)
+class EventNats:
+    """Nats of what windows are asked about, n events and ends.
+
+    Attributes
+    ----------
+    kind : float32 (n,), of what comes: which table, or the end.
+    fields : by table, which of the n are its rows, and the nats of their fields, (n_rows, n_fields).
+    window : int64 (n,), whose window each is. event : int64 (n,), the event's row in the history, -1 for an end.
+    """
+
+    kind: Tensor
+    fields: dict[int, tuple[Ints, Tensor]]
+    window: Ints
+    event: Ints
+
+
+def event_nats(
+    network: EventNet,
+    vocabulary: Vocabulary,
+    history: History,
+    static: Tensor,
+    plan: Plan | None,
+    windows: Windows,
+    has_plan: npt.NDArray[np.bool_],
+) -> EventNats:
+    """Nats of each event or end that windows are asked about.
+
     Parameters
     ----------
     static : int64 (n_patients, n_fields), of all patients. plan : of all patients. has_plan : bool (n_windows,), who is told of hers.
@@ -153,9 +190,7 @@ def window_nats(
     now = at_.now.at(put(at))
     wanted = np.full(len(at), network.n_tables, dtype=np.int64)
     wanted[~is_end] = history.table[ahead[~is_end]]
-    index = put(window)
-    lost = nats(network.next(state, now), put(wanted))
-    out = lost.new_zeros(len(windows)).index_add(0, index, lost)
+    fields: dict[int, tuple[Ints, Tensor]] = {}
     for t in range(network.n_tables):
         mine = np.flatnonzero(wanted == t)
         if len(mine):
@@ -164,24 +199,24 @@ def window_nats(
             memory = network.recall(history.recalled(vocabulary, drawn, level).to(network.device), remembered)
             tokens = put(vocabulary.numbered(history.table[drawn].astype(np.int64), history.tokens[drawn]))
             each = row_nats(network, t, state[pick], now.at(pick), memory, tokens, of_rows)
-            out = out.index_add(0, index[pick], each)
-    return out
+            fields[t] = (mine, each)
+    return EventNats(nats(network.next(state, now), put(wanted)), fields, window, np.where(is_end, -1, ahead))
 
 
 def row_nats(
     network: EventNet, t: int, state: Tensor, now: Situation, memory: Tensor, numbered: Tensor, vocabulary: Tensor
 ) -> Tensor:
-    """Nats of rows of one table, all their fields together, (n,)."""
+    """Nats of each field of rows of one table, (n, n_fields)."""
     table, first = network.tables[t], int(network.first_field[t])
     row = memory if table.key is None else torch.zeros_like(memory)
-    out = state.new_zeros(len(state))
+    out: list[Tensor] = []
     for f in range(len(table.fields)):
         logits = network.logits(t, f, state, row, now, vocabulary)
-        out = out + nats(logits, numbered[:, f] - int(network.offsets[first + f]))
+        out.append(nats(logits, numbered[:, f] - int(network.offsets[first + f])))
         row = row + vocabulary[numbered[:, f]]
         if f == table.key:
             row = row + memory
-    return out
+    return torch.stack(out, 1)
 
 
 def levels(network: EventNet, static: Ints, key: Ints, has_plan: npt.NDArray[np.bool_]) -> Ints:
