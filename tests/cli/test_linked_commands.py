@@ -72,7 +72,7 @@ def test_a_folder_is_judged(ward: Path, made: Path, run: Run, tmp_path: Path) ->
         ("fit", "{ward}", "--synthesizer", "forest", "-o", "{out}"),
         ("fit", "{ward}", "--synthesizer", "aim", "--epsilon", "1", "-o", "{out}"),
         ("synthesize", "{nowhere}", "-o", "{out}"),
-        ("synthesize", "oracle://a:secret@b/c", "-o", "{out}"),
+        ("synthesize", "s3://a:secret@b/c", "-o", "{out}"),
         ("explain", "{model}", "-o", "{out}"),
         ("release", "{model}", "--policy", "internal", "--key", "{key}", "-o", "{out}"),
     ],

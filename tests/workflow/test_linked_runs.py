@@ -111,7 +111,9 @@ def test_several_sets_are_several_folders_and_parquet_may_be_asked_for(ward: Pat
 def test_a_model_is_saved_and_sampled_in_the_files_it_learned(ward: Path, tmp_path: Path) -> None:
     fitted = fit_model(ward, out=tmp_path / "model", options=Options(synthesizer=FLOOR))
     assert (fitted.n_rows, fitted.unit) == (N_PATIENTS, "patients")
-    assert kept_storage(tmp_path / "model").like == FILES
+    kept = kept_storage(tmp_path / "model").like
+    assert {name: said if isinstance(said, str) else said["file"] for name, said in kept.items()} == FILES
+    assert kept["labs"]["types"]["subject_id"] == "int64"  # a Parquet file is given back in its columns' types
     drawn = draw(tmp_path / "model", n=700, out=tmp_path / "more", seed=5)
     assert drawn.n_rows == 700
     assert sorted(path.name for path in (tmp_path / "more").iterdir()) == sorted(FILES.values())
@@ -192,4 +194,4 @@ def test_places_have_names_without_secrets() -> None:
     assert name_of("sqlite:////data/ward.sqlite") == "ward.sqlite"
     assert linked_format(pd.DataFrame()) is None
     with pytest.raises(ParameterError, match=r"URL of nothing that can be read"):
-        linked_format("gopher://anna:secret@example/ward")
+        linked_format("s3://anna:secret@example/ward")
