@@ -22,7 +22,7 @@ from manikin.workflow.linked import check_options
 from manikin.workflow.linked_sizes import size_words
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_file, whole_folder
-from manikin.workflow.places import Place, hash_place, keep_storage, name_of, place_of, storage_of
+from manikin.workflow.places import Place, hash_place, keep_storage, linked_format, name_of, place_of, storage_of
 from manikin.workflow.sources import (
     as_wished,
     check_suffix,
@@ -79,6 +79,8 @@ def fit_model(
     """
     folder, source, wishes = Path(out), place_of(data), options or Options()
     wishes.check("fit")
+    if wishes.epsilon is not None and linked_format(source) is not None:
+        check_options(wishes)
     check_budget(wishes, has_schema=schema is not None)
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())

@@ -99,6 +99,8 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
+    if wishes.epsilon is not None and linked_format(source) is not None:
+        check_options(wishes)
     check_budget(wishes, has_schema=schema is not None or again is not None)
     check_free(folder, force=force, inputs=[source])
     stages = Stages(watcher or Silent())
