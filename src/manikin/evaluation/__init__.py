@@ -120,6 +120,23 @@ METRICS: Registry[MetricEntry] = Registry(
         "code_sequences": _of_records(
             "prevalence:code_sequences", "which code follows which in the next visit: R2", Section.FIDELITY
         ),
+        "transitions": _of_records("transitions:transitions", "the codes of one moment and of the next: 1 - TV", Section.FIDELITY),
+        "event_values": _of_records(
+            "measurements:event_values", "each measured number by its code (1 - KS), and the levels of events (1 - TV)", Section.FIDELITY
+        ),
+        "autocorrelation": _of_records(
+            "measurements:autocorrelation", "a value and the patient's next ones: mean difference of correlations", Section.FIDELITY
+        ),
+        "measured_together": _of_records(
+            "measurements:measured_together", "how often b is measured where a is: mean difference", Section.FIDELITY
+        ),
+        "calendar": _of_records("calendar:calendar", "months, weekdays and hours: 1 - TV", Section.FIDELITY),
+        "plausible_values": _of_records(
+            "plausible:plausible_values", "measured numbers that no living person can have, or that were never seen", Section.VALIDITY
+        ),
+        "next_visit": _of_records(
+            "next_visit:next_visit", "the codes of the next visit by a model of synthetic patients, on real ones", Section.UTILITY
+        ),
     },
     group="manikin.metrics",
 )

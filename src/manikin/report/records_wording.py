@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from manikin.evaluation.base import Results
 from manikin.report.plain import Plain
 
 RECORDS: Mapping[str, Plain] = {
@@ -47,4 +48,66 @@ RECORDS: Mapping[str, Plain] = {
         low_text="0: as good as an average",
         high_text="1: the same",
     ),
+    "transitions": Plain(
+        "How closely what follows what, from one moment of a patient's record to the next, is as in the real data.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "event_values": Plain(
+        "How closely laboratory values, vital signs and other details of events are spread as in the real data, test by test.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "autocorrelation": Plain(
+        "How far a patient's next values hang on the last ones less, or more, than in the real data: the difference of the correlations.",
+        high=None,
+        low_text="0: the same",
+    ),
+    "measured_together": Plain(
+        "What is measured in whom, and what with what: by how much the shares differ from the real ones, on average over the tests.",
+        high=None,
+        low_text="0: the same",
+        style="percent",
+    ),
+    "calendar": Plain(
+        "How closely months, weekdays and hours of visits and events are as in the real data.",
+        low_text="nothing in common",
+        high_text="the same",
+    ),
+    "plausible_values": Plain(
+        "The share of measured numbers that no living person can have, or, of tests that are not known, that lie outside all real ones.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
+    "next_visit": Plain(
+        "How well a model that learned from synthetic histories says what a real patient's next visit will hold. 0.5 is guessing; the "
+        "reference is the same model having learned from as many real patients.",
+        low=0.4,
+        low_text="0.5 is guessing",
+        high_text="perfect",
+    ),
+    "trajectory_membership": Plain(
+        "The share of training patients whom an attacker names by the sequence of their events, when he is wrong about 1 in 100 others.",
+        low_text="nobody",
+        high_text="everybody",
+        style="percent",
+    ),
+    "trajectory_copies": Plain(
+        "The share of synthetic patients who repeat a passage of a training patient's history event for event, longer than chance gives.",
+        low_text="none",
+        high_text="all",
+        style="percent",
+    ),
 }
+
+ATTACKS: Mapping[str, str] = {
+    "trajectory_membership": "recognising who was in the training data by the sequence of her events",
+    "trajectory_copies": "finding passages of real histories repeated event for event",
+}
+ATTACK_NAMES: Mapping[str, str] = {"trajectory_membership": "Membership by histories", "trajectory_copies": "Copied passages"}
+
+
+def is_of_patients(results: Results) -> bool:
+    """Whether linked patients were judged, and not the rows of one table."""
+    return any(figure.name in RECORDS for figure in results.figures)

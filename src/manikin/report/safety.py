@@ -8,6 +8,7 @@ asks for all six kinds of attack. The limits are conventions, stated in the page
 from __future__ import annotations
 
 from manikin.evaluation.base import AttackResult, MetricResult, Results
+from manikin.report import records_wording
 from manikin.report.blocks import Level, Verdict
 from manikin.report.findings import (
     ORDER,
@@ -29,7 +30,7 @@ from manikin.report.wording import ATTACK_NAMES, ATTACKS, absent, number, span, 
 TPR_GOOD, TPR_FAIR = 0.074, 0.20  # membership hits at 1 % false alarms: e^2 % and e^3 %, see the release policy
 RISK_GOOD, RISK_FAIR = 0.09, 0.20  # residual risk (attack - control) / (1 - control)
 COPIES_GOOD = 0.005  # share of rows that are copies beyond chance
-MEMBERSHIP = ("membership", "shadow_membership")
+MEMBERSHIP = ("membership", "shadow_membership", "trajectory_membership")
 REQUIRED = ("membership", "attribute_inference", "singling_out", "linkability", "reconstruction", "identity_disclosure")
 ANSWERS = (
     "No sign of leaks in the tests made",
@@ -52,14 +53,16 @@ CONVENTIONS = (
 
 def is_safe(results: Results) -> Verdict:
     """Is it safe: what did the attacks that were made find, and which were not made?"""
-    attacks = [name for name in (*REQUIRED[:1], "shadow_membership", *REQUIRED[1:]) if measured(results, name) is not None]
+    kinds = (*REQUIRED[:1], "shadow_membership", *REQUIRED[1:], *records_wording.ATTACKS)
+    attacks = [name for name in kinds if measured(results, name) is not None]
     made = [attacked(results[name]) for name in attacks]
     for name, tell in (("copies", _copied), ("rare_values", _disclosed), ("identifiers", _identified)):
         metric = measured(results, name)
         if metric is not None:
             made.append(tell(metric))
     lacking = [name for name in REQUIRED if name not in attacks]
-    untried = tuple(_why_not(results, name, text) for name, text in ATTACKS.items() if measured(results, name) is None)
+    known = {**ATTACKS, **records_wording.ATTACKS} if records_wording.is_of_patients(results) else ATTACKS
+    untried = tuple(_why_not(results, name, text) for name, text in known.items() if measured(results, name) is None)
     untried += absent(has_budget="privacy_budget" in results.run)
     question = "Is it safe for the patients?"
     if not made:

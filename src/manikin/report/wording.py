@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manikin.evaluation.base import Direction
+from manikin.report import records_wording
 from manikin.report.plain import Plain, Style
 from manikin.report.records_wording import RECORDS
 
@@ -296,6 +297,7 @@ ATTACK_NAMES: Mapping[str, str] = {
     "reconstruction": "Reconstruction",
     "identity_disclosure": "Identity disclosure",
     "property_inference": "Property inference",
+    **records_wording.ATTACK_NAMES,
 }
 
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {

@@ -6,6 +6,7 @@ from manikin.data.registry import Registry
 from manikin.evaluation.base import AttackEntry, Linked
 
 _HERE = "manikin.evaluation.attacks"
+_RECORDS = "manikin.evaluation.records"
 
 
 def _line(path: str, summary: str, *, needs_refit: bool = False) -> AttackEntry:
@@ -30,6 +31,16 @@ ATTACKS: Registry[AttackEntry] = Registry(
         "linkability": _line("linkability:linkability", "do two parties link their records of one person? Residual risk"),
         "property_inference": _line(
             "property_inference:property_inference", "does the release tell of groups what holds for the people in train alone?"
+        ),
+        "trajectory_membership": AttackEntry(
+            f"{_RECORDS}.membership:trajectory_membership",
+            "was this patient in the train data? By her sequence of events; hit rate at 1 % false alarms",
+            modality="records",
+        ),
+        "trajectory_copies": AttackEntry(
+            f"{_RECORDS}.copies:trajectory_copies",
+            "does the release repeat passages of histories event for event? Residual risk",
+            modality="records",
         ),
     },
     group="manikin.attacks",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.data.schema import Kind, TableSchema
 from manikin.evaluation.intervals import N_GROUPS
@@ -34,17 +35,34 @@ def code_items(known: Vocabulary) -> npt.NDArray[np.bool_]:
     return np.array([is_code(item.table, item.column) for item in known.items], dtype=bool)
 
 
+def patients_per_item(data: LinkedData) -> Ints:
+    """How many train patients have each item, int64 (n_items,); counted once."""
+    key = ("patients per item",)
+    if key not in data.memory:
+        of, n = data.real, len(data.vocabulary.items)
+        pairs = pd.unique(of.patient[of.marks.event] * n + of.marks.item)
+        data.memory[key] = np.bincount(pairs % max(n, 1), minlength=n)
+    made: Ints = data.memory[key]
+    return made
+
+
 def frequent(data: LinkedData, most: int) -> Ints:
     """The items that are codes and that most train patients have, at most so many, in the order of the vocabulary."""
-    key = ("frequent codes",)
-    if key not in data.memory:
-        of = data.real
-        pairs = np.unique(of.patient[of.marks.event] * len(data.vocabulary.items) + of.marks.item)
-        patients = np.bincount(pairs % max(len(data.vocabulary.items), 1), minlength=len(data.vocabulary.items))
-        data.memory[key] = np.where(code_items(data.vocabulary), patients, 0)
-    patients = data.memory[key]
+    patients = np.where(code_items(data.vocabulary), patients_per_item(data), 0)
     order = np.argsort(-patients, kind="stable")[:most]
     return np.sort(order[patients[order] > 0])
+
+
+def may_be_named(data: LinkedData, items: Ints) -> npt.NDArray[np.bool_]:
+    """Which of these items as many train patients have as their column's threshold, so that a figure may name them; bool (n,)."""
+    tables = {table.name: table for table in data.tables}
+    patients = patients_per_item(data)
+    made = []
+    for i in items:
+        item = data.vocabulary.items[i]
+        table = tables[item.table]
+        made.append(patients[i] >= (table.threshold(table[item.column]) if item.column else 1))
+    return np.array(made, dtype=bool)
 
 
 def holds(of: History, rows: Ints, n_rows: int, items: Ints, n_items: int) -> Any:

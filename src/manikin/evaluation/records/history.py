@@ -67,6 +67,7 @@ class History:
     date : float64 (n_events,), days since 1970 of events whose own time is a date, NaN of others.
     table : int16 (n_events,), place in the vocabulary's tables.
     code : int32 (n_events,), the event's item, -1 where its cell is empty.
+    content : uint64 (n_events,), equal where table, levels and numbers are; it says nothing of the time.
     source : int64 (n_patients,), the record of the data set that each patient is.
     """
 
@@ -77,6 +78,7 @@ class History:
     date: Floats
     table: npt.NDArray[np.int16]
     code: npt.NDArray[np.int32]
+    content: Hashes
     visit: Ints
     marks: Marks
     numbers: Numbers
@@ -123,6 +125,7 @@ class History:
             date=self.date[kept],
             table=self.table[kept],
             code=self.code[kept],
+            content=self.content[kept],
             visit=np.cumsum(np.diff(self.visit[kept], prepend=-1) != 0) - 1,
             marks=Marks(new[self.marks.event[in_marks]], self.marks.item[in_marks]),
             numbers=Numbers(new[numbers.event[in_numbers]], numbers.measure[in_numbers], numbers.value[in_numbers]),
@@ -174,6 +177,7 @@ def history(data: Dataset, known: Vocabulary) -> History:
         date=rows.date[order],
         table=rows.table[order],
         code=rows.code[order],
+        content=mixed(rows.content[order] + rows.table[order].astype(np.uint64)),
         visit=np.cumsum(np.diff(ordered, prepend=-1) != 0) - 1,
         marks=Marks(mark_event[by_event], rows.mark_item[by_event]),
         numbers=Numbers(number_event[by_measure], rows.number_measure[by_measure], rows.number_value[by_measure]),

@@ -16,7 +16,9 @@ from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError
 from manikin.evaluation.intervals import replicate_interval, with_replicates
 from manikin.evaluation.records.codes import (
+    code_items,
     frequent,
+    may_be_named,
     patients_with,
     products_by_group,
     sizes_by_group,
@@ -161,8 +163,6 @@ def code_sequences(data: LinkedData, *, seed: int) -> MetricResult:
 
 
 def _is_used(data: LinkedData, *sides: Side) -> npt.NDArray[np.bool_]:
-    from manikin.evaluation.records.codes import code_items
-
     used = np.zeros(len(data.vocabulary.items), dtype=bool)
     for side in sides:
         used[side.history.marks.item] = True
@@ -195,14 +195,10 @@ def _rare(counts: dict[tuple[str, str], tuple[Floats, Floats]]) -> dict[str, Any
 
 def _listed(data: LinkedData, items: Ints, counts: dict[tuple[str, str], tuple[Floats, Floats]]) -> list[dict[str, Any]]:
     """Shares of the codes of most train patients; none that fewer have than its schema's threshold."""
-    tables = {table.name: table for table in data.tables}
-    patients = counts["records", "train"][0].sum(axis=0)
+    patients, named = counts["records", "train"][0].sum(axis=0), may_be_named(data, items)
     rows = []
-    for i in np.argsort(-patients, kind="stable")[:N_LISTED]:
+    for i in [i for i in np.argsort(-patients, kind="stable") if named[i]][:N_LISTED]:
         item = data.vocabulary.items[items[i]]
-        table = tables[item.table]
-        if patients[i] < (table.threshold(table[item.column]) if item.column else table.min_patients):
-            break
         row: dict[str, Any] = {"code": item.text, "table": item.table}
         for unit in ("visits", "records"):
             for name in ("train", "holdout", "synthetic"):
@@ -226,7 +222,8 @@ def _pairs(data: LinkedData, items: Ints, made: dict[tuple[str, str], Any], uppe
     least = max((table.min_patients for table in data.tables), default=1)
     counts = {name: made["records", name][0].sum(axis=0) for name in ("train", "holdout", "synthetic")}
     shares = {name: count / max(float(made["records", name][1].sum()), 1.0) for name, count in counts.items()}
-    gap = np.where(counts["train"] >= least, np.abs(shares["train"] - shares["synthetic"]), -1.0)
+    named = may_be_named(data, items)
+    gap = np.where((counts["train"] >= least) & named[upper[0]] & named[upper[1]], np.abs(shares["train"] - shares["synthetic"]), -1.0)
     order = [i for i in np.argsort(-gap, kind="stable")[:N_SHOWN] if gap[i] >= 0]
     return [
         {"codes": [names[upper[0][i]], names[upper[1][i]]], **{name: float(share[i]) for name, share in shares.items()}} for i in order

@@ -272,7 +272,7 @@ def _patients_with(patient: npt.NDArray[Any], thing: npt.NDArray[Any], n: int) -
     """How many patients have each thing, int64 (n,)."""
     if not len(patient):
         return np.zeros(n, dtype=np.int64)
-    pairs = np.unique(patient.astype(np.int64) * n + thing)
+    pairs = pd.unique(patient.astype(np.int64) * n + thing)
     return np.bincount(pairs % n, minlength=n)
 
 
