@@ -17,7 +17,8 @@ def test_every_registered_section_can_be_imported_and_called() -> None:
 
 
 def test_all_chapters_are_there_in_order(all_chapters: tuple[Chapter, ...]) -> None:
-    assert [chapter.anchor for chapter in all_chapters] == list(SECTIONS)
+    of_tables = [name for name in SECTIONS if name != "histories"]  # that one is of linked patients
+    assert [chapter.anchor for chapter in all_chapters] == of_tables
 
 
 def test_every_metric_is_shown_once(results: Results, all_chapters: tuple[Chapter, ...]) -> None:

@@ -106,6 +106,10 @@ ATTACKS: Mapping[str, str] = {
     "trajectory_copies": "finding passages of real histories repeated event for event",
 }
 ATTACK_NAMES: Mapping[str, str] = {"trajectory_membership": "Membership by histories", "trajectory_copies": "Copied passages"}
+OF_PATIENTS = (
+    "These are linked patients. Where this page speaks of rows of whole patients, a row is one patient: what stays the same, and counts, "
+    "times and values of what happened to her. Her events themselves are in “Histories of patients”."
+)
 
 
 def is_of_patients(results: Results) -> bool:

@@ -16,6 +16,7 @@ from manikin.report.blocks import Beside, Block, Figure, Fold, Grid, Heading, Ta
 from manikin.report.dials import dials
 from manikin.report.event_times import of_time
 from manikin.report.fidelity import further
+from manikin.report.records_wording import RECORDS
 from manikin.report.wording import number, whole
 
 N_WORST = 10
@@ -29,7 +30,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def likeness(results: Results) -> tuple[Block, ...]:
     """The figures of likeness, then the worst columns and the worst pairs."""
-    blocks: list[Block] = [*dials(results, Section.FIDELITY, leave_out=of_time(results))]
+    blocks: list[Block] = [*dials(results, Section.FIDELITY, leave_out=(*of_time(results), *RECORDS))]
     columns = worst_columns(results)
     if columns:
         shown = columns[:N_WORST]

@@ -24,6 +24,9 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "summary": SectionEntry(
             f"{_HERE}.summary:summary", "what was made from what, and three plain answers", title="In short"
         ),
+        "histories": SectionEntry(
+            f"{_HERE}.records:histories", "linked patients: timelines, codes, steps, values", title="Histories of patients"
+        ),
         "likeness": SectionEntry(
             f"{_HERE}.resemblance:likeness", "figures, worst columns and pairs", title="Likeness, worst first"
         ),

@@ -7,6 +7,7 @@ from manikin.report.answers import is_useful, resembles
 from manikin.report.blocks import Banner, Block, Text, Tone, Verdicts
 from manikin.report.policies import policies
 from manikin.report.record import PARTS, Record, read_record
+from manikin.report.records_wording import OF_PATIENTS, is_of_patients
 from manikin.report.safety import is_safe
 from manikin.report.wording import listed, whole
 
@@ -20,6 +21,7 @@ def summary(results: Results) -> tuple[Block, ...]:
             "decided and written separately.",
         ),
         Text(made_from(read_record(results.run)), Tone.LEAD),
+        *((Text(OF_PATIENTS),) if is_of_patients(results) else ()),
         Verdicts((resembles(results), is_useful(results), is_safe(results))),
         Text(
             "How to read a dial: it shows the one figure that decides the answer. The needle is the figure, the thin arc its 95 % "

@@ -33,7 +33,7 @@ def record_lengths(data: LinkedData, *, seed: int) -> MetricResult:
     Patients without a row count with 0; those with fewer than two timed rows have no span. The reference is the holdout's, at equal n.
     `details.parts` has each part with its Wasserstein distance (in train's interquartile ranges), means and longest record.
     """
-    return _compared(data, LENGTHS, _lengths, seed)
+    return _compared(data, LENGTHS, lengths_of, seed)
 
 
 @of_patients(GAPS)
@@ -44,7 +44,7 @@ def record_gaps(data: LinkedData, *, seed: int) -> MetricResult:
     first row of the other. Also from a visit's start to the next's. Rows without a time have no gaps. The reference is the holdout's, at
     equal n. `details.parts` has each part with its Wasserstein distance and medians.
     """
-    return _compared(data, GAPS, _gaps, seed)
+    return _compared(data, GAPS, gaps_of, seed)
 
 
 def _compared(data: LinkedData, definition: Definition, parts_of: Any, seed: int) -> MetricResult:
@@ -83,7 +83,8 @@ def _told(real: Floats, held: Floats, fake: Floats) -> dict[str, Any]:
     return made
 
 
-def _lengths(data: LinkedData, side: Side) -> dict[str, Values]:
+def lengths_of(data: LinkedData, side: Side) -> dict[str, Values]:
+    """Of each part that is counted, how much of it each patient has, and her group."""
     of, n = side.history, len(side)
     made: dict[str, Values] = {"all rows": (of.lengths.astype(float), side.groups)}
     for number, name in _tables(data):
@@ -96,7 +97,8 @@ def _lengths(data: LinkedData, side: Side) -> dict[str, Values]:
     return made
 
 
-def _gaps(data: LinkedData, side: Side) -> dict[str, Values]:
+def gaps_of(data: LinkedData, side: Side) -> dict[str, Values]:
+    """Of each part, the days from one event to the next, and the patient's group."""
     of, n = side.history, len(side)
     made: dict[str, Values] = {}
     firsts: dict[str, Floats] = {}

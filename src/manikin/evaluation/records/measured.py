@@ -27,13 +27,16 @@ def patients_per_measure(data: LinkedData) -> Ints:
     return made
 
 
-def frequent_measures(data: LinkedData, most: int) -> Ints:
+def frequent_measures(data: LinkedData, most: int, *, with_times: bool = True) -> Ints:
     """Measures that at least 5 % of train patients, and as many as the threshold, have; the most frequent ones, in order."""
     patients, tables = patients_per_measure(data), {table.name: table for table in data.tables}
     enough = []
     for i, measure in enumerate(data.vocabulary.measures):
         table = tables[measure.table]
         by = table[measure.column].by
+        if table[measure.column].kind.is_time and not with_times:
+            enough.append(False)
+            continue
         least = table.threshold(table[by]) if measure.code and by else 1
         enough.append(patients[i] >= max(least, LEAST_SHARE * data.real.n_patients, 2))
     kept = np.flatnonzero(np.array(enough, dtype=bool))

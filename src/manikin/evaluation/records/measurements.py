@@ -182,7 +182,7 @@ def measured_together(data: LinkedData, *, seed: int) -> MetricResult:
     the pairs that differ most.
     """
     real, held, fake = data.drawn(seed)
-    chosen = frequent_measures(data, MAX_TOGETHER)
+    chosen = frequent_measures(data, MAX_TOGETHER, with_times=False)
     if len(chosen) < 2:
         raise UndefinedMetricError("fewer than two numbers are measured in 5 % of the train patients")
     gaps: list[tuple[Floats, Floats]] = []

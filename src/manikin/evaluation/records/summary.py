@@ -8,6 +8,7 @@ threshold has no column.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -147,7 +148,7 @@ def _as_fixed(column: Column, name: str, as_days: bool) -> Column:
         return replace(column, name=name, by=None)
     roles = tuple(role for role in column.roles if role in (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.TARGET))
     if column.has_role(Role.BIRTH):
-        return Column(f"age at first event ({name})", Kind.CONTINUOUS, Storage.REAL, roles=roles, decimals=1, unit="a")
+        return Column("age at first event", Kind.CONTINUOUS, Storage.REAL, roles=roles, decimals=1, unit="a")
     return Column(f"{name} (days from first event)", Kind.CONTINUOUS, Storage.REAL, roles=roles, decimals=3, unit="d")
 
 
@@ -218,13 +219,15 @@ def _most_frequent(
     least = LEAST_SHARE * max(of.n_patients, 1)
     wanted: list[tuple[float, int, Told]] = []
     times_known = bool((~np.isnan(of.time)).any())
+    shared = Counter(item.level if _is_code(by_name[item.table], item) else f"{item.column} {item.level}" for item in words.items)
     patients = _patients_with(of.patient[of.marks.event], of.marks.item, len(words.items))
     for item, n in zip(words.items, patients, strict=True):
         table = by_name[item.table]
         threshold = table.threshold(table[item.column]) if item.column else 1
         if not item.column or (item.table, item.column) in taken or n < max(least, threshold):
             continue
-        name = f"{item.table}: {item.level}" if _is_code(table, item) else f"{item.table}: {item.column} {item.level}"
+        level = item.level if _is_code(table, item) else f"{item.column} {item.level}"
+        name = level if shared[level] == 1 else f"{item.table}: {level}"
         for statistic, weight in OF_ITEM.items():
             if statistic == "count" or times_known:
                 kind = Kind.COUNT if statistic == "count" else Kind.CONTINUOUS
@@ -237,7 +240,8 @@ def _most_frequent(
         threshold = table.threshold(table[source.by]) if measure.code and source.by else 1
         if (measure.table, measure.column) in taken or n < max(least, threshold):
             continue
-        name = f"{measure.table}: {measure.code}" if measure.code else f"{measure.table}: {measure.column}"
+        name = measure.code if shared[measure.code] == 1 else f"{measure.table}: {measure.code}"
+        name = name if measure.code else f"{measure.table}: {'days to ' if source.kind.is_time else ''}{measure.column}"
         if measure.code and sum(c.by is not None for c in table) > 1:
             name = f"{name} {measure.column}"
         decimals = None if source.kind.is_time else source.decimals

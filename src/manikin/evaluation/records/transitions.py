@@ -81,6 +81,20 @@ def moments(side: Side) -> tuple[Ints, Ints]:
     return np.where(timed, np.cumsum(begins) - 1, -1), np.flatnonzero(begins)
 
 
+def steps_between(side: Side, items: Ints, n_items: int) -> Floats | None:
+    """The share of the steps from a moment with item a whose next moment has item b, (n, n); None where the patients take no step."""
+    of = side.history
+    moment, first = moments(side)
+    matrix = holds(of, moment, len(first), items, n_items)
+    filled = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
+    steps = np.flatnonzero(of.patient[first[filled[1:]]] == of.patient[first[filled[:-1]]]) if len(filled) else np.empty(0, dtype=int)
+    if not len(steps):
+        return None
+    before, after = matrix[filled[steps]], matrix[filled[steps + 1]]
+    both = np.asarray((before.T @ after).todense(), dtype=float)
+    return both / np.maximum(np.asarray(before.sum(axis=0)).reshape(-1, 1), 1)
+
+
 def _pairs(side: Side, items: Ints, n_items: int) -> dict[str, Floats]:
     """Weights of the transitions by group, (N_GROUPS, n_items * n_items), within visits and across."""
     from scipy.sparse import diags
