@@ -209,6 +209,25 @@ def test_a_full_cache_starts_anew_and_goes_on() -> None:
     assert drawn.lengths.max() > 8
 
 
+def test_patients_who_are_done_while_others_go_on_do_no_harm() -> None:
+    rng = np.random.default_rng(1)
+    n, events = 40, 8
+    owner = np.repeat(np.arange(n), events)
+    days = np.tile(np.arange(events), n)
+    tables = []
+    for name, codes in (("labs", 300), ("visits", 2)):
+        columns = (PATIENT, Column("day", Kind.COUNT, Storage.INTEGER, decimals=0), Column("code", Kind.CODE))
+        schema = TableSchema(name, columns, form=Form.EVENTS, start="day", min_patients=1)
+        kept = rng.random(len(owner)) < 0.5
+        texts = {"patient": owner.astype(str), "day": days.astype(str), "code": [f"c{i}" for i in rng.integers(0, codes, len(owner))]}
+        frame = pd.DataFrame(texts, dtype=object)[kept].reset_index(drop=True)
+        tables.append((schema, parse_table(frame, schema)))
+    data = Dataset({schema.name: table for schema, table in tables}, Schema(tuple(schema for schema, _ in tables)))
+    model = EventTransformer(max_steps=2).fit(data, seed=0)
+    for seed in range(3):
+        assert len(model.sample(60, seed=seed)) == 60
+
+
 def test_windows_ask_about_every_event_once() -> None:
     starts = np.array([0, 3, 3, 50, 51])
     for rng in (None, np.random.default_rng(0)):

@@ -178,6 +178,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             some_conditions=True,
             continues=True,
             scores=True,
+            auto=True,
             is_neural=True,
         ),
         "resample_patients": SynthesizerEntry(

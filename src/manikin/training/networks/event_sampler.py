@@ -246,8 +246,8 @@ class _Run:
             kept = torch.from_numpy(np.flatnonzero(is_going))
             self.keys = [one.index_select(0, kept) for one in self.keys]
             self.values = [one.index_select(0, kept) for one in self.values]
-            self.cached, choice, key = self.alive, choice[is_going], key[is_going]
-        self._advance(self._input(self.cached, choice, key))
+            self.cached, key = self.alive, key[is_going]
+        self._advance(self._input(self.cached, key))
 
     def _situation(self, rows: Ints) -> Situation:
         plan = None if self.plan is None else self.plan[rows]
@@ -256,10 +256,10 @@ class _Run:
             self.network.slots, self.days[rows], lengths, self.tied[rows], self.counts[rows], plan, self.has_plan[rows]
         )
 
-    def _input(self, rows: Ints, choice: npt.NDArray[np.int32], key: Ints) -> Tensor:
-        """What the trunk reads behind the event just drawn; anything for those who are done."""
-        table = np.minimum(choice, self.network.n_tables - 1).astype(np.int64)
+    def _input(self, rows: Ints, key: Ints) -> Tensor:
+        """What the trunk reads behind everybody's last event."""
         at = np.maximum(self.drawn.lengths[rows] - 1, 0)
+        table = self.drawn.table[rows, at].astype(np.int64)
         numbered = self.vocabulary.numbered(table, self.drawn.tokens[rows, at])
         event = self.network.event(torch.from_numpy(table), torch.from_numpy(numbered), torch.from_numpy(key), self.sampler.events)
         return self.network.told(self._situation(rows)) + self.person[torch.from_numpy(rows)] + event
