@@ -181,6 +181,11 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             auto=True,
             is_neural=True,
         ),
+        "markov": SynthesizerEntry(
+            f"{_RECORDS}.markov:Markov",
+            "first-order chain over events, by counts alone; quick, a plain baseline of linked patients in the sense of PAR",
+            modality="records",
+        ),
         "resample_patients": SynthesizerEntry(
             f"{_RECORDS}.resample_patients:ResamplePatients",
             "reference ceiling of likeness, floor of privacy: whole real patients drawn again, keys anew; never to be released",

@@ -1,0 +1,166 @@
+"""Chances of a token given one other token, from counts with back-off to the token's own shares. Knows no table and no patient.
+
+Chances given a token x blend with the shares by Witten and Bell's rule: x was seen n times before d different tokens, so that
+(n c + d s) / (n + d) is drawn from, where c are the shares behind x and s the token's own (doi:10.1109/18.87000). A pair that only one
+patient has is not kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from manikin.data.errors import ModelFolderError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Arrays = dict[str, npt.NDArray[Any]]
+FEWEST = 2  # patients that must have a pair
+TRIES = 4  # draws from the blend before a masked row is drawn from what is left of the shares
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How likely each token is.
+
+    Attributes
+    ----------
+    shares : float64 (n_tokens,), counts of the tokens that may be drawn.
+    parent : which other token it follows, by the caller's numbering; -1 for none.
+    starts : int64 (n_parent_tokens + 1,). tokens, counts : int64 (n_pairs,), sorted by the parent's token: its pairs lie from starts[x] on.
+    """
+
+    shares: Floats
+    parent: int
+    starts: Ints
+    tokens: Ints
+    counts: Ints
+
+    def draw(self, given: Ints, allowed: Bools | None, rng: np.random.Generator) -> Ints:
+        """Tokens for rows whose parents hold `given`, int64 (n_rows,); -1 there means that nothing is known.
+
+        Parameters
+        ----------
+        allowed : bool (n_rows, n_tokens), what a row may be, never all False; None for all.
+        """
+        out = self._blend(given, rng)
+        if allowed is None:
+            return out
+        rows = np.arange(len(out))
+        for _ in range(TRIES):
+            lost = np.flatnonzero(~allowed[rows, out])
+            if not len(lost):
+                return out
+            out[lost] = self._blend(given[lost], rng)
+        lost = np.flatnonzero(~allowed[rows, out])
+        if len(lost):
+            weight = np.where(allowed[lost], self.shares + 1e-9, 0.0)
+            edges = np.cumsum(weight, axis=1)
+            out[lost] = (edges < (rng.random(len(lost)) * edges[:, -1])[:, None]).sum(axis=1)
+        return out
+
+    def _blend(self, given: Ints, rng: np.random.Generator) -> Ints:
+        out = _pick(np.cumsum(self.shares), np.zeros(len(given)), np.full(len(given), self.shares.sum()), rng)
+        if self.parent == NONE or not len(self.tokens):
+            return out
+        known = np.flatnonzero((given >= 0) & (given < len(self.starts) - 1))
+        first, stop = self.starts[given[known]], self.starts[given[known] + 1]
+        edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
+        n, different = edges[stop] - edges[first], stop - first
+        own = np.flatnonzero(rng.random(len(known)) * (n + different) < n)
+        place = _pick(edges[1:], edges[first[own]], n[own], rng)
+        out[known[own]] = self.tokens[place]
+        return out
+
+    def nats(self, tokens: Ints, given: Ints) -> Floats:
+        """The logarithm of each row's chance, float64 (n_rows,); a token that was never seen counts as half a row."""
+        total = max(self.shares.sum(), 1.0)
+        share = np.maximum(self.shares[tokens], 0.5) / total
+        known = (given >= 0) & (given < len(self.starts) - 1)
+        if self.parent == NONE or not len(self.tokens):
+            return np.log(share)
+        at = np.where(known, given, 0)
+        first, stop = self.starts[at], self.starts[at + 1]
+        width = len(self.shares)
+        pairs = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)) * width + self.tokens
+        place = np.searchsorted(pairs, at * width + tokens)
+        hit = (place < len(pairs)) & (np.append(pairs, NONE)[place] == at * width + tokens)
+        edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
+        n, different = edges[stop] - edges[first], stop - first
+        count = np.where(hit, np.append(self.counts, 0)[place], 0)
+        blended = (count + different * share) / np.maximum(n + different, 1)
+        return np.log(np.where(known & (different > 0), blended, share))
+
+    def state(self) -> Arrays:
+        """Everything, as arrays."""
+        parent = np.array([self.parent], dtype=np.int64)
+        return {"shares": self.shares, "parent": parent, "starts": self.starts, "tokens": self.tokens, "counts": self.counts}
+
+    @classmethod
+    def from_state(cls, arrays: Arrays, n_tokens: int) -> Chances:
+        """The chances as saved.
+
+        Raises
+        ------
+        ModelFolderError : the arrays contradict each other.
+        """
+        own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"])
+        is_fit = len(own.shares) == n_tokens and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
+        is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and np.isfinite(own.shares).all())
+        if not is_fit or (own.tokens < 0).any() or (own.tokens >= n_tokens).any() or (own.shares < 0).any():
+            raise ModelFolderError("The chances of a model do not fit its columns. Save the model again.")
+        return own
+
+
+def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], patients: Ints) -> Chances:
+    """The chances of tokens, given the one parent that says most about them.
+
+    Parameters
+    ----------
+    tokens : int64 (n_rows,). emitted : bool (n_tokens,), which of them may be drawn.
+    parents : by a number of the caller's, each candidate's tokens, int64 (n_rows,) with -1 where there is none, and how many there are.
+    patients : int64 (n_rows,), whose row each is.
+    """
+    n = len(emitted)
+    shares = np.bincount(tokens, minlength=n).astype(np.float64) * emitted
+    if not shares.any():
+        shares = emitted.astype(np.float64)
+    best, most = NONE, 0.0
+    for number, (given, n_given) in parents.items():
+        gain = _information(tokens, n, given, n_given)
+        if gain > most:
+            best, most = number, gain
+    if best == NONE:
+        return Chances(shares, NONE, np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    given, n_given = parents[best]
+    chosen = np.flatnonzero((given >= 0) & emitted[tokens])
+    pairs, place, counts = np.unique(given[chosen] * n + tokens[chosen], return_inverse=True, return_counts=True)
+    holders = np.unique(np.stack([place, patients[chosen]]), axis=1)[0]
+    kept = np.bincount(holders, minlength=len(pairs)) >= FEWEST
+    pairs, counts = pairs[kept], counts[kept]
+    starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
+    return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64))
+
+
+def _information(tokens: Ints, n: int, given: Ints, n_given: int) -> float:
+    """Mutual information in nats, times rows, less what chance alone would give (half a nat for each pair that could differ)."""
+    there = given >= 0
+    if not there.any():
+        return 0.0
+    pairs, counts = np.unique(given[there] * n + tokens[there], return_counts=True)
+    rows = counts.sum()
+    row, column = np.bincount(given[there], minlength=n_given), np.bincount(tokens[there], minlength=n)
+    found = (counts * np.log(counts * float(rows) / (row[pairs // n] * column[pairs % n].astype(float)))).sum()
+    chance = 0.5 * ((row > 0).sum() - 1) * ((column > 0).sum() - 1)
+    return float(found - min(chance, len(pairs)))
+
+
+def _pick(edges: Floats, base: Floats, total: Floats, rng: np.random.Generator) -> Ints:
+    """Places in sorted cumulative counts, drawn from (base, base + total]."""
+    found = np.searchsorted(edges, base + rng.random(len(base)) * total, side="right")
+    return np.minimum(found, len(edges) - 1).astype(np.int64)

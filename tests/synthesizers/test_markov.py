@@ -1,0 +1,103 @@
+"""The chain over linked patients: chances blend as they say, a known chain is found again, numbers follow their last value."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import manikin as mk
+from manikin.data.errors import ModelFolderError
+from manikin.synthesizers.records.chances import NONE, Chances, counted
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
+from linked_tables import built, identifier, moments
+
+from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
+
+N = 20_000
+
+
+def chain(n: int = 400) -> mk.Dataset:
+    """Records whose codes run a -> b -> c -> a nine times in ten, whose values follow the last of the same code."""
+    rng = np.random.default_rng(8)
+    lengths = rng.integers(5, 15, n)
+    owner, code, value, time = [], [], [], []
+    for i, length in enumerate(lengths):
+        at, level = rng.integers(3), {name: rng.normal(10 * k, 3) for k, name in enumerate("abc")}
+        for step in range(length):
+            at = (at + 1) % 3 if rng.random() < 0.9 else rng.integers(3)
+            level["abc"[at]] = 0.95 * level["abc"[at]] + 0.05 * 10 * at + rng.normal(0, 0.4)
+            owner.append(str(i + 1))
+            code.append("abc"[at])
+            value.append(f"{level['abc'[at]]:.1f}")
+            time.append(np.datetime64("2020-01-01") + np.timedelta64(int(i) * 100 + step, "D"))
+    table = TableSchema(
+        "events",
+        (
+            identifier("patient", Role.PATIENT_KEY),
+            Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
+            Column("code", Kind.CODE),
+            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
+        ),
+        form=Form.EVENTS,
+        start="at",
+    )
+    return built([(table, {"patient": owner, "at": moments(np.array(time)), "code": code, "value": value})])
+
+
+def test_chances_given_a_parent_are_those_counted() -> None:
+    rng = np.random.default_rng(0)
+    given = rng.integers(0, 3, N)
+    tokens = np.where(rng.random(N) < 0.8, given, rng.integers(0, 4, N))
+    patients = np.arange(N) % 500
+    own = counted(tokens, np.ones(4, dtype=bool), {7: (given, 3), 9: (rng.integers(0, 3, N), 3)}, patients)
+    assert own.parent == 7, "the parent that says most"
+    drawn = own.draw(np.full(N, 1), None, rng)
+    np.testing.assert_allclose(np.mean(drawn == 1), np.mean(tokens[given == 1] == 1), atol=0.01)
+    free = own.draw(np.full(N, NONE), None, rng)
+    np.testing.assert_allclose(np.bincount(free, minlength=4) / N, np.bincount(tokens, minlength=4) / N, atol=0.015)
+    np.testing.assert_allclose(np.exp(own.nats(np.arange(4), np.full(4, 1))).sum(), 1.0)
+
+
+def test_masks_hold_and_what_nobody_else_has_is_not_kept() -> None:
+    rng = np.random.default_rng(1)
+    given, tokens = np.repeat([0, 1], 50), np.concatenate([np.zeros(50), np.full(50, 1)]).astype(np.int64)
+    tokens[0] = 2
+    own = counted(tokens, np.ones(3, dtype=bool), {0: (given, 2)}, np.arange(100))
+    assert set(own.tokens[own.starts[0] : own.starts[1]]) == {0}, "one patient alone has the pair of 0 and 2"
+    allowed = np.zeros((200, 3), dtype=bool)
+    allowed[:, 2] = True
+    assert (own.draw(np.zeros(200, dtype=np.int64), allowed, rng) == 2).all()
+    hidden = counted(tokens, np.array([True, True, False]), {0: (given, 2)}, np.arange(100))
+    assert not (hidden.draw(np.full(500, NONE), None, rng) == 2).any()
+
+
+def test_no_rows_and_no_parent() -> None:
+    own = counted(np.zeros(0, dtype=np.int64), np.ones(2, dtype=bool), {}, np.zeros(0, dtype=np.int64))
+    assert set(own.draw(np.full(50, NONE), None, np.random.default_rng(0)).tolist()) == {0, 1}
+    with pytest.raises(ModelFolderError, match="Save the model again"):
+        Chances.from_state({**own.state(), "shares": np.ones(5)}, 2)
+
+
+def test_a_known_chain_is_found_again() -> None:
+    data = chain()
+    made = mk.synthesizer("markov").fit(data, seed=0).sample(400, seed=1)
+    frame, real = made.tables["events"].frame, data.tables["events"].frame
+    owner = made.owners["events"]
+    codes = frame["code"].astype(str).to_numpy()
+    same = owner[1:] == owner[:-1]
+    after = {"a": "b", "b": "c", "c": "a"}
+    step = np.array([new == after[old] for old, new in pairwise(codes)])[same]
+    assert 0.85 < step.mean() < 0.97, "0.9 and a third of the rest, less what backs off"
+    lengths, theirs = np.bincount(owner), np.bincount(data.owners["events"])
+    assert abs(lengths.mean() - theirs.mean()) < 1.2
+    for code in "abc":
+        assert abs(frame["value"][codes == code].median() - real["value"][real["code"] == code].median()) < 1.0
+        own = frame["value"].to_numpy()[codes == code]
+        who = owner[codes == code]
+        pair = who[1:] == who[:-1]
+        assert np.corrcoef(own[:-1][pair], own[1:][pair])[0, 1] > 0.7, "values follow the last one of their code"
