@@ -40,7 +40,7 @@ def continue_patients(
 
         manikin continue ward/ --model model --until +7d --draws 100 -o twins
 
-        manikin continue ward/ --model model --until 48h --set unit=ICU -o twins
+        manikin continue ward/ --model model --until 48h --set died=no -o twins
     """
     from manikin.workflow.continuation import continue_patients as run
     from manikin.workflow.wishes import parse_set

@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 TITLE, VALUE, INTERVAL, REFERENCE = 41, 8, 17, 9  # columns of the table, two spaces before each but the first
+OF_PATIENTS = ", whole patients"
 FAIR = ("representation", "subgroup_gap")  # who is represented and served, whatever question else they help with
 
 
 def say_evidence(results: Results) -> None:
-    """The figures by question, under the answer that they come to; then what the policies say."""
+    """The figures by question, under the answer that they come to; then what the policies say.
+
+    Of linked tables most figures are of whole patients, which is said once and not in each line.
+    """
+    is_linked = results.run.get("unit") == "patients"
+    if is_linked:
+        say("Figures are of whole patients, one row each, where they do not say otherwise.\n")
     for question, answer, metrics in _questions(results):
         known = [metric for metric in metrics if metric.value is not None]
-        unknown = [metric.title for metric in metrics if metric.value is None]
+        unknown = [metric.title.removesuffix(OF_PATIENTS) for metric in metrics if metric.value is None]
         if not metrics:
             continue
         for line in [f"{question} {answer}".rstrip()] if len(question) + len(answer) < WIDTH else [question, f"  {answer}"]:
@@ -33,7 +40,7 @@ def say_evidence(results: Results) -> None:
             is_attacked = any(hasattr(metric, "control") for metric in known)
             say(_row(("", "figure", "95 % interval", "control" if is_attacked else "real rows")))
             for metric in known:
-                for line in _line(metric):
+                for line in _line(metric, without=OF_PATIENTS if is_linked else ""):
                     say(line)
         if unknown:
             for line in wrap(f"not measured: {', '.join(unknown)}", WIDTH - 2, initial_indent="  ", subsequent_indent="    "):
@@ -98,12 +105,12 @@ def _questions(results: Results) -> list[tuple[str, str, list[MetricResult]]]:
     ]
 
 
-def _line(metric: MetricResult) -> list[str]:
-    """One figure; a title that is too long goes on in the next line."""
+def _line(metric: MetricResult, *, without: str = "") -> list[str]:
+    """One figure; a title that is too long goes on in the next line, `without` what it ends with."""
     from manikin.report.wording import METRICS, number, span
 
     style = METRICS[metric.name].style if metric.name in METRICS else "score"
-    first, *more = wrap(metric.title, TITLE - 2) or [metric.name]
+    first, *more = wrap(metric.title.removesuffix(without), TITLE - 2) or [metric.name]
     cells = (
         f"  {first}",
         number(metric.value or 0.0, style),

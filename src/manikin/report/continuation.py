@@ -32,7 +32,7 @@ def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
 
 def _in_short(document: Mapping[str, Any]) -> tuple[Block, ...]:
     n, draws = document["patients"], document["draws"]
-    lead = f"{whole(n)} patient{'s' if n != 1 else ''}, each continued {whole(draws)} times up to {document['until']}."
+    lead = f"{whole(n)} patient{'s' if n != 1 else ''}, each continued {whole(draws)} times, until {document['until']}."
     text = (
         "A draw is one way in which a record might go on, as the model learned from other patients. A band shows where nine of ten draws "
         "lie at a time. It says what was usual among the patients learned from, not what a treatment causes, and is no basis for care."
@@ -52,7 +52,8 @@ def _in_short(document: Mapping[str, Any]) -> tuple[Block, ...]:
 
 def _bands(panels: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
     if not panels:
-        return (Text("No number was drawn at a time, so there is nothing to show as a band. The tables hold all draws.", Tone.NOTE),)
+        text = "No number was drawn at a time by five draws or more, so there is nothing to show as a band. The tables hold all draws."
+        return (Text(text, Tone.NOTE),)
     drawn = tuple(_figure(panel) for panel in panels[:MOST_PANELS])
     blocks: list[Block] = [Grid(drawn, has_legend=False)]
     if len(panels) > MOST_PANELS:
@@ -68,7 +69,7 @@ def _figure(panel: Mapping[str, Any]) -> Figure:
     )
     return Figure(
         band(Band(tuple((day, value) for day, value in panel["given"]), tuple(own)), axis="days since the first event"),
-        "Dots: what was given. Line and band: the median of the draws and where nine of ten of them lie.",
+        "Dots: what was given of late. Line and band: the median of the draws and where nine of ten of them lie.",
         words,
         f"{what}, {panel['patient']}",
     )

@@ -17,6 +17,8 @@ from manikin.workflow.linked_times import days, first_and_last
 N_STEPS = 8  # between what was given and the end
 LOW, HIGH = 0.05, 0.95
 COLUMNS = ("patient", "table", "column", "code", "from_days", "to_days", "draws", "low", "median", "high")
+FEWEST_DRAWS = 5  # that make a band in a picture
+HISTORY = 4.0  # spans of what was given, before the span that is drawn
 MOST_PATIENTS, MOST_CODES, MOST_GIVEN = 6, 4, 300
 
 
@@ -94,9 +96,13 @@ def bands_of(given: Values, draws: Sequence[Values], until: npt.NDArray[np.float
     return out[list(COLUMNS)]
 
 
-def panels_of(given: Values, steps: pd.DataFrame) -> list[dict[str, Any]]:
-    """What a page shows: of the first patients the numbers that most draws hold, with what was given of them before."""
-    panels = []
+def panels_of(given: Values, steps: pd.DataFrame, until: npt.NDArray[np.float64], *, draws: int) -> list[dict[str, Any]]:
+    """What a page shows: of the first patients the numbers that most draws hold, with what was given of them shortly before.
+
+    Of what was given, four times the span that is drawn is shown; a step that fewer than five draws reach makes no band.
+    """
+    panels: list[dict[str, Any]] = []
+    steps = steps[steps["draws"] >= min(FEWEST_DRAWS, draws)]
     for patient in list(dict.fromkeys(steps["patient"]))[:MOST_PATIENTS]:
         mine = steps[steps["patient"] == patient]
         order = mine.groupby(["table", "column", "code"], sort=True)["draws"].sum().sort_values(ascending=False, kind="stable")
@@ -105,7 +111,8 @@ def panels_of(given: Values, steps: pd.DataFrame) -> list[dict[str, Any]]:
             own = mine[(mine["table"] == table) & (mine["column"] == column) & (mine["code"] == code)]
             before = given.cells
             chosen = (before["patient"] == number) & (before["table"] == table) & (before["column"] == column) & (before["code"] == code)
-            points = before[chosen].sort_values("days").tail(MOST_GIVEN)
+            since = given.last[number] - HISTORY * max(until[number] - given.last[number], 0.0)
+            points = before[chosen & (before["days"] >= since)].sort_values("days").tail(MOST_GIVEN)
             panels.append(
                 {
                     "patient": f"patient {patient}",

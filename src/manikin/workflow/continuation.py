@@ -21,7 +21,7 @@ from manikin.workflow.bands import Values, bands_of, panels_of
 from manikin.workflow.linked import column_named
 from manikin.workflow.linked_given import able_model, learned_schema, read_given
 from manikin.workflow.linked_sizes import sizes
-from manikin.workflow.linked_times import horizon
+from manikin.workflow.linked_times import horizon, words_of
 from manikin.workflow.models import model_folder
 from manikin.workflow.output import check_free, whole_folder, write_json
 from manikin.workflow.places import Place, kept_storage, name_of, place_of, writing
@@ -110,11 +110,11 @@ def continue_patients(
             "records": name_of(source),
             "patients": len(data),
             "draws": draws,
-            "until": until,
+            "until": words_of(until),
             "set": held,
             "seed": seed,
             "tables": [{"table": name, "given": n, "drawn": mean_new[name]} for name, n in sizes(data).items()],
-            "panels": panels_of(given, steps),
+            "panels": panels_of(given, steps, ends, draws=draws),
             "notices": list(stages.notices),
             "internal": INTERNAL,
         }

@@ -77,6 +77,20 @@ def horizon(text: str, data: Dataset) -> Days:
     return np.maximum(np.where(np.isnan(first), 0.0, at - first), 0.0)
 
 
+def words_of(text: str) -> str:
+    """A time until which patients are continued, in words.
+
+    >>> words_of("+5d"), words_of("48h"), words_of("2024-05-01")
+    ('5 days after the last event', '48 hours after the first event', '2024-05-01')
+    """
+    span = _SPAN.fullmatch(text.strip().lower())
+    if span is None:
+        return text.strip()
+    unit = {"min": "minute", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}[span[3]]
+    plural = "" if float(span[2]) == 1 else "s"
+    return f"{span[2]} {unit}{plural} after the {'last' if span[1] else 'first'} event"
+
+
 def is_calendar(data: Dataset) -> bool:
     """Whether the times of events are dates, and not numbers."""
     return any(table.start is not None and table[table.start].kind.is_time for table in data.schema.of_patients)
