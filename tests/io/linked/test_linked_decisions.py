@@ -138,6 +138,14 @@ def test_dates_before_birth_are_counted(ward: Path, put: Put) -> None:
     assert found.data.schema["labs"].notes[-1] == "2 rows start before their patient is born; they stay."
 
 
+def test_dates_after_death_are_counted(ward: Path) -> None:
+    patients = pd.read_csv(ward / "patients.csv").assign(dod=["2020-01-03", None, None])
+    patients.to_csv(ward / "patients.csv", index=False)
+    found = look(ward)
+    assert "stays: 1 rows start on a day after their patient's death; they stay." in found.notes
+    assert "labs: 1 rows start on a day after their patient's death; they stay." in found.notes
+
+
 def test_times_of_several_zones_are_read_as_utc(ward: Path, put: Put) -> None:
     put("labs.csv", "01-01 12:00:00", "01-01T12:00:00+01:00")
     put("labs.csv", "01-02 12:00:00", "01-02T12:00:00+02:00")

@@ -2,7 +2,7 @@
 
 What is refused and what is mended is stated here and nowhere else: a double primary key and a row of nobody are errors; a reference to
 a row that is not there is set to none, and counted; a patient whom the table of patients does not list is a patient; times before
-birth stay as they are, and are counted.
+birth and after death stay as they are, and are counted.
 """
 
 from __future__ import annotations
@@ -159,18 +159,26 @@ def _may_be_empty(column: Column) -> Column:
 
 
 def before_birth(data: Dataset) -> dict[str, int]:
-    """How many rows of each table start before their patient is born, for the tables that have such rows."""
-    born = _of_patients(data, Role.BIRTH)
-    if born is None:
+    """How many rows of each table start on a day before their patient is born, for the tables that have such rows."""
+    return _counted(data, Role.BIRTH, np.less)
+
+
+def after_death(data: Dataset) -> dict[str, int]:
+    """How many rows of each table start on a day after their patient's death, for the tables that have such rows."""
+    return _counted(data, Role.DEATH, np.greater)
+
+
+def _counted(data: Dataset, role: Role, is_outside: np.ufunc) -> dict[str, int]:
+    limits = _of_patients(data, role)
+    if limits is None:
         return {}
     out = {}
     for table in data.schema.of_patients:
         if table.start is None or not table[table.start].kind.is_time:
             continue
-        starts = data.tables[table.name].frame[table.start].to_numpy(dtype="datetime64[us]")
-        births = born[data.owners[table.name]]
-        days = starts.astype("datetime64[D]") < births.astype("datetime64[D]")
-        n = int((days & ~np.isnat(starts) & ~np.isnat(births)).sum())
+        starts = data.tables[table.name].frame[table.start].to_numpy(dtype="datetime64[us]").astype("datetime64[D]")
+        days = limits[data.owners[table.name]].astype("datetime64[D]")
+        n = int((is_outside(starts, days) & ~np.isnat(starts) & ~np.isnat(days)).sum())
         if n:
             out[table.name] = n
     return out

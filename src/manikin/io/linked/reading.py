@@ -15,7 +15,7 @@ from manikin.data.errors import SchemaError
 from manikin.data.schema import EMPTY, Kind, Schema, TableSchema
 from manikin.io.linked.files import Listing, list_tables
 from manikin.io.linked.inference import infer_links
-from manikin.io.linked.integrity import Link, before_birth, settled
+from manikin.io.linked.integrity import Link, after_death, before_birth, settled
 from manikin.io.linked.sheets import Sheet
 from manikin.io.linked.tidying import tidied
 from manikin.io.profiles import Profile
@@ -79,10 +79,10 @@ def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Loo
             notes.append(f"Passed over, since the schema does not name their tables: {', '.join(others)}.")
     notes += _zones(data.schema)
     data, links = settled(data, str(folder))
-    early = before_birth(data)
-    notes += [f"{name}: {EARLY.format(n=n)}" for name, n in early.items()]
-    if not is_given:
-        data = _with_notes(data, {name: EARLY.format(n=n) for name, n in early.items()})
+    for counts, words in ((before_birth(data), EARLY), (after_death(data), LATE)):
+        notes += [f"{name}: {words.format(n=n)}" for name, n in counts.items()]
+        if not is_given:
+            data = _with_notes(data, {name: words.format(n=n) for name, n in counts.items()})
     return Look(data, links, files, tuple(notes))
 
 
@@ -100,6 +100,7 @@ def _zones(schema: Schema) -> list[str]:
 
 
 EARLY = "{n:,} rows start before their patient is born; they stay."
+LATE = "{n:,} rows start on a day after their patient's death; they stay."
 
 
 def _with_notes(data: Dataset, notes: Mapping[str, str]) -> Dataset:
