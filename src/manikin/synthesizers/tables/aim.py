@@ -39,6 +39,7 @@ TWIN_PRECISION = 1.0  # of the non-private twin, whose answers have no noise wha
 ROUNDING = 1e-9  # share of the precision that is left for rounding in its sums
 SMALL = 1e-300
 SHARES = (0.1, 0.65)  # least and most of the budget that the columns by themselves take
+TARGET_OF_ALL = 0.1  # share of the whole budget that pairs with a target have at least, where columns took most of it
 COLUMN_NOISE = 0.0015  # of the patients: the noise of a cell of a column's own table that is aimed at
 
 
@@ -55,7 +56,8 @@ class AIM:
     coarseness : columns have about sqrt(coarseness * rows / noise) groups, where noise is that of a cell; finer when larger.
     shrinkage : weight of the prior that columns are independent, above 0.
     max_cells : most cells of the junction tree, the size of the model.
-    target_share : share of the budget that goes, before all others, to pairs with a column of role target, where there is one.
+    target_share : share of what columns leave of the budget that goes, before all others, to pairs with a column of role target, where
+        there is one; a tenth of the whole budget where that is more.
     target_rounds : rounds that this share is planned for, as a multiple of the number of columns.
     column_share : share of the ledger's precision that the columns' own levels, ranges and tables cost; None sets it by the number of
         patients that was bought, so that a cell's noise is some 0.15 % of them, between 0.1 and 0.65.
@@ -94,14 +96,14 @@ class AIM:
         if ledger is None:
             self.codec_ = TableCodec(max_tokens=self.max_tokens).fit(data)
             exact = ExactAnswers(self.codec_.encode(data))
-            return self._learn(exact, total=float(len(data)), budget=TWIN_PRECISION)
+            return self._learn(exact, total=float(len(data)), budget=TWIN_PRECISION, of_all=TWIN_PRECISION)
         private = mechanisms.seal(data, ledger)
         share = self._share(len(private.columns.learned), ledger)
         self.codec_ = TableCodec(max_tokens=self.max_tokens).fit(private, ledger=ledger, share=share)
         names = [one.column for one in self.codec_.layout.fields]
         bought = BoughtAnswers(self.codec_.encode_private(private), names, ledger, by=NAME)
         total = total_rows(self.codec_.counts_, ledger)
-        return self._learn(bought, total=total, budget=ledger.precision_left * (1 - ROUNDING))
+        return self._learn(bought, total=total, budget=ledger.precision_left * (1 - ROUNDING), of_all=ledger.precision)
 
     def _check(self) -> None:
         """Refuses hyperparameters out of their range."""
@@ -124,12 +126,12 @@ class AIM:
         noise = COLUMN_NOISE * ledger.n_patients
         return float(np.clip(n_columns * ledger.rows_per_patient**2 / (noise**2 * ledger.precision), *SHARES))
 
-    def _learn(self, answers: Answers, *, total: float, budget: float) -> Self:
+    def _learn(self, answers: Answers, *, total: float, budget: float, of_all: float) -> Self:
         fields, counts = self.codec_.layout.fields, self.codec_.counts_
         rounds = min(max(1, round(self.rounds_per_column * len(fields))), self.most_rounds)
         plan = Plan(
             rounds=rounds,
-            target_share=self.target_share,
+            target_share=min(max(self.target_share, TARGET_OF_ALL * of_all / budget), 0.5) if budget > 0 else self.target_share,
             target_rounds=self.target_rounds,
             selection_share=self.selection_share,
             max_cells=self.max_cells,
