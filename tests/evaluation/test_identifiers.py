@@ -105,6 +105,40 @@ def test_keys_made_anew_are_no_disclosure(judge):
     assert judge(FRESH.assign(patient_id=[str(7_000_000 + 37 * i + 1) for i in range(N)])).value == 0
 
 
+def test_a_key_of_whole_numbers_may_equal_that_of_something_else(tmp_path):
+    """Keys of two families that are made anew, each above its own real ones, meet those of the other family by chance."""
+    schema = """name = "rows"
+[columns.row]
+kind = "identifier"
+storage = "integer"
+[columns.patient]
+kind = "identifier"
+storage = "integer"
+roles = ["patient_key"]
+[columns.note]
+kind = "text"
+[columns.age]
+kind = "count"
+storage = "integer"
+decimals = 0
+"""
+    (tmp_path / "schema.toml").write_text(schema)
+    notes = [f"a note about case {i}" for i in range(20)]
+    real = pd.DataFrame({"row": range(50_000, 50_020), "patient": range(10_000, 10_020), "note": notes, "age": range(40, 60)})
+    train = mk.read(real, schema=tmp_path / "schema.toml")
+    shared = train.columns
+
+    def found(**columns):
+        made = mk.read(real.assign(**columns), schema=tmp_path / "schema.toml")
+        data = evidence(train, train, made, target=None)
+        return identifiers(type(data)(data.train, data.holdout, data.synthetic, shared), seed=0).value
+
+    fresh = {"note": ["something else"] * 20, "row": range(90_000, 90_020)}
+    assert found(**fresh, patient=range(50_000, 50_020)) == 0
+    assert found(**fresh, patient=range(10_000, 10_020)) == 20
+    assert found(**fresh | {"note": [str(i) for i in range(50_000, 50_020)]}, patient=range(60_000, 60_020)) == 20
+
+
 def test_a_column_that_the_schema_does_not_know_is_seen(judge):
     result = judge(FRESH.assign(remark=patients(0)["note"], contact=[f"x{i}@clinic.org" for i in range(N)]))
     assert what(result) == {("contact", "e-mail address"): N, ("remark", "value of a real identifier or free text"): 40}

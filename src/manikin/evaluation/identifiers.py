@@ -42,11 +42,12 @@ def identifiers(data: Prepared, *, seed: int) -> MetricResult:
 
     A cell counts when it stands in a column that the schema calls a direct identifier, patient key, identifier or free text and
     equals a real value of it; when such a value of train or holdout comes back in another text column; when a text matches a pattern
-    (e-mail, web and network addresses, telephone, social security, health service, national insurance, account and record numbers;
-    45 CFR 164.514(b)(2)); or when its column, unknown to the schema, is one of direct identifiers by its name or content. Keys that
-    merely count the rows are not held against a release. There is nothing to draw, so no interval. Details give counts by column and
-    never a value; `unjudged` are the released columns that no other figure has looked at: those that train does not have, and free text and
-    direct identifiers, made anew or not, except keys that count.
+    (e-mail, web and network addresses, telephone, social security, health service, national insurance, account and record numbers; 45
+    CFR 164.514(b)(2)); or when its column, unknown to the schema, is one of direct identifiers by its name or content. Keys that
+    merely count the rows are not held against a release, nor is a key of whole numbers for being that of something else. There is
+    nothing to draw, so no interval. Details give counts by column and never a value; `unjudged` are the released columns that no
+    other figure has looked at: those that train does not have, and free text and direct identifiers, made anew or not, except keys
+    that count.
     """
     del seed
     release = data.synthetic[data.release]
@@ -93,12 +94,19 @@ def _found(profile: Profile, known: Column | None, real: _Real) -> dict[str, int
     if finding is not None:
         return {f"{finding.what}, by its {finding.how}": profile.n_present} if profile.n_present else {}
     own = frozenset() if known is None or _counts_rows(profile) else real.by_column.get(profile.name, frozenset())
+    anywhere = frozenset() if known is not None and _is_numbered(known) else real.anywhere
     found: dict[str, int] = {}
     for text, count, is_present in zip(profile.texts, profile.counts, profile.is_present, strict=True):
-        what = _identified(str(text), own, real.anywhere) if is_present else None
+        what = _identified(str(text), own, anywhere) if is_present else None
         if what is not None:
             found[what] = found.get(what, 0) + int(count)
     return found
+
+
+def _is_numbered(known: Column) -> bool:
+    """Whether a column is a key of whole numbers: made anew, and equal to a key of something else by chance alone."""
+    is_key = known.kind is Kind.IDENTIFIER or known.has_role(Role.PATIENT_KEY)
+    return is_key and known.storage is Storage.INTEGER and not known.has_role(Role.DIRECT_IDENTIFIER)
 
 
 def _identified(text: str, own: frozenset[str], anywhere: frozenset[str]) -> str | None:
