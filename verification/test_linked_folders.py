@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 from manikin.data.dataset import Dataset, Table
 from manikin.data.schema import Column, ForeignKey, Form, Kind, Role, Schema, Storage, TableSchema
@@ -75,3 +76,7 @@ def test_two_million_events_are_read_in_few_gigabytes(tmp_path: Path) -> None:
     assert (len(data), data.schema["events"].start, data.schema["events"]["day"].unit) == (25 * PIECE, "day", "d")
     assert data.schema["events"].foreign_keys == EVENTS.foreign_keys
     assert data.schema.root == data.schema["patients"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, "-q"]))

@@ -51,6 +51,21 @@ def test_values_alone_show_a_key_that_chance_could_not_give(tmp_path: Path) -> N
     assert (schema["rows"].form, schema["rows"].start, schema["rows"]["day"].unit) == (Form.EVENTS, "day", "d")
 
 
+def test_a_row_may_refer_to_another_of_its_table(tmp_path: Path) -> None:
+    """As the OMOP CDM's preceding visits do; a row that names itself, as the head of a group, refers to none."""
+    visits = pd.DataFrame({"visit_id": range(1000, 1060), "person_id": np.repeat(range(1, 31), 2), "date": "2020-01-01"})
+    visits["preceding_visit_id"] = [None if i % 2 == 0 else 999 + i for i in range(60)]
+    visits["group_visit_id"] = [1000 + i - i % 2 for i in range(60)]
+    data = read(tables(tmp_path, visits=visits))
+    assert data.schema["visits"].foreign_keys == (ForeignKey(("preceding_visit_id",), "visits", ("visit_id",)),)
+    assert (len(data), data.schema.root) == (30, None)
+
+
+def test_one_table_with_an_id_is_a_table_of_patients(tmp_path: Path) -> None:
+    data = read(tables(tmp_path, a=pd.DataFrame({"id": [1, 2, 3], "sex": ["M", "F", "M"]})))
+    assert (len(data), data.schema.only.form, data.schema.root) == (3, Form.STATIC, data.schema.only)
+
+
 def test_small_numbers_that_happen_to_be_shared_are_no_key(tmp_path: Path) -> None:
     people = pd.DataFrame({"person_id": range(1, 31), "site_id": range(1, 31), "age": range(30, 60)})
     visits = pd.DataFrame({"person_id": list(range(1, 31)) * 3, "day": np.repeat([0, 7, 30], 30), "score": [1, 2, 3] * 30})

@@ -52,7 +52,9 @@ def find_patients(sheets: Mapping[str, Sheet], references: Sequence[Reference]) 
     if not families:
         return Patients({}, None)
     best = max(families, key=lambda family: _weight(family, sheets))
-    if not _is_named(best, sheets) and len(best.members) < 2:
+    names = {squeezed(column) for columns in best.members.values() for column in columns}
+    is_alone = len(sheets) == 1 and bool(names & KEY_NAMES)  # one table of rows with an `id`
+    if not _is_named(best, sheets) and len(best.members) < 2 and not is_alone:
         return Patients({}, None)
     keys = {table: _plainest(columns, best) for table, columns in best.members.items()}
     return Patients(keys, best.home[0] if best.home else None)
