@@ -30,6 +30,8 @@ def made(ward: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path
     assert ended.code == 0, ended.err
     assert "40 synthetic patients with" in ended.out
     assert "rows in 3 tables by resample_patients" in ended.out
+    assert "Figures are of whole patients" in ended.out
+    assert ", whole patients" not in ended.out
     return out
 
 

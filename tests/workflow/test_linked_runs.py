@@ -195,3 +195,19 @@ def test_places_have_names_without_secrets() -> None:
     assert linked_format(pd.DataFrame()) is None
     with pytest.raises(ParameterError, match=r"URL of nothing that can be read"):
         linked_format("s3://anna:secret@example/ward")
+
+
+def test_a_database_is_learned_from_and_written_to(ward: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="databases need the extra `records`")
+    fit_model(ward, out=tmp_path / "model", options=Options(synthesizer=FLOOR))
+    place = f"sqlite:///{tmp_path}/made.sqlite"
+    assert draw(tmp_path / "model", n=40, out=place).out == place
+    assert len(mk.read(place)) == 40
+    with pytest.raises(DataError, match="exists already"):
+        draw(tmp_path / "model", n=3, out=place)
+    made = synthesize(place, out=tmp_path / "run", options=Options(synthesizer=FLOOR))
+    assert sorted(path.name for path in (made.out / "synthetic").iterdir()) == sorted(f"{name}.csv" for name in FILES)
+    manifest = json.loads((made.out / "manifest.json").read_text())
+    assert [file["name"] for file in manifest["inputs"]] == ["made.sqlite"]
+    again = synthesize(place, out=tmp_path / "again", replay=made.out / "manifest.json")
+    assert (again.out / "synthetic" / "labs.csv").read_bytes() == (made.out / "synthetic" / "labs.csv").read_bytes()
