@@ -23,6 +23,7 @@ from manikin.report.wording import number, whole
 N_OPEN = 6
 N_PARTS = 12
 N_BARS = 6  # counts that are few enough to have a bar each
+N_TOLD = 4  # tables whose codes a timeline's caption tells
 LEAST_GAP = 0.005  # shares that differ less are not listed
 N_LISTED = 12
 Rows = Sequence[Mapping[str, Any]]
@@ -99,7 +100,7 @@ def _one(patient: Mapping[str, Any], title: str, days: float, side: str) -> Figu
     lanes += [Lane(f"other {dot['table']}" if dot.get("is_other") else str(dot["table"]), times=dot["times"]) for dot in dots]
     facts = ", ".join(f"{name} {value}" for name, value in patient.get("facts") or ())
     step, unit = time_unit(float(patient["days"]))
-    told = [f"{dot['table']}: {_counted(dot['codes'])}" for dot in dots if dot.get("codes")]
+    told = [f"{dot['table']}: {_counted(dot['codes'])}" for dot in dots if dot.get("codes")][:N_TOLD]
     caption = f"{facts}. {whole(patient['events'])} events in {float(patient['days']) / step:.0f} {unit}."
     if told:
         caption += f" Most often, {'; '.join(told)}."

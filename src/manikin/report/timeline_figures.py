@@ -16,8 +16,8 @@ from manikin.report.figures import INK, LINE, MUTED, PAPER, REAL, SYNTHETIC, WID
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABEL = 15  # letters of a lane's name
-LEFT = 104.0
+LABEL = 14  # letters of a lane's name
+LEFT = 112.0
 BAR, DOT, NUMBER = 20.0, 18.0, 32.0  # heights of lanes, in drawing units
 HOUR = 1 / 24
 UNITS = ((4.0, HOUR, "hours"), (120.0, 1.0, "days"), (1_200.0, 7.0, "weeks"), (float("inf"), 365.25, "years"))

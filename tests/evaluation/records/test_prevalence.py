@@ -52,5 +52,5 @@ def test_patients_without_any_row_and_tables_without_rows(good):
         bare = with_table(bare, name, fake.tables[name].frame.iloc[:0])
     result = code_prevalence(evidence(good.train, good.holdout, bare), seed=0)
     assert result.value < 0.1
-    assert "no patient" in code_sequences(evidence(good.train, good.holdout, bare), seed=0).note
+    assert "fewer than 30" in code_sequences(evidence(good.train, good.holdout, bare), seed=0).note
     assert prepare_linked(evidence(good.train, good.holdout, bare)).fake.n_patients == 150

@@ -122,5 +122,5 @@ def sizes_by_group(groups: Ints) -> Floats:
 def texts(known: Vocabulary, items: Ints) -> list[str]:
     """How items are called in figures; with the table's name where two would be called alike."""
     chosen: list[Item] = [known.items[i] for i in items]
-    plain = [item.text for item in chosen]
+    plain = [known.text(item) for item in chosen]
     return [f"{item.table}: {text}" if plain.count(text) > 1 else text for item, text in zip(chosen, plain, strict=True)]

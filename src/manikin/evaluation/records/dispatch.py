@@ -51,10 +51,15 @@ def _of_tables(measure: Metric, data: LinkedData, seed: int) -> MetricResult:
     return replace(
         made,
         value=round(hits / max(n, 1), 6),
-        interval=clopper_pearson(round(hits), n),
+        interval=_interval(hits, n),
         reference=round(held / max(n_held, 1), 6),
-        reference_interval=clopper_pearson(round(held), n_held),
+        reference_interval=_interval(held, n_held),
     )
+
+
+def _interval(hits: float, n: int) -> tuple[float, float]:
+    low, high = clopper_pearson(round(hits), n)
+    return round(low, 6), round(high, 6)
 
 
 def _together(by_table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from manikin.evaluation.intervals import N_GROUPS
 from manikin.evaluation.prepared import Prepared, prepare
 from manikin.evaluation.records.history import History, history
 from manikin.evaluation.records.summary import PATIENT, Plan, per_patient, planned
-from manikin.evaluation.records.vocabulary import Vocabulary, vocabulary
+from manikin.evaluation.records.vocabulary import Vocabulary, tables_of_patients, vocabulary
 
 Ints = npt.NDArray[np.int64]
 MAX_PATIENTS = 10_000
@@ -59,7 +59,7 @@ class LinkedData(EvaluationData):
     def tables(self) -> tuple[TableSchema, ...]:
         """The tables of patients that all sides have, parents first, with the columns that all of them have."""
         made = []
-        for table in self.schema.of_patients:
+        for table in tables_of_patients(self.schema):
             if all(table.name in side.tables for side in self.sides):
                 frames = [side.tables[table.name].frame for side in self.sides]
                 made.append(table.only([name for name in table.names if all(name in frame.columns for frame in frames)]))

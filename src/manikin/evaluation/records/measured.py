@@ -55,9 +55,12 @@ def names(data: LinkedData, measures: Ints) -> list[str]:
     chosen = [data.vocabulary.measures[i] for i in measures]
     tables = {table.name: table for table in data.tables}
     plain = [
-        f"{m.table}: days to {m.column}" if tables[m.table][m.column].kind.is_time else (m.code or m.text) for m in chosen
+        f"{m.table}: days to {m.column}" if tables[m.table][m.column].kind.is_time else (data.vocabulary.code_text(m) or m.text)
+        for m in chosen
     ]
-    return [text if plain.count(text) == 1 else measure.text for measure, text in zip(chosen, plain, strict=True)]
+    return [
+        text if plain.count(text) == 1 or not m.code else f"{text}: {m.column}" for m, text in zip(chosen, plain, strict=True)
+    ]
 
 
 def presence(of: History, rows: Ints, n_rows: int, measures: Ints, n_measures: int) -> Any:

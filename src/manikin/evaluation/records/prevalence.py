@@ -35,6 +35,7 @@ Ints = npt.NDArray[np.int64]
 MAX_CODES = 20_000
 MAX_PAIRED = 300  # codes of which pairs are counted, those of most train patients
 MIN_CODES = 3
+MIN_STEPS = 30
 N_LISTED = 200
 N_SHOWN = 30
 PREVALENCE = Definition("code_prevalence", "How frequent codes are (R²)", Section.FIDELITY, Direction.HIGHER, unit="patients")
@@ -141,8 +142,8 @@ def code_sequences(data: LinkedData, *, seed: int) -> MetricResult:
         matrix, groups = visits_with(side, items, len(data.vocabulary.items))
         patient = side.history.patient[side.history.visit_starts]
         steps = np.flatnonzero(patient[1:] == patient[:-1])
-        if not len(steps):
-            raise UndefinedMetricError(f"no patient of the {name} data has two visits")
+        if len(steps) < MIN_STEPS:
+            raise UndefinedMetricError(f"the patients of the {name} data go on to a next visit fewer than {MIN_STEPS} times")
         made[name] = (products_by_group(matrix[steps], matrix[steps + 1], groups[steps]), sizes_by_group(groups[steps]))
     figure, other = (_agreement(made["train"], made[name]) for name in ("synthetic", "holdout"))
     diagonal = np.arange(len(items)) * (len(items) + 1)
@@ -199,7 +200,7 @@ def _listed(data: LinkedData, items: Ints, counts: dict[tuple[str, str], tuple[F
     rows = []
     for i in [i for i in np.argsort(-patients, kind="stable") if named[i]][:N_LISTED]:
         item = data.vocabulary.items[items[i]]
-        row: dict[str, Any] = {"code": item.text, "table": item.table}
+        row: dict[str, Any] = {"code": data.vocabulary.text(item), "table": item.table}
         for unit in ("visits", "records"):
             for name in ("train", "holdout", "synthetic"):
                 found, sizes = counts[unit, name]

@@ -21,7 +21,15 @@ from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
 from manikin.evaluation.records.history import History, history
 from manikin.evaluation.records.times import DAY_IN_US, Times, times
-from manikin.evaluation.records.vocabulary import Item, Measure, Vocabulary, key_columns, sequences, vocabulary
+from manikin.evaluation.records.vocabulary import (
+    Item,
+    Measure,
+    Vocabulary,
+    key_columns,
+    sequences,
+    tables_of_patients,
+    vocabulary,
+)
 
 Floats = npt.NDArray[np.float64]
 PATIENT = "(patient)"
@@ -88,7 +96,7 @@ def per_patient(
     side : stands before the record's number in the key, so that keys of different sides differ.
     events : the patients' events by the plan's vocabulary, where they are known.
     """
-    plan = like if isinstance(like, Plan) else planned(like, like.schema.of_patients)
+    plan = like if isinstance(like, Plan) else planned(like, tables_of_patients(like.schema))
     of = history(data, plan.known) if events is None else events
     when = times(data)
     columns: dict[str, Any] = {PATIENT: np.array([f"{side} {i}" for i in range(data.n_records)], dtype=object)}
@@ -115,8 +123,8 @@ def planned(
     fixed = tuple(_fixed_columns(train, tables, target))
     told = [*_of_tables(tables, of)]
     taken = {(entry.table, entry.source.name) for entry in fixed}
-    told += _most_frequent(tables, of, words, taken, MAX_COLUMNS - len(fixed) - len(told))
     told += _follow_up(tables, fixed)
+    told += _most_frequent(tables, of, words, taken, MAX_COLUMNS - len(fixed) - len(told))
     key = Column(PATIENT, Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
     columns = (key, *(entry.column for entry in fixed), *(entry.column for entry in told))
     least = max((table.min_patients for table in tables), default=1)
@@ -219,14 +227,14 @@ def _most_frequent(
     least = LEAST_SHARE * max(of.n_patients, 1)
     wanted: list[tuple[float, int, Told]] = []
     times_known = bool((~np.isnan(of.time)).any())
-    shared = Counter(item.level if _is_code(by_name[item.table], item) else f"{item.column} {item.level}" for item in words.items)
+    shared = Counter(_called(words, by_name[item.table], item) for item in words.items)
     patients = _patients_with(of.patient[of.marks.event], of.marks.item, len(words.items))
     for item, n in zip(words.items, patients, strict=True):
         table = by_name[item.table]
         threshold = table.threshold(table[item.column]) if item.column else 1
         if not item.column or (item.table, item.column) in taken or n < max(least, threshold):
             continue
-        level = item.level if _is_code(table, item) else f"{item.column} {item.level}"
+        level = _called(words, table, item)
         name = level if shared[level] == 1 else f"{item.table}: {level}"
         for statistic, weight in OF_ITEM.items():
             if statistic == "count" or times_known:
@@ -240,7 +248,8 @@ def _most_frequent(
         threshold = table.threshold(table[source.by]) if measure.code and source.by else 1
         if (measure.table, measure.column) in taken or n < max(least, threshold):
             continue
-        name = measure.code if shared[measure.code] == 1 else f"{measure.table}: {measure.code}"
+        code = words.code_text(measure)
+        name = code if shared[code] == 1 else f"{measure.table}: {code}"
         name = name if measure.code else f"{measure.table}: {'days to ' if source.kind.is_time else ''}{measure.column}"
         if measure.code and sum(c.by is not None for c in table) > 1:
             name = f"{name} {measure.column}"
@@ -263,6 +272,11 @@ def _distinct(told: list[Told]) -> list[Told]:
         seen[name] = seen.get(name, 0) + 1
         out.append(entry if seen[name] == 1 else replace(entry, column=replace(entry.column, name=f"{name} ({seen[name]})")))
     return out
+
+
+def _called(words: Vocabulary, table: TableSchema, item: Item) -> str:
+    text = words.text(item)
+    return text if _is_code(table, item) else f"{item.column} {text}"
 
 
 def _is_code(table: TableSchema, item: Item) -> bool:

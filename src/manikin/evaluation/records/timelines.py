@@ -23,8 +23,8 @@ Ints = npt.NDArray[np.int64]
 PLACES = (0.35, 0.6, 0.8)  # of the train patients by their number of events
 MAX_LANES = 7  # measured numbers that have a lane
 MAX_POINTS = 240  # of a lane
-N_CODES = 5
-N_FACTS = 6
+N_CODES = 2
+N_FACTS = 4
 MAX_BARS = 60
 
 
@@ -39,8 +39,11 @@ def timelines(data: LinkedData) -> list[dict[str, Any]]:
     """
     real, fake = data.real, data.fake
     pairs = _pairs(real, fake)
-    lanes = _lanes(data)
-    return [{"real": _patient(data, real, a, lanes, "train"), "synthetic": _patient(data, fake, b, lanes, "synthetic")} for a, b in pairs]
+    made = []
+    for a, b in pairs:
+        lanes = _lanes(data, a, b)
+        made.append({"real": _patient(data, real, a, lanes, "train"), "synthetic": _patient(data, fake, b, lanes, "synthetic")})
+    return made
 
 
 def _pairs(real: History, fake: History) -> list[tuple[int, int]]:
@@ -69,16 +72,27 @@ def _extent(of: History) -> tuple[Ints, Floats]:
     return of.lengths, np.nan_to_num(last - first)
 
 
-def _lanes(data: LinkedData) -> list[tuple[int, str, tuple[float, float]]]:
-    """The measured numbers that get a lane: of most train patients, times of rows left out, with the middle 90 % of their values."""
-    kept = frequent_measures(data, 100, with_times=False)
-    counts = {i: len(numbers_of(data.real, int(i))[0]) for i in kept}
-    best = sorted(sorted(kept, key=lambda i: -counts[i])[:MAX_LANES])
+def _lanes(data: LinkedData, one: int, other: int) -> list[tuple[int, str, tuple[float, float]]]:
+    """The measured numbers that get a lane: those of most values of these two patients, one of a code, with train's middle 90 %."""
+    kept = [int(i) for i in frequent_measures(data, 200, with_times=False)]
+    counts = {i: _count(data.real, i, one) + _count(data.fake, i, other) for i in kept}
+    first: dict[tuple[str, str], int] = {}
+    for i in sorted(kept, key=lambda i: (-counts[i], i)):
+        what = data.vocabulary.measures[i]
+        first.setdefault((what.table, what.code or what.column), i)
+    coded = [i for i in first.values() if data.vocabulary.measures[i].code]
+    best = sorted([i for i in coded or first.values() if counts[i]][:MAX_LANES])
     made = []
     for name, measure in zip(names(data, np.array(best, dtype=np.int64)), best, strict=True):
         low, high = np.quantile(numbers_of(data.real, int(measure))[0], [0.05, 0.95])
         made.append((int(measure), name, (float(low), float(high) if high > low else float(low) + 1)))
     return made
+
+
+def _count(of: History, measure: int, patient: int) -> int:
+    _, events = numbers_of(of, measure)
+    low, high = np.searchsorted(events, [of.starts[patient], of.starts[patient + 1]])
+    return int(high - low)
 
 
 def _patient(data: LinkedData, of: History, patient: int, lanes: list[Any], side: str) -> dict[str, Any]:
@@ -131,7 +145,7 @@ def _codes(data: LinkedData, of: History, rows: Ints) -> list[tuple[str, int]]:
     codes = of.code[rows]
     found, counts = np.unique(codes[codes >= 0], return_counts=True)
     order = np.argsort(-counts, kind="stable")[:N_CODES]
-    return [(data.vocabulary.items[found[i]].text, int(counts[i])) for i in order]
+    return [(data.vocabulary.text(data.vocabulary.items[found[i]]), int(counts[i])) for i in order]
 
 
 def _facts(data: LinkedData, of: History, patient: int, side: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +20,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset
-from manikin.data.schema import Column, Form, Kind, Role, TableSchema
+from manikin.data.schema import Column, Form, Kind, Role, Schema, TableSchema
 
 MAX_LEVELS = 20_000  # of one column; one with more names things, not kinds of things
+LABELS = ("label", "short_title", "concept_name", "display", "title", "long_title", "name", "description")  # of tables of reference
+LABEL_LENGTH = 48
 
 
 @dataclass(frozen=True, order=True)
@@ -55,11 +57,25 @@ class Measure:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tables that all sides have, and the items and measures that occur on any of them, sorted."""
+    """The tables that all sides have, and the items and measures that occur on any of them, sorted.
+
+    `labels` has, by table and column, what a table of reference calls the codes.
+    """
 
     tables: tuple[TableSchema, ...]
     items: tuple[Item, ...]
     measures: tuple[Measure, ...]
+    labels: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+
+    def text(self, item: Item) -> str:
+        """How an item is called: by the label that a table of reference gives its code, where it does."""
+        return self.labels.get((item.table, item.column), {}).get(item.level, item.text)
+
+    def code_text(self, measure: Measure) -> str:
+        """How a measure's code is called; empty where it has none."""
+        table = next(table for table in self.tables if table.name == measure.table)
+        by = table[measure.column].by
+        return self.labels.get((measure.table, by), {}).get(measure.code, measure.code) if by else measure.code
 
     @cached_property
     def item_number(self) -> Mapping[Item, int]:
@@ -70,6 +86,29 @@ class Vocabulary:
     def measure_number(self) -> Mapping[Measure, int]:
         """The place of each measure."""
         return {measure: i for i, measure in enumerate(self.measures)}
+
+
+def tables_of_patients(schema: Schema) -> tuple[TableSchema, ...]:
+    """The tables whose rows belong to patients, parents first, with references to one another alone: one to a vocabulary is a code."""
+    made = schema.of_patients
+    names = {table.name for table in made}
+    return tuple(replace(t, foreign_keys=tuple(key for key in t.foreign_keys if key.table in names)) for t in made)
+
+
+def labels_of(data: Dataset) -> dict[tuple[str, str], dict[str, str]]:
+    """By table and column, what the table of reference that the column's codes stand in calls them; none where it has no such column."""
+    made = {}
+    for table in data.schema.of_patients:
+        for key in table.foreign_keys:
+            other = data.schema[key.table]
+            named = [column.name for name in LABELS for column in other if column.name.lower() == name]
+            if other.form is Form.REFERENCE and len(key.columns) == 1 and named and key.table in data.tables:
+                frame = data.tables[key.table].frame
+                codes, texts = (frame[name].astype(object).map(str, na_action="ignore") for name in (key.references[0], named[0]))
+                held = (codes.notna() & texts.notna()).to_numpy()
+                cut = (text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…" for text in texts[held])
+                made[table.name, key.columns[0]] = dict(zip(codes[held], cut, strict=True))
+    return made
 
 
 def sequences(tables: Sequence[TableSchema]) -> tuple[TableSchema, ...]:
@@ -123,7 +162,7 @@ def vocabulary(tables: Sequence[TableSchema], sides: Sequence[Dataset]) -> Vocab
             else:
                 levels = _levels_of(sides, table, table[column.by])
                 measures.update(Measure(table.name, column.name, level) for level in levels)
-    return Vocabulary(tuple(tables), tuple(sorted(items)), tuple(sorted(measures)))
+    return Vocabulary(tuple(tables), tuple(sorted(items)), tuple(sorted(measures)), labels_of(sides[0]))
 
 
 def cells(series: pd.Series, column: Column) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
