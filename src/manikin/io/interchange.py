@@ -42,7 +42,11 @@ FORMATS: Mapping[str, Format] = {
         "a database by its URL (PostgreSQL, SQLite, any that SQLAlchemy knows), read, and written where it is empty",
         "records",
     ),
-    "omop": Format("manikin.io.omop", "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes"),
+    "omop": Format(
+        "manikin.io.omop",
+        "a folder of OMOP CDM 5.4 tables, CSV or Parquet, read and written; concepts stay codes",
+        writer="manikin.io.omop:OmopWriter",
+    ),
     "fhir": Format(
         "manikin.io.fhir",
         "FHIR R4 Bundles or bulk NDJSON, read and written, checked and tagged as test data",
