@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, SchemaError
-from manikin.data.schema import Form, Kind, Role
+from manikin.data.schema import Form, Kind, Role, Schema
 from manikin.io import omop
 from manikin.io.omop.cdm54 import BY_NAME, TABLES, referred
 
@@ -114,6 +115,34 @@ def test_a_folder_is_written_as_it_was(cdm: Path, tmp_path: Path) -> None:
         assert (tmp_path / "again" / f"{name}.csv").read_text() == FILES[name]
     assert (tmp_path / "again" / "location.csv").read_text().splitlines()[1] == "1,,,NT"
     assert not (tmp_path / "again" / "note.csv").exists()
+
+
+def test_what_others_say_is_written_without_notes_too(cdm: Path, tmp_path: Path) -> None:
+    data = omop.read(cdm)  # a generator's schema has lost its notes
+    tables = (replace(t, columns=tuple(replace(c, notes=()) for c in t)) for t in data.schema.tables)
+    made = Dataset(data.tables, Schema(tuple(tables)))
+    omop.write(made, tmp_path / "again", like=cdm)
+    for name in ("person", "visit_occurrence", "measurement", "death", "observation_period"):
+        assert (tmp_path / "again" / f"{name}.csv").read_text() == FILES[name]
+    omop.write(made, tmp_path / "plain")
+    assert "visit_start_date,visit_start_datetime" in (tmp_path / "plain" / "visit_occurrence.csv").read_text()
+
+
+def test_patients_are_written_in_pieces(cdm: Path, tmp_path: Path) -> None:
+    data = omop.read(cdm)
+    with omop.OmopWriter(tmp_path / "pieces", data.schema, like=cdm) as writer:
+        for i in range(data.n_records):
+            writer.append(data.subset(np.array([i])))
+    omop.write(data, tmp_path / "whole", like=cdm)
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "pieces" / path.name).read_bytes()
+    with omop.OmopWriter(tmp_path / "nobody", data.schema):
+        pass
+    assert (tmp_path / "nobody" / "death.csv").read_text() == "person_id,death_date,death_type_concept_id\n"
+    data.tables["death"].frame.loc[0, "person_id"] = "8"
+    with pytest.raises(DataError, match="no such row"), omop.OmopWriter(tmp_path / "half", data.schema) as writer:
+        writer.append(data)
+    assert not list(tmp_path.glob("*half*"))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".tsv.gz"])

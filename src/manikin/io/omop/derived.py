@@ -6,6 +6,7 @@ They are left out of what is read, so that nothing generated can contradict itse
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -109,17 +110,20 @@ def _with_birth(table: Table, schema: TableSchema, spelled: dict[str, str]) -> t
     return made_table, replace(schema, columns=columns), tuple(parts)
 
 
-def completed(table: Table, schema: TableSchema, cdm: CdmTable) -> tuple[Table, TableSchema]:
+def completed(table: Table, schema: TableSchema, cdm: CdmTable, asked: Collection[str] = ()) -> tuple[Table, TableSchema]:
     """The table as it is written: with the columns that were left out because others say them, and all that the CDM requires.
 
-    Without the notes of a table that was read (a schema of somebody else's), the required ones are made.
+    Parameters
+    ----------
+    asked : the columns of the file that it is to be like; what others say of them is made, too. Without them, and without the notes of a
+        table that was read, the required ones are made.
     """
     frame: dict[str, Any] = {}
     marks: dict[str, Marks] = {}
     columns: list[Column] = []
     there = {name.lower() for name in schema.names}
     for column in schema:
-        wanted, is_itself = _wanted(column, cdm, there)
+        wanted, is_itself = _wanted(column, cdm, there, asked)
         before = [_made(table, column, name) for name in wanted if name.lower() != "measurement_time"]
         after = [_made(table, column, name) for name in wanted if name.lower() == "measurement_time"]
         itself = [(column, table.frame[column.name], table.mark(column.name))] if is_itself else []
@@ -132,18 +136,27 @@ def completed(table: Table, schema: TableSchema, cdm: CdmTable) -> tuple[Table, 
     return made, replace(schema, columns=tuple(columns), rules=())
 
 
-def _wanted(column: Column, cdm: CdmTable, there: set[str]) -> tuple[list[str], bool]:
+def _wanted(column: Column, cdm: CdmTable, there: set[str], asked: Collection[str]) -> tuple[list[str], bool]:
     """The columns to make from one, and whether it is written itself."""
     if not column.kind.is_time:
         return [], True
+    own = [name for name in asked if name.lower() not in there and source_of(cdm, name.lower()) == column.name.lower()]
+    if asked and (own or column.name in asked):
+        made = {name.lower() for name in own}
+        own += [known.name for known in cdm if known.is_required and known.name not in made | there and _says(cdm, known.name, column)]
+        return own, column.name in asked
     for note in column.notes:
         found = _WRITTEN.fullmatch(note)
         if found:
             names = [name for name in found["names"].split(", ") if source_of(cdm, name.lower()) == column.name.lower()]
             return [name for name in names if name.lower() not in there], found["how"] == ALSO
-    required = [known.name for known in cdm if known.is_required and source_of(cdm, known.name) == column.name.lower()]
+    required = [known.name for known in cdm if known.is_required and _says(cdm, known.name, column)]
     own = [name.upper() if column.name.isupper() else name for name in required if name not in there]
     return own, True
+
+
+def _says(cdm: CdmTable, name: str, column: Column) -> bool:
+    return source_of(cdm, name) == column.name.lower()
 
 
 def _made(table: Table, column: Column, name: str) -> tuple[Column, Any, Marks]:

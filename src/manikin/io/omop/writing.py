@@ -160,7 +160,7 @@ def _no_rows(schema: TableSchema) -> Table:
 def _laid_out(table: Table, schema: TableSchema, header: Sequence[str]) -> Dataset:
     """A table as its file has it: with the columns that others say, in the header's order and spelling where there is one."""
     cdm = BY_NAME[schema.name.lower()]
-    table, full = completed(table, schema, cdm)
+    table, full = completed(table, schema, cdm, header)
     check_columns(cdm, schema.name, full.names, "The data set")
     spelled = {column.name.lower(): column for column in full}
     names = list(header) or full.names
