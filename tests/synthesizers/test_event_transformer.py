@@ -191,7 +191,7 @@ def test_the_cache_draws_from_the_states_of_training() -> None:
         part.grow(10)
         for at in range(7, 10):
             key = later._take(0, np.arange(len(long)), whole.tokens[:, at], whole.days[:, at])
-            later._advance(later._input(np.arange(len(long)), np.zeros(len(long), dtype=np.int32), key))
+            later._advance(later._input(np.arange(len(long)), key))
     torch.testing.assert_close(once.state, later.state, atol=2e-5, rtol=1e-4)
     assert vocabulary.n_keys == len(once.seen[0])
 
