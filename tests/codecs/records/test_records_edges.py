@@ -251,6 +251,10 @@ def test_keys_of_several_columns_several_links_and_links_within_a_table() -> Non
         same(made, data, name, *({"oid", "replaces"} & set(columns[name])))
     drawn = codec.decode(drawn_by_masks(codec, static_at_random(codec, 30, 1), 2), RNG(0))
     check_keys(drawn)
+    assert codec.plan_.event("doses").links[1].via == 0  # a dose's visit is that of its order
+    joined = drawn.tables["doses"].frame.merge(drawn.tables["orders"].frame, on="oid", suffixes=("", "_of_order"))
+    assert len(joined) > 20
+    assert (joined["no"] == joined["no_of_order"]).all()
 
 
 def test_a_circle_of_references_within_a_table_is_cut() -> None:

@@ -33,6 +33,7 @@ from manikin.codecs.records.clock import NEVER, add_up, later
 from manikin.codecs.records.conditions import completed, static_conditions, with_rows
 from manikin.codecs.records.event_codec import EventCodec, by_column, code_field, drawing_order, fit_events
 from manikin.codecs.records.flatten import event_table, flat_schemas, static_table
+from manikin.codecs.records.known import Known
 from manikin.codecs.records.masks import EventMasks
 from manikin.codecs.records.plan import ANCHOR, RecordsPlan, links_of, presence
 from manikin.codecs.records.planning import make_plan
@@ -332,6 +333,8 @@ class RecordsCodec:
         *,
         first_key: int = 1,
         conditions: Mapping[str, Any] | Dataset | None = None,
+        known: Dataset | None = None,
+        patients: npt.NDArray[np.int64] | None = None,
     ) -> Dataset:
         """Linked tables in `release_schema`, rows in the order of patients and their events.
 
@@ -341,23 +344,42 @@ class RecordsCodec:
         first_key : patients are numbered from here; keys of rows are made of their patient's number, so that they are unique over
             pieces that number their patients apart.
         conditions : static cells that were given, as for `encode_conditions`; they are kept to the last digit.
+        known : patients that the records continue: each record begins with all events of its patient, as `encode_partial` puts them.
+            Cells and times of these events, and known static cells, come back as they were given; keys are made anew.
+        patients : int64 (n_records,), which known patient each record continues; record i patient i where it is left out.
+
+        Raises
+        ------
+        ParameterError : a record does not begin with the known events of its patient.
         """
         static = self._decode_static(records.static, rng, conditions)
+        own_known = None if known is None else self._known(known, np.arange(len(records)) if patients is None else patients)
+        pairs = None if own_known is None else own_known.events(records)
         rows: dict[str, tuple[Rows, Table]] = {}
         gap, unit = np.zeros(records.n_events, dtype=np.int64), np.ones(records.n_events, dtype=np.int64)
         for i, codec in enumerate(self.events_):
             events = np.flatnonzero(records.table == i)
             own = codec.decode(records.tokens[events], rng)
+            if own_known is not None and pairs is not None:
+                own = own_known.rows(own, events, codec, self.plan_, pairs)
             rows[codec.plan.name] = events, own
             drawn = own.frame[codec.plan.gap].to_numpy(dtype=float)
             gap[events], unit[events] = np.where(np.isnan(drawn), 0, drawn).astype(np.int64), codec.plan.unit
-        anchor = anchors(static, self.plan_, len(records), rng)
+        if own_known is None:
+            anchor = anchors(static, self.plan_, len(records), rng)
+        else:
+            static, first = own_known.static(static, self.plan_)
+            anchor = np.where(first == NEVER, anchors(static, self.plan_, len(records), rng), first)
         at = add_up(records.starts, gap, unit)
         drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
         given = static_conditions(conditions, self.schema_, self.plan_)
         made = drawn_all.tables(is_bound_given=isinstance(given, dict) and self.plan_.bound in given)
         tables = {t.name: made.get(t.name, self.references_.get(t.name)) for t in self.schema_.tables}
         return Dataset({name: table for name, table in tables.items() if table is not None}, self.release_schema, self.native_)
+
+    def _known(self, known: Dataset, patients: Rows) -> Known:
+        whole, absent = completed(known, self.schema_, self.plan_)
+        return Known(whole, frozenset(absent), self._timeline(whole), patients)
 
     def _decode_static(self, tokens: Tokens, rng: np.random.Generator, conditions: Mapping[str, Any] | Dataset | None) -> Table:
         if self.static_ is None:

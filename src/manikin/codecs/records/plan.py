@@ -28,6 +28,8 @@ class Link:
     is_row : whether the parent is a table of events; else the patient's one row of a static table.
     has_none : whether rows may refer to none.
     is_unique : whether no two rows may refer to the same parent.
+    via, of : where another link of the row leads to a row that has this same parent, as a stay leads to its admission: the number of that
+        link, and the number of its row's own link; -1 where none does.
     """
 
     number: int
@@ -36,6 +38,8 @@ class Link:
     is_row: bool
     has_none: bool = False
     is_unique: bool = False
+    via: int = -1
+    of: int = -1
 
     @property
     def is_drawn(self) -> bool:

@@ -137,7 +137,7 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         name = "+".join(table.foreign_keys[number].columns)
         has_none = bool((backs(timeline, table.name, parent.name, found[rows]) < 0).any()) if is_row else bool((found < 0).any())
         links.append(Link(number, parent.name, name, is_row, has_none, is_unique and is_row))
-    links = _named_apart(links)
+    links = _through(data.schema, table, _named_apart(links), timeline)
     by = tuple((c.name, c.by) for c in table if c.by is not None and _is_by(table, c, data.schema))
     codes = _code_columns(table, data.schema, {code for _, code in by})
     moments, ticks = [], {}
@@ -162,6 +162,24 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         is_distinct=start is not None and _is_distinct(own, data.owners[table.name], unit),
     )
     return _moved(data, table, plan)
+
+
+def _through(schema: Schema, table: TableSchema, links: list[Link], timeline: Timeline) -> list[Link]:
+    """Links whose parent another link of the row always leads to as well (a stay to its admission) know it."""
+    out = []
+    for link in links:
+        mine = timeline.parents[table.name, link.number]
+        for other in links:
+            if other is link or not link.is_row or not other.is_row or other.parent == table.name:
+                continue
+            theirs = timeline.parents[table.name, other.number]
+            for number, parent in links_of(schema[other.parent], schema):
+                beyond = timeline.parents[other.parent, number][theirs]
+                both = (theirs >= 0) & (beyond >= 0)
+                if parent.name == link.parent and int(both.sum()) >= ENOUGH and (beyond[both] == mine[both]).all():
+                    link = replace(link, via=other.number, of=number)
+        out.append(link)
+    return out
 
 
 def _named_apart(links: list[Link]) -> list[Link]:

@@ -82,7 +82,7 @@ class Drawn:
     def tables(self, *, is_bound_given: bool = False) -> dict[str, Table]:
         """Every table of patients, parents first; a bound that was given moves events, another one is moved by them."""
         for own in self.plan.events:
-            for link in own.links:
+            for link in sorted(own.links, key=lambda link: link.via >= 0):  # those that others lead to come last
                 self._find_parents(own, link)
         if self.plan.bound:
             self._settle_bound(self.plan.static_column(self.plan.bound), is_given=is_bound_given)
@@ -116,11 +116,23 @@ class Drawn:
         of_parent = np.flatnonzero(is_parent)
         first = np.searchsorted(of_parent, self.starts[:-1])[self.patient[events]]
         found = np.where(back < 0, NONE, np.append(of_parent, NONE)[np.where(back < 0, -1, first + known - 1 - back)])
+        if link.via >= 0:
+            found = self._through(own, link, found)
         if link.is_unique:
             found = np.where(_is_first(found, self.alive[events]), found, NONE)
         self.parents[own.name, link.number] = found
         if not link.has_none:
             self.alive[events[found < 0]] = False
+
+    def _through(self, own: EventPlan, link: Link, found: Rows) -> Rows:
+        """The parents of a link, by way of another link where that leads to a row."""
+        other = next(one for one in own.links if one.number == link.via)
+        theirs = self.parents[own.name, link.via]
+        row_of = np.full(len(self.table), NONE, dtype=np.int64)
+        events = self.rows[other.parent][0]
+        row_of[events] = self.parents[other.parent, link.of]
+        beyond = np.where(theirs < 0, NONE, row_of[theirs])
+        return np.where(beyond < 0, found, beyond)
 
     # times
 

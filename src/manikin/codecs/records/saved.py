@@ -29,7 +29,11 @@ LARGEST = 2**53
 _TEXT, _FLAG, _WHOLE = (str,), (bool,), (int,)
 _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     Clock: {"is_calendar": _FLAG, "decimals": _WHOLE, "anchor_unit": _WHOLE, "days_per_tick": (float, int)},
-    Link: {"number": _WHOLE, "parent": _TEXT, "name": _TEXT, "is_row": _FLAG, "has_none": _FLAG, "is_unique": _FLAG},
+    Link: {
+        **dict.fromkeys(("parent", "name"), _TEXT),
+        **dict.fromkeys(("is_row", "has_none", "is_unique"), _FLAG),
+        **dict.fromkeys(("number", "via", "of"), _WHOLE),
+    },
     Moment: {"name": _TEXT, "unit": _WHOLE, "shift": _WHOLE, "typical": _WHOLE, "since": _TEXT, "is_after": _FLAG},
     FreshKey: {"table": _TEXT, "column": _TEXT, "base": _WHOLE, "stride": _WHOLE},
     EventPlan: {"name": _TEXT, "start": (str, type(None)), "unit": _WHOLE, "has_before": _FLAG, "is_distinct": _FLAG, "outlives": _FLAG},
@@ -72,6 +76,11 @@ def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
     if len({own.name for own in events}) < len(events):
         _refuse("it names a table of events twice")
     for own in events:
+        for link in own.links:
+            through = [other for other in own.links if other.number == link.via and other.is_row]
+            theirs = [] if not through else [n for n, parent in links_of(schema[through[0].parent], schema) if parent.name == link.parent]
+            if link.via >= 0 and link.of not in theirs:
+                _refuse(f"links of table {own.name!r} do not lead through one another")
         if any(link.is_row != (plan.place(link.parent) >= 0) for link in own.links):
             _refuse(f"links of table {own.name!r} lead to no table of events")
     return plan
