@@ -14,7 +14,7 @@ from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.plan import MOST_BACK
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import SchemaError
-from manikin.data.rules import ImpliedRule, OrderRule, RangeRule
+from manikin.data.rules import ImpliedRule, OrderRule, RangeRule, UniqueRule
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 
 RNG = np.random.default_rng
@@ -371,3 +371,21 @@ def test_confirmed_rules_hold_in_what_is_drawn_at_random() -> None:
 
 def test_roles_of_the_hospital_are_as_told() -> None:
     assert hospital(5).schema["patients"]["died"].has_role(Role.DEATH)
+
+
+def test_what_is_unique_stays_unique() -> None:
+    days = [(p, f"2101-01-{1 + 3 * j:02d}", "abc"[(p + j) % 3]) for p in range(60) for j in range(1 + p % 7)]
+    rule = UniqueRule(("pid", "word"), confirmed=True)
+    own = events("days", Column("on", Kind.DATE), start="on", primary_key=("pid", "on"), k=20)
+    words = events("words", Column("word", Kind.CATEGORICAL), rules=(rule,))
+    told = sorted({(p, word) for p, _, word in days})
+    texts = {
+        "days": {"pid": [str(p) for p, _, _ in days], "on": [day for _, day, _ in days]},
+        "words": {"pid": [str(p) for p, _ in told], "word": [word for _, word in told]},
+    }
+    codec = RecordsCodec().fit(linked((own, words), texts))
+    made = codec.decode(drawn_by_masks(codec, static_at_random(codec, 40, 1), 2), RNG(0))
+    check_keys(made)
+    assert len(made.tables["days"]) > 100
+    assert not made.tables["words"].frame.duplicated().any()
+    assert len(made.tables["words"]) > 40

@@ -140,6 +140,11 @@ class EventMasks:
             out[:, i] = progress.has[rows, i]
             if not codec.plan.outlives:
                 out[:, i] &= ~over
+            if codec.plan.is_distinct:  # there must be room for another time
+                left = np.ones((len(rows), 1), dtype=bool) & codec.emitted(0)
+                for part in self._gaps(progress, rows, i):
+                    left &= part
+                out[:, i] &= left.any(axis=1)
             for j, link in enumerate(codec.plan.links):
                 if link.is_row and not link.has_none:
                     leads = self._link_tokens(progress, rows, i, j) & codec.emitted(codec.field(link.name))
@@ -159,12 +164,8 @@ class EventMasks:
         codec, rows = self.events[table], np.asarray(rows)
         own = codec.allowed(field, tokens)
         parts = [] if own is None else [own]
-        if field == 0 and not codec.plan.outlives:
-            parts.append(self._in_time(progress, rows, table))
-        if field == 0 and codec.plan.is_distinct:
-            unit = codec.plan.unit
-            is_now = progress.ticks[rows] // unit == progress.last[rows, table] // unit
-            parts.append(~is_now[:, None] | (self._most[table] > 0))
+        if field == 0:
+            parts += self._gaps(progress, rows, table)
         link = self._link_of(codec, field)
         if link >= 0:
             parts.append(self._link_tokens(progress, rows, table, link))
@@ -244,6 +245,16 @@ class EventMasks:
             low = np.concatenate([np.zeros(first.n_missing), first.token_bounds()[0]])
             out -= np.round(low[static[:, anchor]] * 10.0**self.plan.clock.decimals)
         return out
+
+    def _gaps(self, progress: Progress, rows: Ints, table: int) -> list[Allowed]:
+        """What bounds the gap before a row, each bool (n_rows, n_tokens): the patient's end, and the time of the row before."""
+        plan, parts = self.events[table].plan, []
+        if not plan.outlives:
+            parts.append(self._in_time(progress, rows, table))
+        if plan.is_distinct:
+            is_now = progress.ticks[rows] // plan.unit == progress.last[rows, table] // plan.unit
+            parts.append(~is_now[:, None] | (self._most[table] > 0))
+        return parts
 
     def _in_time(self, progress: Progress, rows: Ints, table: int) -> Allowed:
         """Which gaps end before the patient does, bool (n_rows, n_tokens)."""

@@ -159,7 +159,7 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         (),
         counters=tuple(name for name, _ in counters),
         counts_from=tuple(first for _, first in counters),
-        is_distinct=start is not None and _is_distinct(own, data.owners[table.name], unit),
+        is_distinct=start is not None and not has_before and _is_distinct(own, data.owners[table.name], unit),
     )
     return _moved(data, table, plan)
 

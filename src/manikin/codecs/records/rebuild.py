@@ -26,10 +26,12 @@ from manikin.codecs.records.plan import (
 )
 from manikin.codecs.records.sequence import Rows, counts_before
 from manikin.data.dataset import Marks, Table
+from manikin.data.rules import UniqueRule
 from manikin.data.schema import Column, Schema, TableSchema
 
 Bools = npt.NDArray[np.bool_]
 NONE = -1
+Keys = npt.NDArray[np.int64] | pd.Series  # numbers of keys, -1 where a cell is empty; or cells of a learned column
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Drawn:
     rng: np.random.Generator
     alive: Bools = field(init=False)
     parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
-    keys: dict[tuple[str, str], npt.NDArray[np.int64] | pd.Series] = field(init=False, default_factory=dict)
+    keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
@@ -81,6 +83,7 @@ class Drawn:
 
     def tables(self, *, is_bound_given: bool = False) -> dict[str, Table]:
         """Every table of patients, parents first; a bound that was given moves events, another one is moved by them."""
+        self._drop_doubles()
         for own in self.plan.events:
             for link in sorted(own.links, key=lambda link: link.via >= 0):  # those that others lead to come last
                 self._find_parents(own, link)
@@ -94,6 +97,17 @@ class Drawn:
             else:
                 out[table.name] = self._static_rows(table)
         return out
+
+    def _drop_doubles(self) -> None:
+        """Leaves out a second row at one time in a table where no patient has two, as gaps drawn within their group may make."""
+        for own in self.plan.events:
+            events, rows = self.rows[own.name]
+            if not own.is_distinct or len(events) < 2:
+                continue
+            timed = events[rows.mark(own.gap) == 0]
+            patient = self.patient[timed]
+            when = (self.at[timed] + self.anchor[patient]) // own.unit
+            self.alive[timed[1:][(np.diff(when) == 0) & (np.diff(patient) == 0)]] = False
 
     # links
 
@@ -167,6 +181,10 @@ class Drawn:
 
     def _event_rows(self, table: TableSchema, own: EventPlan) -> Table:
         events, rows = self.rows[own.name]
+        for link in own.links:
+            if link.is_row and not link.has_none:  # a parent may have been left out as a double
+                theirs = self.parents[own.name, link.number]
+                self.alive[events[(theirs < 0) | ~self.alive[theirs]]] = False
         kept = self.alive[events]
         events, rows = events[kept], rows.take(kept)
         patients = self.patient[events]
@@ -195,8 +213,24 @@ class Drawn:
                 cells[name], marks[name] = key_cells(self.keys[own.name, name], table[name])
             elif name not in cells:
                 cells[name], marks[name] = _stored(rows.frame[name], table[name]), rows.mark(name)
-        self._register(table, cells)
-        return _table(cells, marks, released_columns(table, self.schema), len(events))
+        chosen = self._singles(table, cells, events)
+        self._register(table, cells, chosen)
+        whole = _table(cells, marks, released_columns(table, self.schema), len(events))
+        return whole if chosen.all() else whole.take(chosen)
+
+    def _singles(self, table: TableSchema, cells: Mapping[str, object], events: Rows) -> Bools:
+        """Which rows to keep: of those that share a primary key, or what a confirmed rule says is unique, the first."""
+        keep = np.ones(len(events), dtype=bool)
+        rules = [rule.columns for rule in table.confirmed_rules if isinstance(rule, UniqueRule)]
+        for columns in (table.primary_key, *rules):
+            if columns and set(columns) <= set(cells):
+                keep &= ~pd.DataFrame({name: cells[name] for name in columns}).duplicated().to_numpy()
+        if not keep.all():
+            self.alive[events[~keep]] = False
+            for key in [key for key in self.keys if key[0] == table.name]:
+                numbers = self.keys[key]
+                self.keys[key] = numbers[keep] if isinstance(numbers, np.ndarray) else numbers[keep].reset_index(drop=True)
+        return keep
 
     def _static_rows(self, table: TableSchema) -> Table:
         patients = np.flatnonzero(self.holders(table.name))
@@ -214,7 +248,7 @@ class Drawn:
                 continue
             empty = np.full(len(patients), NONE, dtype=np.int64)
             cells[name], marks[name] = key_cells(self.keys.get((table.name, name), empty), table[name])
-        self._register(table, cells)
+        self._register(table, cells, np.ones(len(patients), dtype=bool))
         return _table(cells, marks, names, len(patients))
 
     def _static_cells(self, own: StaticColumn, patients: Rows) -> tuple[object, Marks]:
@@ -267,13 +301,13 @@ class Drawn:
                     group = pd.factorize(group * (len(values) + 1) + codes)[0].astype(np.int64)
                 self.keys[table.name, name] = first + _ordinal(group)
 
-    def _register(self, table: TableSchema, cells: Mapping[str, object]) -> None:
-        """Keeps the cells of learned columns that other tables refer to."""
+    def _register(self, table: TableSchema, cells: Mapping[str, object], chosen: Bools) -> None:
+        """Keeps the cells of learned columns that other tables refer to, of the chosen rows."""
         for other in self.schema.of_patients:
             for _, key in ((n, other.foreign_keys[n]) for n, parent in links_of(other, self.schema) if parent.name == table.name):
                 for name in key.references:
                     if (table.name, name) not in self.keys and name in cells:
-                        self.keys[table.name, name] = pd.Series(cells[name])
+                        self.keys[table.name, name] = pd.Series(cells[name])[chosen].reset_index(drop=True)
 
     def _row_in(self, parent: str, found: Rows) -> Rows:
         """The places in a parent's table of the events (or patients) that rows refer to, -1 for none."""
@@ -313,7 +347,7 @@ def anchors(static: Table, plan: RecordsPlan, n_patients: int, rng: np.random.Ge
     return found
 
 
-def key_cells(numbers: npt.NDArray[np.int64] | pd.Series, column: Column) -> tuple[object, Marks]:
+def key_cells(numbers: Keys, column: Column) -> tuple[object, Marks]:
     """Key numbers as cells of a column in its own storage, and the marks of its empty cells."""
     if isinstance(numbers, pd.Series):
         return _stored(numbers, column), numbers.isna().to_numpy().astype(np.int8)
@@ -327,7 +361,7 @@ def key_cells(numbers: npt.NDArray[np.int64] | pd.Series, column: Column) -> tup
     return (pd.Categorical(texts) if column.kind.is_discrete else pd.Series(texts, dtype=object)), mark
 
 
-def _taken(numbers: npt.NDArray[np.int64] | pd.Series | None, rows: Rows) -> npt.NDArray[np.int64] | pd.Series:
+def _taken(numbers: Keys | None, rows: Rows) -> Keys:
     if numbers is None:
         return np.full(len(rows), NONE, dtype=np.int64)
     if isinstance(numbers, pd.Series):
@@ -336,8 +370,8 @@ def _taken(numbers: npt.NDArray[np.int64] | pd.Series | None, rows: Rows) -> npt
 
 
 def _where_empty(
-    numbers: npt.NDArray[np.int64] | pd.Series | None, others: npt.NDArray[np.int64] | pd.Series
-) -> npt.NDArray[np.int64] | pd.Series:
+    numbers: Keys | None, others: Keys
+) -> Keys:
     """A key column that several references share: what the first of them says, then what the others say."""
     if numbers is None:
         return others
