@@ -384,3 +384,11 @@ def test_a_real_table_keeps_what_gives_it_its_face(shared: Path) -> None:
         )
         assert gap.max() < 0.015, name
         assert synthetic.max() <= np.sort(real)[-11]
+
+
+def test_a_group_that_nothing_is_released_for_is_decoded_as_a_missing_cell() -> None:
+    data = dataset([LEVELS], {"ward": [f"w{i}" for i in range(30)] + [""] * 20})
+    codec = TableCodec().fit(data)
+    made = codec.decode(codec.encode(data), np.random.default_rng(0))
+    assert (made.table.mark("ward") > 0).all()
+    assert (codec.encode(made) == 0).all()

@@ -336,6 +336,9 @@ class TableCodec:
                 cells[column.name] = pd.Series(codec.decode(tokens[:, span]), dtype=object)
             else:
                 cells[column.name] = codec.decode(drawn, rng)
+                lost = present & (cells[column.name].codes < 0)  # a group that nothing may be released for
+                if lost.any():
+                    marks[column.name] = np.where(lost, 1, marks.get(column.name, 0)).astype(np.int8)
         fixed = self._fix(numbers, conditions) if known is None else self._fix_known(numbers, *known)
         self.rules_.settle(tokens, numbers, fixed, rng)
         for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
