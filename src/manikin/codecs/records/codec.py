@@ -89,6 +89,7 @@ class RecordsCodec:
     references_: dict[str, Table] = field(init=False, repr=False)
     release_schema: Schema = field(init=False, repr=False)
     _masks: EventMasks = field(init=False, repr=False)
+    _layout: RecordsLayout = field(init=False, repr=False)
     native_: str = field(init=False, repr=False, default="pandas")
 
     def fit(self, data: Dataset, *, ledger: Any | None = None) -> RecordsCodec:
@@ -203,15 +204,16 @@ class RecordsCodec:
         return codec
 
     def _lay_out(self) -> None:
+        static = Layout(()) if self.static_ is None else self.static_.layout
+        tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
+        self._layout = RecordsLayout(static, tables)
         self._masks = EventMasks(self.plan_, self.static_, self.events_)
         self.release_schema = public_tables(self.schema_, self.plan_, self.static_, self.events_)
 
     @property
     def layout(self) -> RecordsLayout:
         """The static fields, and those of each table of events that had rows."""
-        static = Layout(()) if self.static_ is None else self.static_.layout
-        tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
-        return RecordsLayout(static, tables)
+        return self._layout
 
     def encode(self, data: Dataset) -> Records:
         """The records of patients, in the order of `data.owners`; rows of tables that were empty in training are left out.
