@@ -183,3 +183,21 @@ def test_state_round_trip() -> None:
     codec = fitted(values, decimals=2)
     again = NumberCodec.from_state(*codec.state())
     assert (redrawn(codec, values) == redrawn(again, values)).all()
+
+
+def test_a_heavy_tail_has_a_cell_of_its_own_that_is_nobodys_number() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.integers(0, 10, 300), [100, 170, 230, 310, 480, 500, 720, 950, 1300, 2130, 5000]]).astype(float)
+    patients = np.concatenate([np.arange(300) % 60, np.arange(11)])
+    column = Column("gap", Kind.DURATION, Storage.INTEGER, decimals=0)
+    present = np.ones(len(values), dtype=bool)
+    folded, own = (
+        fit_numbers(pd.Series(values), present, patients, column, min_patients=11, by_scale=by_scale) for by_scale in (False, True)
+    )
+    assert folded.high.max() < 101
+    assert own.high.max() >= 900
+    assert not set(own.high[own.high > 100]) & set(values)
+    assert own.count.sum() == len(values)
+    drawn = own.decode(own.encode(values) + 0, rng)
+    assert (drawn > 150).sum() >= 10
+    assert (drawn[:300] <= 100).all()

@@ -183,7 +183,8 @@ def fit_numbers(
     series : the typed column (n_rows,). present : where it holds a value. patients : the record of each row.
     min_patients : k, the fewest patients of a cell; the k most extreme patients at either end are drawn inside the range of the rest.
     max_tokens : most tokens, missing codes apart.
-    by_scale : whether cells that must share tokens do so by size as well as by mass: for gaps of time, whose rare ones are long.
+    by_scale : for gaps of time, whose rare ones are long: the k most extreme patients have a cell of their own at either end, drawn from
+        the middle half of what they hold there; and cells that must share tokens do so by size as well as by mass.
     """
     unit = time_unit(series[present]) if column.kind.is_time else 0
     values = to_units(series, unit)[present]
@@ -197,7 +198,10 @@ def fit_numbers(
     values = np.clip(values, *_limits(column, unit))
     k = 1 if column.has_public_levels else min_patients
     edge_step = step if significant is None else None
-    cells = _cells(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
+    if by_scale and k > 1 and not declared:
+        cells = _cells_with_tails(values, patients[present], k, step=step)
+    else:
+        cells = _cells(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
     middles = (cells.low + cells.high) / 2 if by_scale else None
     token = merge_tokens(cells.count, cells.low == cells.high, max_tokens, middles)
     order = np.lexsort((cells.low, token))
@@ -289,6 +293,35 @@ def _cells(values: Floats, patients: Ints, k: int, *, step: float, edge_step: fl
         return _coarse(values, step)
     nearest = np.abs(values[rest][:, None] - spikes[None]).argmin(axis=1)  # few values: folded into the spikes beside them
     return _Cells(spikes, spikes, counts + np.bincount(nearest, minlength=len(spikes)), spikes)
+
+
+def _cells_with_tails(values: Floats, patients: Ints, k: int, *, step: float) -> _Cells:
+    """Cells of a column with heavy tails: the k extreme patients at either end have a cell, and are not folded into the rest.
+
+    That cell is the middle half of how far beyond the rest these patients lie, rounded outward to one digit, as for a column that too few
+    fill.
+    """
+    if not len(values) or len(np.unique(patients)) < 2 * k:
+        return _cells(values, patients, k, step=step, edge_step=step, protect=True)
+    low_end, high_end = _protected_range(values, patients, k)
+    below, above = values < low_end, values > high_end
+    if low_end >= high_end or not (below.any() or above.any()):
+        return _cells(values, patients, k, step=step, edge_step=step, protect=True)
+    inner = ~below & ~above
+    cells = _cells(values[inner], patients[inner], k, step=step, edge_step=step, protect=False)
+    low, high, count = [cells.low], [cells.high], [cells.count]
+    for outer, theirs, sign, end in ((below, values <= low_end, -1, low_end), (above, values >= high_end, 1, high_end)):
+        if outer.any():
+            first, last = np.quantile(sign * (values[theirs] - end), [0.25, 0.75])  # how far beyond the rest
+            grid = max(10.0 ** np.floor(np.log10(max(last, step))), step)
+            near = max(np.floor(first / grid) * grid, step)
+            ends = np.sort([end + sign * near, end + sign * max(np.ceil(last / grid) * grid, near)])
+            low.append(ends[:1])
+            high.append(ends[1:])
+            count.append(np.array([int(outer.sum())], dtype=np.int64))
+    made = _Cells(np.concatenate(low), np.concatenate(high), np.concatenate(count), cells.spikes)
+    order = np.lexsort((made.high, made.low))
+    return _Cells(made.low[order], made.high[order], made.count[order], made.spikes)
 
 
 def _intervals(

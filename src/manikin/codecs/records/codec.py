@@ -119,7 +119,8 @@ class RecordsCodec:
         patients, _ = static_table(data, self.plan_, timeline.anchor)
         self.static_ = None
         if patients.columns.learned:
-            self.static_ = TableCodec(max_tokens=self.max_tokens, max_codes=self.max_codes).fit(patients)
+            spans = tuple(own.name for own in self.plan_.static if own.moment is not None)
+            self.static_ = TableCodec(max_tokens=self.max_tokens, max_codes=self.max_codes, by_scale=spans).fit(patients)
         codecs, tokens = [], []
         for own in self.plan_.events:
             rows, events = event_table(data, self.plan_, own, timeline)
@@ -207,7 +208,8 @@ class RecordsCodec:
         static = Layout(()) if self.static_ is None else self.static_.layout
         tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
         self._layout = RecordsLayout(static, tables)
-        self._masks = EventMasks(self.plan_, self.static_, self.events_)
+        ends = tuple(self.schema_[own.name].end for own in self.plan_.events)
+        self._masks = EventMasks(self.plan_, self.static_, self.events_, ends)
         self.release_schema = public_tables(self.schema_, self.plan_, self.static_, self.events_)
 
     @property

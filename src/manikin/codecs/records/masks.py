@@ -10,8 +10,8 @@ A sampler keeps one `Progress` for a batch of patients whose static fields are d
     masks.advance(progress, rows, table, tokens)        # the rows are complete
 
 What holds: no row without a parent that it must have; no second child of a parent that has one child at most; links to earlier rows that
-are there; no event behind the patient's death or end of follow-up, but for tables whose rows lie there in real data; no
-second row at the same time in a table where no patient has two; no rows of a table
+are there, and that have not ended where rows of a table lie within their parents; no event behind the patient's death or end of follow-up,
+but for tables whose rows lie there in real data; no second row at the same time in a table where no patient has two; no rows of a table
 that her static fields say she has not; numbers that their code has; confirmed rules within a row. Masks speak of whole tokens: what is left
 open within a token (two times in one group) is settled when the patient is decoded. A code that one sex or age alone may have is not
 masked: `manikin.clinical` does not know these yet.
@@ -48,6 +48,7 @@ class Progress:
     ends : float64 (n,), the last tick at which an event may lie, inf where nothing bounds her.
     has : bool (n, n_tables), whether she has rows of a table at all.
     n_rows : int64 (n, n_tables), rows so far. last : int64 (n, n_tables), ticks of the last of them, -1 where there is none.
+    until : float64 (n, MOST_BACK + 1) by table, ticks behind which rows that lie within her last rows of it cannot be.
     used : int64 (n,) by (table, link) of links that no two rows may share: bit b is set if the parent b rows back has its child.
     """
 
@@ -56,6 +57,7 @@ class Progress:
     has: Allowed
     n_rows: Ints
     last: Ints
+    until: dict[int, Floats]
     used: dict[tuple[int, int], Ints]
 
     def __len__(self) -> int:
@@ -68,11 +70,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class EventMasks:
-    """The rules across a patient, over the tokens of a fitted codec."""
+    """The rules across a patient, over the tokens of a fitted codec; `ends_of` names the column of the end of each table of events."""
 
     plan: RecordsPlan
     static: TableCodec | None
     events: tuple[EventCodec, ...]
+    ends_of: tuple[str | None, ...]
 
     def begin(self, static: Tokens) -> Progress:
         """Patients before their first event, from their static fields, int32 (n, n_static_fields)."""
@@ -93,7 +96,8 @@ class EventMasks:
             if link.is_unique
         }
         n_rows, last = np.zeros((n, n_tables), dtype=np.int64), np.full((n, n_tables), -1, dtype=np.int64)
-        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, used)
+        until = {table: np.full((n, MOST_BACK + 1), np.inf) for table in self._enclosing}
+        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, until, used)
 
     def static_field(self, field: int, tokens: Tokens, given: Allowed) -> Allowed | None:
         """What a static field may be, bool (n, n_tokens), never all False; None where `emitted` says all.
@@ -147,7 +151,7 @@ class EventMasks:
                 out[:, i] &= left.any(axis=1)
             for j, link in enumerate(codec.plan.links):
                 if link.is_row and not link.has_none:
-                    leads = self._link_tokens(progress, rows, i, j) & codec.emitted(codec.field(link.name))
+                    leads = self._link_tokens(progress, rows, i, j, progress.ticks[rows]) & codec.emitted(codec.field(link.name))
                     out[:, i] &= leads.any(axis=1)
         return out
 
@@ -168,7 +172,8 @@ class EventMasks:
             parts += self._gaps(progress, rows, table)
         link = self._link_of(codec, field)
         if link >= 0:
-            parts.append(self._link_tokens(progress, rows, table, link))
+            now = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
+            parts.append(self._link_tokens(progress, rows, table, link, now))
         return _narrowed(codec.emitted(field)[None], parts) if parts else None
 
     def advance(self, progress: Progress, rows: Sequence[int] | Ints, table: int, tokens: Tokens) -> None:
@@ -182,9 +187,15 @@ class EventMasks:
         for (child, j), used in progress.used.items():
             if self.plan.place(self.events[child].plan.links[j].parent) == table:
                 used[rows] = (used[rows] << 1) & ((1 << (MOST_BACK + 1)) - 1)
+        if table in progress.until:
+            own = progress.until[table]
+            own[rows, 1:] = own[rows, :-1]
         progress.n_rows[rows, table] += 1
         progress.ticks[rows] = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
         progress.last[rows, table] = progress.ticks[rows]
+        if table in progress.until:
+            field, most = self._enclosing[table]
+            progress.until[table][rows, 0] = progress.ticks[rows] + most[tokens[:, field]]
 
     # parts
 
@@ -251,22 +262,48 @@ class EventMasks:
         plan, parts = self.events[table].plan, []
         if not plan.outlives:
             parts.append(self._in_time(progress, rows, table))
+        for j, link in enumerate(plan.links):
+            if link.is_within and not link.has_none and self.plan.place(link.parent) in progress.until:
+                open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
+                until = np.where(open_, progress.until[self.plan.place(link.parent)][rows], -np.inf).max(axis=1)
+                parts.append(self._at(progress, rows, table) <= until[:, None])
         if plan.is_distinct:
             is_now = progress.ticks[rows] // plan.unit == progress.last[rows, table] // plan.unit
-            parts.append(~is_now[:, None] | (self._most[table] > 0))
+            another = self._least[table] > 0
+            another = another if (another & self.events[table].emitted(0)).any() else self._most[table] > 0
+            parts.append(~is_now[:, None] | another)
         return parts
 
     def _in_time(self, progress: Progress, rows: Ints, table: int) -> Allowed:
         """Which gaps end before the patient does, bool (n_rows, n_tokens)."""
-        least, ticks, unit = self._least[table], progress.ticks[rows], self.events[table].plan.unit
-        at = np.where(least > 0, (ticks[:, None] // unit + least) * unit, ticks[:, None])
-        return at <= progress.ends[rows, None]
+        return self._at(progress, rows, table) <= progress.ends[rows, None]
 
-    def _parents(self, progress: Progress, rows: Ints, table: int, number: int, link: Link) -> Allowed:
-        """Which backs lead to a parent that may have this child, bool (n_rows, MOST_BACK + 1)."""
+    def _at(self, progress: Progress, rows: Ints, table: int) -> Floats:
+        """The first tick that each gap may lead to, float64 (n_rows, n_tokens)."""
+        least, ticks, unit = self._least[table], progress.ticks[rows], self.events[table].plan.unit
+        return np.where(least > 0, (ticks[:, None] // unit + least) * unit, ticks[:, None])
+
+    @cached_property
+    def _enclosing(self) -> dict[int, tuple[int, Floats]]:
+        """The tables within whose rows others lie: the field of their end, and by token the most ticks from start to end."""
+        within = {link.parent for codec in self.events for link in codec.plan.links if link.is_within}
+        out = {}
+        for i, codec in enumerate(self.events):
+            for moment in codec.plan.moments if codec.plan.name in within else ():
+                place = codec.field(moment.name)
+                own = codec.flat.fields_[int(codec.fields[place])]
+                if moment.name == self.ends_of[i] and isinstance(own, NumberCodec) and not moment.since:
+                    high = own.token_bounds()[1] if len(own.low) else np.zeros(0)
+                    out[i] = place, np.concatenate([np.full(own.n_missing, np.inf), (high + 1) * moment.unit])
+        return out
+
+    def _parents(self, progress: Progress, rows: Ints, table: int, number: int, link: Link, now: Ints) -> Allowed:
+        """Which backs lead to a parent that may have this child at its time, bool (n_rows, MOST_BACK + 1)."""
         known = progress.n_rows[rows, self.plan.place(link.parent)][:, None]
         backs = np.arange(MOST_BACK + 1)
         out = backs < known
+        if link.is_within and self.plan.place(link.parent) in progress.until:
+            out &= now[:, None] <= progress.until[self.plan.place(link.parent)][rows]
         if link.is_unique:
             taken = np.right_shift(progress.used[table, number][rows, None], backs) & 1
             out &= (taken == 0) | ((backs == MOST_BACK) & (known > MOST_BACK + 1))
@@ -276,11 +313,11 @@ class EventMasks:
         places = [codec.field(link.name) if link.is_drawn and link.is_row else -1 for link in codec.plan.links]
         return places.index(field) if field in places else -1
 
-    def _link_tokens(self, progress: Progress, rows: Ints, table: int, number: int) -> Allowed:
+    def _link_tokens(self, progress: Progress, rows: Ints, table: int, number: int, now: Ints) -> Allowed:
         codec = self.events[table]
         link = codec.plan.links[number]
         backs = self._backs(codec, link)
-        parents = self._parents(progress, rows, table, number, link)
+        parents = self._parents(progress, rows, table, number, link, now)
         open_ = np.concatenate([parents, np.full((len(rows), 1), link.has_none)], axis=1)
         return open_[:, np.where(backs < 0, MOST_BACK + 1, backs)]
 

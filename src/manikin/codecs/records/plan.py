@@ -30,6 +30,7 @@ class Link:
     is_unique : whether no two rows may refer to the same parent.
     via, of : where another link of the row leads to a row that has this same parent, as a stay leads to its admission: the number of that
         link, and the number of its row's own link; -1 where none does.
+    is_within : whether rows start no later than their parent ends. ends_within : whether they end no later than it does.
     """
 
     number: int
@@ -40,6 +41,8 @@ class Link:
     is_unique: bool = False
     via: int = -1
     of: int = -1
+    is_within: bool = False
+    ends_within: bool = False
 
     @property
     def is_drawn(self) -> bool:
@@ -101,6 +104,10 @@ class EventPlan:
     def gap(self) -> str:
         """The name of the field of its gap."""
         return self.start or TIME
+
+    def moment(self, name: str | None) -> Moment | None:
+        """The further time of this name."""
+        return next((moment for moment in self.moments if moment.name == name), None)
 
     @property
     def before(self) -> str:

@@ -33,6 +33,7 @@ from manikin.data.schema import Column, Form, Kind, Role, Schema, TableSchema
 ENOUGH = 20  # patients with several rows, or parents with children, from which a fact about all of them is taken for true
 SHIFTED_DAYS = 150 * 365.25  # nobody lives so long: a birth further back was moved to hide an age over 89
 MOST_OUTLIVING = 0.05  # of the patients who died, those with rows after death, above which a table may have such rows
+FEW_OUTSIDE = 0.005  # of the rows of a table that may lie outside their parents' intervals where the others lie within
 DAY = 86_400_000_000
 BETTER = 0.2  # more of the rows in which a time equals another one than the start, for it to be counted from there
 COVERED = 0.9  # of the rows with the time that must have the other one
@@ -136,7 +137,8 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         is_row = parent.name in timeline.names
         name = "+".join(table.foreign_keys[number].columns)
         has_none = bool((backs(timeline, table.name, parent.name, found[rows]) < 0).any()) if is_row else bool((found < 0).any())
-        links.append(Link(number, parent.name, name, is_row, has_none, is_unique and is_row))
+        link = Link(number, parent.name, name, is_row, has_none, is_unique and is_row)
+        links.append(_within(data, table, parent, link, found, own, clock) if is_row else link)
     links = _through(data.schema, table, _named_apart(links), timeline)
     by = tuple((c.name, c.by) for c in table if c.by is not None and _is_by(table, c, data.schema))
     codes = _code_columns(table, data.schema, {code for _, code in by})
@@ -162,6 +164,24 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         is_distinct=start is not None and not has_before and _is_distinct(own, data.owners[table.name], unit),
     )
     return _moved(data, table, plan)
+
+
+def _within(data: Dataset, table: TableSchema, parent: TableSchema, link: Link, found: Rows, own: Ticks, clock: Clock) -> Link:
+    """The link with whether rows lie within their parents' intervals, as nearly all must."""
+    if parent.end is None or start_of(parent, clock) is None or parent.name == table.name:
+        return link
+    column = parent[parent.end]
+    if column.kind.is_time != clock.is_calendar or not (column.kind.is_time or column.kind.is_number):
+        return link
+    last = clock.ticks(data.tables[parent.name].frame[parent.end])[found]
+    facts = []
+    times = [own]
+    if table.end is not None and table[table.end].kind.is_time == clock.is_calendar and start_of(table, clock) is not None:
+        times.append(clock.ticks(data.tables[table.name].frame[table.end]))
+    for mine in times:
+        known = (found >= 0) & (last != NEVER) & (mine != NEVER)
+        facts.append(int(known.sum()) >= ENOUGH and bool((mine[known] > last[known]).mean() <= FEW_OUTSIDE))
+    return replace(link, is_within=facts[0], ends_within=facts[0] and len(facts) > 1 and facts[1])
 
 
 def _through(schema: Schema, table: TableSchema, links: list[Link], timeline: Timeline) -> list[Link]:

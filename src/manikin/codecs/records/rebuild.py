@@ -44,6 +44,7 @@ class Drawn:
     rows : by table of events, the events that are its rows and their decoded fields.
     anchor : int64 (n_patients,), ticks. alive : bool (n_events,), which events are kept.
     parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
+    ends : by table of intervals, the ticks of each row's end, as its children and its parent leave it.
     keys : by (table, column), the number of each kept row's key, -1 where the cell is empty; or cells of a learned column.
     """
 
@@ -60,6 +61,7 @@ class Drawn:
     alive: Bools = field(init=False)
     parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
+    ends: dict[str, Ticks] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
@@ -89,6 +91,7 @@ class Drawn:
                 self._find_parents(own, link)
         if self.plan.bound:
             self._settle_bound(self.plan.static_column(self.plan.bound), is_given=is_bound_given)
+        self._settle_ends()
         out: dict[str, Table] = {}
         for table in self.schema.of_patients:
             place = self.plan.place(table.name)
@@ -177,6 +180,54 @@ class Drawn:
         frame[own.name] = values
         self.static = Table(frame, self.static.marks)
 
+    def _settle_ends(self) -> None:
+        """Parents' ends are moved behind the starts of their children, then ends before those of their parents."""
+        latest = {own.name: np.full(len(self.table), NEVER, dtype=np.int64) for own in self.plan.events}
+        starts = {own.name: self._starts(own) for own in self.plan.events}
+        for own in self.plan.events:
+            moment = own.moment(self.schema[own.name].end)
+            if moment is not None and not moment.since:
+                rows = self.rows[own.name][1]
+                there = rows.mark(moment.name) == 0
+                self.ends[own.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, starts[own.name], {})
+        for own in reversed(self.plan.events):
+            events, rows = self.rows[own.name]
+            mine = latest[own.name][events]
+            if own.name in self.ends:
+                moment = own.moment(self.schema[own.name].end)
+                unit = 1 if moment is None else moment.unit
+                ends = self.ends[own.name]
+                self.ends[own.name] = np.where((ends == NEVER) | (mine <= ends), ends, -(-mine // unit) * unit)
+            for link in own.links:
+                found = self.parents[own.name, link.number]
+                chosen = np.flatnonzero(self.alive[events] & (found >= 0)) if link.is_within else np.zeros(0, dtype=np.int64)
+                timed = chosen[rows.mark(own.gap)[chosen] == 0] if own.start is not None else chosen[:0]
+                np.maximum.at(latest[link.parent], found[timed], starts[own.name][timed])
+                if link.ends_within:
+                    np.maximum.at(latest[link.parent], found[chosen], mine[chosen])
+        for own in self.plan.events:
+            for link in own.links:
+                if not link.ends_within or own.name not in self.ends or link.parent not in self.ends:
+                    continue
+                last = np.full(len(self.table) + 1, NEVER, dtype=np.int64)
+                last[self.rows[link.parent][0]] = self.ends[link.parent]
+                ends, bound = self.ends[own.name], last[self.parents[own.name, link.number]]
+                moment = own.moment(self.schema[own.name].end)
+                unit = 1 if moment is None else moment.unit
+                capped = np.maximum(bound // unit * unit, starts[own.name] // unit * unit)
+                self.ends[own.name] = np.where((ends == NEVER) | (bound == NEVER) | (ends <= bound), ends, capped)
+
+    def _starts(self, own: EventPlan) -> Ticks:
+        """When the rows of a table start, int64 (n_rows,): their own times, else their places."""
+        events, rows = self.rows[own.name]
+        place = self.anchor[self.patient[events]] + self.at[events]
+        if own.start is None:
+            return place
+        started = place // own.unit * own.unit
+        if own.has_before:
+            started = started - _whole(rows.frame[own.before]) * own.unit
+        return np.where(rows.mark(own.gap) == 0, started, place)
+
     # tables
 
     def _event_rows(self, table: TableSchema, own: EventPlan) -> Table:
@@ -191,18 +242,16 @@ class Drawn:
         self._make_keys(table, patients, kept)
         cells: dict[str, object] = {}
         marks: dict[str, Marks] = {}
-        place = self.anchor[patients] + self.at[events]
-        started = place // own.unit * own.unit
-        if own.has_before:
-            started = started - _whole(rows.frame[own.before]) * own.unit
-        timed = rows.mark(own.gap) == 0 if own.start is not None else np.zeros(len(events), dtype=bool)
+        since = self._starts(own)[kept]
         if own.start is not None:
-            cells[own.start], marks[own.start] = self.plan.clock.cells(np.where(timed, started, NEVER)), rows.mark(own.gap)
-        since = np.where(timed, started, place)
+            timed = rows.mark(own.gap) == 0
+            cells[own.start], marks[own.start] = self.plan.clock.cells(np.where(timed, since, NEVER)), rows.mark(own.gap)
         found: dict[str, Ticks] = {}
         for moment in own.moments:
             there = rows.mark(moment.name) == 0
             found[moment.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, since, found)
+            if moment.name == table.end and own.name in self.ends:
+                found[moment.name] = self.ends[own.name][kept]
             cells[moment.name] = self.plan.clock.cells(found[moment.name])
             marks[moment.name] = rows.mark(moment.name)
         for static in self.plan.of_table(own.name):

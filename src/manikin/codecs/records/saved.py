@@ -31,7 +31,7 @@ _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     Clock: {"is_calendar": _FLAG, "decimals": _WHOLE, "anchor_unit": _WHOLE, "days_per_tick": (float, int)},
     Link: {
         **dict.fromkeys(("parent", "name"), _TEXT),
-        **dict.fromkeys(("is_row", "has_none", "is_unique"), _FLAG),
+        **dict.fromkeys(("is_row", "has_none", "is_unique", "is_within", "ends_within"), _FLAG),
         **dict.fromkeys(("number", "via", "of"), _WHOLE),
     },
     Moment: {"name": _TEXT, "unit": _WHOLE, "shift": _WHOLE, "typical": _WHOLE, "since": _TEXT, "is_after": _FLAG},
