@@ -149,6 +149,7 @@ class RecordsPlan:
     everybodys, presences : static tables, and tables of events with static columns, that every patient has, and that only some have.
     has_anchor : whether there is any time to count from.
     bound : the static field of the time behind which there are no events (a death, an end of follow-up), "" where there is none.
+    bounds : it and the other static dates of death, which move with it.
     """
 
     clock: Clock
@@ -159,6 +160,7 @@ class RecordsPlan:
     keys: tuple[FreshKey, ...]
     has_anchor: bool
     bound: str = ""
+    bounds: tuple[str, ...] = ()
 
     def event(self, name: str) -> EventPlan:
         """The plan of a table of events."""

@@ -431,7 +431,12 @@ def _bounded(plan: RecordsPlan, data: Dataset, timeline: Timeline) -> RecordsPla
         outliving = {name for name, share in shares.items() if share > MOST_OUTLIVING}
         if is_death or not outliving:
             events = tuple(replace(event, outlives=event.name in outliving) for event in plan.events)
-            return replace(plan, events=events, bound=own.name)
+            deaths = tuple(
+                one.name
+                for one in plan.static
+                if one.moment is not None and not one.moment.shift and data.schema[one.table][one.column].has_role(Role.DEATH)
+            )
+            return replace(plan, events=events, bound=own.name, bounds=deaths)
     return plan
 
 

@@ -44,6 +44,7 @@ class Drawn:
     rows : by table of events, the events that are its rows and their decoded fields.
     anchor : int64 (n_patients,), ticks. alive : bool (n_events,), which events are kept.
     parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
+    last : int64 (n_patients,), ticks before which no date of her death may lie, `NEVER` where nothing says so.
     ends : by table of intervals, the ticks of each row's end, as its children and its parent leave it.
     keys : by (table, column), the number of each kept row's key, -1 where the cell is empty; or cells of a learned column.
     """
@@ -62,9 +63,11 @@ class Drawn:
     parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
     ends: dict[str, Ticks] = field(init=False, default_factory=dict)
+    last: Ticks = field(init=False)
 
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
+        self.last = np.full(self.n_patients, NEVER, dtype=np.int64)
 
     @property
     def n_patients(self) -> int:
@@ -156,7 +159,10 @@ class Drawn:
     def _settle_bound(self, own: StaticColumn, *, is_given: bool) -> None:
         """No event behind the patient's end, as far as groups of numbers left that open."""
         if own.moment is not None:
-            ends, unit = self.static_ticks(own)[0], own.moment.unit
+            unit = own.moment.unit
+            dates = [self.static_ticks(self.plan.static_column(name))[0] for name in (own.name, *self.plan.bounds)]
+            first = np.min([np.where(ticks == NEVER, np.iinfo(np.int64).max, ticks) for ticks in dates], axis=0)
+            ends = np.where(first == np.iinfo(np.int64).max, NEVER, first)
         else:
             ends, unit = self.plan.clock.ticks(self.static.frame[own.name]), 1
         is_bound = np.array([not event.outlives for event in self.plan.events], dtype=bool)[self.table] & self.alive
@@ -170,13 +176,13 @@ class Drawn:
             return
         moved = ends.copy()
         np.maximum.at(moved, patient[behind], place[behind])
+        if own.moment is not None:
+            self.last = np.where(moved > ends, moved, NEVER)
+            return
         rows = np.flatnonzero(moved > ends)
         frame = self.static.frame.copy()
         values = frame[own.name].to_numpy(dtype=float).copy()
-        if own.moment is not None:
-            values[rows] = moved[rows] // unit - self.anchor[rows] // unit
-        else:
-            values[rows] = self.plan.clock.cells(moved[rows])
+        values[rows] = self.plan.clock.cells(moved[rows])
         frame[own.name] = values
         self.static = Table(frame, self.static.marks)
 
@@ -320,6 +326,8 @@ class Drawn:
             other = next(one for one in self.plan.of_table(own.table) if one.column == moment.since)
             base[moment.since] = self.static_ticks(other)[0]
         ticks = _moment_ticks(moment, _whole(self.static.frame[own.name]), mark == 0, self.anchor, base)
+        if own.name in self.plan.bounds:  # a date of death that her last events have moved
+            ticks = np.where(ticks == NEVER, NEVER, np.maximum(ticks, self.last // moment.unit * moment.unit))
         shifted = (self.anchor + moment.shift) // moment.unit * moment.unit
         return np.where(moved, shifted, ticks), np.where(moved, 0, mark).astype(np.int8)
 

@@ -68,8 +68,9 @@ def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
         tuple(_key(own, schema) for own in _list(of["keys"])),
         of["has_anchor"],
         of["bound"],
+        _texts(of["bounds"]),
     )
-    if plan.bound and plan.bound not in {own.name for own in plan.static}:
+    if {plan.bound, *plan.bounds} - {"", *(own.name for own in plan.static)}:
         _refuse("its bound is no static column")
     if {*plan.everybodys, *plan.presences} - {table.name for table in schema.tables}:
         _refuse("it names tables that the schema does not have")
