@@ -28,6 +28,11 @@ def test_whatever_the_masks_leave_decodes_without_losing_a_row(k: int) -> None:
     assert np.allclose(after.days(codec.plan_.clock)[records.lengths > 0], records.times[ends])
     assert (after.n_rows.sum(axis=1) == records.lengths).all()
     values = made.tables["labs"].frame
+    assert codec.plan_.event("labs").links[0].is_within
+    ends = made.tables["stays"].frame.set_index("sid")["discharged"]
+    inside = values[values["sid"].notna()]
+    assert len(inside) > 50
+    assert (inside["at"] <= inside["sid"].map(ends)).all()
     assert values.loc[values["test"] == "blood", "value"].isna().all()
     assert values.loc[values["test"] == "na", "value"].between(130, 139).all()
     assert values.loc[values["test"] == "k", "value"].between(3, 5).all()

@@ -55,7 +55,7 @@ from manikin.codecs.records.sequence import Rows, Timeline, lay_out
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, FitError, ModelFolderError
-from manikin.data.schema import Form, Schema
+from manikin.data.schema import Form, Role, Schema
 from manikin.data.schema_text import schema_from_json, schema_to_json
 
 MAX_RANKS = 50
@@ -209,7 +209,10 @@ class RecordsCodec:
         tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
         self._layout = RecordsLayout(static, tables)
         ends = tuple(self.schema_[own.name].end for own in self.plan_.events)
-        self._masks = EventMasks(self.plan_, self.static_, self.events_, ends)
+        deaths = tuple(
+            tuple(m.name for m in own.moments if self.schema_[own.name][m.name].has_role(Role.DEATH)) for own in self.plan_.events
+        )
+        self._masks = EventMasks(self.plan_, self.static_, self.events_, ends, deaths)
         self.release_schema = public_tables(self.schema_, self.plan_, self.static_, self.events_)
 
     @property

@@ -70,12 +70,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class EventMasks:
-    """The rules across a patient, over the tokens of a fitted codec; `ends_of` names the column of the end of each table of events."""
+    """The rules across a patient, over the tokens of a fitted codec; `ends_of` names the column of the end of each table of events, and
+    `deaths_of` its times of death."""
 
     plan: RecordsPlan
     static: TableCodec | None
     events: tuple[EventCodec, ...]
     ends_of: tuple[str | None, ...]
+    deaths_of: tuple[tuple[str, ...], ...]
 
     def begin(self, static: Tokens) -> Progress:
         """Patients before their first event, from their static fields, int32 (n, n_static_fields)."""
@@ -196,6 +198,10 @@ class EventMasks:
         if table in progress.until:
             field, most = self._enclosing[table]
             progress.until[table][rows, 0] = progress.ticks[rows] + most[tokens[:, field]]
+        for name in self.deaths_of[table] if self.plan.bound else ():
+            day = self.plan.clock.anchor_unit
+            last = progress.ticks[rows] + self._most_ticks(codec, name, tokens)
+            progress.ends[rows] = np.minimum(progress.ends[rows], (last // day + 1) * day - 1)
 
     # parts
 
@@ -273,6 +279,19 @@ class EventMasks:
             another = another if (another & self.events[table].emitted(0)).any() else self._most[table] > 0
             parts.append(~is_now[:, None] | another)
         return parts
+
+    def _most_ticks(self, codec: EventCodec, name: str, tokens: Tokens) -> Floats:
+        """The most ticks from the starts of rows to a further time of theirs, float64 (n_rows,); inf where there is none."""
+        moment, place = codec.plan.moment(name), codec.field(name)
+        own = codec.flat.fields_[int(codec.fields[place])]
+        assert moment is not None
+        assert isinstance(own, NumberCodec)
+        high = (own.token_bounds()[1] + 1) * moment.unit if len(own.low) else np.zeros(0)
+        out = np.concatenate([np.full(own.n_missing, np.inf), high])[tokens[:, place]]
+        if moment.since:
+            base = self._most_ticks(codec, moment.since, tokens)
+            out = out + np.where(np.isinf(base), 0, base)
+        return out
 
     def _in_time(self, progress: Progress, rows: Ints, table: int) -> Allowed:
         """Which gaps end before the patient does, bool (n_rows, n_tokens)."""

@@ -27,7 +27,7 @@ from manikin.codecs.records.plan import (
 from manikin.codecs.records.sequence import Rows, counts_before
 from manikin.data.dataset import Marks, Table
 from manikin.data.rules import UniqueRule
-from manikin.data.schema import Column, Schema, TableSchema
+from manikin.data.schema import Column, Role, Schema, TableSchema
 
 Bools = npt.NDArray[np.bool_]
 NONE = -1
@@ -45,6 +45,7 @@ class Drawn:
     anchor : int64 (n_patients,), ticks. alive : bool (n_events,), which events are kept.
     parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
     last : int64 (n_patients,), ticks before which no date of her death may lie, `NEVER` where nothing says so.
+    finals : int64 (n_patients,), ticks of her last event that a death bounds.
     ends : by table of intervals, the ticks of each row's end, as its children and its parent leave it.
     keys : by (table, column), the number of each kept row's key, -1 where the cell is empty; or cells of a learned column.
     """
@@ -64,10 +65,12 @@ class Drawn:
     keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
     ends: dict[str, Ticks] = field(init=False, default_factory=dict)
     last: Ticks = field(init=False)
+    finals: Ticks = field(init=False)
 
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
         self.last = np.full(self.n_patients, NEVER, dtype=np.int64)
+        self.finals = self.last.copy()
 
     @property
     def n_patients(self) -> int:
@@ -167,6 +170,7 @@ class Drawn:
             ends, unit = self.plan.clock.ticks(self.static.frame[own.name]), 1
         is_bound = np.array([not event.outlives for event in self.plan.events], dtype=bool)[self.table] & self.alive
         patient = self.patient
+        np.maximum.at(self.finals, patient[is_bound], (self.at + self.anchor[patient])[is_bound])
         place = (self.at + self.anchor[patient]) // unit * unit
         behind = np.flatnonzero(is_bound & (ends[patient] != NEVER) & (place > ends[patient]))
         if not len(behind):
@@ -258,6 +262,10 @@ class Drawn:
             found[moment.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, since, found)
             if moment.name == table.end and own.name in self.ends:
                 found[moment.name] = self.ends[own.name][kept]
+            elif table[moment.name].has_role(Role.DEATH):  # told within a row, as by an admission: not before the day of her last event
+                ticks, final, day = found[moment.name], self.finals[patients], self.plan.clock.anchor_unit
+                is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day)
+                found[moment.name] = np.where(is_early, final // moment.unit * moment.unit, ticks)
             cells[moment.name] = self.plan.clock.cells(found[moment.name])
             marks[moment.name] = rows.mark(moment.name)
         for static in self.plan.of_table(own.name):
