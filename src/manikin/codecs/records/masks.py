@@ -201,7 +201,8 @@ class EventMasks:
         for name in self.deaths_of[table] if self.plan.bound else ():
             day = self.plan.clock.anchor_unit
             last = progress.ticks[rows] + self._most_ticks(codec, name, tokens)
-            progress.ends[rows] = np.minimum(progress.ends[rows], (last // day + 1) * day - 1)
+            known = np.isfinite(last)
+            progress.ends[rows[known]] = np.minimum(progress.ends[rows[known]], (last[known] // day + 1) * day - 1)
 
     # parts
 
