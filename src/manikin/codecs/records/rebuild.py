@@ -200,6 +200,7 @@ class Drawn:
                 rows = self.rows[own.name][1]
                 there = rows.mark(moment.name) == 0
                 self.ends[own.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, starts[own.name], {})
+                self._with_deaths(own, moment.name, latest[own.name])
         for own in reversed(self.plan.events):
             events, rows = self.rows[own.name]
             mine = latest[own.name][events]
@@ -226,6 +227,15 @@ class Drawn:
                 unit = 1 if moment is None else moment.unit
                 capped = np.maximum(bound // unit * unit, starts[own.name] // unit * unit)
                 self.ends[own.name] = np.where((ends == NEVER) | (bound == NEVER) | (ends <= bound), ends, capped)
+
+    def _with_deaths(self, own: EventPlan, end: str, latest: Ticks) -> None:
+        """An interval that ends with the patient's death lasts until the day of her last event, in place."""
+        events, rows = self.rows[own.name]
+        final, day = self.finals[self.patient[events]], self.plan.clock.anchor_unit
+        for moment in own.moments:
+            if moment.since == end and self.schema[own.name][moment.name].has_role(Role.DEATH):
+                is_early = (rows.mark(moment.name) == 0) & (final != NEVER) & (final // day > self.ends[own.name] // day)
+                latest[events[is_early]] = final[is_early]
 
     def _starts(self, own: EventPlan) -> Ticks:
         """When the rows of a table start, int64 (n_rows,): their own times, else their places."""
