@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 
+import manikin as mk
 from manikin.data.dataset import Dataset
-from manikin.data.schema import ForeignKey, Form, Kind, Role
+from manikin.data.schema import ForeignKey, Form, Kind, Role, Schema
 from manikin.io.linked import look, read
+from manikin.io.schema_file import write_schema
 
 
 def test_a_folder_shows_its_keys_forms_and_times(ward: Path) -> None:
@@ -102,3 +107,18 @@ def test_a_table_of_events_beside_one_of_outcomes(shared: Path, tmp_path: Path) 
     assert events["minute"].unit == "min"
     assert events["Value"].by == "Parameter"
     assert events.foreign_keys == (ForeignKey(("RecordID",), "outcomes_a", ("RecordID",)),)
+
+
+@pytest.mark.parametrize(("name", "form", "start", "n"), [("pbcseq", Form.EVENTS, "day", 312), ("colon", Form.EVENTS, "time", 929)])
+def test_one_file_of_repeated_rows_is_linked_by_its_schema(
+    shared: Path, tmp_path: Path, name: str, form: Form, start: str, n: int
+) -> None:
+    path = shared / "survival" / f"{name}.csv"
+    table = replace(mk.infer(path).only, form=form, start=start)
+    data = mk.read(path, schema=mk.read_schema(write_schema(Schema((table,)), tmp_path / "schema.toml")))
+    assert data.is_linked
+    assert len(data) == n
+    assert int(np.bincount(data.owners[table.name]).sum()) == len(data.table)
+    mk.write(data, tmp_path / f"{name}.csv")
+    real, back = (pd.read_csv(place, dtype=str) for place in (path, tmp_path / f"{name}.csv"))
+    pd.testing.assert_frame_equal(real.iloc[:, :4], back.iloc[:, :4].set_axis(real.columns[:4], axis=1))
