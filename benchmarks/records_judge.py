@@ -22,9 +22,9 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 import numpy as np
 import pandas as pd
-from records_judging import detection, features, fidelity, integrity, privacy, reading, utility
+from records_judging import detection, features, fidelity, halves, integrity, privacy, reading, utility
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,21 @@ def load(folder: Path) -> Given:
     return Given(facts, known, train, holdout, features.rows(train, known), features.rows(holdout, known))
 
 
-def fidelity_scores(given: Given, made: reading.Cohort) -> dict:
-    """All scores that need no classifier."""
+def fidelity_scores(given: Given, made: reading.Cohort, train: reading.Cohort | None = None) -> dict:
+    """All scores that need no classifier, against train or the part of it that is given."""
+    train = given.train if train is None else train
     return {
-        "codes": fidelity.codes(made, given.train, given.known),
-        "timing": fidelity.timing(made, given.train),
-        "values": fidelity.values(made, given.train, given.known),
-        "in_time": fidelity.dependence_in_time(made, given.train, given.known),
-        "statics": fidelity.statics(made, given.train, given.known),
+        "codes": fidelity.codes(made, train, given.known),
+        "timing": fidelity.timing(made, train),
+        "values": fidelity.values(made, train, given.known),
+        "in_time": fidelity.dependence_in_time(made, train, given.known),
+        "statics": fidelity.statics(made, train, given.known),
     }
+
+
+def halves_of(given: Given, made: reading.Cohort | None = None) -> dict[str, list[float]]:
+    """Figures of made patients, or of real ones, against halves of train."""
+    return halves.draws(given.train, lambda half, other: fidelity_scores(given, other, half), made)
 
 
 def learned(given: Given, rows: pd.DataFrame, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -86,6 +92,8 @@ def reference(given: Given) -> dict:
     """The scores of real patients; they do not depend on the synthetic folder."""
     scores = fidelity_scores(given, given.holdout)
     scores["c2st"] = detection.c2st_of_halves(given.train_rows, len(given.holdout), given.is_category)
+    if len(given.train) <= halves.MOST_PATIENTS:
+        scores["halves"] = halves_of(given)
     if "target" in given.facts["patients"]:
         real = learned(given, given.train_rows, given.labels(given.train))
         half = np.random.default_rng(0).permutation(len(given.train))[: len(given.train) // 2]
@@ -108,13 +116,20 @@ def kept_reference(given: Given, path: Path | None) -> dict:
     return computed
 
 
-def judge(given: Given, made: reading.Cohort, real: Mapping[str, list[float]] | None) -> dict:
-    """All scores of the made patients; `real` is the AUROC of models learned from train."""
+def judge(
+    given: Given,
+    made: reading.Cohort,
+    real: Mapping[str, list[float]] | None,
+    real_halves: Mapping[str, list[float]] | None = None,
+) -> dict:
+    """All scores of the made patients; `real` is the AUROC of models learned from train, `real_halves` what real halves score."""
     rows = features.rows(made, given.known)
     scores = fidelity_scores(given, made)
     scores["c2st"] = detection.c2st(given.holdout_rows, rows, given.is_category)
     scores["membership"] = privacy.membership(given.train_rows, given.holdout_rows, rows, given.is_category)
     scores["integrity"] = integrity.integrity(made.tables, given.train.tables, given.facts)
+    if real_halves is not None and len(made):
+        scores["halves"] = halves.compared(halves_of(given, made), real_halves)
     if real is not None:
         n = min(len(made), len(given.train))
         aurocs = learned(given, rows.iloc[:n], given.labels(made)[:n]) if given.facts["patients"]["target"] in made.statics else None
@@ -134,7 +149,7 @@ def main() -> None:
     given = load(options.tables)
     real = kept_reference(given, options.reference)
     made = reading.load(options.synthetic, given.facts)
-    scores = judge(given, made, real["scores"].pop("trained_on_real", None))
+    scores = judge(given, made, real["scores"].pop("trained_on_real", None), real["scores"].pop("halves", None))
     scores |= {"reference": real["scores"], "patients": real["patients"] | {"synthetic": len(made)}}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     scores["judge_cpu_s"] = round(usage.ru_utime + usage.ru_stime, 1)

@@ -88,7 +88,9 @@ def values(made: Cohort, train: Cohort, known: Vocabulary) -> dict:
     ours, theirs = (dict(list(cohort.events.dropna(subset="value").groupby("code")["value"])) for cohort in (made, train))
     scores, outside, n = {}, 0, 0
     for code in known.with_values:
-        real, other = theirs[code].to_numpy(), ours[code].to_numpy() if code in ours else np.array([])
+        real, other = (side[code].to_numpy() if code in side else np.array([]) for side in (theirs, ours))
+        if not len(real):
+            continue  # a part of train without any
         scores[code] = closeness(other, real)
         outside, n = outside + int(((other < real.min()) | (other > real.max())).sum()), n + len(other)
     if not scores:

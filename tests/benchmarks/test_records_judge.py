@@ -17,7 +17,7 @@ import records_judge as judge  # noqa: E402
 import records_page  # noqa: E402
 import records_scale  # noqa: E402
 import records_tables  # noqa: E402
-from records_judging import detection, features, fidelity, integrity, privacy, reading, utility  # noqa: E402
+from records_judging import detection, features, fidelity, halves, integrity, privacy, reading, utility  # noqa: E402
 
 N = 300
 FACTS = {
@@ -179,3 +179,20 @@ def test_page_shows_scores_costs_and_failures(given: judge.Given, tmp_path: Path
     assert "| 12 + 4 | 500 (+200) |" in text
     assert "* peer:b, seed 0: not finished after 2400 CPU s" in text
     assert "* peer:a: 30 epochs" in text
+
+
+def test_fresh_patients_lie_within_the_halves_of_real_ones_and_shuffled_values_do_not(given: judge.Given, fresh: reading.Cohort) -> None:
+    real = judge.halves_of(given)
+    told = halves.compared(judge.halves_of(given, fresh), real)
+    assert sum(figure["inside"] for figure in told.values()) >= len(told) - 2
+    events = given.train.events.assign(value=given.train.events["value"].sample(frac=1, random_state=0).to_numpy())
+    shuffled = reading.Cohort(given.train.statics, events, {})
+    told = halves.compared(judge.halves_of(given, shuffled), real)
+    assert not told["in_time mean_error"]["inside"]
+    assert not told["values mean"]["inside"]
+
+
+def test_few_patients_are_told_apart_by_a_forest() -> None:
+    generator = np.random.default_rng(0)
+    real, made = (pd.DataFrame(generator.normal(shift, 1, (20, 4))) for shift in (0, 2))
+    assert detection.c2st(real, made, np.zeros(4, dtype=bool))["auc"] > 0.9
