@@ -18,18 +18,13 @@ from mostlyai.engine import TabularARGN, init_logging
 
 torch.set_num_threads(1)
 ORIGIN = pd.Timestamp("2000-01-01")
+STEP = pd.Timedelta(1, unit="D")  # one unit of time: the engine drops the clock where every sequence starts at midnight, as all do here
 RELATIVE = "TABULAR_DATETIME_RELATIVE"
 
 
-def step(unit: str) -> pd.Timedelta:
-    """What one unit of time stands for: a minute is a minute; hours and days become days, because the engine drops the clock of
-    intervals where every sequence starts at midnight."""
-    return pd.Timedelta(1, unit="min" if unit == "min" else "D")
-
-
-def as_datetime(times: pd.Series, unit: str) -> pd.Series:
-    """Numbers as datetimes from one origin; text as it is read."""
-    return ORIGIN + times * step(unit) if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
+def as_datetime(times: pd.Series) -> pd.Series:
+    """Numbers (minutes, hours, days) as days from one origin; text as it is read."""
+    return ORIGIN + times * STEP if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
 
 
 class Argn:
@@ -37,7 +32,6 @@ class Argn:
 
     def __init__(self, job: shared.Job) -> None:
         self.job, self.layout = job, shared.sequences(job.facts)
-        self.unit = job.facts["events"][0].get("unit", "min")
 
     def fit(self, tables: shared.Tables, cost: shared.Cost) -> Argn:
         layout, job = self.layout, self.job
@@ -65,7 +59,7 @@ class Argn:
             ctx_primary_key=layout.key,
             **limit,
             **window,
-        ).fit(rows.assign(**{layout.key: rows[layout.key].astype(str), layout.time: as_datetime(rows[layout.time], self.unit)}))
+        ).fit(rows.assign(**{layout.key: rows[layout.key].astype(str), layout.time: as_datetime(rows[layout.time])}))
         return self
 
     def sample(self, cost: shared.Cost) -> shared.Tables:
@@ -74,7 +68,7 @@ class Argn:
         statics = keys.to_frame() if self.patients is None else self.patients.sample(n).assign(**{layout.key: keys})
         made = self.rows.sample(n_samples=n, ctx_data=statics)
         if self.is_number:
-            made[layout.time] = (pd.to_datetime(made[layout.time]) - ORIGIN) / step(self.unit)
+            made[layout.time] = (pd.to_datetime(made[layout.time]) - ORIGIN) / STEP
         marked = int((made.astype(str) == "_RARE_").to_numpy().sum())
         if marked:
             cost.notes.append(f"{marked} cells hold the text _RARE_")

@@ -23,8 +23,12 @@ N_TREES = 300
 
 def told_apart(first: np.ndarray, second: np.ndarray, is_category: np.ndarray, seed: int) -> float:
     """Mean AUC over five folds."""
+    few = np.minimum(np.isfinite(first).sum(0), np.isfinite(second).sum(0)) < N_FOLDS  # a fold may see none, which cannot be binned
+    missing = np.isnan(np.concatenate([first[:, few], second[:, few]]))  # whether there is a value still counts
+    first, second = (np.column_stack([side[:, ~few], part]) for side, part in zip((first, second), np.split(missing, 2), strict=True))
+    is_category = np.concatenate([is_category[~few], np.zeros(int(few.sum()), bool)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an all-missing feature has no bins
+        warnings.simplefilter("ignore")
         if len(first) >= FEW:
             return auc_within_folds(first, second, is_category, seed)
         x, y = np.concatenate([first, second]), np.repeat([0, 1], [len(first), len(second)])

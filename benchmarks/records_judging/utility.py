@@ -19,10 +19,12 @@ N_TREES, LEARNING_RATE = 150, 0.05
 
 def booster_scores(learn: pd.DataFrame, y: np.ndarray, held_out: pd.DataFrame, is_category: np.ndarray) -> np.ndarray:
     """Scores of the held-out patients by boosted trees."""
+    seen = learn.notna().any().to_numpy()  # a column that nobody has a value in cannot be binned
     model = HistGradientBoostingClassifier(
-        max_iter=N_TREES, learning_rate=LEARNING_RATE, early_stopping=False, categorical_features=is_category, random_state=0
+        max_iter=N_TREES, learning_rate=LEARNING_RATE, early_stopping=False, categorical_features=is_category[seen], random_state=0
     )
-    return model.fit(learn.to_numpy(float), y).predict_proba(held_out.to_numpy(float))[:, 1]
+    model.fit(learn.loc[:, seen].to_numpy(float), y)
+    return model.predict_proba(held_out.loc[:, seen].to_numpy(float))[:, 1]
 
 
 def logistic_scores(learn: pd.DataFrame, y: np.ndarray, held_out: pd.DataFrame, is_category: np.ndarray) -> np.ndarray:

@@ -196,3 +196,10 @@ def test_few_patients_are_told_apart_by_a_forest() -> None:
     generator = np.random.default_rng(0)
     real, made = (pd.DataFrame(generator.normal(shift, 1, (20, 4))) for shift in (0, 2))
     assert detection.c2st(real, made, np.zeros(4, dtype=bool))["auc"] > 0.9
+
+
+def test_a_measurement_that_nobody_made_has_is_no_error(given: judge.Given) -> None:
+    events = given.train.events[given.train.events["code"] != "sodium"].reset_index(drop=True)
+    rows = features.rows(reading.Cohort(given.train.statics, events, {}), given.known)
+    assert detection.c2st(given.holdout_rows, rows, given.is_category)["auc"] > 0.7
+    assert judge.learned(given, rows, given.labels(given.train))["booster"][0] > 0.7
