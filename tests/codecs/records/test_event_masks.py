@@ -107,6 +107,24 @@ def test_a_parent_with_one_child_at_most_gets_no_second_one() -> None:
     check_keys(made)
 
 
+def test_a_table_of_one_row_a_patient_at_most_gets_no_second_one() -> None:
+    patient = key("pid", patient=True)
+    schema = tuple(
+        TableSchema(name, (patient, number("day")), form=Form.EVENTS, start="day", min_patients=1) for name in ("visits", "periods")
+    )
+    visits = [(p, 7 * j) for p in range(30) for j in range(1 + p % 3)]
+    texts = {
+        "visits": {"pid": [str(p) for p, _ in visits], "day": [str(day) for _, day in visits]},
+        "periods": {"pid": [str(p) for p in range(25)], "day": ["0"] * 25},
+    }
+    codec = RecordsCodec().fit(linked(schema, texts))
+    records = drawn_by_masks(codec, static_at_random(codec, 30, 1), 2, most=8)
+    made = codec.decode(records, np.random.default_rng(0))
+    assert 10 < len(made.tables["periods"]) == (records.table == codec.plan_.place("periods")).sum()
+    assert not made.tables["periods"].frame["pid"].duplicated().any()
+    assert made.tables["visits"].frame["pid"].duplicated().any()
+
+
 def test_the_end_of_follow_up_bounds_a_clock_of_numbers() -> None:
     patient = key("pid", patient=True)
     schema = (

@@ -11,7 +11,7 @@ A sampler keeps one `Progress` for a batch of patients whose static fields are d
 
 What holds: no row without a parent that it must have; no second child of a parent that has one child at most; links to earlier rows that
 are there, and that have not ended where rows of a table lie within their parents; no event behind the patient's death or end of follow-up,
-but for tables whose rows lie there in real data; no second row at the same time in a table where no patient has two; no rows of a table
+but for tables whose rows lie there in real data; no second row in a table, or at one time, where no patient has two; no rows of a table
 that her static fields say she has not; numbers that their code has; confirmed rules within a row. Masks speak of whole tokens: what is left
 open within a token (two times in one group) is settled when the patient is decoded. A code that one sex or age alone may have is not
 masked: `manikin.clinical` does not know these yet.
@@ -144,6 +144,8 @@ class EventMasks:
         over = progress.ticks[rows] > progress.ends[rows]
         for i, codec in enumerate(self.events):
             out[:, i] = progress.has[rows, i]
+            if codec.plan.is_single:
+                out[:, i] &= progress.n_rows[rows, i] == 0
             if not codec.plan.outlives:
                 out[:, i] &= ~over
             if codec.plan.is_distinct:  # there must be room for another time

@@ -83,6 +83,7 @@ class EventPlan:
     by : (number, code) columns. moved : columns that never change within a patient, which are static fields.
     counters : parts of a primary key that number the rows below the rest of it. counts_from : their first number, in the same order.
     is_distinct : whether a patient never has two of its rows at the same time, as on a grid.
+    is_single : whether no patient has more than one row.
     outlives : whether its rows happen behind the plan's bound in real data, as those about a death do.
     """
 
@@ -98,6 +99,7 @@ class EventPlan:
     counters: tuple[str, ...] = ()
     counts_from: tuple[int, ...] = ()
     is_distinct: bool = False
+    is_single: bool = False
     outlives: bool = True
 
     @property

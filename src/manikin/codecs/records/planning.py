@@ -161,6 +161,7 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         (),
         counters=tuple(name for name, _ in counters),
         counts_from=tuple(first for _, first in counters),
+        is_single=_is_single(data.owners[table.name]),
         is_distinct=start is not None and not has_before and _is_distinct(own, data.owners[table.name], unit),
     )
     return _moved(data, table, plan)
@@ -227,6 +228,12 @@ def _one_unit(moments: tuple[Moment, ...], table: TableSchema) -> tuple[Moment, 
         for columns in orders:
             units |= dict.fromkeys(columns, min(units[name] for name in columns))
     return tuple(replace(moment, unit=units[moment.name]) for moment in moments)
+
+
+def _is_single(owner: Rows) -> bool:
+    """Whether no patient has several rows, which enough patients with one must show."""
+    rows = np.bincount(owner, minlength=1)
+    return int(rows.max()) == 1 and int(rows.sum()) >= ENOUGH
 
 
 def _is_distinct(own: Ticks, owner: Rows, unit: int) -> bool:

@@ -111,6 +111,8 @@ class Drawn:
         """Leaves out a second row at one time in a table where no patient has two, as gaps drawn within their group may make."""
         for own in self.plan.events:
             events, rows = self.rows[own.name]
+            if own.is_single:
+                self.alive[events[_ordinal(self.patient[events]) > 0]] = False
             if not own.is_distinct or len(events) < 2:
                 continue
             timed = events[rows.mark(own.gap) == 0]

@@ -36,7 +36,10 @@ _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     },
     Moment: {"name": _TEXT, "unit": _WHOLE, "shift": _WHOLE, "typical": _WHOLE, "since": _TEXT, "is_after": _FLAG},
     FreshKey: {"table": _TEXT, "column": _TEXT, "base": _WHOLE, "stride": _WHOLE},
-    EventPlan: {"name": _TEXT, "start": (str, type(None)), "unit": _WHOLE, "has_before": _FLAG, "is_distinct": _FLAG, "outlives": _FLAG},
+    EventPlan: {
+        "name": _TEXT, "start": (str, type(None)), "unit": _WHOLE,
+        **dict.fromkeys(("has_before", "is_distinct", "is_single", "outlives"), _FLAG),
+    },
     StaticColumn: {"table": _TEXT, "column": _TEXT, "name": _TEXT, "is_code": _FLAG},
     RecordsPlan: {"has_anchor": _FLAG, "bound": _TEXT},
 }
