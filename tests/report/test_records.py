@@ -15,7 +15,8 @@ from manikin.evaluation.records.views import views_of_histories
 from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import evaluate
 from manikin.report import records_figures, timeline_figures
-from manikin.report.blocks import Block, Chapter, Figure, Heading, Table, walk
+from manikin.report.answers import resembles
+from manikin.report.blocks import Block, Chapter, Figure, Heading, Level, Table, walk
 from manikin.report.records import histories
 from manikin.report.render import page
 from manikin.report.sections import SECTIONS
@@ -81,6 +82,17 @@ def test_the_page_says_that_a_row_is_a_patient_and_fits_a_phone(judged, chapter,
     html = page((Chapter("histories", "Histories of patients", chapter),), title="made")
     measured = measured_on_a_phone(html, tmp_path)
     assert measured["scroll"] <= 390
+
+
+def test_lost_keys_and_rows_after_death_weigh_on_the_answer(judged):
+    told = resembles(judged)
+    assert "Every key leads to a row, is unique and is no real patient's." in told.reasons
+    spoilt = {"key_integrity": {"details": {"n_wrong": 3}}, "chronology": {"value": 0.3, "interval": (0.28, 0.32)}}
+    worse = tuple(replace(metric, **spoilt.get(metric.name, {})) for metric in judged.metrics)
+    answer = resembles(replace(judged, metrics=worse))
+    assert answer.level is Level.POOR
+    assert any(reason.startswith("3 keys are wrong") for reason in answer.reasons)
+    assert any("at a time that cannot be" in reason for reason in answer.reasons)
 
 
 def test_results_of_histories_are_written_and_read(judged, tmp_path):

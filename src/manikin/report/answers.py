@@ -27,6 +27,7 @@ from manikin.report.findings import (
     reference,
     with_interval,
 )
+from manikin.report.records_findings import FINDINGS
 from manikin.report.resemblance import shape_gap, worst_columns
 from manikin.report.wording import number, span
 
@@ -49,9 +50,8 @@ CONVENTIONS = (
 
 def resembles(results: Results) -> Verdict:
     """Does it resemble the real table?"""
-    made = findings(
-        results, {"c2st": _told_apart, "column_shapes": _columns_agree, "dependence": _relations_kept, "rule_violations": _rules}
-    )
+    of_rows = {"c2st": _told_apart, "column_shapes": _columns_agree, "dependence": _relations_kept, "rule_violations": _rules}
+    made = findings(results, {**of_rows, **FINDINGS})
     weakest = [f"“{row['column']}”" for row in worst_columns(results)[:2] if shape_gap(row) > 0]
     reasons = [finding.text for finding in made if finding.text]
     if weakest:
