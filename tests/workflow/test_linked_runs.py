@@ -203,6 +203,8 @@ def test_a_database_is_learned_from_and_written_to(ward: Path, tmp_path: Path) -
     place = f"sqlite:///{tmp_path}/made.sqlite"
     assert draw(tmp_path / "model", n=40, out=place).out == place
     assert len(mk.read(place)) == 40
+    mk.write(mk.read(place), f"sqlite:///{tmp_path}/copy.sqlite")
+    assert len(mk.read(f"sqlite:///{tmp_path}/copy.sqlite")) == 40
     with pytest.raises(DataError, match="exists already"):
         draw(tmp_path / "model", n=3, out=place)
     made = synthesize(place, out=tmp_path / "run", options=Options(synthesizer=FLOOR))

@@ -18,7 +18,7 @@ from manikin.workflow.output import check_not_read
 from manikin.workflow.places import Place, Storage, kept_storage, linked_format, place_of, writing
 from manikin.workflow.stages import Stages
 
-BATCH_PATIENTS = 1_024
+BATCH_PATIENTS = 256
 
 
 def draw_linked(

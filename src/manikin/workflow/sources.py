@@ -20,13 +20,15 @@ from manikin.data.schema_text import table_to_json
 from manikin.io import linked as folders
 from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
+from manikin.io.formats import is_url
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
 from manikin.io.inference import without_code_book_note
 from manikin.io.profiles import Profile, profile_texts
 from manikin.io.typed import table_of
 from manikin.workflow import linked
 from manikin.workflow.output import whole_file
-from manikin.workflow.places import linked_format, read_linked
+from manikin.workflow.places import Storage as StoredAs
+from manikin.workflow.places import linked_format, read_linked, write_linked
 from manikin.workflow.wishes import check_columns
 
 SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
@@ -212,7 +214,7 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str]:
 
 
 def write(data: Dataset, path: str | Path, *, force: bool = False, like: folders.Like = None) -> None:
-    """Writes a data set to a .csv or .parquet file, linked tables to a folder, whole or not at all.
+    """Writes a data set to a .csv or .parquet file, linked tables to a folder or the database of a URL, whole or not at all.
 
     Parameters
     ----------
@@ -222,6 +224,9 @@ def write(data: Dataset, path: str | Path, *, force: bool = False, like: folders
     ------
     ParameterError : the file exists and `force` is not given, or its ending is none of these.
     """
+    if is_url(path):
+        write_linked(data, path, storage=StoredAs(linked_format(path) or "", like, is_local=False), force=force)
+        return
     target = Path(path)
     if data.is_linked and not (len(data.tables) == 1 and _is_file_name(target)):
         folders.write(data, target, like=like, force=force)

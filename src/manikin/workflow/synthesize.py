@@ -46,7 +46,7 @@ from manikin.workflow.sources import (
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 SAMPLE_BATCH = 65_536
-LINKED_BATCH = 1_024  # patients, each with all her rows
+LINKED_BATCH = 256  # patients, each with all her rows
 
 
 @dataclass(frozen=True)
