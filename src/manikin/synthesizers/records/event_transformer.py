@@ -109,7 +109,7 @@ class EventTransformer:
         planned = self.plan_.tokens(numbers)
         columns = static + self.plan_.columns(planned)
         whole = torch.from_numpy(np.concatenate([records.static, planned], 1).astype(np.int64))
-        inside, outside = hold_out(np.arange(len(records)), seed)
+        inside, outside = _sides(len(records), seed)
         self._fit_patients(columns, whole, inside, outside, seed, control)
         self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control)
         self.longest_, self.least_ = _longest(records.lengths), int(records.lengths.min() > 0)
@@ -151,9 +151,9 @@ class EventTransformer:
         """Learns static columns and plans, as the flat network of the same name does."""
         n, small = len(inside), _smallness(len(inside))
         shape = Shape(dropout=min(0.5, 0.25 + 0.15 * small), blocks=1)
-        epochs = int(np.clip(round(9 * (16_000 / max(n, 1)) ** 0.35), 2, 30))
+        epochs = int(np.clip(round(5 * (16_000 / max(n, 1)) ** 0.35), 2, 20))
         recipe = Recipe(
-            batch_size=int(2 ** np.clip(round(math.log2(max(n, 2) / 64)), 5, 9)),
+            batch_size=int(2 ** np.clip(round(math.log2(max(n, 2) / 45)), 5, 9)),
             n_masks=2,
             epochs=epochs,
             epochs_per_validation=max(1, epochs // 8),
@@ -217,7 +217,7 @@ class EventTransformer:
             layers=self.layers or (2 if n_patients >= 500 else 1),
             heads=max(1, width // 32),
             row_width=64 if width >= 96 else 32,
-            dropout=min(0.5, 0.05 + 0.25 * small) if self.dropout is None else self.dropout,
+            dropout=min(0.4, 0.3 * small) if self.dropout is None else self.dropout,
         )
 
     def _recipe(self, n_events: int, n_patients: int) -> EventRecipe:
@@ -226,10 +226,10 @@ class EventTransformer:
         window = self.window or 512
         return EventRecipe(
             batch_events=batch,
-            epochs=self.epochs or int(np.clip(round(2 * (1_500_000 / max(n_events, 1)) ** 0.5), 1, 30)),
+            epochs=self.epochs or int(np.clip(round(3 * (1_250_000 / max(n_events, 1)) ** 0.5), 1, 30)),
             window=window,
             overlap=window // 4,
-            learning_rate=4e-3 if self.learning_rate is None else self.learning_rate,
+            learning_rate=5e-3 if self.learning_rate is None else self.learning_rate,
             weight_decay=0.05 if n_patients >= 1000 else 0.3,
         )
 
@@ -469,6 +469,16 @@ def _joined(parts: list[Records]) -> Records:
         np.concatenate([getattr(part, name) for part in parts]) for name in ("static", "table", "tokens", "times")
     )
     return Records(static, starts, table, tokens, times)
+
+
+def _sides(n: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Patients to learn from, and others to stop by. Each has many events, so that a few patients say when nothing gets better."""
+    inside, outside = hold_out(np.arange(n), seed)
+    if not len(outside):
+        order = generator(seed, "held out").permutation(n)
+        few = max(2, round(0.15 * n))
+        inside, outside = np.sort(order[few:]), np.sort(order[:few])
+    return inside, outside
 
 
 def _longest(lengths: npt.NDArray[np.int64]) -> int:

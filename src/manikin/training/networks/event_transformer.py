@@ -280,7 +280,7 @@ class EventNet(nn.Module):
         """States behind every position of windows, (n_windows, length, width); a position sees those before it alone."""
         turn = _turn(x.shape[1], self.shape, x.device)
         rate = self._rate()
-        x = F.dropout(x, rate, self.training)
+        x = _dropped(x, rate)
         for block in self.blocks:
             x = block(x, turn, rate)
         return self.norm(x)
@@ -336,7 +336,7 @@ class EventNet(nn.Module):
         return self.shape.dropout * self.dropout_scale if self.training else 0.0
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self._rate(), self.training)
+        return _dropped(x, self._rate())
 
 
 class _Block(nn.Module):
@@ -360,7 +360,7 @@ class _Block(nn.Module):
         """The two residual branches, given what attention saw, (n, length, width)."""
         x = x + self.out(seen)
         gate, value = self.up(self.norm2(x)).chunk(2, -1)
-        return x + F.dropout(self.down(F.silu(gate) * value), rate, rate > 0)
+        return x + _dropped(self.down(F.silu(gate) * value), rate)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], rate: float) -> Tensor:
         q, k, v = self.parts(x, turn)
@@ -387,12 +387,17 @@ class _Head(nn.Module):
 
     def forward(self, state: Tensor, row: Tensor, vocabulary: Tensor, rate: float) -> Tensor:
         z = F.silu(torch.addmm(self.of_state(state), row, self.of_row))
-        z = F.dropout(z, rate, rate > 0)
+        z = _dropped(z, rate)
         z = z + self.deeper_out(F.silu(self.deeper(z)))
         weight = self.free @ vocabulary.T if self.is_tied else self.free
         if self.smooth.shape[1]:
             weight = weight + self.smooth @ self.get_buffer("basis").T
         return torch.addmm(self.bias, z, weight)
+
+
+def _dropped(x: Tensor, rate: float) -> Tensor:
+    """Some units set to 0; x itself, at no cost, where the rate is 0."""
+    return F.dropout(x, rate) if rate > 0 else x
 
 
 def nats(logits: Tensor, wanted: Tensor) -> Tensor:
