@@ -116,7 +116,7 @@ def completed(table: Table, schema: TableSchema, cdm: CdmTable, asked: Collectio
     Parameters
     ----------
     asked : the columns of the file that it is to be like; what others say of them is made, too. Without them, and without the notes of a
-        table that was read, the required ones are made.
+        table that was read, every day and every part of a birth date is made.
     """
     frame: dict[str, Any] = {}
     marks: dict[str, Marks] = {}
@@ -150,8 +150,8 @@ def _wanted(column: Column, cdm: CdmTable, there: set[str], asked: Collection[st
         if found:
             names = [name for name in found["names"].split(", ") if source_of(cdm, name.lower()) == column.name.lower()]
             return [name for name in names if name.lower() not in there], found["how"] == ALSO
-    required = [known.name for known in cdm if known.is_required and _says(cdm, known.name, column)]
-    own = [name.upper() if column.name.isupper() else name for name in required if name not in there]
+    said = [known.name for known in cdm if _says(cdm, known.name, column) and known.name != "measurement_time"]
+    own = [name.upper() if column.name.isupper() else name for name in said if name not in there]
     return own, True
 
 
