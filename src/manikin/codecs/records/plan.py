@@ -82,6 +82,7 @@ class EventPlan:
     codes : columns of numbers or identifiers that are learned as codes: keys of reference tables, and what numbers are `by`.
     by : (number, code) columns. moved : columns that never change within a patient, which are static fields.
     counters : parts of a primary key that number the rows below the rest of it. counts_from : their first number, in the same order.
+    rounds_up : whether rows never start before their place; else one of a coarse unit starts at the grid point at or before it.
     is_distinct : whether a patient never has two of its rows at the same time, as on a grid.
     is_single : whether no patient has more than one row.
     outlives : whether its rows happen behind the plan's bound in real data, as those about a death do.
@@ -100,6 +101,7 @@ class EventPlan:
     counts_from: tuple[int, ...] = ()
     is_distinct: bool = False
     is_single: bool = False
+    rounds_up: bool = False
     outlives: bool = True
 
     @property

@@ -161,6 +161,7 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         (),
         counters=tuple(name for name, _ in counters),
         counts_from=tuple(first for _, first in counters),
+        rounds_up=not bool((timed & (at > own[rows])).any()),
         is_single=_is_single(data.owners[table.name]),
         is_distinct=start is not None and not has_before and _is_distinct(own, data.owners[table.name], unit),
     )

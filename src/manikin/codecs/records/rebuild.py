@@ -245,7 +245,7 @@ class Drawn:
         place = self.anchor[self.patient[events]] + self.at[events]
         if own.start is None:
             return place
-        started = place // own.unit * own.unit
+        started = -(-place // own.unit) * own.unit if own.rounds_up else place // own.unit * own.unit
         if own.has_before:
             started = started - _whole(rows.frame[own.before]) * own.unit
         return np.where(rows.mark(own.gap) == 0, started, place)

@@ -38,7 +38,7 @@ _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     FreshKey: {"table": _TEXT, "column": _TEXT, "base": _WHOLE, "stride": _WHOLE},
     EventPlan: {
         "name": _TEXT, "start": (str, type(None)), "unit": _WHOLE,
-        **dict.fromkeys(("has_before", "is_distinct", "is_single", "outlives"), _FLAG),
+        **dict.fromkeys(("has_before", "is_distinct", "is_single", "rounds_up", "outlives"), _FLAG),
     },
     StaticColumn: {"table": _TEXT, "column": _TEXT, "name": _TEXT, "is_code": _FLAG},
     RecordsPlan: {"has_anchor": _FLAG, "bound": _TEXT},
