@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Run
 from linked_ward import few_figures, write_ward
+
+Run = Callable[..., Any]  # the fixture of this folder
 
 
 @pytest.fixture(scope="module", autouse=True)
