@@ -71,9 +71,11 @@ def overlay(data: Prepared, feature: Feature) -> dict[str, Any]:
 def _number_overlay(data: Prepared, feature: Feature, present: Mapping[str, Floats]) -> dict[str, Any]:
     everything = np.concatenate(list(present.values()))
     single = np.unique(everything)
+    if not len(single):
+        return _single_values(single, np.zeros(0, dtype=bool), present)
     if not feature.column.kind.is_time and len(single) <= N_SINGLE_VALUES:
         is_named = _may_be_named(data, feature, single, present["synthetic"])
-        if is_named.any() or not len(single):
+        if is_named.any():
             return _single_values(single, is_named, present)
     edges = _edges(feature, present["train"] if len(present["train"]) else everything)
     made: dict[str, Any] = {"edges": [float(f"{edge:.9g}") for edge in edges]}

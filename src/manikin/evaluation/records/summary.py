@@ -201,7 +201,7 @@ def _fixed(data: Dataset, fixed: Fixed, when: Times) -> tuple[Any, npt.NDArray[n
 def _of_tables(tables: Sequence[TableSchema], of: History) -> Iterator[Told]:
     """How many rows each table has, over how many days, and how many visits the patient."""
     has_time = bool((~np.isnan(of.time)).any())
-    if _has_dates(tables):
+    if bool((~np.isnan(of.date)).any()):
         yield Told(Column("first event", Kind.DATE, Storage.TIMESTAMP), "anchor")
     if has_time:
         yield Told(_number("visits", Kind.COUNT), "visits")
