@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.records.made import evidence, patients, shuffled
-from manikin.data.dataset import split
+from manikin.data.dataset import Dataset, split
 from manikin.evaluation import METRICS
 from manikin.evaluation.base import Results
 from manikin.evaluation.records.linked import prepare_linked
@@ -73,6 +73,18 @@ def test_a_timeline_has_a_lane_for_each_table_and_number_and_no_key(judged):
     text = str(judged.views["records"])
     assert "p1-" not in text
     assert "p2-" not in text
+
+
+def test_a_number_that_never_changes_gets_no_lane():
+    def flat(data: Dataset) -> Dataset:
+        table = data.tables["labs"]
+        value = table.frame["value"].where(table.frame["test"] != "sodium", 140.0)
+        return replace(data, tables={**data.tables, "labs": replace(table, frame=table.frame.assign(value=value))})
+
+    train, holdout = split(flat(patients(80, 1)), holdout=0.4, seed=0)
+    views = views_of_histories(prepare_linked(evidence(train, holdout, flat(patients(40, 2)))), seed=0)
+    for pair in views["timelines"]:
+        assert {line["part"] for line in pair["real"]["lines"]} <= {"creatinine", "glucose", "lactate"}
 
 
 @pytest.mark.skipif(browser() is None, reason="no headless Chromium is installed here")

@@ -112,5 +112,5 @@ def _lane(axes: Axes, lane: Lane, top: float, height: float, step: float, colour
         axes.plot(times, y, color=colour, linewidth=1.0, alpha=0.8)
         axes.plot(times, y, "o", markersize=2.8, markerfacecolor=filling, markeredgecolor=colour, markeredgewidth=0.8)
     for value, place in ((high, 0.24), (low, 0.76)):
-        text = f"{value:.3g}"
+        text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
         axes.text(1.01, top + height * place, text, transform=axes.get_yaxis_transform(), color=MUTED, fontsize=8.5, va="center")

@@ -73,8 +73,13 @@ def _extent(of: History) -> tuple[Ints, Floats]:
 
 
 def _lanes(data: LinkedData, one: int, other: int) -> list[tuple[int, str, tuple[float, float]]]:
-    """The measured numbers that get a lane: those of most values of these two patients, one of a code, with train's middle 90 %."""
-    kept = [int(i) for i in frequent_measures(data, 200, with_times=False)]
+    """The measured numbers that get a lane: those of most values of these two patients, one of a code, with train's middle 90 %.
+
+    A number that is the same throughout these 90 % has nothing to show, and its rows stay dots.
+    """
+    frequent = [int(i) for i in frequent_measures(data, 200, with_times=False)]
+    bounds = {i: np.quantile(numbers_of(data.real, i)[0], [0.05, 0.95]).tolist() for i in frequent}
+    kept = [i for i in frequent if bounds[i][1] > bounds[i][0]]
     counts = {i: _count(data.real, i, one) + _count(data.fake, i, other) for i in kept}
     first: dict[tuple[str, str], int] = {}
     for i in sorted(kept, key=lambda i: (-counts[i], i)):
@@ -84,8 +89,8 @@ def _lanes(data: LinkedData, one: int, other: int) -> list[tuple[int, str, tuple
     best = sorted([i for i in coded or first.values() if counts[i]][:MAX_LANES])
     made = []
     for name, measure in zip(names(data, np.array(best, dtype=np.int64)), best, strict=True):
-        low, high = np.quantile(numbers_of(data.real, int(measure))[0], [0.05, 0.95])
-        made.append((int(measure), name, (float(low), float(high) if high > low else float(low) + 1)))
+        low, high = bounds[int(measure)]
+        made.append((int(measure), name, (low, high)))
     return made
 
 
