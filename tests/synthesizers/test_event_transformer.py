@@ -18,6 +18,7 @@ from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, Table
 from manikin.synthesizers.records.event_tables import table_fields
 from manikin.synthesizers.records.event_transformer import EventTransformer
 from manikin.synthesizers.records.walk import CodecWalk
+from manikin.training import loop
 from manikin.training.control import Control, Progress
 from manikin.training.networks.event_history import History, Vocabulary
 from manikin.training.networks.event_sampler import Drawn, EventSampler, _Run
@@ -270,7 +271,8 @@ def test_history_counts_what_came_before() -> None:
             assert history.mean[e] == pytest.approx(np.mean(number[same]) if same else 0, abs=1e-5)
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     data = chains(120, 3)
 
     def new() -> EventTransformer:

@@ -14,7 +14,7 @@ from manikin.synthesizers.storage import load, save
 from manikin.synthesizers.tables.one_shot import OneShot
 from manikin.workflow.sources import read
 
-ONE_SHOT = [name for name, entry in SYNTHESIZERS.items() if entry.is_neural and name != "autoregressive"]
+ONE_SHOT = [name for name, entry in SYNTHESIZERS.items() if entry.is_neural and entry.modality == "table" and name != "autoregressive"]
 
 
 def holed(n: int = 400) -> pd.DataFrame:

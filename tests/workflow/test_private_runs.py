@@ -370,7 +370,7 @@ def test_a_delta_of_one_over_the_true_number_of_patients_is_accepted() -> None:
         ledger = Ledger(epsilon=1.0, delta=1 / 4000)
         mechanisms.seal(data, ledger)
         accepted += ledger.n_patients is not None
-    assert accepted == 20  # one fails once in a hundred
+    assert accepted >= 17  # one fails once in a hundred
 
 
 def test_a_generator_is_handed_cells_that_are_each_read_by_themselves(

@@ -14,14 +14,14 @@ import pytest
 
 from manikin.workflow.options import Options
 
-STEPS = 20
+STEPS = 100
 CHILD = """
 import sys
 from functools import partial
 from manikin.workflow import judge, learn
 from manikin.evaluation import views
 from manikin.report import render
-learn.CHECKPOINT_SECONDS = 0.3
+learn.CHECKPOINT_SECONDS = 0.1
 judge.measure = partial(judge.measure, metrics=["column_shapes"], attacks=[])  # what is measured and drawn is not the point here
 views.projections = lambda data, seed: {}
 render.render = lambda results, path: path.write_text("")

@@ -47,10 +47,13 @@ class Planted:
         return self
 
 
+FLAT = SimpleNamespace(is_linked=False)  # data that nobody looks at further
+
+
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learn, "synthesizer", lambda name, **_: Planted())
-    monkeypatch.setattr(learn, "SYNTHESIZERS", {"planted": SimpleNamespace(is_neural=True)})
+    monkeypatch.setattr(learn, "SYNTHESIZERS", {"planted": SimpleNamespace(is_neural=True, modality="table")})
 
 
 @pytest.mark.usefixtures("planted")
@@ -58,7 +61,7 @@ def test_a_warning_is_shown_once_as_it_happens_and_kept_for_the_report(tmp_path:
     watcher = Listener()
     stages = Stages(watcher)
     decision = Decision(Choice(name="planted", asked="planted"), Options().limits)
-    learn_as_decided(tmp_path, None, decision, 0, stages)  # type: ignore[arg-type]
+    learn_as_decided(tmp_path, FLAT, decision, 0, stages)  # type: ignore[arg-type]
     assert watcher.warnings == [FIRST, LAST]
     assert stages.notices == [FIRST, LAST]
     assert watcher.signals == [{}, *[{"drift": 0.2}] * 3, {}]
@@ -67,7 +70,7 @@ def test_a_warning_is_shown_once_as_it_happens_and_kept_for_the_report(tmp_path:
 @pytest.mark.usefixtures("planted")
 def test_a_candidates_warning_names_the_candidate() -> None:
     watcher = Listener()
-    learn.fit("planted", None, seed=0, limits=learn.Limits(), watcher=_Part(watcher, "planted", 0.0, 1.0))  # type: ignore[arg-type]
+    learn.fit("planted", FLAT, seed=0, limits=learn.Limits(), watcher=_Part(watcher, "planted", 0.0, 1.0))  # type: ignore[arg-type]
     assert watcher.warnings == [f"Trying planted: {FIRST}"]
     assert {"drift": 0.2} in watcher.signals
 

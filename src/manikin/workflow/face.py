@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
-from manikin.workflow.judge import measure
+from manikin.workflow import judge
 from manikin.workflow.linked import FLAT_ONLY
 from manikin.workflow.linked_sources import is_linked_source, read_linked_alike
 from manikin.workflow.output import whole_file
@@ -73,7 +73,7 @@ def evaluate(
             raise ParameterError(f"The target {target!r} is no column of the train table.")
         real = with_follow_up(real, time, event)
     aim = target_in(real) if target is None or real.is_linked else target
-    return measure(
+    return judge.measure(
         real,
         held,
         made,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from linked_tables import check_keys, drawn_by_masks, hospital, key, link, linked, number, static_at_random
+from codec_tables import check_keys, drawn_by_masks, hospital, key, link, linked, number, static_at_random
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset

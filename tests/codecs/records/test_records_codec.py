@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from codec_tables import check_keys, hospital, random_records, table_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linked_tables import check_keys, hospital, random_records, table_texts
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from linked_tables import check_keys, drawn_by_masks, hospital, key, link, linked, number, static_at_random, table_texts
+from codec_tables import check_keys, drawn_by_masks, hospital, key, link, linked, number, static_at_random, table_texts
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.plan import MOST_BACK

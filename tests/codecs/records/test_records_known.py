@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linked_tables import check_keys, drawn_by_masks, hospital, static_at_random, table_texts
+from codec_tables import check_keys, drawn_by_masks, hospital, static_at_random, table_texts
 
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from linked_tables import check_keys, drawn_by_masks, key, static_at_random
+from codec_tables import check_keys, drawn_by_masks, key, static_at_random
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset, Table

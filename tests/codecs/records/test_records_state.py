@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from linked_tables import check_keys, hospital, key, table_texts
+from codec_tables import check_keys, hospital, key, table_texts
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.cells import parse_table
