@@ -17,13 +17,13 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
-from run import THREADS, Job, cpu_limit, machine, why_failed
+from run import THREADS, Job, cpu_limit, merged, why_failed
 
 HERE = Path(__file__).parent
+SCRIPT = Path(__file__).name
 HERE_TOO = ("manikin", "floor")  # run in this interpreter
 
 
@@ -99,21 +99,6 @@ def row(job: Job, folder: Path, options: argparse.Namespace) -> dict:
     return base | {"cost": cost, "scores": None if options.no_judge else judged(job, folder, options)}
 
 
-def shown_command() -> str:
-    """The command as typed, with local folders replaced by words."""
-    words, hidden = sys.argv[1:], {"--tables": "TABLES", "--peers-env": "PEERS", "--out": "RESULTS"}
-    return " ".join(["python benchmarks/records_run.py", *(hidden.get(before, w) for before, w in zip(["", *words], words, strict=False))])
-
-
-def merged(results: Path, new: dict) -> dict:
-    """The earlier record with `new`'s row in the place of the same job's, and every command that was used."""
-    old = json.loads(results.read_text()) if results.exists() else {"commands": [], "rows": []}
-    same = tuple(new[key] for key in ("table", "synthesizer", "seed"))
-    kept = [row for row in old["rows"] if (row["table"], row["synthesizer"], row["seed"]) != same]
-    commands = old["commands"] + [shown_command()] * (shown_command() not in old["commands"])
-    return {"date": str(date.today()), "commands": commands, "machine": machine(), "rows": [*kept, new]}
-
-
 def main() -> None:
     """Runs all jobs, seed by seed, and writes results.json after each."""
     options = parse()
@@ -123,7 +108,7 @@ def main() -> None:
         for synthesizer in options.synthesizers:
             for table in options.tables_named:
                 new = row(Job(table, synthesizer, seed), options.tables / table, options)
-                results.write_text(json.dumps(merged(results, new), indent=1) + "\n")
+                results.write_text(json.dumps(merged(results, new, SCRIPT), indent=1) + "\n")
                 print(table, synthesizer, seed, new.get("failed", "done"), flush=True)
 
 

@@ -169,19 +169,20 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def shown_command() -> str:
+def shown_command(script: str = "run.py") -> str:
     """The command as typed, with local folders replaced by words."""
     words, hidden = sys.argv[1:], {"--tables": "TABLES", "--peers-env": "PEERS", "--out": "RESULTS"}
     shown = [hidden.get(before, word) for before, word in zip(["", *words], words, strict=False)]
-    return " ".join(["python benchmarks/run.py", *shown])
+    return " ".join([f"python benchmarks/{script}", *shown])
 
 
-def merged(results: Path, new: dict) -> dict:
+def merged(results: Path, new: dict, script: str = "run.py") -> dict:
     """The earlier record with `new`'s row in the place of the same job's, and every command that was used."""
     old = json.loads(results.read_text()) if results.exists() else {"commands": [], "rows": []}
     same = tuple(new[key] for key in ("table", "synthesizer", "seed"))
     kept = [row for row in old["rows"] if (row["table"], row["synthesizer"], row["seed"]) != same]
-    commands = old["commands"] + [shown_command()] * (shown_command() not in old["commands"])
+    command = shown_command(script)
+    commands = old["commands"] + [command] * (command not in old["commands"])
     return {"date": str(date.today()), "commands": commands, "machine": machine(), "rows": [*kept, new]}
 
 

@@ -45,6 +45,7 @@ def families(schema: Schema) -> tuple[Family, ...]:
     same: dict[Place, Place] = {place: place for place in places}
 
     def root(place: Place) -> Place:
+        """The column that stands for its family."""
         while same[place] != place:
             place = same[place]
         return place

@@ -75,6 +75,7 @@ def answered_once(mechanism: F) -> F:
 
     @wraps(mechanism)
     def asked(*args: Any, **named: Any) -> Any:
+        """The kept answer, or a new one that is kept before anybody sees it."""
         given = takes.bind(*args, **named).arguments
         ledger: Ledger = given["ledger"]
         kept: AnswersKept | None = ledger.answers

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from manikin.data.schema import Kind, TableSchema
 from manikin.evaluation.intervals import N_GROUPS
+from manikin.evaluation.records.counting import holders
 from manikin.evaluation.records.history import History
 from manikin.evaluation.records.linked import LinkedData, Side
 from manikin.evaluation.records.vocabulary import Item, Vocabulary, code_column
@@ -39,9 +39,8 @@ def patients_per_item(data: LinkedData) -> Ints:
     """How many train patients have each item, int64 (n_items,); counted once."""
     key = ("patients per item",)
     if key not in data.memory:
-        of, n = data.real, len(data.vocabulary.items)
-        pairs = pd.unique(of.patient[of.marks.event] * n + of.marks.item)
-        data.memory[key] = np.bincount(pairs % max(n, 1), minlength=n)
+        of = data.real
+        data.memory[key] = holders(of.patient[of.marks.event], of.marks.item, len(data.vocabulary.items))
     made: Ints = data.memory[key]
     return made
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.evaluation.intervals import N_GROUPS, with_replicates
 
@@ -18,6 +19,11 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[Any]
 N_BINS = 512
 CHUNK = 1_000_000  # cells of replicates that are held at once
+
+
+def holders(patient: Ints, what: Ints, n: int) -> Ints:
+    """How many patients hold each of `n` things, int64 (n,), from pairs that may repeat."""
+    return np.bincount(pd.unique(patient * n + what) % max(n, 1), minlength=n)
 
 
 def group_counts(cells: Ints, groups: Ints, n_cells: int, weights: Floats | None = None) -> Floats:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from manikin.evaluation.records.counting import holders
 from manikin.evaluation.records.history import History
 from manikin.evaluation.records.linked import LinkedData
 
@@ -20,9 +20,8 @@ def patients_per_measure(data: LinkedData) -> Ints:
     """How many train patients have each measure, int64 (n_measures,); counted once."""
     key = ("patients per measure",)
     if key not in data.memory:
-        of, n = data.real, len(data.vocabulary.measures)
-        pairs = pd.unique(of.patient[of.numbers.event] * n + of.numbers.measure)
-        data.memory[key] = np.bincount(pairs % max(n, 1), minlength=n)
+        of = data.real
+        data.memory[key] = holders(of.patient[of.numbers.event], of.numbers.measure, len(data.vocabulary.measures))
     made: Ints = data.memory[key]
     return made
 

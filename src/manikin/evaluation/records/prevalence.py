@@ -65,18 +65,15 @@ def code_prevalence(data: LinkedData, *, seed: int) -> MetricResult:
             counts[unit, name] = (sums_by_group(matrix, groups), sizes_by_group(groups))
     figure, other = (_agreement(counts["visits", "train"], counts["visits", name]) for name in ("synthetic", "holdout"))
     records, records_other = (_agreement(counts["records", "train"], counts["records", name]) for name in ("synthetic", "holdout"))
-    return PREVALENCE.result(
-        float(figure[0]),
-        interval=replicate_interval(figure, high=1.0),
-        n=len(fake),
-        reference=float(other[0]),
-        reference_interval=replicate_interval(other, high=1.0),
-        details={
+    return _result(
+        PREVALENCE,
+        figure,
+        other,
+        fake,
+        {
             "n_codes": len(items),
             "n_visits": fake.history.n_visits,
-            "records": float(records[0]),
-            "records_interval": replicate_interval(records, high=1.0),
-            "records_reference": float(records_other[0]),
+            **_of_records(records, records_other),
             **_rare(counts),
             "codes": _listed(data, items, counts),
         },
@@ -106,18 +103,15 @@ def code_pairs(data: LinkedData, *, seed: int) -> MetricResult:
     figure, other = (_agreement(made["visits", "train"][:2], made["visits", name][:2]) for name in ("synthetic", "holdout"))
     records, records_other = (_agreement(made["records", "train"][:2], made["records", name][:2]) for name in ("synthetic", "holdout"))
     beyond = {name: _beyond(made["visits", name], upper) for name in ("train", "holdout", "synthetic")}
-    return PAIRS.result(
-        float(figure[0]),
-        interval=replicate_interval(figure, high=1.0),
-        n=len(fake),
-        reference=float(other[0]),
-        reference_interval=replicate_interval(other, high=1.0),
-        details={
+    return _result(
+        PAIRS,
+        figure,
+        other,
+        fake,
+        {
             "n_codes": len(items),
             "n_pairs": int(((made["visits", "train"][0].sum(axis=0) > 0) | (made["visits", "synthetic"][0].sum(axis=0) > 0)).sum()),
-            "records": float(records[0]),
-            "records_interval": replicate_interval(records, high=1.0),
-            "records_reference": float(records_other[0]),
+            **_of_records(records, records_other),
             "beyond": float(r_squared(beyond["train"][None], beyond["synthetic"][None])[0]),
             "beyond_reference": float(r_squared(beyond["train"][None], beyond["holdout"][None])[0]),
             "pairs": _pairs(data, items, made, upper),
@@ -148,13 +142,12 @@ def code_sequences(data: LinkedData, *, seed: int) -> MetricResult:
     figure, other = (_agreement(made["train"], made[name]) for name in ("synthetic", "holdout"))
     diagonal = np.arange(len(items)) * (len(items) + 1)
     same = {name: counts[:, diagonal].sum(axis=0) / sizes.sum() for name, (counts, sizes) in made.items()}
-    return SEQUENCES.result(
-        float(figure[0]),
-        interval=replicate_interval(figure, high=1.0),
-        n=len(fake),
-        reference=float(other[0]),
-        reference_interval=replicate_interval(other, high=1.0),
-        details={
+    return _result(
+        SEQUENCES,
+        figure,
+        other,
+        fake,
+        {
             "n_codes": len(items),
             "n_steps": int(made["synthetic"][1].sum()),
             "same": float(r_squared(same["train"][None], same["synthetic"][None])[0]),
@@ -168,6 +161,24 @@ def _is_used(data: LinkedData, *sides: Side) -> npt.NDArray[np.bool_]:
     for side in sides:
         used[side.history.marks.item] = True
     return used & code_items(data.vocabulary)
+
+
+def _result(definition: Definition, figure: Floats, other: Floats, fake: Side, details: dict[str, Any]) -> MetricResult:
+    """A figure from R² on all patients and on each replicate, of the release and of the holdout."""
+    return definition.result(
+        float(figure[0]),
+        interval=replicate_interval(figure, high=1.0),
+        n=len(fake),
+        reference=float(other[0]),
+        reference_interval=replicate_interval(other, high=1.0),
+        details=details,
+    )
+
+
+def _of_records(records: Floats, other: Floats) -> dict[str, Any]:
+    """The same over whole records, as details."""
+    interval = replicate_interval(records, high=1.0)
+    return {"records": float(records[0]), "records_interval": interval, "records_reference": float(other[0])}
 
 
 def _agreement(real: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Floats:

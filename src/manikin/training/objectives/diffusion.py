@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from manikin.data.seeds import derive, generator
 from manikin.training.adam import Adam
 from manikin.training.networks.mixed_diffusion import MixedDiffusion, Rows
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.averaged import Averaged
 
 Tokens = npt.NDArray[np.int32]
 Encode = Callable[[Tokens, np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]
@@ -43,7 +44,7 @@ class Recipe:
     average_share: float = 0.05
 
 
-class Denoising:
+class Denoising(Averaged[MixedDiffusion]):
     """The objective that the loop trains; `average` is the diffusion to keep.
 
     Parameters
@@ -132,18 +133,6 @@ class Denoising:
                 numbers, choices = self.average.loss(Rows(rows.scalars[span], rows.options[span]), moments[span])
                 total += float((numbers + self.network.n_steps * choices).sum())
         return total / len(moments)
-
-    def signals(self) -> Mapping[str, float]:
-        """None: the held-out loss says it all."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """None."""
-        return {}
-
-    def modules(self) -> Mapping[str, nn.Module]:
-        """The diffusion and its average."""
-        return {"network": self.network, "average": self.average}
 
     def state(self) -> Tensors:
         """Steps averaged over."""

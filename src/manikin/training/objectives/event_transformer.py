@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from manikin.training.networks.event_history import History, Ints, Plan, Vocabul
 from manikin.training.networks.event_transformer import EventNet
 from manikin.training.networks.event_windows import Windows, cut, window_nats
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.averaged import Averaged
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class EventData:
 Batch = tuple[Windows, npt.NDArray[np.bool_]]
 
 
-class EventObjective:
+class EventObjective(Averaged[EventNet]):
     """The objective that the loop trains; `average` holds the weights to keep.
 
     Parameters
@@ -161,18 +162,6 @@ class EventObjective:
         for rows in grouped_windows(windows, self.recipe.batch_events):
             lost += float(self._nats(self.average, windows[rows], rows % 2 == 0, self._plan_of_look).sum())
         return lost / max(int((windows.stop - windows.asked).sum()), 1)
-
-    def signals(self) -> Mapping[str, float]:
-        """None: the held-out likelihood says it all."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """None."""
-        return {}
-
-    def modules(self) -> Mapping[str, nn.Module]:
-        """The network and its average."""
-        return {"network": self.network, "average": self.average}
 
     def state(self) -> Tensors:
         """How many steps the average has seen, and how much of the plan is done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from manikin.data.seeds import derive, generator
 from manikin.training.adam import Adam
 from manikin.training.networks.grids import GridBatch, TimeGANNetwork, TimeVAENetwork
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.averaged import Averaged
 
 Indices = npt.NDArray[np.int64]
 Encode = Callable[[Indices, np.random.Generator], GridBatch]
@@ -45,7 +46,7 @@ class GridRecipe:
     shares: tuple[float, float, float] = (0.3, 0.2, 0.5)
 
 
-class GridObjective(ABC):
+class GridObjective(Averaged[nn.Module], ABC):
     """What both have: batches of patients, a plan, averaged weights.
 
     Parameters
@@ -97,18 +98,6 @@ class GridObjective(ABC):
         self._steps += 1
         memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._steps))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def signals(self) -> Mapping[str, float]:
-        """Nothing beyond the losses."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """No filmstrip of grids."""
-        return {}
-
-    def modules(self) -> Mapping[str, nn.Module]:
-        """The network in training and the averaged one."""
-        return {"network": self.network, "average": self.average}
 
     def state(self) -> Tensors:
         """How far the averages are."""
