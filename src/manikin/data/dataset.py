@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.errors import DataError
+from manikin.data.images import Images, joined
 from manikin.data.schema import Form, Role, Schema, TableSchema
 from manikin.data.seeds import generator
 
@@ -33,10 +34,12 @@ class Table:
     frame : typed columns (n_rows, n_columns), named and ordered as in the schema, index 0 … n_rows - 1.
     marks : for each column with missing cells, int8 (n_rows,): 0 where there is a value, i where the cell holds the column's
         i-th missing code (counted from 1). A column without missing cells has no entry.
+    images : the images of each column of images, whose cells in `frame` are their names.
     """
 
     frame: pd.DataFrame
     marks: Mapping[str, Marks] = field(default_factory=dict)
+    images: Mapping[str, Images] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -50,11 +53,13 @@ class Table:
         """The table of these rows (positions or a boolean mask), in this order."""
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
         frame = self.frame.iloc[positions].reset_index(drop=True)
-        return Table(frame, {name: mark[positions] for name, mark in self.marks.items()})
+        images = {name: one.take(positions) for name, one in self.images.items()}
+        return Table(frame, {name: mark[positions] for name, mark in self.marks.items()}, images)
 
     def only(self, names: Sequence[str]) -> Table:
         """The table of some of its columns."""
-        return Table(self.frame[list(names)], {name: self.marks[name] for name in names if name in self.marks})
+        marks = {name: self.marks[name] for name in names if name in self.marks}
+        return Table(self.frame[list(names)], marks, {name: self.images[name] for name in names if name in self.images})
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class Dataset:
     def is_linked(self) -> bool:
         """Whether it holds linked or longitudinal tables, and not one flat table."""
         return self.schema.is_linked
+
+    @property
+    def modality(self) -> str:
+        """What it holds: "records" of linked tables, "images" with their labels, or a flat "table"."""
+        return self.schema.modality
 
     @property
     def table(self) -> Table:
@@ -195,7 +205,8 @@ def _stacked(parts: Sequence[Table]) -> Table:
             columns[name] = pd.concat(series, ignore_index=True)
     marked = {name for part in parts for name in part.marks}
     marks = {name: np.concatenate([part.mark(name) for part in parts]) for name in names if name in marked}
-    return Table(pd.DataFrame(columns), marks)
+    images = {name: joined([part.images[name] for part in parts]) for name in parts[0].images}
+    return Table(pd.DataFrame(columns), marks, images)
 
 
 def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself: bool = False) -> tuple[Dataset, Dataset]:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     CODE_SET = "code_set"
     IDENTIFIER = "identifier"
     TEXT = "text"
+    IMAGE = "image"
 
     @property
     def is_number(self) -> bool:
@@ -49,8 +50,8 @@ class Kind(StrEnum):
 
     @property
     def is_learned(self) -> bool:
-        """Whether generators learn the column; identifiers and free text are not, they are made anew or left out."""
-        return self not in (Kind.IDENTIFIER, Kind.TEXT)
+        """Whether generators of tables learn the column; identifiers and free text are made anew or left out, images learned apart."""
+        return self not in (Kind.IDENTIFIER, Kind.TEXT, Kind.IMAGE)
 
 
 class Role(StrEnum):
@@ -121,6 +122,35 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class ImageForm:
+    """What the images of a column have in common.
+
+    Attributes
+    ----------
+    channels : 1 for grey, 3 for colour. size : (height, width), or (depth, height, width) of volumes, in pixels; None where they differ.
+    lowest, highest : the range of pixel values, such as 0 and 255, or Hounsfield units. is_whole : whether values are whole numbers.
+    spacing : mm between pixels along each axis of `size`; None where it is unknown or differs.
+    modality : DICOM's word (CR, DX, CT, MR, US, OP, SM, …); None where it is unknown.
+    """
+
+    channels: int = 1
+    size: tuple[int, ...] | None = None
+    lowest: float = 0.0
+    highest: float = 255.0
+    is_whole: bool = True
+    spacing: tuple[float, ...] | None = None
+    modality: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or (self.size is not None and (len(self.size) not in (2, 3) or min(self.size) < 1)):
+            raise SchemaError("An image has one channel or more, and a size of two or three numbers above 0. Correct the schema.")
+        if not self.lowest < self.highest:
+            raise SchemaError("The lowest value of an image must lie below its highest. Correct the schema.")
+        if self.spacing is not None and (self.size is None or len(self.spacing) != len(self.size) or min(self.spacing) <= 0):
+            raise SchemaError("The spacing of an image has a number of mm above 0 for each axis of its size. Correct the schema.")
+
+
+@dataclass(frozen=True)
 class Column:
     """One column. `levels` are cell texts, in their order for an ordinal column, (false, true) for a boolean one.
 
@@ -135,6 +165,7 @@ class Column:
     suggested_missing : found by `inspect`, waiting for a person to move them into `missing`; without effect until then.
     min_patients : overrides the table's threshold for rare values.
     by : the column of codes that says what this number measures (a laboratory value by its test): its scale is that code's own.
+    image : what the images of an image column have in common; None for every other kind.
     """
 
     name: str
@@ -154,6 +185,7 @@ class Column:
     suggested_missing: tuple[MissingCode, ...] = ()
     min_patients: int | None = None
     by: str | None = None
+    image: ImageForm | None = None
     source: Sources = field(default_factory=Sources)
     notes: tuple[str, ...] = ()
 
@@ -247,6 +279,11 @@ class TableSchema:
         return tuple(column for column in self.columns if column.kind.is_learned and not is_left_out(column))
 
     @property
+    def images(self) -> tuple[Column, ...]:
+        """The columns of images that a release holds."""
+        return tuple(column for column in self.columns if column.kind is Kind.IMAGE and not is_left_out(column))
+
+    @property
     def confirmed_rules(self) -> tuple[Rule, ...]:
         """The rules a person has confirmed; these hold in every synthetic row."""
         return tuple(rule for rule in self.rules if rule.confirmed)
@@ -310,6 +347,13 @@ class Schema:
     def is_linked(self) -> bool:
         """Whether it describes linked or longitudinal tables, and not one flat table."""
         return len(self.tables) > 1 or any(table.form is not None for table in self.tables)
+
+    @property
+    def modality(self) -> str:
+        """What kind of patients' data it describes: "records" of linked tables, "images" with their labels, or a flat "table"."""
+        if self.is_linked:
+            return "records"
+        return "images" if any(table.images for table in self.tables) else "table"
 
     @property
     def root(self) -> TableSchema | None:

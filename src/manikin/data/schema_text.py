@@ -11,6 +11,7 @@ from manikin.data.schema import (
     Column,
     ForeignKey,
     Form,
+    ImageForm,
     Kind,
     MissingCode,
     Role,
@@ -96,6 +97,9 @@ def column_from_json(values: dict[str, Any]) -> Column:
             made[key] = tuple(MissingCode(c["value"], c["meaning"], Source(c["source"])) for c in made[key])
     if "source" in made:
         made["source"] = Sources(**{key: Source(source) for key, source in made["source"].items()})
+    if made.get("image") is not None:
+        image = dict(made["image"])
+        made["image"] = ImageForm(**image | {key: tuple(image[key]) for key in ("size", "spacing") if image.get(key) is not None})
     made["notes"] = tuple(made.get("notes", ()))
     return Column(**made)
 

@@ -30,13 +30,14 @@ HEADER = """\
 What Manikin found in the table. Correct what is wrong and give the file back with --schema.
 
 kind               continuous, count, duration (numbers) | categorical, ordinal, boolean, code | date, datetime | code_set
-                   | identifier, text (neither is learned)
+                   | image | identifier, text (neither is learned)
 roles              patient_key, direct_identifier, quasi_identifier, sensitive, target, time, event, birth, death
 missing            cells that mean "no value", each apart from the others; "" is the empty cell
 suggested_missing  cells that may mean "no value": no effect here. Move a code into `missing` if it is right, else delete it.
 source             "data": learned from the patients. Write "declared" only for public knowledge (a code book, a protocol):
                    declared levels are released however rare they are, and cost no privacy budget. Under --epsilon what is "data" is
                    not used: kind, levels, range, decimals and missing codes of such a column are bought again.
+image              of images: channels, size in pixels, lowest and highest value, spacing in mm, modality in DICOM's words
 by                 the column of codes that says what a number measures: the scale is that code's own
 min_patients       a value held by fewer patients is not released (for all columns here, or in one column)
 [[rules]]          found in the data. Write confirmed = true, and the rule holds in every synthetic row; delete what is chance.

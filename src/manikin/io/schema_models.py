@@ -5,6 +5,7 @@ Keys that stand at their default are left out when writing, so that a person see
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,6 +17,7 @@ from manikin.data.schema import (
     Column,
     ForeignKey,
     Form,
+    ImageForm,
     Kind,
     MissingCode,
     Role,
@@ -64,6 +66,18 @@ class SourcesModel(Model):
     range: Source = Source.DATA
 
 
+class ImageModel(Model):
+    """What the images of a column have in common."""
+
+    channels: Annotated[int, Field(ge=1, le=64)] = 1
+    size: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2, max_length=3)] | None = None
+    lowest: float = 0.0
+    highest: float = 255.0
+    is_whole: bool = True
+    spacing: tuple[float, ...] | None = None
+    modality: str | None = None
+
+
 class ColumnModel(Model):
     """One column."""
 
@@ -83,13 +97,16 @@ class ColumnModel(Model):
     suggested_missing: tuple[MissingField, ...] = ()
     min_patients: Annotated[int, Field(ge=1)] | None = None
     by: str | None = None
+    image: ImageModel | None = None
     source: Annotated[SourcesModel, BeforeValidator(_full_sources)] = SourcesModel()
     notes: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """As the schema holds it."""
         facts = {
-            key: getattr(self, key) for key in type(self).model_fields if key not in ("missing", "suggested_missing", "source")
+            key: getattr(self, key)
+            for key in type(self).model_fields
+            if key not in ("missing", "suggested_missing", "source", "image")
         }
         return Column(
             name,
@@ -97,6 +114,7 @@ class ColumnModel(Model):
             missing=tuple(code.code() for code in self.missing),
             suggested_missing=tuple(code.code() for code in self.suggested_missing),
             source=Sources(self.source.kind, self.source.levels, self.source.range),
+            image=None if self.image is None else ImageForm(**self.image.model_dump()),
         )
 
 
@@ -272,6 +290,8 @@ def column_facts(column: Column) -> dict[str, Any]:
         value = getattr(column, key)
         if value is not None:
             facts[key] = list(value) if isinstance(value, tuple) else value
+    if column.image is not None:
+        facts["image"] = _image_facts(column.image)
     facts["missing"] = [_code_facts(code) for code in column.missing]
     if column.suggested_missing:
         facts["suggested_missing"] = [_code_facts(code) for code in column.suggested_missing]
@@ -279,6 +299,12 @@ def column_facts(column: Column) -> dict[str, Any]:
     if column.notes:
         facts["notes"] = list(column.notes)
     return facts
+
+
+def _image_facts(image: ImageForm) -> dict[str, Any]:
+    """What schema.toml says of the images of a column; facts that are not known are left out."""
+    facts = asdict(image)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items() if value is not None}
 
 
 def link_facts(table: TableSchema) -> dict[str, Any]:
