@@ -47,7 +47,7 @@ class Planted:
         return self
 
 
-FLAT = SimpleNamespace(is_linked=False)  # data that nobody looks at further
+FLAT = SimpleNamespace(modality="table", is_linked=False)  # data that nobody looks at further
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ class SynthesizerEntry(Entry):
 
     Attributes
     ----------
-    modality : "table", or "records" for linked and longitudinal patients.
+    modality : "table", "records" for linked and longitudinal patients, or "images" for images with their labels.
     conditions : whether it conditions on any subset of columns exactly.
     private : whether it can learn under a privacy ledger.
     releasable : whether its output may be released at all; reference floors and interpolators are not.
@@ -43,6 +43,7 @@ class SynthesizerEntry(Entry):
 
 _TABLES = "manikin.synthesizers.tables"
 _RECORDS = "manikin.synthesizers.records"
+_IMAGES = "manikin.synthesizers.images"
 
 SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
     "synthesizer",
@@ -190,6 +191,20 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_RECORDS}.resample_patients:ResamplePatients",
             "reference ceiling of likeness, floor of privacy: whole real patients drawn again, keys anew; never to be released",
             modality="records",
+            releasable=False,
+            keeps_rows=True,
+        ),
+        "image_pca": SynthesizerEntry(
+            f"{_IMAGES}.pca:ImagePCA",
+            "reference floor of images: Gaussian principal components about a mean that follows the labels; blurred",
+            modality="images",
+            conditions=True,
+        ),
+        "resample_images": SynthesizerEntry(
+            f"{_IMAGES}.resample_images:ResampleImages",
+            "reference ceiling of likeness, floor of privacy: real images drawn again; never to be released",
+            modality="images",
+            conditions=True,
             releasable=False,
             keeps_rows=True,
         ),

@@ -24,6 +24,7 @@ AUTO = "auto"
 PRIVATE_CHOICE = "aim"  # what `auto` means under a privacy budget, where trying candidates on the data would have to be paid for
 PRIVATE_COMMANDS = ("synthesize", "fit")
 CHECKPOINT_SECONDS = 20.0
+KINDS = {"table": "one flat table", "records": "linked tables", "images": "images"}
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,16 @@ def check_name(name: str) -> None:
 
 
 def check_modality(name: str, data: Dataset, where: str = "the data set") -> None:
-    """Refuses a generator of flat tables for linked ones, and the other way round.
+    """Refuses a generator of one kind of data (a flat table, linked tables, images) for another.
 
     Raises
     ------
     ParameterError : names the generators that fit.
     """
-    wanted = "records" if data.is_linked else "table"
+    wanted = data.modality
     if name not in SYNTHESIZERS or SYNTHESIZERS[name].modality == wanted:
         return
-    learns, holds = ("one flat table", "linked tables") if data.is_linked else ("linked tables", "one flat table")
+    learns, holds = KINDS[SYNTHESIZERS[name].modality], KINDS[wanted]
     raise ParameterError(
         f"The synthesizer {name!r} learns {learns}, and {where} holds {holds}. Choose one of {', '.join(names_of(wanted))}, or auto."
     )

@@ -1,0 +1,1 @@
+"""Generators of images with their labels, one file for each."""
