@@ -16,10 +16,12 @@ MARKS = {  # what else an entry's line says
     ("private", True): "private",
     ("releasable", False): "never released",
     ("modality", "records"): "linked patients",
+    ("modality", "images"): "images",
     ("continues", True): "continues",
     ("scores", True): "scores",
     ("linked", "patients"): "tables; of linked patients one row each",
     ("linked", "tables"): "tables; of linked patients table by table",
+    ("labels", True): "and labels of images",
 }
 REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
 

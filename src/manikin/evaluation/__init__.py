@@ -6,6 +6,9 @@ from manikin.data.registry import Registry
 from manikin.evaluation.base import Linked, MetricEntry, Section
 
 _HERE = "manikin.evaluation"
+_OF_LABELS = frozenset(  # those that make sense of the few columns that stand beside images
+    ("column_shapes", "pair_trends", "missingness", "representation", "rule_violations", "rare_values", "identifiers")
+)
 
 
 def _line(
@@ -17,7 +20,8 @@ def _line(
     pools: bool = False,
     linked: Linked = Linked.PATIENTS,
 ) -> MetricEntry:
-    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools, linked=linked)
+    labels = path.split(":")[1] in _OF_LABELS
+    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools, linked=linked, labels=labels)
 
 
 def _of_records(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:

@@ -71,9 +71,16 @@ class EvaluationData:
     n_refits: int = 16
 
     @property
+    def modality(self) -> str:
+        """What is judged: "records" of linked patients, "images" with their labels, or rows of a flat "table"."""
+        if isinstance(self.schema, Schema):
+            return "records"
+        return "images" if self.schema.images else "table"
+
+    @property
     def is_linked(self) -> bool:
         """Whether linked or longitudinal patients are judged, and not one flat table."""
-        return isinstance(self.schema, Schema)
+        return self.modality == "records"
 
 
 @dataclass(frozen=True)
@@ -179,8 +186,9 @@ class MetricEntry(Entry):
 
     Attributes
     ----------
-    modality : "table" for rows of a flat table, "records" for linked patients.
+    modality : "table" for rows of a flat table, "records" for linked patients, "images" for images with their labels.
     linked : how a metric of flat tables judges linked patients, if it does.
+    labels : whether a metric of flat tables judges the labels and attributes of images too.
     """
 
     section: Section = Section.FIDELITY
@@ -188,6 +196,7 @@ class MetricEntry(Entry):
     pools: bool = False
     modality: str = "table"
     linked: Linked = Linked.NOT
+    labels: bool = False
 
 
 @dataclass(frozen=True)

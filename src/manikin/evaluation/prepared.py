@@ -144,7 +144,10 @@ class Prepared(EvaluationData):
 
 
 def prepare(data: EvaluationData, release: int = 0) -> Prepared:
-    """The prepared form of evaluation data; prepared data are given back as they are, linked patients as one row each."""
+    """The prepared form of evaluation data; prepared data are given back as they are, linked patients as one row each.
+
+    Of images it holds the columns that stand beside them.
+    """
     if isinstance(data, Prepared):
         return data
     if data.is_linked:

@@ -28,7 +28,8 @@ from manikin.evaluation.views import views
 
 LOG = logging.getLogger(__name__)
 FAILED = "it failed unexpectedly"
-TABLE, RECORDS = "table", "records"
+TABLE, RECORDS, IMAGES = "table", "records", "images"
+WORDS = {TABLE: "one flat table", RECORDS: "linked patients", IMAGES: "images"}
 Progress = Callable[[str, int, int], None]
 
 
@@ -45,8 +46,9 @@ def evaluate(
 
     Parameters
     ----------
-    data : train, holdout and one or several synthetic tables of one schema, or linked patients of one `Schema`. Of several tables the
-        metrics are averaged, except those that pool them by rules of their own; an attacker holds all their rows at once.
+    data : train, holdout and one or several synthetic tables of one schema, images with their labels, or linked patients of one
+        `Schema`. Of several releases the metrics are averaged, except those that pool them by rules of their own; an attacker holds all
+        their rows at once.
     seed : fixes subsamples, folds and groups; with the same rows, in whatever order, the figures are the same.
     metrics, attacks : names of the registries; all that fit the data by default, without the attacks that retrain the generator where
         none is given.
@@ -63,9 +65,8 @@ def evaluate(
     """
     if not data.synthetic:
         raise parameter_error("synthetic", "evaluate", "at least one synthetic table", 0)
-    fits = _fits_records if data.is_linked else _fits_tables
-    tasks = [*_tasks(METRICS, metrics, fits), *_tasks(ATTACKS, attacks, fits, has_refit=data.refit is not None)]
-    prepared = prepare_linked if data.is_linked else prepare
+    tasks = [*_tasks(METRICS, metrics, data.modality), *_tasks(ATTACKS, attacks, data.modality, has_refit=data.refit is not None)]
+    prepared = _preparing(data.modality)
     releases: list[Any] = [prepared(data, i) for i in range(len(data.synthetic))]
     together = releases[0] if len(releases) == 1 else prepared(replace(data, synthetic=(_joined(data),)))
     n_steps = len(tasks) + with_views
@@ -80,7 +81,7 @@ def evaluate(
     made: dict[str, object] = {}
     if with_views:
         told("views", len(tasks), n_steps)
-        made = records_views(releases[0], measured, seed=seed) if data.is_linked else views(releases[0], measured, seed=seed)
+        made = _gathering(data.modality)(releases[0], measured, seed=seed)
     told("done", n_steps, n_steps)
     return Results(measured, made, attacks=found)
 
@@ -102,27 +103,43 @@ def _rekeyed(part: Dataset, number: int) -> Dataset:
     keys = [column.name for column in part.columns.with_role(Role.PATIENT_KEY)]
     made = {name: [f"{number}-{record}" for record in part.records.tolist()] for name in keys}
     frame = part.table.frame.assign(**made)
-    return part.with_table(Table(frame, {name: mark for name, mark in part.table.marks.items() if name not in made}))
+    return part.with_table(Table(frame, {name: mark for name, mark in part.table.marks.items() if name not in made}, part.table.images))
 
 
-def _fits_tables(entry: Any) -> bool:
-    """Whether a registry line says that it judges rows of one table."""
-    return getattr(entry, "modality", TABLE) == TABLE
+def _preparing(modality: str) -> Callable[..., Any]:
+    """What prepares data of this modality."""
+    if modality == IMAGES:
+        from manikin.evaluation.images.pictures import prepare_images
+
+        return prepare_images
+    return prepare_linked if modality == RECORDS else prepare
 
 
-def _fits_records(entry: Any) -> bool:
-    """Whether a registry line says that it judges linked patients, of its own or in one of the ways that lead from tables to them."""
-    return getattr(entry, "modality", TABLE) == RECORDS or getattr(entry, "linked", Linked.NOT) is not Linked.NOT
+def _gathering(modality: str) -> Callable[..., dict[str, object]]:
+    """What gathers the views of this modality."""
+    if modality == IMAGES:
+        from manikin.evaluation.images.views import views as images_views
+
+        return images_views
+    return records_views if modality == RECORDS else views
+
+
+def fits(entry: Any, modality: str) -> bool:
+    """Whether a registry line says that it judges such data: of its own, or in one of the ways that lead from tables to them."""
+    own = getattr(entry, "modality", TABLE) == modality
+    if modality == RECORDS:
+        return own or getattr(entry, "linked", Linked.NOT) is not Linked.NOT
+    return own or (modality == IMAGES and bool(getattr(entry, "labels", False)))
 
 
 def _tasks(
-    registry: Registry[Any], names: Sequence[str] | None, fits: Callable[[Any], bool], *, has_refit: bool = True
+    registry: Registry[Any], names: Sequence[str] | None, modality: str, *, has_refit: bool = True
 ) -> list[tuple[Registry[Any], str]]:
     """What is asked of one registry; an unknown name, and one that does not fit the data, are refused before any work."""
     entries = {name: registry[name] for name in (registry if names is None else dict.fromkeys(names))}
-    strange = [name for name, entry in entries.items() if not fits(entry)]
+    strange = [name for name, entry in entries.items() if not fits(entry, modality)]
     if names is not None and strange:
-        what = "linked patients" if fits is _fits_tables else "one flat table"
+        what = WORDS.get(getattr(entries[strange[0]], "modality", TABLE), "other data")
         raise ParameterError(f"The {registry.what} {strange[0]!r} judges {what}, and these data are something else. Leave it out.")
     chosen = [name for name in entries if name not in strange]
     if names is None and not has_refit:
@@ -138,7 +155,8 @@ def _measured(registry: Registry[Any], name: str, data: Prepared | LinkedData, s
             if isinstance(data, LinkedData):
                 entry = registry[name]
                 return of_linked(measure, entry.linked, data, seed=seed, pools=getattr(entry, "pools", False))
-            return measure(data, seed=seed)
+            found = measure(data, seed=seed)
+            return of_labels(found) if data.modality == IMAGES and getattr(registry[name], "labels", False) else found
     except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
         LOG.warning(
@@ -149,6 +167,12 @@ def _measured(registry: Registry[Any], name: str, data: Prepared | LinkedData, s
             f"{FAILED} ({type(error).__name__}); please report it"
         )
         return failed if registry is METRICS else AttackResult(**{key: getattr(failed, key) for key in vars(failed)})
+
+
+def of_labels(result: MetricResult) -> MetricResult:
+    """A figure of tables that was taken of the columns beside images, by its name."""
+    unit = "images" if result.unit == "rows" else result.unit
+    return replace(result, title=f"{result.title}, labels and attributes", unit=unit)
 
 
 def _pooled(results: list[MetricResult]) -> MetricResult:
