@@ -1,4 +1,4 @@
-"""Where the 95 % intervals come from: quarter replicates, DeLong, Clopper-Pearson, bootstrap. Knows no table."""
+"""Where the 95 % intervals come from: quarter replicates, DeLong, Clopper-Pearson, Wilson, bootstrap. Knows no table."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ def clopper_pearson(hits: float, n: int, *, alpha: float = 0.05) -> tuple[float,
     low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, alpha / 2))
     high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1 - alpha / 2))
     return low, high
+
+
+def wilson(hits: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
+    """Wilson's score interval of a rate (1927, doi:10.1080/01621459.1927.10502953); (0, 1) for n = 0.
+
+    >>> [round(end, 4) for end in wilson(81, 263)]
+    [0.2553, 0.3662]
+    """
+    from math import sqrt
+
+    from scipy.special import ndtri
+
+    if n == 0:
+        return 0.0, 1.0
+    z = float(ndtri(1 - alpha / 2))
+    share, width = hits / n, z * z / n
+    half = z * sqrt(share * (1 - share) / n + width / (4 * n)) / (1 + width)
+    centre = (share + width / 2) / (1 + width)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def mean_interval(values: Array, *clusters: Array) -> tuple[float, float]:

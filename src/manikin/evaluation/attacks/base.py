@@ -16,7 +16,7 @@ import numpy as np
 from manikin.data.seeds import generator
 from manikin.evaluation.base import Attack, AttackResult, Direction, EvaluationData, Rate, Section, ThreatModel
 from manikin.evaluation.definition import Definition, Interval, UndefinedMetricError, clean, rounded, unmet
-from manikin.evaluation.intervals import clopper_pearson
+from manikin.evaluation.intervals import clopper_pearson, wilson
 from manikin.evaluation.prepared import Prepared, Sample, prepare
 
 MIN_GROUP = 20  # targets of each side that a group needs
@@ -146,17 +146,6 @@ def residual_risk(attack: Rate, control: Rate, *, alpha: float = 0.05) -> tuple[
     high_divisor = l2 * (2 * missed[1] - l2)
     high = (product + sqrt(max(0.0, product**2 - u1 * l2 * (2 * missed[0] - u1) * (2 * missed[1] - l2)))) / max(high_divisor, 1e-12)
     return 1 - missed[0] / missed[1], (1 - high, min(1.0, 1 - low))
-
-
-def wilson(hits: int, n: int, *, alpha: float = 0.05) -> Interval:
-    """Wilson's score interval of a rate (1927, doi:10.1080/01621459.1927.10502953)."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(1 - alpha / 2))
-    share, width = hits / n, z * z / n
-    half = z * sqrt(share * (1 - share) / n + width / (4 * n)) / (1 + width)
-    centre = (share + width / 2) / (1 + width)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def least_rate(n: int, null: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
