@@ -241,11 +241,15 @@ class Slider:
 
 @dataclass(frozen=True)
 class Frame:
-    """One small drawing of a filmstrip, with the text below it; a marked one stands out, in words too."""
+    """One small drawing of a filmstrip, with the text below it; a marked one stands out, in words too.
+
+    `png` is a picture in base64 in place of a drawing.
+    """
 
     svg: str
     text: str
     is_marked: bool = False
+    png: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from manikin.report import figures
 from manikin.report.blocks import Banner, Block, Facts, Figure, Filmstrip, Frame, Grid, Heading, Text, Tone
+from manikin.report.picture_strips import picture_strips
 from manikin.report.training_figures import Line, Look, course, frame
 from manikin.training.signals import HELD_OUT, Signal, order_of, signal_of, value_text
 
@@ -44,6 +45,7 @@ def training_blocks(training: Mapping[str, Any]) -> tuple[Block, ...]:
     if drawn:
         blocks.append(Grid(tuple(drawn), has_legend=False))
     blocks += filmstrip(training)
+    blocks += picture_strips(training)
     blocks.append(Facts(facts))
     return tuple(blocks)
 

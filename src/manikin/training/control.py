@@ -78,7 +78,8 @@ class Training:
     warnings : what monitors said.
     signals : at each entry of the curve the mean loss and last gradient norm of every phase ("loss: critic", "gradient: critic") and the
         objective's signals, with "step".
-    film : a few moments of training, each {"step": …, "bins": {field: shares of bins in what was generated}}.
+    film : a few moments of training, each {"step": …, "bins": {field: shares of bins in what was generated}}, of images
+        {"step": …, "pictures": {column: a sheet of generated images, PNG in base64}}.
     """
 
     planned_steps: int = 0

@@ -26,7 +26,8 @@ from manikin.privacy import dpsgd
 from manikin.training.checkpoint import flatten_optimiser, read_checkpoint, restore_optimiser, write_checkpoint
 from manikin.training.control import Control, Progress, Training
 from manikin.training.monitors import Divergence, Monitor, Seen, standard_monitors
-from manikin.training.objective import Objective, Phase, Stage
+from manikin.training.objective import FilmsPictures, Objective, Phase, Stage
+from manikin.training.pictures import frame_png
 
 REPORT_SECONDS = 0.25
 TRIAL_STEPS = 12
@@ -320,9 +321,14 @@ class _Run:
         self.phases = {}
         due = len(self.training.film) / FRAMES * self.training.planned_steps
         if not self.is_private and (self.step >= due or self.step >= self.training.planned_steps):
+            moment: dict[str, Any] = {}
             frame = {name: [round(float(share), 4) for share in shares] for name, shares in self.objective.film().items()}
             if frame:
-                self.training.film.append({"step": self.step, "bins": frame})
+                moment["bins"] = frame
+            if isinstance(self.objective, FilmsPictures):
+                moment["pictures"] = {name: frame_png(images) for name, images in self.objective.pictures().items()}
+            if moment:
+                self.training.film.append({"step": self.step, **moment})
 
     def _keep_best(self) -> None:
         self.training.steps = self.step

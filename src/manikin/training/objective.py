@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from manikin.training.adam import Optimiser
@@ -111,4 +112,17 @@ class Objective(Protocol):
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes these back."""
+        ...
+
+
+@runtime_checkable
+class FilmsPictures(Protocol):
+    """What an objective of images brings besides: frames of pictures."""
+
+    def pictures(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What is generated now: by column of images a few of them, float in [-1, 1] or uint8 (n, channels, *size), never real ones.
+
+        Eight are shown. They come from the same noise and attributes each time, so that each picture can be seen taking shape. Asked for
+        at nine moments at most.
+        """
         ...

@@ -26,6 +26,7 @@ from manikin.release.manifest import (
 )
 from manikin.workflow import linked
 from manikin.workflow.claim import claimed, told
+from manikin.workflow.film import FILM, write_film
 from manikin.workflow.options import Options
 from manikin.workflow.sources import schema_hash
 from manikin.workflow.stages import Stages, peak_memory_mb
@@ -64,6 +65,7 @@ def write_record(folder: Path, made: Made, stages: Stages) -> Results:
     from manikin.report.render import render
 
     write_schema(made.schema, folder / "schema.toml")
+    write_film(made.choice.training, folder / FILM)
     with stages.stage("report", "Writing the report"):
         results = replace(made.results, run=_run(folder, made, stages))
         write_results(results, folder / "results.json")
