@@ -1,6 +1,6 @@
-"""Every format in which patients come and go: files of one table, folders of linked tables, and what `interchange` lists. Imports none.
+"""Every format in which patients come and go: files of one table, folders of linked tables, what `interchange` lists, images. Imports none.
 
-The module of a format of linked tables has `read(source, *, schema=None) -> Dataset` and `write(data, target, *, like=None, force=False)`.
+The module of a format of linked tables or of images has `read(source, *, schema=None) -> Dataset` and `write(data, target, *, like=None, force=False)`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class FormatEntry(Entry):
 
     Attributes
     ----------
-    linked : whether it holds linked tables: a folder, a bundle or a database. endings : of files of one table.
+    modality : what it holds: "table", one flat table; "records", linked tables in a folder, a bundle or a database; "images" with labels.
+    endings : of files that hold all of it.
     writer : "package.module:Name" of a context manager (target, schema, *, like=None, force=False) whose `append` takes pieces of patients.
     """
 
-    linked: bool = False
+    modality: str = "table"
     endings: tuple[str, ...] = ()
     writer: str = ""
 
@@ -47,11 +48,11 @@ FORMATS: Registry[FormatEntry] = Registry(
         FOLDER: FormatEntry(
             "manikin.io.linked:read",
             "a folder of linked tables, CSV or Parquet, with or without a schema.toml, read and written",
-            linked=True,
+            modality="records",
             writer="manikin.io.linked.writing:FolderWriter",
         ),
         **{
-            name: FormatEntry(f"{known.path}:read", known.summary, known.extra, linked=True, writer=getattr(known, "writer", ""))
+            name: FormatEntry(f"{known.path}:read", known.summary, known.extra, modality="records", writer=known.writer)
             for name, known in interchange.FORMATS.items()
         },
     },

@@ -57,7 +57,7 @@ def linked_format(place: Any) -> str | None:
     name = format_of(place)
     if is_url(place) and name is None:
         raise ParameterError(f"{name_of(place)} is the URL of nothing that can be read. See `manikin list formats`.")
-    return name if name is not None and FORMATS[name].linked else None
+    return name if name is not None and FORMATS[name].modality == "records" else None
 
 
 def read_linked(place: Place, *, schema: Schema | None = None) -> Dataset:
