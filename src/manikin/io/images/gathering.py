@@ -59,7 +59,7 @@ def gathered(
     """
     files = list(dict.fromkeys(cell for name in rows.columns for cell in rows.texts[name] if cell))
     facts, remarks, source, bad = _read_once(files, decode, where)
-    skipped = (*rows.skipped, *bad)
+    skipped = (*bad, *rows.skipped)
     if strict:
         refuse_skipped(skipped, where)
     if not facts:
