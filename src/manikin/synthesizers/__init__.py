@@ -24,7 +24,6 @@ class SynthesizerEntry(Entry):
     told_by : the hyperparameter that lists these columns before it learns, where any list of columns will do.
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
-    volumes : whether a generator of images learns volumes too. pairs : whether it learns two columns of images, one from the other.
     continues : whether it continues given patients (`base.Continues`). scores : whether it says how likely they are (`base.Scores`).
     """
 
@@ -37,8 +36,6 @@ class SynthesizerEntry(Entry):
     releasable: bool = True
     keeps_rows: bool = False
     is_neural: bool = False
-    volumes: bool = False
-    pairs: bool = False
     continues: bool = False
     scores: bool = False
     aliases: tuple[str, ...] = field(default_factory=tuple)
@@ -202,14 +199,26 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "reference floor of images: Gaussian principal components about a mean that follows the labels; blurred",
             modality="images",
             conditions=True,
-            volumes=True,
+        ),
+        "dcgan": SynthesizerEntry(
+            f"{_IMAGES}.dcgan:DCGAN",
+            "convolutional GAN of images told their labels (Radford et al. 2016); quick, plain",
+            modality="images",
+            conditions=True,
+            is_neural=True,
+        ),
+        "image_vae": SynthesizerEntry(
+            f"{_IMAGES}.image_vae:ImageVAE",
+            "hierarchical variational autoencoder of images told their labels (Kingma & Welling 2014), every level drawn",
+            modality="images",
+            conditions=True,
+            is_neural=True,
         ),
         "resample_images": SynthesizerEntry(
             f"{_IMAGES}.resample_images:ResampleImages",
             "reference ceiling of likeness, floor of privacy: real images drawn again; never to be released",
             modality="images",
             conditions=True,
-            volumes=True,
             releasable=False,
             keeps_rows=True,
         ),

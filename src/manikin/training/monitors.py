@@ -8,6 +8,7 @@ wasserstein                         the critic's mean score of real rows less th
 coverage                            share of the train rows' levels (those with 1 % or more) that occur in a sample, 0 … 1
 duplicates                          share of a sample's rows that repeat an earlier one
 duplicates of train                 the same of as many train rows
+spread                              mean distance between a sample's images over that of real ones, about 1
 drift                               mean total variation distance of a sample's columns and pairs from held-out rows, 0 … 1
 """
 
@@ -235,3 +236,35 @@ class Worsening(_Patient):
         """Takes it back."""
         super().load_state(state)
         self._best = math.inf if state["best"] is None else state["best"]
+
+
+@dataclass
+class Narrowing(_Patient):
+    """Mode collapse of images: those of a sample lie far nearer to each other than real ones do (signal "spread").
+
+    Parameters
+    ----------
+    least : share of the real images' mean distance below which a sample counts as collapsed. warm_up : share of the plan before which
+        nothing is said. warn_after, stop_after : bad looks in a row.
+    """
+
+    least: float = 0.3
+    warm_up: float = 0.2
+    warn_after: int = 2
+    stop_after: int = 6
+
+    def observe(self, seen: Seen, objective: Objective) -> Finding | None:
+        """Looks at how far apart a sample's images lie."""
+        signals = objective.signals()
+        if "spread" not in signals or seen.step < self.warm_up * seen.planned_steps:
+            return None
+        apart = signals["spread"]
+        if not self._count(signals, is_bad=apart < self.least) or apart >= self.least:
+            return None
+        what = f"the images of a sample lie {apart:.0%} as far apart as real ones"
+        if self._n_bad >= self.stop_after:
+            return Finding("stop", f"collapsed: {what} at step {seen.step}, {self._n_bad} looks in a row")
+        if self._n_bad >= self.warn_after and not self._has_spoken:
+            self._has_spoken = True
+            return Finding("warn", f"Mode collapse shows at step {seen.step}: {what}.")
+        return None

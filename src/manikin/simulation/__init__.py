@@ -1,1 +1,0 @@
-"""Mechanistic simulation: nothing here is fitted, and nothing comes from a patient."""

@@ -1,1 +1,0 @@
-"""Imaging physics: phantoms with known truth, and what scanners and cameras make of them. Nothing is fitted."""
