@@ -28,6 +28,10 @@ def _of_records(path: str, summary: str, section: Section, *, is_slow: bool = Fa
     return MetricEntry(f"{_HERE}.records.{path}", summary, section=section, is_slow=is_slow, modality="records")
 
 
+def _of_images(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:
+    return MetricEntry(f"{_HERE}.images.{path}", summary, section=section, is_slow=is_slow, modality="images")
+
+
 METRICS: Registry[MetricEntry] = Registry(
     "metric",
     {
@@ -140,6 +144,45 @@ METRICS: Registry[MetricEntry] = Registry(
         ),
         "next_visit": _of_records(
             "next_visit:next_visit", "the codes of the next visit by a model of synthetic patients, on real ones", Section.UTILITY
+        ),
+        "image_c2st": _of_images(
+            "detection:image_c2st", "how well boosted trees tell synthetic from holdout images (AUC)", Section.FIDELITY, is_slow=True
+        ),
+        "image_c2st_cnn": _of_images(
+            "detection:image_c2st_cnn", "how well a network tells synthetic from holdout images (AUC)", Section.FIDELITY, is_slow=True
+        ),
+        "frechet_cnn": _of_images(
+            "distances:frechet_cnn", "Fréchet distance in the features of a network of the label", Section.FIDELITY, is_slow=True
+        ),
+        "frechet_radiomics": _of_images(
+            "distances:frechet_radiomics", "Fréchet distance in radiomics and oriented gradients", Section.FIDELITY
+        ),
+        "kid_cnn": _of_images(
+            "distances:kid_cnn", "unbiased kernel distance in the features of a network of the label", Section.FIDELITY, is_slow=True
+        ),
+        "kid_radiomics": _of_images(
+            "distances:kid_radiomics", "unbiased kernel distance in radiomics and oriented gradients", Section.FIDELITY
+        ),
+        "image_intensity": _of_images("appearance:image_intensity", "grey values: Wasserstein distance", Section.FIDELITY),
+        "image_spectrum": _of_images("appearance:image_spectrum", "power by spatial frequency: difference in decades", Section.FIDELITY),
+        "image_sharpness": _of_images("appearance:image_sharpness", "second differences, as a ratio to real ones", Section.FIDELITY),
+        "image_precision": _of_images("support:image_precision", "synthetic images where real ones are", Section.FIDELITY, is_slow=True),
+        "image_density": _of_images("support:image_density", "how many real neighbourhoods hold each", Section.FIDELITY, is_slow=True),
+        "image_recall": _of_images("support:image_recall", "real images where synthetic ones are", Section.DIVERSITY, is_slow=True),
+        "image_coverage": _of_images(
+            "support:image_coverage", "real neighbourhoods that hold a synthetic image", Section.DIVERSITY, is_slow=True
+        ),
+        "image_diversity": _of_images(
+            "diversity:image_diversity", "likeness of images of one label (MS-SSIM, SSIM)", Section.DIVERSITY
+        ),
+        "image_tstr": _of_images(
+            "utility:image_tstr", "a network trained on synthetic images, tested on real ones (AUROC)", Section.UTILITY, is_slow=True
+        ),
+        "image_labels": _of_images(
+            "utility:image_labels", "images that a network of real ones takes for what they are called", Section.UTILITY, is_slow=True
+        ),
+        "image_rare_class": _of_images(
+            "utility:image_rare_class", "what synthetic images add to recognising a class that was made rare", Section.UTILITY, is_slow=True
         ),
     },
     group="manikin.metrics",

@@ -11,8 +11,8 @@ from manikin.evaluation.intervals import auc
 
 @pytest.fixture(scope="module")
 def learned():
-    images, has = pixels(400, 1)
-    return fit(images, np.where(has, "shadow", "clear"), seed=0, steps=150)
+    images, has = pixels(320, 1)
+    return fit(images, np.where(has, "shadow", "clear"), seed=0, steps=60)
 
 
 def test_it_learns_what_can_be_seen_and_is_calibrated(learned):
@@ -30,10 +30,10 @@ def test_it_learns_what_can_be_seen_and_is_calibrated(learned):
 def test_the_same_seed_gives_the_same_network_whatever_the_global_one_is(learned):
     import torch
 
-    images, has = pixels(400, 1)
+    images, has = pixels(320, 1)
     torch.manual_seed(99)
     before = torch.random.get_rng_state()
-    again = fit(images, np.where(has, "shadow", "clear"), seed=0, steps=150)
+    again = fit(images, np.where(has, "shadow", "clear"), seed=0, steps=60)
     assert (torch.random.get_rng_state() == before).all()
     assert (again.logits(images) == learned.logits(images)).all()
 

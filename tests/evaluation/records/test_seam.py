@@ -45,7 +45,7 @@ def test_the_list_says_which_data_a_figure_fits():
     lines = {line["name"]: line for line in listed("metrics")}
     assert lines["c2st"]["linked"] == Linked.PATIENTS
     assert lines["identifiers"]["linked"] == Linked.TABLES
-    assert {line["modality"] for line in lines.values()} == {"table", "records"}
+    assert {line["modality"] for line in lines.values()} == {"table", "records", "images"}
 
 
 def test_a_metric_of_tables_can_be_called_with_linked_patients(good):

@@ -200,7 +200,7 @@ def brought(images: Images, rows: Ints, frame: Frame, size: tuple[int, ...]) -> 
             out[part] = _scaled(images.array(rows[part]), frame)
         return out
     for i, row in enumerate(rows.tolist()):
-        out[i] = resized(_scaled(_channels(np.asarray(images.image(row), dtype=np.float32), frame), frame)[None], size)[0]
+        out[i] = resized(_scaled(_alike(np.asarray(images.image(row), dtype=np.float32), frame), frame)[None], size)[0]
     return out
 
 
@@ -231,8 +231,10 @@ def _scaled(pixels: Pixels, frame: Frame) -> Pixels:
     return np.clip((values - frame.low) / (frame.high - frame.low), *LIMITS).astype(np.float32)
 
 
-def _channels(image: Pixels, frame: Frame) -> Pixels:
+def _alike(image: Pixels, frame: Frame) -> Pixels:
     """Grey repeated, or colour averaged, where an image has other channels than most."""
+    if image.ndim != frame.axes + 1:
+        raise UndefinedMetricError("some images are flat and some are volumes")
     if image.shape[0] == frame.channels:
         return image
     return np.repeat(image.mean(axis=0, keepdims=True), frame.channels, axis=0)
@@ -244,7 +246,9 @@ def _frame(images: Images, form: Any) -> Frame:
         raise UndefinedMetricError("no train row has an image")
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), N_LOOKED_AT)).astype(int)]
     looked_at = [np.asarray(images.image(int(row)), dtype=np.float32) for row in np.unique(rows)]
-    size = _commonest([image.shape[1:] for image in looked_at]) if form is None or form.size is None else tuple(form.size)
+    size = _commonest([image.shape[1:] for image in looked_at])
+    if form is not None and form.size is not None and len(form.size) == len(size):
+        size = tuple(form.size)
     channels = _commonest([image.shape[0] for image in looked_at])
     cells = np.concatenate([_some(image) for image in looked_at])
     cells = cells[np.isfinite(cells)]
