@@ -17,6 +17,8 @@ MARKS = {  # what else an entry's line says
     ("releasable", False): "never released",
     ("modality", "records"): "linked patients",
     ("modality", "images"): "images",
+    ("volumes", True): "and volumes",
+    ("pairs", True): "from one to the other",
     ("continues", True): "continues",
     ("scores", True): "scores",
     ("linked", "patients"): "tables; of linked patients one row each",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.base import Layout, Tokens
-from manikin.codecs.table import TableCodec
+from manikin.codecs.table import TableCodec, is_key, new_keys
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, DataError, FitError, ModelFolderError
 from manikin.data.images import Images
@@ -166,7 +166,8 @@ class ImageCodec:
         for row in np.flatnonzero(images.present).tolist():
             image = with_channels(images.image(row), form.channels, where=f"The image of row {row + 1} of column {own.column!r}")
             values = resized(image, size)
-            steps = np.rint((np.nan_to_num(values, nan=form.lowest) - form.lowest) * (own.n_steps / (form.highest - form.lowest)))
+            finite = np.nan_to_num(values, nan=form.lowest, posinf=form.highest, neginf=form.lowest)
+            steps = np.rint((finite - form.lowest) * (own.n_steps / (form.highest - form.lowest)))
             out[row] = np.pad(np.clip(steps, 0, own.n_steps), widths, mode="edge")
         return out, images.present
 
@@ -177,10 +178,11 @@ class ImageCodec:
         ----------
         pixels : by column (n, channels, *padded) in [-1, 1], beyond which values are cut. attributes : the other columns of these rows,
             made by a generator of tables; None where nothing else was learned.
-        first : the number in the first image's name.
+        first : the number in the first image's name, and from which keys made anew count.
         """
         n = len(next(iter(pixels.values())))
         frame = {} if attributes is None else {name: attributes.table.frame[name] for name in attributes.table.frame}
+        frame |= {column.name: new_keys(column, first, n) for column in self.schema_ if is_key(column)}
         images = {}
         for name, own in self.fields_.items():
             images[name] = Images.of_array(self._values(own, pixels[name]))
@@ -189,7 +191,7 @@ class ImageCodec:
         columns = tuple(
             replace(column, image=self.fields_[column.name].form)
             if column.name in self.fields_
-            else (attributes.columns[column.name] if attributes is not None else column)
+            else (attributes.columns[column.name] if attributes is not None and column.name in attributes.columns else column)
             for column in self.schema_.columns
             if column.name in frame
         )

@@ -156,7 +156,7 @@ class TableCodec:
         """One field a column, several for a code set."""
         parts = [codec.fields() if isinstance(codec, CodeSetCodec) else [codec] for codec in columns]
         ends = np.cumsum([len(part) for part in parts]).tolist()
-        kept = [c.name for c in self.schema_ if not is_left_out(c) or _is_key(c)]
+        kept = [c.name for c in self.schema_ if not is_left_out(c) or is_key(c)]
         self.release_schema = public_schema(self.schema_, columns).only(kept)
         self.columns_ = columns
         self.fields_ = tuple(one for part in parts for one in part)
@@ -344,7 +344,7 @@ class TableCodec:
         for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
             if isinstance(codec, NumberCodec):
                 cells[column.name] = _from_numbers(numbers[span.start], codec, column)
-        columns = {c.name: _keys(c, first_key, len(tokens)) if _is_key(c) else cells[c.name] for c in schema}
+        columns = {c.name: new_keys(c, first_key, len(tokens)) if is_key(c) else cells[c.name] for c in schema}
         frame = pd.DataFrame(columns, index=pd.RangeIndex(len(tokens)))
         return self.keep(flat(Table(frame, marks), schema, self.native_), conditions)
 
@@ -480,12 +480,13 @@ def _has_nothing_to_release(codec: ColumnCodec) -> bool:
     return isinstance(codec, LevelCodec) and codec.n_frequent == 0 and not codec.released and bool(codec.levels)
 
 
-def _is_key(column: Column) -> bool:
+def is_key(column: Column) -> bool:
     """Identifiers that are not direct ones, and the patient key, are made anew."""
     return (column.kind is Kind.IDENTIFIER or column.has_role(Role.PATIENT_KEY)) and not column.has_role(Role.DIRECT_IDENTIFIER)
 
 
-def _keys(column: Column, first: int, n: int) -> Any:
+def new_keys(column: Column, first: int, n: int) -> Any:
+    """Keys counted from a number, (n,)."""
     numbers = np.arange(first, first + n)
     return numbers.astype(float) if column.kind.is_number else pd.Series(numbers.astype(str), dtype=object)
 

@@ -1,6 +1,7 @@
-"""Every format in which patients come and go: files of one table, folders of linked tables, and what `interchange` lists. Imports none.
+"""Every format in which patients come and go: files of one table, folders of linked tables or images, what `interchange` lists.
 
-The module of a format of linked tables has `read(source, *, schema=None) -> Dataset` and `write(data, target, *, like=None, force=False)`.
+None is imported. The module of a format of linked tables or of images has `read(source, *, schema=None) -> Dataset` and
+`write(data, target, *, like=None, force=False)`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from manikin.data.registry import Entry, Registry
 from manikin.io import interchange
+from manikin.io.images import recognition
 
 FOLDER = "folder"  # any folder that no other format recognises
 
@@ -22,11 +24,12 @@ class FormatEntry(Entry):
 
     Attributes
     ----------
-    linked : whether it holds linked tables: a folder, a bundle or a database. endings : of files of one table.
+    modality : what it holds: "table", one flat table; "records", linked tables in a folder, a bundle or a database; "images" with labels.
+    endings : of files that hold all of it.
     writer : "package.module:Name" of a context manager (target, schema, *, like=None, force=False) whose `append` takes pieces of patients.
     """
 
-    linked: bool = False
+    modality: str = "table"
     endings: tuple[str, ...] = ()
     writer: str = ""
 
@@ -47,11 +50,25 @@ FORMATS: Registry[FormatEntry] = Registry(
         FOLDER: FormatEntry(
             "manikin.io.linked:read",
             "a folder of linked tables, CSV or Parquet, with or without a schema.toml, read and written",
-            linked=True,
+            modality="records",
             writer="manikin.io.linked.writing:FolderWriter",
         ),
+        "images": FormatEntry(
+            "manikin.io.images.pictures:read",
+            "a folder of PNG, JPEG, TIFF or BMP files with labels.csv or a folder for each class, read; PNG or TIFF, written",
+            "images",
+            modality="images",
+            writer="manikin.io.images.pictures:PictureWriter",
+        ),
+        "npz": FormatEntry(
+            "manikin.io.images.arrays:read",
+            "arrays of images and labels in one .npz file, MedMNIST's among them, or images as .npy, read and written",
+            modality="images",
+            endings=(".npz", ".npy"),
+            writer="manikin.io.images.arrays:ArrayWriter",
+        ),
         **{
-            name: FormatEntry(f"{known.path}:read", known.summary, known.extra, linked=True, writer=getattr(known, "writer", ""))
+            name: FormatEntry(f"{known.path}:read", known.summary, known.extra, modality="records", writer=known.writer)
             for name, known in interchange.FORMATS.items()
         },
     },
@@ -67,6 +84,10 @@ def format_of(place: Path | str) -> str | None:
     >>> format_of("patients.csv.gz"), format_of("notes.docx")
     ('csv', None)
     """
+    if not is_url(place):
+        known = recognition.format_of(Path(place))
+        if known in FORMATS:
+            return known
     known = interchange.format_of(place)
     if known is not None or is_url(place):
         return known

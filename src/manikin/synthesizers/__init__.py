@@ -24,6 +24,7 @@ class SynthesizerEntry(Entry):
     told_by : the hyperparameter that lists these columns before it learns, where any list of columns will do.
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
+    volumes : whether a generator of images learns volumes too. pairs : whether it learns two columns of images, one from the other.
     continues : whether it continues given patients (`base.Continues`). scores : whether it says how likely they are (`base.Scores`).
     """
 
@@ -36,6 +37,8 @@ class SynthesizerEntry(Entry):
     releasable: bool = True
     keeps_rows: bool = False
     is_neural: bool = False
+    volumes: bool = False
+    pairs: bool = False
     continues: bool = False
     scores: bool = False
     aliases: tuple[str, ...] = field(default_factory=tuple)
@@ -199,6 +202,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "reference floor of images: Gaussian principal components about a mean that follows the labels; blurred",
             modality="images",
             conditions=True,
+            volumes=True,
         ),
         "dcgan": SynthesizerEntry(
             f"{_IMAGES}.dcgan:DCGAN",
@@ -219,6 +223,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             "reference ceiling of likeness, floor of privacy: real images drawn again; never to be released",
             modality="images",
             conditions=True,
+            volumes=True,
             releasable=False,
             keeps_rows=True,
         ),

@@ -57,7 +57,35 @@ def linked_format(place: Any) -> str | None:
     name = format_of(place)
     if is_url(place) and name is None:
         raise ParameterError(f"{name_of(place)} is the URL of nothing that can be read. See `manikin list formats`.")
-    return name if name is not None and FORMATS[name].linked else None
+    return name if name is not None and FORMATS[name].modality == "records" else None
+
+
+def image_format(place: Any) -> str | None:
+    """The format of images that a path holds; None for tables, and for what is no place."""
+    if not isinstance(place, str | Path) or is_url(place):
+        return None
+    name = format_of(place)
+    return name if name is not None and FORMATS[name].modality == "images" else None
+
+
+def read_images(place: Place, *, schema: Schema | None = None) -> Dataset:
+    """The images at a place, with their labels.
+
+    Raises
+    ------
+    InputError : they cannot be used; the message names the file, never a cell.
+    """
+    name = image_format(place)
+    if name is None:
+        raise ParameterError(f"{name_of(place)} holds no images. See `manikin list formats`.")
+    data: Dataset = FORMATS.load(name)(place, schema=schema)
+    return data
+
+
+def write_images(data: Dataset, target: Path, *, like: Any = None, force: bool = False) -> None:
+    """Writes images and labels: as the target's ending says, and as a folder of pictures where it has none that says."""
+    name = image_format(target) or "images"
+    module_of(name).write(data, target, like=like, force=force)
 
 
 def read_linked(place: Place, *, schema: Schema | None = None) -> Dataset:

@@ -28,14 +28,14 @@ from manikin.io.typed import table_of
 from manikin.workflow import linked
 from manikin.workflow.output import whole_file
 from manikin.workflow.places import Storage as StoredAs
-from manikin.workflow.places import linked_format, read_linked, write_linked
+from manikin.workflow.places import image_format, linked_format, read_images, read_linked, write_images, write_linked
 from manikin.workflow.wishes import check_columns
 
 SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
 
 
 def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
-    """A data set from a file, a folder or database of linked tables, or a pandas, polars or pyarrow frame.
+    """A data set from a file, a folder or database of linked tables, a folder or file of images, or a pandas, polars or pyarrow frame.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     whole = Schema((known,)) if isinstance(known, TableSchema) else known
     if linked_format(source) is not None:
         return read_linked(source, schema=whole)
+    if image_format(source) is not None:
+        return read_images(source, schema=whole)
     return tabular.read(source, schema=whole)
 
 
@@ -214,7 +216,7 @@ def _profiles(source: Any) -> tuple[list[Profile], str, str]:
 
 
 def write(data: Dataset, path: str | Path, *, force: bool = False, like: folders.Like = None) -> None:
-    """Writes a data set to a .csv or .parquet file, linked tables to a folder or the database of a URL, whole or not at all.
+    """Writes a data set to a .csv or .parquet file, linked tables to a folder or a database's URL, images to a folder or .npz; whole.
 
     Parameters
     ----------
@@ -228,6 +230,9 @@ def write(data: Dataset, path: str | Path, *, force: bool = False, like: folders
         write_linked(data, path, storage=StoredAs(linked_format(path) or "", like, is_local=False), force=force)
         return
     target = Path(path)
+    if data.modality == "images" and not _is_file_name(target):
+        write_images(data, target, like=like, force=force)
+        return
     if data.is_linked and not (len(data.tables) == 1 and _is_file_name(target)):
         folders.write(data, target, like=like, force=force)
         return

@@ -6,7 +6,6 @@ A folder is built beside its place and renamed at the end. It may be written in 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Form, Schema, TableSchema
 from manikin.io.linked.files import ENDINGS, SCHEMA_FILE, list_tables, table_name
+from manikin.io.publishing import beside, publish
 from manikin.io.tabular import TableWriter
 
 Like = str | os.PathLike[str] | Mapping[str, Any] | None
@@ -63,8 +63,7 @@ class FolderWriter:
         self.names = file_names(schema, known)
         self.types = _types(known)
         _refuse_taken(self.folder, schema, force=force)
-        whole = Path(os.path.abspath(self.folder))
-        self._beside = whole.with_name(f".{whole.name}.{secrets.token_hex(4)}.part")
+        self._beside = beside(self.folder)
         self._writers: dict[str, TableWriter] = {}
         self._open = ExitStack()
         self._is_first = True
@@ -99,7 +98,7 @@ class FolderWriter:
         try:
             self._open.__exit__(kind, error, trace)
             if kind is None:
-                _publish(self._beside, self.folder)
+                publish(self._beside, self.folder)
         finally:
             shutil.rmtree(self._beside, ignore_errors=True)
 
@@ -184,19 +183,3 @@ def _refuse_taken(folder: Path, schema: Schema, *, force: bool) -> None:
         known = path.is_file() and not path.is_symlink() and (table_name(path) or "").casefold() in names
         if not known and path.name != SCHEMA_FILE:
             raise DataError(f"{folder} holds {path.name}, which is none of these tables; it is not replaced. Choose another name.")
-
-
-def _publish(beside: Path, folder: Path) -> None:
-    """Renames the finished folder into its place; what stood there goes when that is done."""
-    old = None
-    if folder.exists():
-        old = beside.with_name(f"{beside.name}.old")
-        os.rename(folder, old)
-    try:
-        os.rename(beside, folder)
-    except OSError:
-        if old is not None:
-            os.rename(old, folder)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)

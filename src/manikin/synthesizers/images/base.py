@@ -96,6 +96,7 @@ class ImageModel(ABC):
         data = self._usable(data)
         if len(data.table) < FEWEST:
             raise FitError(f"The synthesizer {self.name!r} needs {FEWEST} images at least; there are {len(data.table)}. Bring more.")
+        self._refuse_volumes(data)
         self.codec_ = ImageCodec(size=self.size, multiple=self.multiple).fit(data)
         n_attributes = len(data.columns.learned)
         self.attributes_ = None
@@ -105,6 +106,17 @@ class ImageModel(ABC):
         control = (control or Control()).at_most(getattr(self, "max_steps", None))
         self._learn(self.codec_.encode(data), seed=seed, control=control)
         return self
+
+    def _refuse_volumes(self, data: Dataset) -> None:
+        """Refuses volumes for a generator whose line in the registry does not say that it learns them."""
+        if self.name not in SYNTHESIZERS or SYNTHESIZERS[self.name].volumes:
+            return
+        for column in data.columns.images:
+            images = data.table.images[column.name]
+            if images.image(int(np.flatnonzero(images.present)[0])).ndim > 3:
+                able = ", ".join(name for name, entry in SYNTHESIZERS.items() if entry.modality == "images" and entry.volumes)
+                what = f"learns no volumes, and column {column.name!r} holds them"
+                raise FitError(f"The synthesizer {self.name!r} {what}. Those that do: {able}.")
 
     def _usable(self, data: Dataset) -> Dataset:
         """The rows that can be learned from: those with an image."""

@@ -1,0 +1,1 @@
+"""Mechanistic simulation: nothing here is fitted, and nothing comes from a patient."""
