@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from manikin.cli import augmenting, budgeting, comparing, continuing, explaining, judging, looking, making, releasing, studying
+from manikin.cli import (
+    augmenting,
+    budgeting,
+    comparing,
+    continuing,
+    explaining,
+    judging,
+    looking,
+    making,
+    reading,
+    releasing,
+    studying,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -56,3 +68,4 @@ app.command("continue")(continuing.continue_patients)
 app.command("list")(judging.list_registry)
 app.add_typer(studying.study, name="study")
 app.add_typer(budgeting.budget, name="budget")
+app.add_typer(reading.turing, name="turing")

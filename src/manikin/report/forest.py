@@ -40,8 +40,18 @@ class Line:
     marks: tuple[Mark, ...]
 
 
-def forest(lines: Sequence[Line], *, axis: str, mark: float | None = None, is_share: bool = False, is_log: bool = False) -> str:
+def forest(
+    lines: Sequence[Line],
+    *,
+    axis: str,
+    mark: float | None = None,
+    band: tuple[float, float] | None = None,
+    is_share: bool = False,
+    is_log: bool = False,
+) -> str:
     """Estimates by line; `mark` is a dashed line (no effect, no gain), `is_share` writes percent, `is_log` is for ratios.
+
+    `band` is a shaded range on the axis, such as a margin of equivalence.
 
     Parameters
     ----------
@@ -57,6 +67,8 @@ def forest(lines: Sequence[Line], *, axis: str, mark: float | None = None, is_sh
             for i, one in enumerate(line.marks):
                 place = at + (i - (len(line.marks) - 1) / 2) * 0.34
                 _draw(axes, one, place, factor, is_log=is_log)
+        if band is not None:
+            axes.axvspan(band[0] * factor, band[1] * factor, color=MUTED, alpha=0.16, linewidth=0, zorder=-1)
         if mark is not None:
             axes.axvline(mark * factor, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         axes.set_ylim(len(lines) - 0.45, -0.55)

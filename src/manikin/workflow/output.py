@@ -29,6 +29,7 @@ MARKS: Mapping[
     "explain.json": ("format", "manikin-explanation"),
     "continue.json": ("format", "manikin-continuation"),
     "decision.json": ("format", "manikin-release"),
+    "turing.json": ("format", "manikin-turing"),
 }
 
 
