@@ -1,10 +1,10 @@
 """Magnetic resonance: signals, coils, k-space sampling with its exact adjoint, motion between lines, Rician noise. Knows no anatomy.
 
-Signals (times in ms): spin echo PD (1 - exp(-TR/T1)) exp(-TE/T2); spoiled gradient echo PD sin(a) (1 - E1) / (1 - cos(a) E1) exp(-TE/T2*),
-E1 = exp(-TR/T1); inversion recovery PD (1 - 2 exp(-TI/T1) + exp(-TR/T1)) exp(-TE/T2), magnitude (Haacke et al., Magnetic Resonance
-Imaging, 1999, ISBN 0-471-35128-8). k-space is the unitary two-dimensional Fourier transform of coil-weighted images, so that its energy is
-that of the image (Parseval), on the lines that are sampled. The magnitude of complex Gaussian noise is Rician (Gudbjartsson and Patz 1995,
-doi:10.1002/mrm.1910340618).
+Signals (times in ms): spin echo PD (1 - exp(-TR/T1)) exp(-TE/T2); spoiled gradient echo PD sin(a) (1 - E1) / (1 - cos(a) E1)
+exp(-TE/T2*), E1 = exp(-TR/T1); inversion recovery PD (1 - 2 exp(-TI/T1) + exp(-TR/T1)) exp(-TE/T2), magnitude (Haacke et al., Magnetic
+Resonance Imaging, 1999, ISBN 0-471-35128-8). k-space is the unitary two-dimensional Fourier transform of coil-weighted images, so that
+its energy is that of the image (Parseval), on the lines that are sampled. The magnitude of complex Gaussian noise is Rician (Gudbjartsson
+and Patz 1995, doi:10.1002/mrm.1910340618).
 """
 
 from __future__ import annotations

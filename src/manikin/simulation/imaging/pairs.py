@@ -91,12 +91,14 @@ def one_pair(
     with_lesion: float = 0.5,
     sequence: str = "t1",
     ct_window: tuple[float, float] | None = None,
+    lesion: str | None = "drawn",
 ) -> tuple[Array, Array, Phantom]:
-    """The i-th pair of a seed: the same whatever number is made."""
+    """The i-th pair of a seed: the same whatever number is made. A `lesion`, or None for none, takes the place of drawing one."""
     rng = generator(seed, "pairs", anatomy, i)
-    lesion = None
-    if rng.random() < with_lesion:
-        lesion = str(rng.choice(HEAD_LESIONS)) if anatomy == "head" else "tumour"
+    if lesion == "drawn":
+        lesion = None
+        if rng.random() < with_lesion:
+            lesion = str(rng.choice(HEAD_LESIONS)) if anatomy == "head" else "tumour"
     phantom = (head if anatomy == "head" else pelvis)(size, rng, lesion=lesion)
     scanner = MRScanner(noise=float(rng.uniform(0.01, 0.025)), bias=float(rng.uniform(0.05, 0.2))).with_sequence(sequence)
     mr = np.clip(scanner.scan(phantom, rng), 0, 1)

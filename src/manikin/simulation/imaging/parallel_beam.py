@@ -1,14 +1,14 @@
 """Line integrals of a plane under parallel beams: projection, its exact adjoint, filtered back-projection. Knows no tissue and no noise.
 
-Geometry (mm). Pixel (i, j) of an image (n_rows, n_columns) has its centre at x = (j - (n_columns - 1) / 2) h and
-y = ((n_rows - 1) / 2 - i) h: x runs to the right and y up. A ray of angle theta and offset s is the line
-x cos(theta) + y sin(theta) = s; its value is the image's integral along it (1/mm in, no unit out). At 0 degrees rays run along columns.
+Geometry (mm). Pixel (i, j) of an image (n_rows, n_columns) has its centre at x = (j - (n_columns - 1) / 2) h and y = ((n_rows - 1) / 2 -
+i) h: x runs to the right and y up. A ray of angle theta and offset s is the line x cos(theta) + y sin(theta) = s; its value is the
+image's integral along it (1/mm in, no unit out). At 0 degrees rays run along columns.
 
-How. For |cos| >= |sin| every image row is shifted by y tan(theta), each pixel's value shared between the two cells that its shifted
-cell overlaps, and the rows are added up; otherwise columns take the rows' place. The sum lies on a grid of spacing h |cos(theta)| along s,
-and detector cells of width ds catch what overlaps them: the distance-driven scheme (De Man and Basu 2004,
-doi:10.1088/0031-9155/49/11/024) by shears. Mass is kept exactly: at every angle the sum over a detector that sees everything, times ds, is
-the sum over the image, times h^2. A row's shift is one copy of contiguous memory, so 360 views of 512 x 512 take tenths of a second.
+How. For |cos| >= |sin| every image row is shifted by y tan(theta), each pixel's value shared between the two cells that its shifted cell
+overlaps, and the rows are added up; otherwise columns take the rows' place. The sum lies on a grid of spacing h |cos(theta)| along s, and
+detector cells of width ds catch what overlaps them: the distance-driven scheme (De Man and Basu 2004, doi:10.1088/0031-9155/49/11/024) by
+shears. Mass is kept exactly: at every angle the sum over a detector that sees everything, times ds, is the sum over the image, times h^2.
+A row's shift is one copy of contiguous memory, so 360 views of 512 x 512 take tenths of a second.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Shepp–Logan head, in the plane and in space, with its exact projections. Knows no scanner.
 
-Ellipses of Shepp and Logan 1974 (doi:10.1109/TNS.1974.6499235) with the raised contrast of Toft 1996, on the square [-1, 1]^2 (x right,
-y up); ellipsoids after Kak and Slaney 1988 (doi:10.1137/1.9780898719277), on [-1, 1]^3 (z up). A projection of a sum of ellipses is the sum
+Ellipses of Shepp and Logan 1974 (doi:10.1109/TNS.1974.6499235) with the raised contrast of Toft 1996, on the square [-1, 1]^2 (x right, y
+up); ellipsoids after Kak and Slaney 1988 (doi:10.1137/1.9780898719277), on [-1, 1]^3 (z up). A projection of a sum of ellipses is the sum
 of its chords, each known in closed form, so images and sinograms can be checked against truth.
 """
 

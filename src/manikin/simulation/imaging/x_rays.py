@@ -1,7 +1,7 @@
 """What a detector counts behind an object: Beer–Lambert, quantum and electronic noise, and CT scans of slices. Knows no anatomy.
 
-A beam of n0 photons per cell keeps n0 exp(-line integral) of them (Beer–Lambert, one effective energy); counts are Poisson, electronics add
-Gaussian noise of constant spread in photon equivalents (Whiting et al. 2006, doi:10.1118/1.2230762).
+A beam of n0 photons per cell keeps n0 exp(-line integral) of them (Beer–Lambert, one effective energy); counts are Poisson, electronics
+add Gaussian noise of constant spread in photon equivalents (Whiting et al. 2006, doi:10.1118/1.2230762).
 """
 
 from __future__ import annotations
