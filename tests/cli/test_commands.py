@@ -177,7 +177,7 @@ def test_foreign_tables_are_judged_without_a_model(run: Run, table: Path, tmp_pa
 
 def test_lists(run: Run) -> None:
     document = json.loads(run("list", "--json").out)
-    assert set(document) == {"synthesizers", "metrics", "attacks", "formats"}
+    assert set(document) == {"synthesizers", "metrics", "attacks", "formats", "simulators"}
     assert {"autoregressive", "forest", "independent", "resample"} <= {entry["name"] for entry in document["synthesizers"]}
     ended = run("list", "synthesizers")
     marks = {line.split()[0]: line.rpartition("[")[2] for line in ended.out.splitlines()[1:] if line.endswith("]")}

@@ -17,6 +17,7 @@ from manikin.cli import (
     making,
     reading,
     releasing,
+    simulating,
     studying,
 )
 
@@ -67,5 +68,6 @@ for command in (
 app.command("continue")(continuing.continue_patients)
 app.command("list")(judging.list_registry)
 app.add_typer(studying.study, name="study")
+app.add_typer(simulating.simulate, name="simulate")
 app.add_typer(budgeting.budget, name="budget")
 app.add_typer(reading.turing, name="turing")

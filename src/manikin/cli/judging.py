@@ -25,7 +25,7 @@ MARKS = {  # what else an entry's line says
     ("linked", "tables"): "tables; of linked patients table by table",
     ("labels", True): "and labels of images",
 }
-REGISTRIES = ("synthesizers", "metrics", "attacks", "formats")
+REGISTRIES = ("synthesizers", "metrics", "attacks", "formats", "simulators")
 
 
 def evaluate(
@@ -93,7 +93,7 @@ def list_registry(
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """What is there: synthesizers, metrics, attacks, formats.
+    """What is there: synthesizers, metrics, attacks, formats, simulators.
 
     Example:
 

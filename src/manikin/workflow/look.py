@@ -101,9 +101,10 @@ def registries() -> dict[str, Any]:
     from manikin.evaluation import METRICS
     from manikin.evaluation.attacks import ATTACKS
     from manikin.io.formats import FORMATS
+    from manikin.simulation.imaging import SIMULATORS
     from manikin.synthesizers import SYNTHESIZERS
 
-    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": FORMATS}
+    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": FORMATS, "simulators": SIMULATORS}
 
 
 def listed(what: str) -> list[dict[str, Any]]:

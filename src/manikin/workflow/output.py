@@ -30,6 +30,7 @@ MARKS: Mapping[
     "continue.json": ("format", "manikin-continuation"),
     "decision.json": ("format", "manikin-release"),
     "turing.json": ("format", "manikin-turing"),
+    "simulation.json": ("format", "manikin-simulation"),
 }
 
 
