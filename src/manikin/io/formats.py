@@ -67,6 +67,14 @@ FORMATS: Registry[FormatEntry] = Registry(
             endings=(".npz", ".npy"),
             writer="manikin.io.images.arrays:ArrayWriter",
         ),
+        "dicom": FormatEntry(
+            "manikin.io.images.dicom:read",
+            "files of DICOM (CT, MR, X-ray, ultrasound, colour), read as images or volumes; synthetic ones written that say so",
+            "images",
+            modality="images",
+            endings=(".dcm",),
+            writer="manikin.io.images.dicom:DicomWriter",
+        ),
         **{
             name: FormatEntry(f"{known.path}:read", known.summary, known.extra, modality="records", writer=known.writer)
             for name, known in interchange.FORMATS.items()

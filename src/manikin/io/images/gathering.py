@@ -23,6 +23,8 @@ from manikin.io.inference import infer_from_profiles
 from manikin.io.tabular import refuse_strangers
 from manikin.io.typed import table_of
 
+Known = Mapping[str, Callable[[Column], Column]]  # what is known of columns by their names
+
 
 @dataclass(frozen=True)
 class Look:
@@ -43,7 +45,14 @@ class Decoded:
 
 
 def gathered(
-    rows: Rows, where: Path, decode: Callable[[str], Decoded], *, schema: TableSchema | None, strict: bool, what: str = "image"
+    rows: Rows,
+    where: Path,
+    decode: Callable[[str], Decoded],
+    *,
+    schema: TableSchema | None,
+    strict: bool,
+    what: str = "image",
+    known: Known | None = None,
 ) -> Look:
     """The data set of rows, each of whose images is read once.
 
@@ -51,6 +60,7 @@ def gathered(
     ----------
     decode : the image of a cell of the rows' image columns; raises Unreadable.
     strict : whether a file that cannot be used is an error. what : an image of the format in words.
+    known : as `assembled` takes it.
 
     Raises
     ------
@@ -72,7 +82,7 @@ def gathered(
     notes = (*rows.notes, *told(skipped, len(files) - len(bad)), *_remarks(remarks))
     places = {source.items[i]: i for i in range(len(source))}
     parts = {name: _column(name, texts[name], source, places, facts) for name in rows.columns}
-    data = assembled(name_of(where), texts, parts, schema=schema, notes=notes, where=str(where))
+    data = assembled(name_of(where), texts, parts, schema=schema, notes=notes, where=str(where), known=known)
     return Look(data, skipped)
 
 
@@ -129,7 +139,7 @@ def assembled(
     schema: TableSchema | None = None,
     notes: tuple[str, ...] = (),
     where: str = "The images",
-    known: Mapping[str, Callable[[Column], Column]] | None = None,
+    known: Known | None = None,
 ) -> Dataset:
     """The data set of cell texts and columns of images.
 
@@ -162,9 +172,7 @@ def assembled(
     return Dataset({whole.name: Table(pd.DataFrame(frame), marks, pictures)}, Schema((whole,)))
 
 
-def _inferred(
-    name: str, profiles: list[Any], notes: tuple[str, ...], known: Mapping[str, Callable[[Column], Column]]
-) -> TableSchema:
+def _inferred(name: str, profiles: list[Any], notes: tuple[str, ...], known: Known) -> TableSchema:
     if not profiles:
         return TableSchema(name, (), notes=notes)
     found = infer_from_profiles(profiles, name, notes)[0].only

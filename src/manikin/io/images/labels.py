@@ -18,6 +18,7 @@ LABEL = "label"
 SPLIT = "split"
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 MAX_IMAGE_COLUMNS = 2
+UNNAMED = f"is not named in {LABELS}"
 ROW_1 = 2  # of a spreadsheet: the header is row 1
 
 
@@ -100,7 +101,7 @@ def _labelled(
         kept[name] = pd.Series(found, dtype=object)
     named = {cell for found in cleaned.values() for cell in found} | {one.file for one in skipped}
     unnamed = [name for name in names if is_image(name) and name not in named]
-    skipped += [Skipped(name, f"is not named in {LABELS}") for name in unnamed]
+    skipped += [Skipped(name, UNNAMED) for name in unnamed]
     others = [name for name in names if not is_image(name) and name not in OWN and name not in named]
     return Rows(kept, columns, tuple(skipped), (*notes, *_strangers(others)))
 
