@@ -197,6 +197,14 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             releasable=False,
             keeps_rows=True,
         ),
+        "ddpm": SynthesizerEntry(
+            f"{_IMAGES}.ddpm:DDPM",
+            "diffusion of images to 64 pixels, EDM or DDPM, guided by attributes; the flagship for images",
+            modality="images",
+            conditions=True,
+            volumes=True,
+            is_neural=True,
+        ),
         "image_pca": SynthesizerEntry(
             f"{_IMAGES}.pca:ImagePCA",
             "reference floor of images: Gaussian principal components about a mean that follows the labels; blurred",

@@ -14,7 +14,7 @@ from manikin.data.errors import FitError
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 
 STEPS = 4
-SMALL = {"width": 8, "batch_size": 16, "sampling_steps": 3}  # where a generator has these hyperparameters
+SMALL = {"width": 8, "channels": (8,), "blocks": 1, "batch_size": 16, "sampling_steps": 3}  # where a generator has these hyperparameters
 
 
 def new(name: str, **others: Any) -> Any:
