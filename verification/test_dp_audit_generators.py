@@ -18,7 +18,7 @@ from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.workflow.dp_audit import canaries
 
 DELTA, SURE, N_CANARIES = 1e-5, 0.99999, 250
-PRIVATE = sorted(name for name, entry in SYNTHESIZERS.items() if entry.private)
+PRIVATE = sorted(name for name, entry in SYNTHESIZERS.items() if entry.private and entry.modality == "table")
 SETTINGS: dict[str, dict[str, Any]] = {  # few steps, each of which sees many patients
     "autoregressive": {"max_steps": 5},
     "dpgan": {"max_steps": 5},

@@ -32,6 +32,7 @@ except ImportError:  # not in every version
 
 INSIDE = {
     "seal",
+    "seal_records",
     "noise_of",
     "assigned",
     "private_generator",

@@ -30,7 +30,7 @@ from manikin.privacy.sealed import PrivateDataset
 from manikin.synthesizers import SYNTHESIZERS
 
 STEPS = 12
-PRIVATE = ["floor", *sorted(name for name, entry in SYNTHESIZERS.items() if entry.private)]
+PRIVATE = ["floor", *sorted(name for name, entry in SYNTHESIZERS.items() if entry.private and entry.modality == "table")]
 OTHERS: dict[str, Callable[[], Any]] = {"other values": foreign, "other kinds": crossed, "hardly anybody": lambda: foreign(3)}
 
 

@@ -148,7 +148,7 @@ def test_conditions_are_checked_by_name(run: Outcome, tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"synthesizer": "forest"}, "'forest' learns one flat table, and ward holds linked tables. Choose one of .*resample_patients"),
-        ({"synthesizer": "aim", "epsilon": 1.0}, "--epsilon does not go with linked tables"),
+        ({"synthesizer": "aim", "epsilon": 1.0}, "A privacy budget needs a schema"),
         ({"synthesizer": FLOOR, "analyses": ("a ~ b",)}, "--analysis does not go"),
         ({"synthesizer": FLOOR, "time": "a", "event": "b"}, "--time does not go"),
         ({"synthesizer": FLOOR, "target": "subject_id"}, "several tables have"),

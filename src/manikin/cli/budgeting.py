@@ -99,7 +99,10 @@ def _public(told: Mapping[str, Any]) -> list[str]:
     declared = told.get("declared") or {}
     facts = [f"{name} ({', '.join(map(str, known))})" for name, known in declared.items()] if isinstance(declared, dict) else []
     read_off = " (read off the patients' table, since no schema was given)" if told.get("schema_given") is False else ""
+    tables = told.get("tables")
+    structure = f"forms, keys, references, times and units of {len(tables)} tables" if isinstance(tables, list) else ""
     return [
+        *([structure] if structure else []),
         f"names, order and roles of {len(told.get('columns') or ())} columns{read_off}",
         f"columns left out: {', '.join(map(str, told.get('left_out') or ())) or 'none'}",
         f"facts that a person declared: {', '.join(facts) or 'none'}",

@@ -17,7 +17,7 @@ import pandas as pd
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
 from manikin.codecs.bought.cells import tokens as private_tokens
 from manikin.codecs.bought.code_sets import set_tokens
-from manikin.codecs.bought.fit import buy, public_facts
+from manikin.codecs.bought.fit import Bought, buy, public_facts
 from manikin.codecs.code_sets import MAX_CODES, CodeSetCodec, fit_code_set
 from manikin.codecs.levels import LevelCodec, fit_levels
 from manikin.codecs.numbers import MAX_TOKENS, NumberCodec, fit_numbers, from_units, to_units
@@ -27,6 +27,7 @@ from manikin.codecs.saved_state import check_columns, check_fields
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
+from manikin.data.rules import Rule
 from manikin.data.schema import EMPTY, Column, Kind, Role, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 from manikin.privacy import mechanisms
@@ -108,30 +109,35 @@ class TableCodec:
     def _buy(self, private: PrivateDataset, ledger: Any, share: float) -> TableCodec:
         """Everything learned is made of noisy answers and of declared facts."""
         bought = buy(private, ledger, share=share, max_tokens=self.max_tokens, max_codes=self.max_codes, by="TableCodec")
-        self.native_, self.schema_ = private.native, bought.schema
+        left_out = self.take_bought(bought, private.native)
+        ledger.public |= public_facts(private.columns, left_out)
+        return self
+
+    def take_bought(self, bought: Bought, native: str) -> list[Rule]:
+        """What was bought becomes the codec; gives the rules that are left out, since they need something from the data."""
+        self.native_, self.schema_ = native, bought.schema
         self._lay_out(bought.codecs)
         self.counts_ = tuple(np.maximum(np.rint(rows), 0).astype(np.int64) for rows in bought.rows)
         self.count_noises_ = tuple(np.sqrt(variance) for variance in bought.variance)
         self.count_noise_ = float(np.sqrt(np.mean(np.concatenate(bought.variance))))
         self.schema_, self.rules_, left_out = declared_rule_masks(self.schema_, self.fields_, self.spans_, self.counts_)
         self.release_schema = replace(self.release_schema, rules=self.schema_.rules)
-        ledger.public |= public_facts(private.columns, left_out)
-        return self
+        return list(left_out)
 
     def encode_private(self, private: PrivateDataset) -> Sealed:
         """Tokens int32 (n_rows, n_fields) behind the seal, each row read by itself as the bought schema says."""
 
-        def read(data: Dataset) -> Tokens:
-            """Tokens of all rows."""
-            out = np.empty((len(data), len(self.fields_)), dtype=np.int32)
-            for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
-                if isinstance(codec, CodeSetCodec):
-                    out[:, span] = set_tokens(data, column, codec)
-                else:
-                    out[:, span.start] = private_tokens(data, column, codec, self.counts_[span.start])
-            return out
+        return private.map(self.read_rows)
 
-        return private.map(read)
+    def read_rows(self, data: Dataset) -> Tokens:
+        """Tokens int32 (n_rows, n_fields) of rows that a seal hides, each read by itself as the bought schema says."""
+        out = np.empty((len(data), len(self.fields_)), dtype=np.int32)
+        for codec, span, column in zip(self.columns_, self.spans_, self.schema_.learned, strict=True):
+            if isinstance(codec, CodeSetCodec):
+                out[:, span] = set_tokens(data, column, codec)
+            else:
+                out[:, span.start] = private_tokens(data, column, codec, self.counts_[span.start])
+        return out
 
     def impute(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """Gives every missing cell what another row of its column holds, and from then on generates no missing cell there.

@@ -228,6 +228,8 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself:
     """
     if each_by_itself:
         held = held_out_by_itself(data, holdout=holdout, seed=seed)
+        if data.is_linked:
+            return data.subset(np.flatnonzero(~held)), data.subset(np.flatnonzero(held))
         return data.take(~held), data.take(held)
     if data.n_records < 2:
         raise DataError(f"A split needs at least 2 patients; there is {data.n_records}. Bring more rows.")
@@ -242,13 +244,13 @@ def split(data: Dataset, *, holdout: float = 0.2, seed: int = 0, each_by_itself:
 
 
 def held_out_by_itself(data: Dataset, *, holdout: float = 0.2, seed: int = 0) -> npt.NDArray[np.bool_]:
-    """The rows that `split(data, each_by_itself=True)` holds out, bool (n_rows,).
+    """The rows that `split(data, each_by_itself=True)` holds out, bool (n_rows,); of linked tables the patients, bool (n_patients,).
 
     Raises
     ------
     DataError : nobody is left on one of the two sides.
     """
-    held = _uniform_of_patients(data, seed) < holdout
+    held = (_uniform_of_keys(data, seed) if data.is_linked else _uniform_of_patients(data, seed)) < holdout
     if held.all() or not held.any():
         raise DataError("A split of so few patients leaves nobody on one side. Bring more patients, or choose another --seed.")
     return held
@@ -267,6 +269,21 @@ def _uniform_of_patients(data: Dataset, seed: int) -> npt.NDArray[np.float64]:
     key = str(seed).encode()[:64]
     numbers = [int.from_bytes(blake2b(row.tobytes(), key=key, digest_size=8).digest(), "big") for row in cells]
     return np.array(numbers, dtype=np.uint64).astype(np.float64) / 2.0**64
+
+
+def _uniform_of_keys(data: Dataset, seed: int) -> npt.NDArray[np.float64]:
+    """The same for each patient of linked tables, by her key, float64 (n_patients,)."""
+    from manikin.data.cells import column_texts
+
+    out, key = np.ones(data.n_records), str(seed).encode()[:64]
+    for table in data.schema.of_patients:
+        keys = table.with_role(Role.PATIENT_KEY)
+        patients, first = np.unique(data.owners[table.name], return_index=True)
+        if keys and len(patients):
+            texts = column_texts(data.tables[table.name].take(first), keys[0])
+            digests = [blake2b(_canonical(text).encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest() for text in texts]
+            out[patients] = [int.from_bytes(digest, "big") / 2.0**64 for digest in digests]
+    return out
 
 
 def _canonical(value: object) -> str:

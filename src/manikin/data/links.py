@@ -48,11 +48,20 @@ def known_owners(data: Dataset) -> dict[str, Rows]:
     return {table.name: found[table.name] for table in data.schema.of_patients}
 
 
-def parent_rows(data: Dataset, table: TableSchema, number: int) -> Rows:
-    """For each row the row of the table that its foreign key `number` refers to, int64 (n_rows,), -1 where it refers to none."""
+def parent_rows(data: Dataset, table: TableSchema, number: int, *, within_patient: bool = False) -> Rows:
+    """For each row the row of the table that its foreign key `number` refers to, int64 (n_rows,), -1 where it refers to none.
+
+    Parameters
+    ----------
+    within_patient : whether rows of other patients are passed over, so that nobody's keys decide what another's rows refer to.
+    """
     key = table.foreign_keys[number]
     child, parent = data.tables[table.name], data.tables[key.table]
     theirs, mine = _codes(parent, key.references, child, key.columns)
+    if within_patient:
+        n = data.n_records
+        theirs = np.where(theirs < 0, NOWHERE, theirs * n + data.owners[key.table])
+        mine = np.where(mine < 0, NOWHERE, mine * n + data.owners[table.name])
     place = pd.Series(np.arange(len(theirs)), index=theirs)
     place = place[~place.index.duplicated() & (place.index != NOWHERE)]
     return place.reindex(mine).fillna(NOWHERE).to_numpy(dtype=np.int64)

@@ -105,7 +105,8 @@ class Rehearsal:
 
     def _opened_data(self, data: PrivateDataset) -> Dataset:
         own = sealed.opened_data(data)
-        return own.take(self._kept(np.arange(len(own))))
+        kept = self._kept(np.arange(len(own)))
+        return own.subset(kept) if own.is_linked else own.take(kept)
 
     def _assigned(self, data: PrivateDataset, n_groups: int) -> Sealed:
         """Groups of everybody, canaries that are out too: what is opened later drops them."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from math import ceil, log
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, parameter_error
 from manikin.data.schema import Role
@@ -29,7 +31,17 @@ from manikin.privacy.accountant import exponential_epsilon
 from manikin.privacy.answers_kept import answered_once
 from manikin.privacy.events import Exponential, Gaussian, Laplace, Threshold
 from manikin.privacy.ledger import COUNT_SHARE, Ledger
-from manikin.privacy.sealed import PrivateDataset, Sealed, SealedSummary, opened, opened_data, opened_summary
+from manikin.privacy.sealed import (
+    EVENTS,
+    EVERYBODY,
+    PrivateDataset,
+    PrivateRecords,
+    Sealed,
+    SealedSummary,
+    opened,
+    opened_data,
+    opened_summary,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -66,6 +78,77 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
         data = _each_with_a_key(data)
         kept = data.take(np.sort(_bounded(data.records, ledger.rows_per_patient, private_generator())))
         private = PrivateDataset(kept, rows_per_patient=ledger.rows_per_patient)
+    _buy_number(private, ledger)
+    return private
+
+
+def seal_records(data: Dataset | PrivateRecords, ledger: Ledger) -> PrivateRecords:
+    """Linked tables behind a seal: of each patient no more rows of each table, and of all tables together, than the ledger's noise is
+    made for. Which ones is drawn for each row by a hash of its patient's key and its place among her rows, under a secret key.
+
+    The number of patients is bought when it has not been, as by `seal`.
+
+    Raises
+    ------
+    BudgetError : a table does not name its patient by itself (through another table, one patient's key might decide whose row another's
+        is); rows that were sealed with more of a patient; or a delta above one over the number of patients.
+    """
+    if isinstance(data, PrivateRecords):
+        if data.rows_per_patient > ledger.rows_per_patient:
+            raise BudgetError(f"These tables were sealed with up to {data.rows_per_patient} rows of a patient. Seal the data set anew.")
+        private = data
+    else:
+        for table in data.schema.of_patients:
+            if not table.with_role(Role.PATIENT_KEY):
+                raise BudgetError(
+                    f"Table {table.name!r} names its patients through another table only. Under a privacy budget each table of patients "
+                    "needs a column with the role patient_key: add it to the table."
+                )
+        secret = private_generator().bytes(16)
+        keys = _keys_of_patients(data, secret)
+        owners = {table.name: data.owners[table.name] for table in data.schema.of_patients}
+        owners |= {EVENTS: np.concatenate(list(owners.values())) if owners else np.empty(0, dtype=np.int64)}
+        kept = {name: _chosen_rows(owner, keys, ledger.rows_per_patient) for name, owner in owners.items()}
+        kept[EVERYBODY] = np.ones(data.n_records, dtype=bool)
+        private = PrivateRecords(data, kept, rows_per_patient=ledger.rows_per_patient)
+    _buy_number(private, ledger)
+    return private
+
+
+def _keys_of_patients(data: Dataset, secret: bytes) -> npt.NDArray[np.uint64]:
+    """A secret number for each patient that hangs on her own key alone, uint64 (n_patients,)."""
+    out = np.zeros(data.n_records, dtype=np.uint64)
+    for table in data.schema.of_patients:
+        owner = data.owners[table.name]
+        patients, first = np.unique(owner, return_index=True)
+        texts = column_texts(data.tables[table.name].take(first), table.with_role(Role.PATIENT_KEY)[0])
+        digests = [blake2b(str(text).encode("utf-8", "surrogatepass"), key=secret, digest_size=8).digest() for text in texts]
+        out[patients] = np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
+    return out
+
+
+def _chosen_rows(owner: Ints, keys: npt.NDArray[np.uint64], most: int) -> npt.NDArray[np.bool_]:
+    """Which rows count, bool (n_rows,): of each patient the `most` with the least numbers, which her key and the row's place give."""
+    order = np.argsort(owner, kind="stable")
+    held = owner[order]
+    begins = np.flatnonzero(np.diff(held, prepend=-1))
+    place = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+    mixed = _mixed(keys[held] + (place.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+    by_number = np.lexsort([mixed, held])
+    out = np.zeros(len(owner), dtype=bool)
+    out[order[by_number[place < most]]] = True
+    return out
+
+
+def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Each number scattered over all of 64 bits: the finaliser of SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def _buy_number(private: PrivateDataset | PrivateRecords, ledger: Ledger) -> None:
+    """Buys the number of patients where that has not been done, and refuses a delta that is too large for so many."""
     if ledger.n_patients is None:
         epsilon = COUNT_SHARE * ledger.epsilon
         n = count(private, ledger, epsilon=epsilon)
@@ -75,11 +158,10 @@ def seal(data: Dataset | PrivateDataset, ledger: Ledger) -> PrivateDataset:
             f"Delta {ledger.delta:.2g} is above one over the number of patients (about {ledger.n_patients:,}, as bought with noise): "
             "whole records could leak within it. Give a smaller --delta, or none."
         )
-    return private
 
 
 @answered_once
-def count(data: PrivateDataset, ledger: Ledger, *, epsilon: float, by: str = "") -> int:
+def count(data: PrivateDataset | PrivateRecords, ledger: Ledger, *, epsilon: float, by: str = "") -> int:
     """The number of patients with Laplace noise of scale 1 / epsilon (Dwork et al. 2006, doi:10.1007/11681878_14), at least 1."""
     ledger.spend(Laplace(1 / epsilon), purpose="number of patients", by=by)
     noise = private_generator().laplace(scale=1 / epsilon)

@@ -6,7 +6,7 @@ largest or the different ones, or for any value, is an error: these are queries,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +14,10 @@ import numpy.typing as npt
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import BudgetError, DataError, ManikinError
-from manikin.data.schema import TableSchema
+from manikin.data.schema import Form, TableSchema
+
+EVERYBODY = "(patients)"  # of linked tables: an entry for each patient
+EVENTS = "(rows)"  # of linked tables: the rows of all tables of patients, table by table in the order of `Schema.of_patients`
 
 
 class _Shut:
@@ -148,6 +151,56 @@ class PrivateDataset:
         raise BudgetError("Private rows are not copied out of the process.")
 
 
+class PrivateRecords:
+    """Linked tables behind a seal, made by `mechanisms.seal_records`: what is known of their structure is open, their cells are not.
+
+    Whoever holds them works out arrays and flat tables with an entry for each row of a table, by a change that treats each patient by
+    herself: what one patient's entries are must not hang on any other patient. Of each patient no more entries than `rows_per_patient`
+    are kept behind the seals that come out; which ones is settled when the tables are sealed, and the others are never counted.
+
+    Attributes
+    ----------
+    schema : as the tables were read. native : the kind of frame the user brought. rows_per_patient : rows of one table that count.
+    of_nobody : the tables of nobody (vocabularies), which are public.
+    """
+
+    __slots__ = ("_data", "_kept", "native", "of_nobody", "rows_per_patient", "schema")
+
+    def __init__(self, data: Dataset, kept: Mapping[str, npt.NDArray[np.bool_]], *, rows_per_patient: int) -> None:
+        self._data, self._kept, self.schema, self.native = data, kept, data.schema, data.native
+        self.rows_per_patient = rows_per_patient
+        self.of_nobody = {table.name: data.tables[table.name] for table in data.schema.tables if table.form is Form.REFERENCE}
+
+    def map(self, change: Callable[[Dataset], Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]]) -> dict[str, Sealed]:
+        """Arrays by the name of a table (or `EVERYBODY`, or `EVENTS`), each with the row that each of its entries is of."""
+        made = _row_wise(change, self._data)
+        return {name: Sealed(np.asarray(array)[self._kept[name][rows]]) for name, (array, rows) in made.items()}
+
+    def tables(self, change: Callable[[Dataset], Mapping[str, tuple[Dataset, npt.NDArray[np.int64]]]]) -> dict[str, PrivateDataset]:
+        """Flat tables with a patient key by the same names, each with the row of the linked table that each of its rows is of."""
+        made = _row_wise(change, self._data)
+        out = {}
+        for name, (data, rows) in made.items():
+            out[name] = PrivateDataset(data.take(np.flatnonzero(self._kept[name][rows])), rows_per_patient=self.rows_per_patient)
+        return out
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise BudgetError(
+            f"Private linked tables were asked for {name!r}. Under a ledger that is a query: buy it through privacy.mechanisms."
+        )
+
+    def __len__(self) -> int:
+        raise BudgetError("Private linked tables were asked for their number of patients. Under a ledger that is bought.")
+
+    def __repr__(self) -> str:
+        return f"PrivateRecords({len(self.schema.tables)} tables)"
+
+    def __reduce__(self) -> NoReturn:
+        raise BudgetError("Private rows are not copied out of the process.")
+
+
 def _row_wise(change: Callable[[Any], Any], rows: Any) -> Any:
     """What a change gives. An error in it is told without its words, which may hold a patient's value."""
     try:
@@ -168,6 +221,6 @@ def opened_summary(sealed: SealedSummary) -> npt.NDArray[Any]:
     return sealed._summary
 
 
-def opened_data(data: PrivateDataset) -> Dataset:
+def opened_data(data: PrivateDataset | PrivateRecords) -> Dataset:
     """The data set behind a seal; for mechanisms only, which a test asserts."""
     return data._data

@@ -187,8 +187,9 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
         ),
         "markov": SynthesizerEntry(
             f"{_RECORDS}.markov:Markov",
-            "first-order chain over events, by counts alone; quick, a plain baseline of linked patients in the sense of PAR",
+            "first-order chain over events, by counts alone; quick, a plain baseline of linked patients; learns under --epsilon",
             modality="records",
+            private=True,
         ),
         "resample_patients": SynthesizerEntry(
             f"{_RECORDS}.resample_patients:ResamplePatients",

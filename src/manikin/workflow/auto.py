@@ -17,7 +17,7 @@ from manikin.data.seeds import derive
 from manikin.evaluation import METRICS
 from manikin.release.manifest import Choice
 from manikin.synthesizers import SYNTHESIZERS, names_of
-from manikin.workflow.learn import AUTO, PRIVATE_CHOICE, Limits, fit
+from manikin.workflow.learn import AUTO, PRIVATE_CHOICE, PRIVATE_CHOICE_LINKED, Limits, fit
 from manikin.workflow.linked import n_learned
 from manikin.workflow.options import Options
 from manikin.workflow.sources import target_of
@@ -126,10 +126,11 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
     return _by_trial(names, train, options, stages)
 
 
-def private_choice() -> Choice:
+def private_choice(data: Dataset) -> Choice:
     """What `auto` means under a privacy budget: one generator whatever the data, since to try several on them would have to be paid for."""
     why = "under a privacy budget it is taken for every table without a look at the data, since to try several would have to be paid for."
-    return Choice(name=PRIVATE_CHOICE, asked=AUTO, reasons=(why,))
+    name = PRIVATE_CHOICE_LINKED if data.is_linked else PRIVATE_CHOICE
+    return Choice(name=name, asked=AUTO, reasons=(why,))
 
 
 def _of_patients(*, conditional: bool) -> Choice:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.errors import BudgetError, ParameterError
-from manikin.data.schema import Role, Source, TableSchema, is_left_out
+from manikin.data.schema import Role, Schema, Source, TableSchema, is_left_out
 from manikin.privacy.accountant import total_precision
 from manikin.privacy.events import Gaussian, Threshold
 from manikin.privacy.ledger import PLANNED, Ledger, open_book, read_book, read_ledger
@@ -36,7 +36,7 @@ MODEL_FILES = ("config.json", "weights.safetensors")
 
 @contextmanager
 def spending(
-    folder: Path, options: Options, schema: TableSchema, stages: Stages
+    folder: Path, options: Options, schema: Schema, stages: Stages
 ) -> Iterator[Ledger | None]:
     """The ledger of a job in its folder under construction; None without --epsilon. Added up and closed when all went well.
 
@@ -49,7 +49,7 @@ def spending(
     if options.epsilon is None:
         yield None
         return
-    if not schema.with_role(Role.PATIENT_KEY):
+    if not schema.is_linked and not schema.only.with_role(Role.PATIENT_KEY):
         stages.note(NO_KEY)
     if options.epsilon > WEAK:
         stages.warn(
@@ -134,7 +134,7 @@ def is_private(model: str | Path) -> bool:
     return (folder / LEDGER).is_file() or (folder.name == "model" and (folder.parent / LEDGER).is_file())
 
 
-def _ledger(file: Path, options: Options, schema: TableSchema) -> tuple[Ledger, bool]:
+def _ledger(file: Path, options: Options, schema: Schema) -> tuple[Ledger, bool]:
     if file.is_file():
         ledger = read_ledger(file, file=file)
         return ledger, ledger.is_begun
@@ -147,8 +147,25 @@ def _ledger(file: Path, options: Options, schema: TableSchema) -> tuple[Ledger, 
     return ledger, False
 
 
-def taken_as_public(schema: TableSchema) -> dict[str, Any]:
-    """What is free: names, order and roles of columns, which of them are left out, and the facts that a person declared."""
+def taken_as_public(schema: Schema) -> dict[str, Any]:
+    """What is free: names, order and roles of columns, which of them are left out, and the facts that a person declared.
+
+    Of linked tables columns are named "table.column", and their structure stands under `tables`, as the codec tells it.
+    """
+    if not schema.is_linked:
+        return _public_of(schema.only)
+    found: dict[str, Any] = {"patient_key": None, "columns": [], "left_out": [], "roles": {}, "declared": {}}
+    for table in schema.of_patients:
+        own = _public_of(table)
+        found["patient_key"] = found["patient_key"] or own["patient_key"]
+        for name in ("columns", "left_out"):
+            found[name] += [f"{table.name}.{column}" for column in own[name]]
+        for name in ("roles", "declared"):
+            found[name] |= {f"{table.name}.{column}": facts for column, facts in own[name].items()}
+    return found | {"tables": [table.name for table in schema.tables]}
+
+
+def _public_of(schema: TableSchema) -> dict[str, Any]:
     declared = {
         column.name: facts
         for column in schema

@@ -90,7 +90,7 @@ def _decide(data: Dataset, options: Options, stages: Stages, conditional: bool) 
         asked = options.synthesizer
         return Decision(Choice(name=asked, asked=asked, hyperparameters=options.settings), options.limits)
     if options.epsilon is not None:
-        return Decision(auto.private_choice(), options.limits)
+        return Decision(auto.private_choice(data), options.limits)
     with stages.stage("choose", "Choosing a generator"):
         choice = auto.choose(data, options=options, stages=stages, conditional=conditional)
     budget = options.time_budget_seconds

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 PRIVATE_CHOICE = "aim"  # what `auto` means under a privacy budget, where trying candidates on the data would have to be paid for
+PRIVATE_CHOICE_LINKED = "markov"  # the same for linked tables
 PRIVATE_COMMANDS = ("synthesize", "fit")
 CHECKPOINT_SECONDS = 20.0
 KINDS = {"table": "one flat table", "records": "linked tables", "images": "images"}

@@ -10,15 +10,16 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.data.new_keys import families, released_schema
 from manikin.data.schema import Column, Kind, Role, Schema, Source, TableSchema, is_left_out
+from manikin.io.formats import FOLDER
 from manikin.io.inference import without_code_book_note
 from manikin.workflow.options import Options
+from manikin.workflow.places import Place, linked_format, name_of
 from manikin.workflow.wishes import candidates
 
 FLAT_ONLY = {  # options that mean nothing for linked tables (yet), and what to do instead
     "time": "Give the columns their roles (time, event) in the schema instead.",
     "event": "Give the columns their roles (time, event) in the schema instead.",
     "analyses": "Run the regression on a flat table made from them, with `manikin evaluate`.",
-    "epsilon": "Leave it out, or make one table with a row per patient.",
     "audit_canaries": "Leave it out.",
 }
 KEY = "key, made anew"
@@ -35,6 +36,20 @@ def check_options(options: Options) -> None:
     for name, way_out in FLAT_ONLY.items():
         if getattr(options, name) not in (None, (), 0):
             raise ParameterError(f"{NAMES.get(name, f'--{name}')} does not go with linked tables yet. {way_out}")
+
+
+def check_private(place: Place) -> None:
+    """Refuses a privacy budget for linked tables that are read from anything but a folder of files.
+
+    Raises
+    ------
+    ParameterError : names the way out.
+    """
+    if linked_format(place) not in (None, FOLDER):
+        raise ParameterError(
+            f"--epsilon takes linked tables from a folder of CSV or Parquet files, and {name_of(place)} is none: what reading it learns "
+            "from all patients is not paid for. Write the tables into a folder first."
+        )
 
 
 def column_named(name: str, schema: Schema, option: str) -> tuple[TableSchema, Column]:

@@ -12,7 +12,7 @@ from manikin.workflow.sources import unreadable_notices
 from manikin.workflow.stages import Stages
 
 
-def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1) -> None:
+def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1, is_private: bool = False) -> None:
     """Says what the tables hold, what of them is not learned, and who is held out."""
     out: dict[str, list[str]] = {}
     for name, reason in left_out(patients.schema):
@@ -23,6 +23,15 @@ def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Sta
     n_keys = len(out.get(KEY, ()))
     if n_keys:
         stages.note(f"Made anew: {n_keys} column{'s' if n_keys > 1 else ''} of keys ({shortened(out[KEY])}).")
+    if is_private:  # no figure of private rows, and none of what reading them taught
+        notice = several_notice(n_sets)
+        if notice:
+            stages.note(notice)
+        stages.note(
+            f"{len(patients.schema.of_patients)} tables of patients. Each patient is learned from or held out by a keyed hash of her own; "
+            "about one in five is held out for judging."
+        )
+        return
     for table in patients.schema.of_patients:
         for text in unreadable_notices(table):
             stages.warn(f"Table {table.name!r}: {text}")

@@ -18,11 +18,11 @@ from manikin.workflow import auto
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.learn import check_modality
-from manikin.workflow.linked import check_options
+from manikin.workflow.linked import check_options, check_private, n_learned
 from manikin.workflow.linked_sizes import size_words
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_file, whole_folder
-from manikin.workflow.places import Place, hash_place, keep_storage, linked_format, name_of, place_of, storage_of
+from manikin.workflow.places import Place, hash_place, keep_storage, name_of, place_of, storage_of
 from manikin.workflow.sources import (
     as_wished,
     check_suffix,
@@ -79,8 +79,8 @@ def fit_model(
     """
     folder, source, wishes = Path(out), place_of(data), options or Options()
     wishes.check("fit")
-    if wishes.epsilon is not None and linked_format(source) is not None:
-        check_options(wishes)
+    if wishes.epsilon is not None:
+        check_private(source)
     check_budget(wishes, has_schema=schema is not None)
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
@@ -105,14 +105,14 @@ def fit_model(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this job was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        about = patients.schema.tables[0]  # linked tables have no budget
-        with spending(partial, wishes, about, stages) as ledger:
+        with spending(partial, wishes, patients.schema, stages) as ledger:
             decision = decide(partial, patients, wishes, stages)
             clear(partial, keep=(STATE, CHECKPOINT, LEDGER))
-            rows = patients if ledger is None else read_each_by_itself(Path(source), patients.columns)
+            like = patients.schema if patients.is_linked else patients.columns
+            rows = patients if ledger is None else read_each_by_itself(source if patients.is_linked else Path(source), like)
             model, choice = learn(partial, rows, decision, wishes.seed, stages, ledger=ledger)
         if ledger is not None:
-            auto.check_number(ledger.n_patients or 1, len(patients.columns.learned), stages, is_bought=True)
+            auto.check_number(ledger.n_patients or 1, n_learned(patients.schema), stages, is_bought=True)
         save_into(model, partial)
         keep_storage(storage_of(source) if patients.is_linked else None, partial)
         if ledger is not None:

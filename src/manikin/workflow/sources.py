@@ -80,19 +80,28 @@ def read_flat(source: Any, command: str, *, schema: Schema | TableSchema | str |
     return data
 
 
-def read_each_by_itself(source: Any, like: TableSchema) -> Dataset:
+def read_each_by_itself(source: Any, like: TableSchema | Schema) -> Dataset:
     """The rows of a source as they are handed to a private generator: every cell read for itself, whatever other patients hold.
 
-    A schema that was inferred decides by all patients how a cell is read; here a column is texts unless a person declared its kind.
+    A schema that was inferred decides by all patients how a cell is read; here a column is texts unless a person declared its kind. Linked
+    tables are read from a folder, with their structure as the schema says.
+
+    Raises
+    ------
+    BudgetError : linked tables have a structure that cannot be learned under a budget.
     """
     from manikin.codecs.bought.fit import reading_schema
 
     if isinstance(source, Dataset):
         return source
+    if isinstance(like, Schema):
+        from manikin.codecs.records.public_plan import readable
+
+        return folders.read(source, schema=readable(like), each_by_itself=True)
     return tabular.read(source, schema=Schema((reading_schema(like),)), each_by_itself=True)
 
 
-def compared(made: Dataset, like: TableSchema) -> tuple[Dataset, list[str]]:
+def compared(made: Dataset, like: TableSchema | Schema) -> tuple[Dataset, list[str]]:
     """A private generator's rows as the real table's schema reads them, so that the two can be compared; what is left out of that.
 
     What was bought may differ from what the real table shows: a column of numbers may have come out as levels, say.
@@ -101,6 +110,8 @@ def compared(made: Dataset, like: TableSchema) -> tuple[Dataset, list[str]]:
     -------
     the rows, and the names of columns whose cells the real table's schema cannot read.
     """
+    if isinstance(like, Schema):
+        return _compared_linked(made, like)
     kept, lost = [], []
     for name in made.columns.names:
         one = made.only([name])
@@ -114,6 +125,29 @@ def compared(made: Dataset, like: TableSchema) -> tuple[Dataset, list[str]]:
     marks = {name: mark for one in kept for name, mark in one.table.marks.items()}
     schema = replace(made.columns, columns=tuple(column for one in kept for column in one.columns), rules=())
     return Dataset({schema.name: Table(frame, marks)}, Schema((schema,)), made.native), lost
+
+
+def _compared_linked(made: Dataset, like: Schema) -> tuple[Dataset, list[str]]:
+    """The same of linked tables; a column that cannot be read as the real one's stays as it was made."""
+    tables, schemas, lost = dict(made.tables), [], []
+    for table in made.schema.tables:
+        columns, frame, marks = [], made.tables[table.name].frame.copy(), dict(made.tables[table.name].marks)
+        for column in table:
+            known = like[table.name][column.name]
+            flat = TableSchema(table.name, (replace(column, by=None),))
+            one = Dataset({table.name: made.tables[table.name].only([column.name])}, Schema((flat,)), made.native)
+            try:
+                again = _retyped(one, TableSchema(table.name, (replace(known, by=None),)))
+            except DataError:
+                lost.append(f"{table.name}.{column.name}")
+                columns.append(column)
+                continue
+            frame[column.name] = again.table.frame[column.name]
+            marks[column.name] = again.table.mark(column.name)
+            columns.append(replace(again.columns[column.name], by=known.by, levels=known.levels or again.columns[column.name].levels))
+        tables[table.name] = Table(frame, {name: mark for name, mark in marks.items() if mark.any()})
+        schemas.append(replace(table, columns=tuple(columns), rules=()))
+    return Dataset(tables, Schema(tuple(schemas)), made.native), lost
 
 
 def read_like(source: Any, like: TableSchema, *, with_strangers: bool = False) -> Dataset:

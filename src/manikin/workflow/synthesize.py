@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset, held_out_by_itself, split
-from manikin.data.schema import Schema, TableSchema
+from manikin.data.schema import Schema
 from manikin.data.seeds import derive
 from manikin.evaluation.base import Results
 from manikin.privacy.ledger import Ledger
@@ -22,7 +22,7 @@ from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.dp_audit import with_audit
 from manikin.workflow.learn import check_modality
-from manikin.workflow.linked import check_options
+from manikin.workflow.linked import check_options, check_private, n_learned
 from manikin.workflow.linked_notices import tell_linked
 from manikin.workflow.linked_sizes import parts_of_run
 from manikin.workflow.options import Options
@@ -99,8 +99,8 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
-    if wishes.epsilon is not None and linked_format(source) is not None:
-        check_options(wishes)
+    if wishes.epsilon is not None:
+        check_private(source)
     check_budget(wishes, has_schema=schema is not None or again is not None)
     check_free(folder, force=force, inputs=[source])
     stages = Stages(watcher or Silent())
@@ -176,15 +176,14 @@ def _make(
     _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
     if not is_private:
         auto.check_enough(train, stages, has_holdout=True)
-    known = patients.schema.tables[0]  # linked tables have no budget
-    with spending(partial, options, known, stages) as ledger:
+    with spending(partial, options, patients.schema, stages) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
         clear(partial, keep=(STATE, CHECKPOINT, LEDGER, *(["model"] if decision.is_fitted else [])))
         model, choice = _model(partial, learned_from, decision, options.seed, stages, ledger)
         keep_storage(storage, partial / "model")
     n_bought = None if ledger is None else ledger.n_patients
     if n_bought is not None:
-        auto.check_number(n_bought, len(patients.columns.learned), stages, is_bought=True)
+        auto.check_number(n_bought, n_learned(patients.schema), stages, is_bought=True)
     rows = options.rows or n_bought or len(train)
     made: list[Dataset] = []
     counts = {"train": len(train), "holdout": len(holdout)}
@@ -205,7 +204,7 @@ def _make(
         results = judge.measure(
             train,
             holdout,
-            made if ledger is None else _compared(made, patients.columns, stages),
+            made if ledger is None else _compared(made, patients.schema, stages),
             target=aim,
             seed=options.seed,
             watcher=stages.watcher,
@@ -228,16 +227,20 @@ def _split(source: Place, patients: Dataset, options: Options) -> tuple[Dataset,
     if options.epsilon is None:
         train, holdout = split(patients, seed=options.seed)
         return train, holdout, train
+    if patients.is_linked:
+        train, holdout = split(patients, seed=options.seed, each_by_itself=True)
+        plain = read_each_by_itself(source, patients.schema)
+        return train, holdout, split(plain, seed=options.seed, each_by_itself=True)[0]
     plain = read_each_by_itself(Path(source), patients.columns)
     held = held_out_by_itself(plain, seed=options.seed)
     return patients.take(~held), patients.take(held), plain.take(~held)
 
 
-def _compared(made: list[Dataset], like: TableSchema, stages: Stages) -> list[Dataset]:
+def _compared(made: list[Dataset], schema: Schema, stages: Stages) -> list[Dataset]:
     """Private rows as the real table's schema reads them; says which columns cannot be."""
     out: list[Dataset] = []
     for one in made:
-        rows, lost = compared(one, like)
+        rows, lost = compared(one, schema if schema.is_linked else schema.only)
         if lost and not out:
             stages.warn(f"Not compared with real rows, since what was bought reads otherwise: {', '.join(lost)}.")
         out.append(rows)
@@ -248,7 +251,7 @@ def _tell(
     patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1, is_private: bool = False
 ) -> None:
     if patients.is_linked:
-        tell_linked(patients, train, holdout, stages, n_sets=n_sets)
+        tell_linked(patients, train, holdout, stages, n_sets=n_sets, is_private=is_private)
         return
     schema = patients.columns
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset
-from manikin.data.errors import BudgetError, DataError, FitError
+from manikin.data.errors import DataError, FitError
 from manikin.data.schema import Form, Schema, Storage
 
 RNG = np.random.default_rng
@@ -110,10 +110,8 @@ def test_fields_stand_in_the_order_that_is_told() -> None:
     assert layout.width == 4
 
 
-def test_a_ledger_a_flat_table_and_nobody_are_refused() -> None:
+def test_a_flat_table_and_nobody_are_refused() -> None:
     data = hospital(20)
-    with pytest.raises(BudgetError, match="RecordsCodec"):
-        RecordsCodec().fit(data, ledger=object())
     with pytest.raises(FitError, match="no patient"):
         RecordsCodec().fit(data.subset(np.zeros(0, dtype=np.int64)))
     alone = Schema((replace(data.schema["patients"], form=None),))

@@ -6,7 +6,7 @@ schema was learned by looking at the patients, and is neither used nor kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from manikin.codecs.bought.histograms import CLEAR
 from manikin.codecs.bought.levels import SHORT_BOOK, Found, buy_levels
 from manikin.codecs.bought.numbers import Line, buy_lines, number_codec, unit_of
 from manikin.codecs.bought.reading import CLOCKS, WORDS, read
+from manikin.codecs.code_sets import CodeSetCodec
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.public_schema import ColumnCodec
@@ -48,13 +49,38 @@ class Bought:
     rows: tuple[Floats, ...]
     variance: tuple[Floats, ...]
 
+    def only(self, names: Collection[str]) -> Bought:
+        """The part of these learned columns, none of which may be a set of codes' field by itself."""
+        ends = np.cumsum([len(one.fields()) if isinstance(one, CodeSetCodec) else 1 for one in self.codecs]).tolist()
+        kept = [i for i, column in enumerate(self.schema.learned) if column.name in names]
+        places = [j for i in kept for j in range(ends[i - 1] if i else 0, ends[i])]
+        unlearned = {c.name for c in self.schema} - {c.name for c in self.schema.learned}
+        return Bought(
+            self.schema.only([*unlearned, *names]),
+            tuple(self.codecs[i] for i in kept),
+            tuple(self.rows[j] for j in places),
+            tuple(self.variance[j] for j in places),
+        )
 
-def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: int, max_codes: int, by: str) -> Bought:
+
+def buy(
+    private: PrivateDataset,
+    ledger: Ledger,
+    *,
+    share: float,
+    max_tokens: int,
+    max_codes: int,
+    by: str,
+    lists: float = 1.0,
+    known_rows: tuple[float, float] | None = None,
+) -> Bought:
     """Buys the vocabularies of all learned columns.
 
     Parameters
     ----------
     share : of the ledger's whole precision, the most that may be spent here, in (0, 1].
+    lists : share of the delta for lists of values that are found. known_rows : how many rows there are, as bought before, and the
+        variance of that; each patient has one where it is None.
 
     Raises
     ------
@@ -70,13 +96,14 @@ def buy(private: PrivateDataset, ledger: Ledger, *, share: float, max_tokens: in
     if precision < LEAST * ledger.precision:
         raise BudgetError("Nothing is left of the privacy budget to learn the columns from. Give a larger --epsilon.")
     columns, n_rows, spent = _buy_forms(private, table.learned, ledger, precision=FORMS * precision, by=by)
+    n_rows = n_rows if known_rows is None else known_rows
     needs = {column.name: need_of(column) for column in columns}
     share_of = {name: need * (precision - spent) / sum(needs.values()) for name, need in needs.items()}
     lines = {c.name: _line(c, ledger.rows_per_patient) for c in columns if c.kind.is_number or c.kind.is_time}
     if lines:
         _buy_lines(private, list(lines.values()), ledger, precision=sum(share_of[name] for name in lines), by=by)
     n_lists = sum(1 for c in columns if c.name not in lines and (c.kind is Kind.CODE_SET or not is_listed(c)))
-    delta = ledger.threshold_delta / max(n_lists, 1)
+    delta = lists * ledger.threshold_delta / max(n_lists, 1)
 
     def bought(column: Column) -> Found:
         """One column."""
@@ -111,7 +138,7 @@ def need_of(column: Column) -> float:
 
 def public_columns(table: TableSchema, bought: dict[str, Column]) -> TableSchema:
     """The schema of what was bought and declared: others' names and roles stay, whatever else was learned of them goes."""
-    columns = tuple(bought.get(column.name) or _bare(column) for column in table)
+    columns = tuple(bought.get(column.name) or bare(column) for column in table)
     rules = tuple(replace(rule, evidence="") for rule in table.confirmed_rules if rule.source == Source.DECLARED)
     return TableSchema(table.name, columns, rules, table.min_patients)
 
@@ -122,12 +149,13 @@ def reading_schema(table: TableSchema) -> TableSchema:
     A schema that was inferred decides by all patients how a cell is read (as a number, a date, an unreadable cell). With this one a column
     is read as texts unless a person declared its kind, so that one patient more changes nobody else's row.
     """
-    learned = {column.name: _as_texts(column) for column in table.learned}
+    learned = {column.name: read_as_texts(column) for column in table.learned}
     rules = tuple(rule for rule in table.rules if rule.source == Source.DECLARED)
-    return TableSchema(table.name, tuple(learned.get(c.name) or _bare(c) for c in table), rules, table.min_patients)
+    return TableSchema(table.name, tuple(learned.get(c.name) or bare(c) for c in table), rules, table.min_patients)
 
 
-def _as_texts(column: Column) -> Column:
+def read_as_texts(column: Column) -> Column:
+    """The column as it is read before it is sealed: texts, unless a person declared its kind."""
     declared = _as_declared(column)
     codes = tuple(code for code in declared.missing if code.value != "")
     if column.source.kind is Source.DECLARED:
@@ -137,7 +165,7 @@ def _as_texts(column: Column) -> Column:
     return Column(column.name, Kind.CATEGORICAL, missing=(empty, *codes), **facts)
 
 
-def _bare(column: Column) -> Column:
+def bare(column: Column) -> Column:
     """A column that is not learned: an identifier that is made anew, or one that is left out."""
     is_identifier = column.kind is Kind.IDENTIFIER or column.has_role(Role.PATIENT_KEY)
     return Column(column.name, Kind.IDENTIFIER if is_identifier else Kind.TEXT, roles=column.roles)

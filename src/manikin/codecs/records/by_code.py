@@ -210,10 +210,10 @@ def _scale(values: Floats, patients: Ints, column: Column, k: int, n_ranks: int)
     decimals = min(decimals_of(values), 15 if column.decimals is None else column.decimals) if len(values) else 0
     own = replace(column, decimals=decimals, significant=None, missing=())
     codec = fit_numbers(pd.Series(values), np.ones(len(values), dtype=bool), patients, own, min_patients=k, max_tokens=1 << 30)
-    return replace(codec, token=_ranks(codec.count, n_ranks), step=float(codec.step))
+    return replace(codec, token=ranks_of(codec.count, n_ranks), step=float(codec.step))
 
 
-def _ranks(count: Ints, n_ranks: int) -> Ints:
+def ranks_of(count: Ints, n_ranks: int) -> Ints:
     """The rank of each cell by the quantile of its middle; cells that are no more than the ranks all stand apart. Not decreasing."""
     n = len(count)
     if not n:

@@ -54,7 +54,7 @@ from manikin.codecs.records.saved import (
 from manikin.codecs.records.sequence import Rows, Timeline, lay_out
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Table
-from manikin.data.errors import BudgetError, FitError, ModelFolderError
+from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.schema import Form, Role, Schema
 from manikin.data.schema_text import schema_from_json, schema_to_json
 
@@ -93,22 +93,26 @@ class RecordsCodec:
     native_: str = field(init=False, repr=False, default="pandas")
 
     def fit(self, data: Dataset, *, ledger: Any | None = None) -> RecordsCodec:
-        """Learns vocabularies, scales and what of a patient never changes.
+        """Learns vocabularies, scales and what of a patient never changes; under a ledger `bought.buy_records` buys them.
 
         Raises
         ------
-        BudgetError : a ledger is given. FitError : the data are one flat table, or hold no patient.
+        BudgetError : the ledger does not allow it. FitError : the data are one flat table, or hold no patient.
         """
-        self._fit(data, ledger)
+        if ledger is not None:
+            from manikin.codecs.records.bought import SHARES, as_readable, buy_records
+            from manikin.privacy import mechanisms
+
+            buy_records(self, mechanisms.seal_records(as_readable(data), ledger), ledger, SHARES)
+            return self
+        self._fit(data)
         return self
 
-    def fit_encode(self, data: Dataset, *, ledger: Any | None = None) -> Records:
+    def fit_encode(self, data: Dataset) -> Records:
         """`fit` and `encode` of the same data, in the time of one."""
-        return self._fit(data, ledger)
+        return self._fit(data)
 
-    def _fit(self, data: Dataset, ledger: Any | None) -> Records:
-        if ledger is not None:
-            raise BudgetError("RecordsCodec cannot buy what it learns under a ledger yet. Use a flat table with --epsilon.")
+    def _fit(self, data: Dataset) -> Records:
         if not data.is_linked:
             raise FitError("RecordsCodec learns linked tables; this is one flat table. Say its form in the schema.")
         if not len(data):
@@ -138,7 +142,7 @@ class RecordsCodec:
             codecs.append(codec)
             tokens.append((events, codec.encode(rows, table)))
         self.events_ = tuple(codecs)
-        self._lay_out()
+        self.take_layout()
         return self._records(patients, timeline, tokens)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -201,10 +205,11 @@ class RecordsCodec:
             prefixes += [f"event{i}/", *(f"number{i}.{k}/" for k in range(len(own.by)))]
         check_prefixes(arrays, prefixes)
         codec.events_ = tuple(codecs)
-        codec._lay_out()
+        codec.take_layout()
         return codec
 
-    def _lay_out(self) -> None:
+    def take_layout(self) -> None:
+        """Makes the layout, the masks and the release's schema of what was learned or bought."""
         static = Layout(()) if self.static_ is None else self.static_.layout
         tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
         self._layout = RecordsLayout(static, tables)

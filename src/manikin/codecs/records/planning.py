@@ -384,7 +384,7 @@ def _fresh_keys(data: Dataset, events: Sequence[EventPlan]) -> list[FreshKey]:
     out = []
     for table in data.schema.of_patients:
         own = next((plan for plan in events if plan.name == table.name), None)
-        linked = {n for number, _ in links_of(table, data.schema) for n in table.foreign_keys[number].columns}
+        linked = {n for number, _ in links_of(table, data.schema) for n in table.foreign_keys[number].columns} - {patient_key(table)}
         made = key_columns(table, data.schema) - linked
         made |= {c.name for c in table if c.kind is Kind.IDENTIFIER and c.name not in linked}
         made -= reference_columns(table, data.schema) | (set(own.codes) if own else set())

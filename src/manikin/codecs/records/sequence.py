@@ -80,8 +80,7 @@ def lay_out(
         own[table.name] = np.full(len(frame), NEVER, dtype=np.int64) if start is None else clock.ticks(frame[start])
         mine = []
         for number, parent in links[table.name]:
-            rows = parent_rows(data, table, number)
-            rows[data.owners[parent][rows] != owner] = NONE  # a row of another patient, or none (-1 reads the last row)
+            rows = parent_rows(data, table, number, within_patient=True)
             parents[table.name, number] = rows
             if parent in names:
                 mine.append((parent, rows))

@@ -41,12 +41,14 @@ class Look:
     notes: tuple[str, ...]
 
 
-def read(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Dataset:
+def read(folder: str | os.PathLike[str], *, schema: Schema | None = None, each_by_itself: bool = False) -> Dataset:
     """The linked tables of a folder: a file for each, .csv, .csv.gz, .tsv or .parquet, named as the table.
 
     Parameters
     ----------
     schema : of the tables; without it the folder's own schema.toml, and without that what the tables show.
+    each_by_itself : whether nothing of a cell's reading may hang on other cells: encodings are found line by line, and neither zones of
+        times nor keys with a point (101.0) are made alike. Needs a schema.
 
     Raises
     ------
@@ -54,10 +56,10 @@ def read(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Dat
         message names the table and the row.
     SchemaError : the schema and the files do not agree.
     """
-    return look(folder, schema=schema).data
+    return look(folder, schema=schema, each_by_itself=each_by_itself).data
 
 
-def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Look:
+def look(folder: str | os.PathLike[str], *, schema: Schema | None = None, each_by_itself: bool = False) -> Look:
     """The linked tables of a folder as `read` gives them, with what was found on the way."""
     listing = list_tables(Path(folder))
     notes = []
@@ -72,7 +74,7 @@ def look(folder: str | os.PathLike[str], *, schema: Schema | None = None) -> Loo
         data = infer_links(sheets, str(folder)).data
         files = dict(listing.tables)
     else:
-        data, files, told = _by_schema(listing, schema)
+        data, files, told = _by_schema(listing, schema, each_by_itself)
         notes += told
         others = [path.name for name, path in listing.tables.items() if name not in files]
         if others:
@@ -120,7 +122,7 @@ def _profiles(path: Path) -> tuple[list[Profile], tuple[str, ...]]:
     return profiles, notes + more
 
 
-def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Path], list[str]]:
+def _by_schema(listing: Listing, schema: Schema, each_by_itself: bool) -> tuple[Dataset, dict[str, Path], list[str]]:
     absent = [table.name for table in schema.tables if table.name not in listing.tables]
     if absent:
         raise SchemaError(
@@ -130,7 +132,7 @@ def _by_schema(listing: Listing, schema: Schema) -> tuple[Dataset, dict[str, Pat
     tables, files, notes, schemas = {}, {}, [], []
     for table in schema.tables:
         path = listing.tables[table.name]
-        profiles, told = _profiles(path)
+        profiles, told = profiles_of_file(path, each_by_itself=True, may_be_empty=True) if each_by_itself else _profiles(path)
         notes += [f"{table.name}: {note}" for note in told]
         refuse_strangers([profile.name for profile in profiles], table, str(path))
         known = _with_holes(table, profiles)

@@ -19,11 +19,12 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
+from manikin.codecs.records.lengths import N_LENGTHS, drawn_lengths, most_rows
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, require_fitted
 from manikin.synthesizers.records.chances import NONE, Chances, counted
 
 Ints = npt.NDArray[np.int64]
@@ -51,17 +52,20 @@ class Markov:
     next_: npt.NDArray[np.float64] = field(init=False, repr=False)
     ends_: npt.NDArray[np.float64] = field(init=False, repr=False)
     longest_: int = field(init=False, repr=False)
+    n_planned_: int = field(init=False, repr=False, default=0)  # tables whose rows are numbered before they are drawn; all under a ledger
 
     def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None) -> Self:  # noqa: ARG002 (the protocol's)
-        """Counts; `seed` changes nothing.
+        """Counts; `seed` changes nothing. Under a ledger `private_markov.buy_chain` buys the counts, for all of it.
 
         Raises
         ------
-        BudgetError : a ledger is given. FitError : the data are one flat table, or hold fewer than two patients.
+        BudgetError : the ledger does not allow it, or the tables are such as cannot be learned under one.
+        FitError : the data are one flat table, hold fewer than two patients, or nothing stands clear of the noise.
         """
-        refuse_ledger(NAME, ledger)
         if not data.is_linked:
             raise FitError(f"The synthesizer {NAME!r} learns linked patients, and this is one flat table. Choose one of flat tables.")
+        if ledger is not None:
+            return self._buy(data, ledger)
         if len(data) < FEWEST_PATIENTS:
             raise FitError(f"The synthesizer {NAME!r} needs at least {FEWEST_PATIENTS} patients; there are {len(data)}. Bring more.")
         self.codec_ = RecordsCodec()
@@ -87,7 +91,23 @@ class Markov:
                     parents = {LAST: (before, len(self.codec_.layout.tables) + 1)}
                 own.append(counted(tokens[:, j], self.codec_.emitted(i, j), parents, patients[events]))
             made.append(tuple(own))
-        self.fields_ = tuple(made)
+        self.fields_, self.n_planned_ = tuple(made), 0
+        return self
+
+    def _buy(self, data: Dataset, ledger: Any) -> Self:
+        from manikin.synthesizers.records.private_markov import buy_chain
+
+        def codes_of(codec: RecordsCodec) -> list[int]:
+            """The fields that the chain runs over, of a codec that was bought."""
+            self.codec_ = codec
+            return self._codes
+
+        chain = buy_chain(data, ledger, codes_of)
+        self.static_, self.fields_, self.n_planned_ = chain.static, chain.fields, len(chain.fields)
+        table_of = np.repeat(np.arange(self.n_planned_ + 1), np.append(np.diff(self._offsets), 1))
+        self.next_ = np.concatenate([chain.following[table_of], np.zeros((len(table_of), 1))], axis=1)
+        self.ends_ = np.zeros(BUCKETS)
+        self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - self.n_planned_ :]))
         return self
 
     @property
@@ -187,7 +207,7 @@ class Markov:
 
     def _draw(self, n: int, rng: np.random.Generator) -> Records:
         masks, layout, codes, offsets = self.codec_.masks(), self.codec_.layout, self._codes, self._offsets
-        static = self._draw_static(n, rng)
+        static, planned = self._draw_static(n, rng)
         progress = masks.begin(static)
         n_tables, width = len(layout.tables), layout.width
         state, before = np.full(n, offsets[-1]), np.full(n, n_tables)
@@ -197,7 +217,10 @@ class Markov:
         going = np.arange(n)
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
         for step in range(self.longest_):
-            chosen = self._next(state[going], step, masks.tables(progress, going), rng)
+            allowed = masks.tables(progress, going)
+            if planned is not None:
+                allowed[:, :n_tables] &= planned[going] > 0
+            chosen = self._next(state[going], step, allowed, rng)
             going, chosen = going[chosen < n_tables], chosen[chosen < n_tables]
             if not len(going):
                 break
@@ -226,16 +249,22 @@ class Markov:
             owner.append(going)
             tables.append(chosen.astype(np.int16))
             tokens.append(made)
+            if planned is not None:
+                planned[going, chosen] -= 1
         return self._records(static, np.concatenate(owner), np.concatenate(tables), np.concatenate(tokens))
 
-    def _draw_static(self, n: int, rng: np.random.Generator) -> Tokens:
-        masks = self.codec_.masks()
-        out, given = np.zeros((n, len(self.static_)), dtype=np.int32), np.zeros(len(self.static_), dtype=bool)
+    def _draw_static(self, n: int, rng: np.random.Generator) -> tuple[Tokens, Ints | None]:
+        """The patients' own fields, and how many rows of each table are to come, int64 (n, n_tables), where they are planned."""
+        masks, n_static = self.codec_.masks(), len(self.static_) - self.n_planned_
+        out, given = np.zeros((n, len(self.static_)), dtype=np.int32), np.zeros(n_static, dtype=bool)
         for j, chances in enumerate(self.static_):
             behind = out[:, chances.parent].astype(np.int64) if chances.parent >= 0 else np.full(n, NONE, dtype=np.int64)
-            out[:, j] = chances.draw(behind, masks.static_field(j, out, given), rng)
-            given[j] = True
-        return out
+            allowed = masks.static_field(j, out[:, :n_static], given) if j < n_static else None
+            out[:, j] = chances.draw(behind, allowed, rng)
+            given[j : j + 1] = True
+        if not self.n_planned_:
+            return out, None
+        return out[:, :n_static], drawn_lengths(out[:, n_static:].astype(np.int64), rng)
 
     def _next(self, state: Ints, step: int, allowed: npt.NDArray[np.bool_], rng: np.random.Generator) -> Ints:
         """The table of each patient's next event; the number of tables where her record ends."""
@@ -266,15 +295,17 @@ class Markov:
         for i, fields in enumerate(self.fields_):
             for j, chances in enumerate(fields):
                 out |= {f"event{i}.{j}/{name}": array for name, array in chances.state().items()}
-        return {"codec": values, "longest": self.longest_}, out
+        return {"codec": values, "longest": self.longest_, "n_planned": self.n_planned_}, out
 
     def restore(self, values: dict[str, Any], arrays: Arrays) -> Self:
         """Takes fitted state back."""
         self.codec_ = RecordsCodec.from_state(values["codec"], _below(arrays, "codec/"))
         layout = self.codec_.layout
-        self.static_ = tuple(
-            Chances.from_state(_below(arrays, f"static{j}/"), n) for j, n in enumerate(layout.static.sizes)
-        )
+        self.n_planned_ = int(values.get("n_planned", 0))
+        if self.n_planned_ not in (0, len(layout.tables)):
+            raise ModelFolderError("The chain of a model plans other tables than it has. Save the model again.")
+        sizes = [*layout.static.sizes, *[N_LENGTHS] * self.n_planned_]
+        self.static_ = tuple(Chances.from_state(_below(arrays, f"static{j}/"), n) for j, n in enumerate(sizes))
         self.fields_ = tuple(
             tuple(Chances.from_state(_below(arrays, f"event{i}.{j}/"), n) for j, n in enumerate(table.layout.sizes))
             for i, table in enumerate(layout.tables)
