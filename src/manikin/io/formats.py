@@ -75,6 +75,14 @@ FORMATS: Registry[FormatEntry] = Registry(
             endings=(".dcm",),
             writer="manikin.io.images.dicom:DicomWriter",
         ),
+        "nifti": FormatEntry(
+            "manikin.io.images.nifti:read",
+            "volumes as NIfTI (.nii, .nii.gz) with labels.csv, read and written with their spacing",
+            "images",
+            modality="images",
+            endings=(".nii", ".nii.gz"),
+            writer="manikin.io.images.nifti:NiftiWriter",
+        ),
         **{
             name: FormatEntry(f"{known.path}:read", known.summary, known.extra, modality="records", writer=known.writer)
             for name, known in interchange.FORMATS.items()

@@ -103,7 +103,7 @@ class ArrayWriter:
                 where = f"Row {self.n_rows + row + 1}, column {column.name!r}"
                 if not images.present[row]:
                     raise DataError(f"{where} has no image, and an array has no gaps. Write a folder of images.")
-                self._add(column.name, _stored(images.image(row), form, where), row)
+                self._add(column.name, stored_pixels(images.image(row), form, where), row)
         others = [name for name in data.columns.names if name not in self._pixels]
         self._labels.append(data.only(others))
         self.n_rows += len(data)
@@ -177,7 +177,7 @@ def _has_splits(like: Any) -> bool:
         return False
 
 
-def _stored(pixels: Array, form: ImageForm, where: str) -> Array:
+def stored_pixels(pixels: Array, form: ImageForm, where: str) -> Array:
     """Pixels in the narrowest type that holds the range of their column.
 
     Raises

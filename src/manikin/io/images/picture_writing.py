@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,9 @@ class Names:
 
 
 class PictureWriter:
-    """Writes a folder of images in pieces; the folder appears when the last one is in, and not at all after an error.
+    """Writes a folder of images in pieces, a file for each; it appears when the last one is in, and not at all after an error.
+
+    Another format of files is a subclass with its own `endings`, `package`, `check` and `stored`.
 
     Examples
     --------
@@ -107,6 +110,9 @@ class PictureWriter:
     ...     for batch in model.sample_batches(10_000, seed=0):
     ...         writer.append(batch)
     """
+
+    endings: ClassVar[tuple[str, ...]] = PICTURES
+    package = staticmethod(pillow)  # refuses where what the format needs is not installed
 
     def __init__(
         self,
@@ -118,17 +124,17 @@ class PictureWriter:
         how: str = "",
         is_synthetic: bool = True,
     ) -> None:
-        pillow()
+        self.package()
         self.folder = Path(folder)
         self.schema = schema
         self.columns = [column for column in schema.only if column.kind is Kind.IMAGE]
         if not self.columns:
             raise SchemaError("The table has no column of images. Write it as a table: .csv or .parquet.")
         for column in self.columns:
-            refuse_volumes(column.image or ImageForm(), column.name)
-        refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in PICTURES, "images", force=force)
+            self.check(column.image or ImageForm(), column.name)
+        refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in self.endings, "images", force=force)
         self.texts = texts_of(how, is_synthetic=is_synthetic)
-        self._names = Names(PICTURES)
+        self._names = Names((*self.endings, *PICTURES))
         self._beside = beside(self.folder)
         self._open = ExitStack()
         self.n_rows = 0
@@ -161,13 +167,27 @@ class PictureWriter:
             if not images.present[row]:
                 out.append(None)
                 continue
-            pixels, new_ending = storable(images.image(row), form, f"Row {self.n_rows + row + 1}, column {name!r}")
+            new_ending, save = self.stored(images.image(row), form, f"Row {self.n_rows + row + 1}, column {name!r}")
             file = self._names.of(cells[row], name, new_ending)
             path = self._beside / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            encode(pixels, path, self.texts)
+            save(path)
             out.append(file)
         return out
+
+    def check(self, form: ImageForm, name: str) -> None:
+        """Refuses images that no file of the format holds, by what is known of all of them."""
+        refuse_volumes(form, name)
+
+    def stored(self, pixels: Pixels, form: ImageForm, where: str) -> tuple[str, Callable[[Path], None]]:
+        """The ending of an image's file, and what writes it there.
+
+        Raises
+        ------
+        DataError : the image does not fit the format; the message starts with `where`.
+        """
+        values, new_ending = storable(pixels, form, where)
+        return new_ending, lambda path: encode(values, path, self.texts)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from manikin.io.images.files import LABELS, PICTURES, ending
 
-NIFTI = (".nii", ".nii.gz", ".hdr")
+NIFTI = (".nii", ".nii.gz")
 DICOM = (".dcm", ".dicom", ".ima")
 ARRAYS = (".npz", ".npy")
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
@@ -57,9 +57,7 @@ def _by_ending(name: str) -> str | None:
         return "images"
     if end in DICOM or name.upper() == "DICOMDIR" or name.upper().endswith("/DICOMDIR"):
         return "dicom"
-    if end in NIFTI or end.endswith(".nii"):
-        return "nifti"
-    if name.lower().endswith(".nii.gz"):
+    if end in NIFTI:
         return "nifti"
     return "npz" if end in ARRAYS else None
 
