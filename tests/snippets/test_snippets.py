@@ -69,6 +69,8 @@ def test_snippets_run_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyP
 
 
 def _bounded(arguments: list[str]) -> list[str]:
-    """`auto` may choose a network: in tests its steps are capped."""
+    """`auto` may choose a network: in tests its steps are capped, and a study has two splits and one learner."""
+    if arguments[:2] == ["study", "augmentation"] and "--splits" not in arguments:
+        return [*arguments, "--splits", "2", "--learner", "logistic"]
     is_free = arguments[0] == "synthesize" and not {"--synthesizer", "--replay"} & set(arguments)
     return [*arguments, "--max-steps", "20"] if is_free else arguments

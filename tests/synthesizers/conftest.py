@@ -1,11 +1,11 @@
-"""Loading a folder in a process of its own, so that the memory it takes can be told."""
+"""Loading folders in a process of their own, so that the memory it takes can be told."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,24 +17,28 @@ import manikin.synthesizers.tables.autoregressive, manikin.synthesizers.tables.f
 from manikin.synthesizers.storage import load
 unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-before = peak()
-try:
-    load(sys.argv[1])
-    error = ""
-except Exception as e:
-    error = type(e).__name__
-print(json.dumps([error, peak() - before]))
+for line in sys.stdin:
+    before = peak()
+    try:
+        load(json.loads(line))
+        error = ""
+    except Exception as e:
+        error = type(e).__name__
+    print(json.dumps([error, peak() - before]), flush=True)
 """
 
 
 @pytest.fixture(scope="session")
-def growth_of_load() -> Callable[[Path], tuple[str, float]]:
-    """Loads a folder in a new process: the name of the error ("" without one), and by how many MiB the peak memory grew."""
+def growth_of_load() -> Iterator[Callable[[Path], tuple[str, float]]]:
+    """Loads a folder in another process: the name of the error ("" without one), and by how many MiB its peak memory grew."""
     pytest.importorskip("resource", reason="peak memory is not told on this system")
+    with subprocess.Popen([sys.executable, "-c", LOAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
-    def run(folder: Path) -> tuple[str, float]:
-        out = subprocess.run([sys.executable, "-c", LOAD, str(folder)], capture_output=True, text=True, check=True, timeout=120)
-        error, growth = json.loads(out.stdout)
-        return str(error), float(growth)
+        def run(folder: Path) -> tuple[str, float]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps(str(folder)), file=process.stdin, flush=True)
+            error, growth = json.loads(process.stdout.readline())
+            return str(error), float(growth)
 
-    return run
+        yield run
