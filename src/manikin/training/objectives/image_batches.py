@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from manikin.codecs.images import EncodedImages
+
+class Encoded(Protocol):
+    """Images and attributes as a codec gives them; `codecs.images.EncodedImages` is one."""
+
+    @property
+    def tokens(self) -> npt.NDArray[np.int32]:
+        """Attributes, int32 (n, n_fields)."""
+        ...
+
+    def pixels(self, column: str, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Images of these rows in [-1, 1], float32 (n, channels, *size)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class ImageRows:
     """
 
     def __init__(
-        self, images: EncodedImages, column: str, rows: npt.NDArray[np.int64], *, batch_size: int, device: torch.device
+        self, images: Encoded, column: str, rows: npt.NDArray[np.int64], *, batch_size: int, device: torch.device
     ) -> None:
         self.images, self.column, self.rows, self.device = images, column, rows, device
         self.batch_size = max(1, min(batch_size, len(rows)))
