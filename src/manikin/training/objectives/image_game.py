@@ -203,14 +203,14 @@ class ImageGame:
 
     def state(self) -> Tensors:
         """Images shown so far, and what was noted since the last look."""
-        values = [self._signals[name] for name in SIGNALS if name in self._signals]
+        values = list(self._signals.values())
         return {"seen": self._seen, "signals": torch.tensor(values, dtype=torch.float64)}
 
     def load_state(self, tensors: Tensors) -> None:
         """Takes that back."""
         self._seen = tensors["seen"].clone()
         values = tensors["signals"].tolist()
-        self._signals = dict(zip(SIGNALS, values, strict=True)) if values else {}
+        self._signals = dict(zip(SIGNALS, values, strict=False)) if values else {}
 
 
 def squared_slope(scores: Tensor, images: Tensor) -> Tensor:
