@@ -184,6 +184,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "image_rare_class": _of_images(
             "utility:image_rare_class", "what synthetic images add to recognising a class that was made rare", Section.UTILITY, is_slow=True
         ),
+        "image_nearer_train": _of_images(
+            "closeness:image_nearer_train", "images nearer to train than to unseen images; 1 % quantiles of distances", Section.PRIVACY
+        ),
     },
     group="manikin.metrics",
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manikin.evaluation.base import Direction
-from manikin.report import records_wording
+from manikin.report import images_wording, records_wording
+from manikin.report.images_wording import IMAGES
 from manikin.report.plain import Plain, Style
 from manikin.report.records_wording import RECORDS
 
@@ -265,6 +266,7 @@ METRICS: Mapping[str, Plain] = {
         style="percent",
     ),
     **RECORDS,
+    **IMAGES,
 }
 
 ATTACKS: Mapping[str, str] = {
@@ -298,6 +300,7 @@ ATTACK_NAMES: Mapping[str, str] = {
     "identity_disclosure": "Identity disclosure",
     "property_inference": "Property inference",
     **records_wording.ATTACK_NAMES,
+    **images_wording.ATTACK_NAMES,
 }
 
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {

@@ -7,6 +7,7 @@ from manikin.evaluation.base import AttackEntry, Linked
 
 _HERE = "manikin.evaluation.attacks"
 _RECORDS = "manikin.evaluation.records"
+_IMAGES = "manikin.evaluation.images"
 
 
 def _line(path: str, summary: str, *, needs_refit: bool = False) -> AttackEntry:
@@ -41,6 +42,16 @@ ATTACKS: Registry[AttackEntry] = Registry(
             f"{_RECORDS}.copies:trajectory_copies",
             "does the release repeat passages of histories event for event? Residual risk",
             modality="records",
+        ),
+        "image_membership": AttackEntry(
+            f"{_IMAGES}.membership:image_membership",
+            "was this image in the train data? Nine scores in three spaces; hit rate at 1 % false alarms",
+            modality="images",
+        ),
+        "image_copies": AttackEntry(
+            f"{_IMAGES}.copies:image_copies",
+            "does the release show train images again, mirrored, moved or brightened? Residual risk",
+            modality="images",
         ),
     },
     group="manikin.attacks",
