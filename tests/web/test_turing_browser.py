@@ -8,7 +8,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
+
+from manikin.workflow.annotate import person_labels
+from manikin.workflow.reading.sets import encoded
 
 from .conftest import serving
 from .headless_browser import Browser, Page, browser
@@ -120,3 +124,23 @@ def test_the_picture_can_be_looked_at(sets: tuple[Path, Path], chromium: Browser
         assert page.wait("document.querySelector('#smooth').getAttribute('aria-pressed') === 'false'")
         centre = page.run("viewer.canvas.getContext('2d').getImageData(200, 200, 1, 1).data[3]")
         assert centre == 255, "the image is drawn"
+
+
+def test_people_label_on_the_same_page(chromium: Browser, tmp_path: Path) -> None:
+    out = tmp_path / "labels"
+    (out / "images").mkdir(parents=True)
+    (out / "images/000000.png").write_bytes(encoded(np.arange(64, dtype=np.uint8).reshape(8, 8)))
+    row = {"file": "a.png", "auto_label": "pneumonia", "confidence": 0.6, "queue": "uncertain", "image": 0}
+    document = {"format": "manikin-annotation 1", "label": "finding", "classes": ["normal", "pneumonia"], "asked": {"seed": 0}}
+    document["images"] = [row]
+    (out / "annotate.json").write_text(json.dumps(document))
+    with serving("annotate", "review", out) as (_, url):
+        page = chromium.page(url)
+        come_in(page, "anna")
+        ready(page, 0)
+        assert page.run("document.querySelector('#sure').hidden && document.querySelector('#reasons').hidden")
+        page.press("1")
+        page.wait("document.body.dataset.decided === '0:normal'")
+        page.press("Enter")
+        page.wait("!document.querySelector('#done').hidden")
+    assert person_labels(out) == {0: "normal"}

@@ -199,7 +199,7 @@ def test_another_test_is_not_overwritten(room: Room, sets: tuple[Path, Path], tm
         begin(room.folder, real=sets[0], synthetic=sets[1], images=4)
     with pytest.raises(ParameterError, match="holds no test"):
         begin(tmp_path / "nowhere")
-    with pytest.raises(ParameterError, match="the same folder"):
+    with pytest.raises(ParameterError, match="the same place"):
         begin(tmp_path / "new", real=sets[0], synthetic=sets[0])
     for given in ({"images": 1}, {"repeats": 1.5}, {"margin": 0.0}):
         with pytest.raises(ParameterError):

@@ -1,4 +1,4 @@
-"""Commands in which people look at images: turing, with its report and its plan."""
+"""Commands in which people look at images: turing with its report and plan, annotate with its review and report."""
 
 from __future__ import annotations
 
@@ -155,6 +155,94 @@ def plan(
         [(str(one["readers"]), "too few readers" if one["images"] is None else str(one["images"])) for one in found],
     )
     say("\nOne reader: for her alone. Several: for readers like them, and images like these.")
+
+
+annotate = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Labels for images: by a classifier, by people where it is unsure.")
+
+
+@annotate.command("auto")
+def auto(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="The images to label.", show_default=False)],
+    labelled: Annotated[
+        Path, typer.Option("--with", metavar="REAL", help="Real images with labels, to learn from.", show_default=False)
+    ],
+    out: opt.OutFolder,
+    label: Annotated[str | None, typer.Option("--label", metavar="COL", help="The column of labels; found without it.")] = None,
+    threshold: Annotated[float, typer.Option("--threshold", metavar="P", help="Confidence from which a label is certain.")] = 0.9,
+    audit: Annotated[int, typer.Option("--audit", metavar="N", help="Certain ones that people are shown as well, at random.")] = 50,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Labels synthetic (or any) images by a classifier that learns from real ones; what it is unsure of waits for people.
+
+    Example:
+
+        manikin annotate synthetic --with real -o labels
+
+        manikin annotate review labels
+
+        manikin annotate report labels
+    """
+    from manikin.workflow.annotate import annotate as run
+
+    document = run(images, labelled=labelled, out=out, label=label, threshold=threshold, audit=audit, seed=seed, force=force)
+    queued = [row["queue"] for row in document["images"]]
+    held = document["held_out"]
+    low, high = held["interval"]
+    if as_json:
+        counts = {name: queued.count(name) for name in ("uncertain", "audit")}
+        say_json({"out": out, "images": len(queued), "queued": counts, "held_out": held, "notices": document["notices"]})
+        return
+    for notice in document["notices"]:
+        say(notice)
+    certain = len(queued) - queued.count("uncertain")
+    say(f"{len(queued)} images: {certain} labelled with certainty, {queued.count('uncertain')} wait for people,")
+    say(f"with {queued.count('audit')} certain ones drawn at random.")
+    say(f"On {held['n']} held-out real images: {100 * held['accuracy']:.1f} % right (95 % interval {100 * low:.1f} to {100 * high:.1f} %).")
+    say(f"  labels   {out / 'labels.csv'}\n  next     manikin annotate review {out}")
+
+
+@annotate.command()
+def review(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What annotate wrote.", show_default=False)],
+    host: Host = "127.0.0.1",
+    port: Port = 8484,
+    as_json: opt.Json = False,
+) -> None:
+    """Serves the page on which people label what is queued, until Ctrl-C; the uncertain and the sampled ones look alike.
+
+    Example:
+
+        manikin annotate review labels
+    """
+    from manikin.workflow.annotate import review as run
+
+    host_page(run(folder), host, port, as_json=as_json, after=f"manikin annotate report {folder}")
+
+
+@annotate.command("report")
+def report_labels(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What annotate wrote.", show_default=False)],
+    as_json: opt.Json = False,
+) -> None:
+    """Takes people's answers into labels.csv, and says how often they agree with the classifier; can be made at any time.
+
+    Example:
+
+        manikin annotate report labels
+    """
+    from manikin.report.annotation import headline
+    from manikin.workflow.annotate import report as run
+
+    document, files = run(folder)
+    if as_json:
+        say_json({"files": files, **document})
+        return
+    for text in headline(document):
+        say(text)
+    for purpose, path in files.items():
+        say(f"  {purpose:<8} {path}")
 
 
 def host_page(room: Room, host: str, port: int, *, as_json: bool, after: str) -> None:

@@ -31,6 +31,7 @@ MARKS: Mapping[
     "decision.json": ("format", "manikin-release"),
     "turing.json": ("format", "manikin-turing"),
     "simulation.json": ("format", "manikin-simulation"),
+    "annotate.json": ("format", "manikin-annotation"),
 }
 
 

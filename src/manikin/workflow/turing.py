@@ -105,15 +105,14 @@ def begin(
     check_not_read(folder, [real, synthetic])
     check_free(folder, force=force, inputs=[real, synthetic])
     sets = (image_set(real, label=label), image_set(synthetic, label=label))
-    if sets[0].folder.samefile(sets[1].folder):
-        raise ParameterError("The real and the synthetic images are the same folder. Name two.")
+    if sets[0].place.samefile(sets[1].place):
+        raise ParameterError("The real and the synthetic images are the same place. Name two.")
     chosen = balanced(sets, images, generator(seed, "turing", "images"))
     notices = _notices(sets, chosen, margin)
     with whole_folder(folder, force=force) as partial:
         numbers = generator(seed, "turing", "numbers").permutation(sum(len(one) for one in chosen))
         places = (numbers[: len(chosen[0])].tolist(), numbers[len(chosen[0]) :].tolist())
-        paths = [[one.folder / one.files[i] for i in rows] for one, rows in zip(sets, chosen, strict=True)]
-        notices += write_alike(paths, places, partial / IMAGES)
+        notices += write_alike(sets, chosen, places, partial / IMAGES)
         document = _document(sets, chosen, places, job, reasons or REASONS, notices)
         write_json(partial / STUDY, document)
     return _open(folder, document, tuple(notices), is_resumed=False)
@@ -186,7 +185,7 @@ def balanced(
         pools.append(pool)
     names = sorted(set(pools[0]) & set(pools[1]))
     if not names:
-        raise DataError(f"No label of {sets[0].folder} is one of {sets[1].folder}. Name a common column with --label.")
+        raise DataError(f"No label of {sets[0].place} is one of {sets[1].place}. Name a common column with --label.")
     room = {name: min(len(pool[name]) for pool in pools) for name in names}
     wanted = (images or N_IMAGES) // 2
     taken = dict.fromkeys(names, 0)

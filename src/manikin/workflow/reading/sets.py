@@ -1,4 +1,4 @@
-"""Folders of images with labels, and images brought to one form, so that nothing but what they show tells them apart. Knows no reader.
+"""Images with labels, and images brought to one form, so that nothing but what they show tells them apart. Knows no reader.
 
 What would give a set away without a look: the file's name, its size on disk, colours of one set only, width and height, bit depth. All are
 made alike: the same number of pixels (those of the smaller set; larger images are cut to the same shape and scaled down), grey unless both
@@ -7,9 +7,7 @@ sets have colours, 8 bits, and PNG without compression, whose length depends on 
 
 from __future__ import annotations
 
-import csv
 import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,128 +17,124 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.errors import DataError, MissingExtraError
+from manikin.data.images import Images
+from manikin.data.schema import ImageForm
+from manikin.workflow.places import image_format, read_images
 
-ENDINGS = (".png", ".jpg", ".jpeg")
-LABELS = "labels.csv"
-FILE = "file"  # the column of labels.csv that names images
-MOST_PIXELS = 64_000_000  # of one image, told before it is decoded
 MOST_SIDE = 1024  # that a page shows
 MOST_LEVELS = 12  # of a column that is taken for a label
-MOST_FILES = 1_000_000
-MOST_BYTES = 1 << 28
+BYTES = (0.0, 255.0)
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A folder of images: their files, and the label of each, empty where there is none."""
+    """Images of one place, read when they are asked for: their names, the label of each (empty where it has none), whose they are."""
 
-    folder: Path
+    place: Path
+    images: Images
+    form: ImageForm
     files: tuple[str, ...]
     labels: tuple[str, ...]
-    column: str = ""
+    column: str
+    patients: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether its values are those of 8 bits."""
+        return self.form.is_whole and (self.form.lowest, self.form.highest) == BYTES
 
-def image_set(folder: str | Path, *, label: str | None = None) -> ImageSet:
-    """The images of a folder (and of the folders in it), with a column of its labels.csv where there is one.
+
+def image_set(place: str | Path, *, label: str | None = None) -> ImageSet:
+    """The images at a place, of any format of images, with a column of their labels.
 
     Parameters
     ----------
-    label : the column; without it "label", or else the first column of 2 to 12 different values.
+    label : the column; without it "label", or else the first column of 2 to 12 different values; none where there is no such column.
 
     Raises
     ------
-    DataError : no folder, no image, a labels.csv that names what is not there, no such column.
+    DataError : no image, several columns of images, no such column.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}. Give a folder of PNG or JPEG images.")
-    found = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-    if not found:
-        raise DataError(f"{root} holds no PNG or JPEG image. Give a folder of such images.")
-    if len(found) > MOST_FILES:
-        raise DataError(f"{root} holds more than {MOST_FILES:,} images. Give a part of them.")
-    table = root / LABELS
-    if not table.is_file():
-        if label is not None:
-            raise DataError(f"{root} has no {LABELS}, so that there is no column {label!r}. Leave --label out, or add the file.")
-        return ImageSet(root, tuple(found), ("",) * len(found))
-    rows, names = _table(table)
-    column = _column(rows, names, label, table)
-    if column is None:
-        return ImageSet(root, tuple(found), ("",) * len(found))
-    of = {row[FILE]: (row[column] or "").strip() for row in rows}
-    known = [name for name in found if name in of]
-    if not known:
-        raise DataError(f"None of the images in {root} is named in the column {FILE!r} of {table}. Write the files' names there.")
-    return ImageSet(root, tuple(known), tuple(of[name] for name in known), column)
+    root = Path(place)
+    if not root.exists():
+        raise DataError(f"There is nothing at {root}. Give a folder of images.")
+    if image_format(root) is None:
+        raise DataError(f"{root} holds no images. Give a folder of images, such as PNG; see `manikin list formats`.")
+    data = read_images(root)
+    pictures = [column for column in data.columns.columns if column.image is not None]
+    if len(pictures) != 1 or pictures[0].image is None:
+        raise DataError(f"{root} has {len(pictures)} columns of images, and readers see one. Give a folder with one of them.")
+    images = data.table.images[pictures[0].name]
+    rows = np.flatnonzero(images.present)
+    names = [column.name for column in data.columns.columns if column.image is None]
+    cells = {name: _texts(data.table.frame[name].iloc[rows]) for name in names}
+    column = _label_of(cells, label, root)
+    files = tuple(str(cell) for cell in data.table.frame[pictures[0].name].iloc[rows])
+    return ImageSet(root, images.take(rows), pictures[0].image, files, cells.get(column, ("",) * len(rows)), column, data.records[rows])
 
 
-def read_image(path: Path) -> npt.NDArray[Any]:
-    """The pixels of a PNG or JPEG, (height, width) or (height, width, 3), as the file holds them: 8 or 16 bits; transparency is dropped.
-
-    Raises
-    ------
-    DataError : it is no image, is cut off, or has more than 64 million pixels.
-    """
-    Image = _pillow()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise DataError(f"{path} has more than {MOST_PIXELS:,} pixels. Give a smaller image.")
-                mode = {"L": "L", "1": "L", "LA": "L", "I;16": "I;16", "I": "I", "F": "F"}.get(image.mode, "RGB")
-                pixels = np.asarray(image.convert(mode) if image.mode != mode else image)
-    except DataError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError):
-        raise DataError(f"{path} cannot be read as a PNG or JPEG image. Take it out, or restore it.") from None
-    if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
-        return pixels[..., 0]  # grey, written as colour
-    return pixels
-
-
-def write_alike(groups: Sequence[Sequence[Path]], places: Sequence[Sequence[int]], folder: Path) -> list[str]:
+def write_alike(sets: Sequence[ImageSet], rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]], folder: Path) -> list[str]:
     """Writes images of several sets in one form, as `folder/NUMBER.png`, all files of one length.
 
     Parameters
     ----------
-    groups : the files of each set. places : the number that each of them gets.
+    rows : the images of each set. places : the number that each of them gets.
 
     Returns
     -------
     list of str : what was changed, for people who know the sets; a sentence each.
-
-    Raises
-    ------
-    DataError : an image that cannot be read.
     """
-    sets = [[read_image(path) for path in files] for files in groups]
     notices = []
-    has_colour = [any(one.ndim == 3 for one in images) for images in sets]
+    has_bytes = all(one.has_bytes for one in sets)
+    shown = [[_picture(one.images.image(i), has_bytes=has_bytes) for i in chosen] for one, chosen in zip(sets, rows, strict=True)]
+    if any(one.form.size is not None and len(one.form.size) == 3 for one in sets):
+        notices.append("Volumes are shown by their middle slice.")
+    if not has_bytes:
+        notices.append("Images of more than 8 bits are among them: each image is shown between its own 0.5 and 99.5 % quantiles.")
+    has_colour = [any(one.ndim == 3 for one in images) for images in shown]
     if any(has_colour) and not all(has_colour):
         notices.append("Only one of the sets has colours, which would give it away: all images are shown in grey.")
-    if all(all(one.dtype == np.uint8 for one in images) for images in sets):
-        scaled = sets
-    else:
-        scaled = [[_to_bytes(one) for one in images] for images in sets]
-        notices.append("Images of more than 8 bits are among them: each image is shown between its own 0.5 and 99.5 % quantiles.")
-    shapes = [{one.shape[:2] for one in images} for images in scaled]
+    shapes = [{one.shape[:2] for one in images} for images in shown]
     size = _common_size(shapes)
     if len(set().union(*shapes)) > 1 or max(max(shape) for part in shapes for shape in part) > MOST_SIDE:
         notices.append(f"Images differ in size: all are cut to one shape and scaled to {size[1]} x {size[0]} pixels.")
     folder.mkdir(parents=True, exist_ok=True)
-    for images, numbers in zip(scaled, places, strict=True):
+    for images, numbers in zip(shown, places, strict=True):
         for one, number in zip(images, numbers, strict=True):
-            made = _sized(_grey(one) if not all(has_colour) else one, size)
+            made = _sized(one if all(has_colour) else _grey(one), size)
             if all(has_colour) and made.ndim == 2:
                 made = np.repeat(made[..., None], 3, axis=2)
             (folder / f"{number:06d}.png").write_bytes(encoded(made))
     return notices
+
+
+def stacked(sets: Sequence[ImageSet], *, most: int) -> list[Pixels]:
+    """All images of several sets in one form and size in memory, as a classifier takes them.
+
+    Parameters
+    ----------
+    most : pixels along a side, at most.
+
+    Returns
+    -------
+    list of uint8 (n, channels, height, width) : one array per set; one channel unless all sets have colours.
+    """
+    has_bytes = all(one.has_bytes for one in sets)
+    shown = [[_picture(one.images.image(i), has_bytes=has_bytes) for i in range(len(one))] for one in sets]
+    in_colour = all(any(one.ndim == 3 for one in images) for images in shown)
+    size = _common_size([{one.shape[:2] for one in images} for images in shown], most)
+    made = []
+    for images in shown:
+        array = np.empty((len(images), 3 if in_colour else 1, *size), dtype=np.uint8)
+        for i, one in enumerate(images):
+            pixels = _sized(one if in_colour else _grey(one), size)
+            array[i] = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+        made.append(array)
+    return made
 
 
 def encoded(pixels: Pixels) -> bytes:
@@ -150,35 +144,34 @@ def encoded(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def _table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    if path.stat().st_size > MOST_BYTES:
-        raise DataError(f"{path} is too large for a table of labels.")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = list(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise DataError(f"{path} cannot be read as CSV in UTF-8. Write it again.") from None
-    if FILE not in names:
-        raise DataError(f"{path} has no column {FILE!r}, which names the images. Name it so.")
-    return rows, names
+def _texts(cells: Any) -> tuple[str, ...]:
+    """Cells as texts, empty where they are missing."""
+    return tuple("" if missing else str(cell) for cell, missing in zip(cells, cells.isna(), strict=True))
 
 
-def _column(rows: Sequence[dict[str, str]], names: Sequence[str], label: str | None, path: Path) -> str | None:
+def _label_of(cells: dict[str, tuple[str, ...]], label: str | None, place: Path) -> str:
     if label is not None:
-        if label not in names or label == FILE:
-            raise DataError(f"{path} has no column {label!r}. It has {', '.join(name for name in names if name != FILE)}.")
+        if label not in cells:
+            raise DataError(f"{place} has no column {label!r} of labels. It has {', '.join(cells) or 'none'}.")
         return label
-    order = sorted((name for name in names if name != FILE), key=lambda name: name.lower() != "label")
-    return next((name for name in order if 2 <= len({row[name] for row in rows}) <= MOST_LEVELS), None)
+    order = sorted(cells, key=lambda name: name.lower() != "label")
+    return next((name for name in order if 2 <= len(set(cells[name])) <= MOST_LEVELS), "")
 
 
-def _common_size(shapes: Sequence[set[tuple[int, int]]]) -> tuple[int, int]:
-    """(height, width) of the form: of each set the smallest, of these the smaller one, at most 1,024 pixels a side."""
+def _picture(image: npt.NDArray[Any], *, has_bytes: bool) -> Pixels:
+    """(channels, *size) in any values to (height, width) or (height, width, 3) in 8 bits; grey that is written as colour is grey."""
+    if image.ndim == 4:
+        image = image[:, image.shape[1] // 2]
+    channels = image[:3] if image.shape[0] >= 3 else image[:1]
+    pixels = channels[0] if len(channels) == 1 or (channels == channels[:1]).all() else np.moveaxis(channels, 0, -1)
+    return np.asarray(pixels, dtype=np.uint8) if has_bytes else _to_bytes(pixels)
+
+
+def _common_size(shapes: Sequence[set[tuple[int, int]]], most: int = MOST_SIDE) -> tuple[int, int]:
+    """(height, width) of the form: the smallest of all images', at most so many pixels a side."""
     height = min(shape[0] for part in shapes for shape in part)
     width = min(shape[1] for part in shapes for shape in part)
-    factor = min(1.0, MOST_SIDE / max(height, width))
+    factor = min(1.0, most / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
