@@ -206,6 +206,14 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             volumes=True,
             is_neural=True,
         ),
+        "latent_ddpm": SynthesizerEntry(
+            f"{_IMAGES}.latent_ddpm:LatentDDPM",
+            "diffusion in the latent space of an autoencoder that is learned first; for images above 64 pixels",
+            modality="images",
+            conditions=True,
+            volumes=True,
+            is_neural=True,
+        ),
         "image_pca": SynthesizerEntry(
             f"{_IMAGES}.pca:ImagePCA",
             "reference floor of images: Gaussian principal components about a mean that follows the labels; blurred",

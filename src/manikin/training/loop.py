@@ -194,11 +194,13 @@ class _Run:
         extra = {name: tensor.clone() for name, tensor in self.objective.state().items()}
         watching = [monitor.state() for monitor in self.monitors]
         self.training.planned_steps = 10 * TRIAL_STEPS
-        self._step(self.stages[-1])
-        started = time.perf_counter()
-        for _ in range(TRIAL_STEPS):
-            self._step(self.stages[-1])
-        seconds = (time.perf_counter() - started) / TRIAL_STEPS
+        seconds, shares = 0.0, sum(stage.share for stage in self.stages)
+        for stage in self.stages:
+            self._step(stage)
+            started = time.perf_counter()
+            for _ in range(TRIAL_STEPS):
+                self._step(stage)
+            seconds += (time.perf_counter() - started) / TRIAL_STEPS * stage.share / shares
         for name, module in self.objective.modules().items():
             module.load_state_dict(modules[name])
         for optimiser, state in optimisers:

@@ -24,7 +24,7 @@ Parameterisation = Literal["edm", "ddpm"]
 Sampler = Literal["heun", "multistep", "ddim"]
 PARAMETERISATIONS, SAMPLERS = get_args(Parameterisation), get_args(Sampler)
 SIGMA_DATA = 0.5  # spread of the images as the network sees them; they are brought to it
-FREQUENCIES = 24  # of the moment
+FREQUENCIES = 26  # of the moment
 LEAST_SPREAD = 1e-3  # of a channel, so that constant images can be learned
 
 

@@ -106,7 +106,10 @@ class ImageDenoising(Averaged[ImageDiffusion]):
     def phase(self) -> Phase:
         """Denoising."""
         optimiser = Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.9, 0.99))
-        return Phase("denoising", self.network, optimiser, self._loss, clip_norm=1.0, schedule=falling)
+        return Phase("denoising", self.network, optimiser, self._loss, clip_norm=1.0, schedule=self._schedule)
+
+    def _schedule(self, fraction: float) -> float:
+        return falling(fraction)
 
     def batches(self, rng: np.random.Generator) -> Iterator[Rows]:
         """Shuffled rows; what fills no batch waits for the next pass."""

@@ -1,0 +1,109 @@
+"""Latent diffusion of larger images (Rombach et al. 2022, arXiv 2112.10752): an autoencoder makes them smaller, `ddpm` learns what is left.
+
+Written from the paper. Departures: no perceptual or adversarial loss, since both ask for a network learned elsewhere or a game; edges are
+held by the error of differences between neighbours. Latents are kept as mean and variance and drawn for every batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manikin.codecs.images import EncodedImages
+from manikin.data.errors import parameter_error
+from manikin.synthesizers.images.ddpm import DDPM, split_rows
+from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.training.networks.image_augmentation import n_told
+from manikin.training.networks.image_autoencoder import ImageAutoencoder, latent_size
+from manikin.training.networks.image_diffusion import ImageDiffusion
+from manikin.training.networks.unet import UNetShape
+from manikin.training.objective import Objective
+from manikin.training.objectives.latent_diffusion import LatentDenoising, LatentDiffusion
+
+MOST_HALVINGS, MOST_WIDTH, MOST_LATENTS = 6, 512, 64
+
+
+@dataclass(kw_only=True)
+class LatentDDPM(DDPM):
+    """Diffusion in the latent space of an autoencoder that is learned first; for images above 64 pixels.
+
+    Parameters
+    ----------
+    halvings : of each axis by the autoencoder: 2 makes 128 pixels 32 cells; 3 for 256. latents : numbers in each cell.
+    width : channels of the autoencoder at half the size. coder_share : of the plan's steps, for it. coder_rate : Adam's there.
+    divergence : weight of the latents' divergence from a standard normal; small, as the paper has it.
+    patch : latent cells of each axis that become one of the U-net's. The others are those of `ddpm`.
+
+    Examples
+    --------
+    >>> LatentDDPM().multiple
+    4
+    """
+
+    name: ClassVar[str] = "latent_ddpm"
+    patch: int = 1
+    halvings: int = 2
+    latents: int = 4
+    width: int = 32
+    coder_share: float = 0.3
+    coder_rate: float = 1e-3
+    divergence: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.halvings, int) and 1 <= self.halvings <= MOST_HALVINGS:
+            self.multiple *= 2**self.halvings
+
+    def _check(self) -> None:
+        super()._check()
+        check_numbers(self, self.name, whole=("halvings", "latents", "width"), positive=("coder_share", "coder_rate", "divergence"))
+        for key, most in (("halvings", MOST_HALVINGS), ("latents", MOST_LATENTS), ("width", MOST_WIDTH)):
+            if getattr(self, key) > most:
+                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        if self.width % 8:
+            raise parameter_error("width", self.name, "a multiple of 8", self.width)
+        if self.coder_share >= 1:
+            raise parameter_error("coder_share", self.name, "a number in (0, 1)", self.coder_share)
+
+    def _build(self) -> nn.Module:
+        own = next(iter(self.codec_.fields_.values()))
+        axes = len(own.padded)
+        coder = ImageAutoencoder(axes, own.form.channels, halvings=self.halvings, width=self.width, latents=self.latents)
+        diffusion = ImageDiffusion(
+            self.latents,
+            latent_size(own.padded, self.halvings),
+            self.attributes,
+            shape=UNetShape(self.channels, self.blocks, self.patch),
+            noise=self._noise(),
+            n_augmented=n_told(axes) if self.augment else 0,
+            dropout=self.dropout,
+        )
+        return LatentDiffusion(coder, diffusion)
+
+    def _objective(self, network: nn.Module, images: EncodedImages, *, seed: int, device: torch.device) -> tuple[Objective, nn.Module]:
+        assert isinstance(network, LatentDiffusion)
+        column = next(iter(images.fields))
+        inside, outside = split_rows(len(images), seed)
+        objective = LatentDenoising(
+            network,
+            lambda rows: images.pixels(column, rows),
+            images.tokens.astype(np.int64),
+            inside=inside,
+            outside=outside,
+            recipe=self._recipe(device),
+            seed=seed,
+            device=device,
+            column=column,
+            share=self.coder_share,
+            coder_rate=self.coder_rate,
+            divergence=self.divergence,
+        )
+        return objective, LatentDiffusion(objective.coder, objective.average)
+
+    def _images(self, network: nn.Module, tokens: Tensor) -> Tensor:
+        assert isinstance(network, LatentDiffusion)
+        return network.coder.decode(super()._images(network.diffusion, tokens))
