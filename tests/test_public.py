@@ -37,6 +37,7 @@ NAMES = {
     "report",
     "save",
     "split",
+    "stress",
     "study",
     "synthesize",
     "synthesizer",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from manikin.workflow.explanation import explain
     from manikin.workflow.face import augment, complete, evaluate, ledger, load, report, save
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
+    from manikin.workflow.stress import stress
     from manikin.workflow.synthesize import synthesize
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _HOMES = {
     "manikin.workflow.compare": ("compare",),
     "manikin.workflow.explanation": ("explain",),
     "manikin.workflow.face": ("augment", "complete", "evaluate", "ledger", "load", "save"),
+    "manikin.workflow.stress": ("stress",),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
 }
@@ -76,6 +78,7 @@ __all__ = [
     "report",
     "save",
     "split",
+    "stress",
     "study",
     "synthesize",
     "synthesizer",

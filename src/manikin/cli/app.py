@@ -18,6 +18,7 @@ from manikin.cli import (
     reading,
     releasing,
     simulating,
+    stressing,
     studying,
 )
 
@@ -63,6 +64,7 @@ for command in (
     releasing.label,
     releasing.keygen,
     budgeting.audit,
+    stressing.stress,
 ):
     app.command()(command)
 app.command("continue")(continuing.continue_patients)

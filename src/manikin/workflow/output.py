@@ -32,6 +32,7 @@ MARKS: Mapping[
     "turing.json": ("format", "manikin-turing"),
     "simulation.json": ("format", "manikin-simulation"),
     "annotate.json": ("format", "manikin-annotation"),
+    "stress.json": ("format", "manikin-stress"),
 }
 
 

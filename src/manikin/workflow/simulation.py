@@ -19,7 +19,10 @@ from manikin.workflow.output import check_free, whole_folder, write_json
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 FORMAT, DOCUMENT, LABELS = "manikin-simulation", "simulation.json", "labels.csv"
-LESIONS, MASKS = "truth/lesions.csv", "truth/masks.npz"  # in a folder of their own: two CSV files side by side would be linked tables
+LESIONS, MASKS = (
+    "truth/lesions.csv",
+    "truth/masks.npz",
+)  # in a folder of their own: two CSV files side by side would be linked tables
 MOST = 100_000
 
 
@@ -77,7 +80,9 @@ def simulate_images(
         table = pd.DataFrame(rows)
         table.to_csv(partial / LABELS, index=False)
         (partial / LESIONS).parent.mkdir()
-        pd.DataFrame(boxes, columns=["file", "kind", "top", "bottom", "left", "right", "n_pixels"]).to_csv(partial / LESIONS, index=False)
+        pd.DataFrame(boxes, columns=["file", "kind", "top", "bottom", "left", "right", "n_pixels"]).to_csv(
+            partial / LESIONS, index=False
+        )
         np.savez_compressed(partial / MASKS, masks=np.stack(masks), files=np.array([row[next(iter(row))] for row in rows]))
         document = {
             "format": FORMAT,

@@ -100,10 +100,11 @@ def resolution(picture: Array, factor: float) -> Array:
     if small == (rows, columns):
         return picture.copy()
     smooth = gaussian_filter(picture, (0, 0.35 * factor, 0.35 * factor), mode="nearest")
-    return _resized(_resized(smooth, small), (rows, columns))
+    return resized(resized(smooth, small), (rows, columns))
 
 
-def _resized(picture: Array, size: tuple[int, int]) -> Array:
+def resized(picture: Array, size: tuple[int, int]) -> Array:
+    """Linear between pixels, at another size."""
     from scipy.ndimage import map_coordinates
 
     rows, columns = picture.shape[1:]
@@ -145,7 +146,7 @@ def displacement(picture: Array, share: float, turn: float) -> Array:
     return shift(picture, (0, by * np.sin(np.deg2rad(turn)), by * np.cos(np.deg2rad(turn))), order=1, mode="constant")
 
 
-def jpeg(picture: Array, quality: int) -> Array:
+def jpeg(picture: Array, quality: float) -> Array:
     """Written as JPEG (libjpeg's quality, 1 to 100) and read again."""
     from PIL import Image
 
