@@ -244,6 +244,22 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             conditions=True,
             is_neural=True,
         ),
+        "pix2pix": SynthesizerEntry(
+            f"{_IMAGES}.pix2pix:Pix2Pix",
+            "one image made of another, learned from pairs (Isola et al. 2017)",
+            modality="images",
+            volumes=True,
+            pairs=True,
+            is_neural=True,
+        ),
+        "cyclegan": SynthesizerEntry(
+            f"{_IMAGES}.cyclegan:CycleGAN",
+            "one image made of another, both ways, learned without pairs (Zhu et al. 2017); may invent or remove lesions",
+            modality="images",
+            volumes=True,
+            pairs=True,
+            is_neural=True,
+        ),
         "resample_images": SynthesizerEntry(
             f"{_IMAGES}.resample_images:ResampleImages",
             "reference ceiling of likeness, floor of privacy: real images drawn again; never to be released",
