@@ -13,7 +13,7 @@ from manikin.cli.failures import guarded
 from manikin.data.errors import DataError, ParameterError
 from manikin.evaluation.readers.reliability import reliability
 from manikin.report.annotation import headline
-from manikin.workflow.annotate import COLUMNS, UNSURE, annotate, merged, person_labels, report, review
+from manikin.workflow.annotate import COLUMNS, UNSURE, Judged, annotate, merged, person_labels, report, review
 
 
 def images(n: int, seed: int, *, spread: float = 60.0) -> tuple[np.ndarray, np.ndarray]:
@@ -155,11 +155,15 @@ def test_what_cannot_be_learned_from(made: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_commands(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"n": 9, "accuracy": 1.0, "interval": [0.7, 1.0], "is_calibrated": False, "n_learned": 30, "temperature": 1.0}
+    told = {**held, "by_label": [], "bins": [], "calibration_error": None, "calibration_by_chance": None}
+    answer = Judged(("bright", "dark"), np.full(120, "dark"), np.linspace(0.5, 1, 120), told)
+    monkeypatch.setattr("manikin.workflow.annotate.judge", lambda *_args, **_given: answer)
     out = str(tmp_path / "labels")
     given = ["annotate", str(made / "unknown.npz"), "--with", str(made / "real.npz"), "-o", out, "--audit", "5", "--threshold", "0.999"]
     assert guarded([*given, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["queued"]["uncertain"] > 60
+    assert json.loads(capsys.readouterr().out)["queued"] == {"uncertain": 119, "audit": 1}
     assert guarded(["annotate", "report", out]) == 0
     assert "not known yet" in capsys.readouterr().out
     assert guarded(["annotate", "report", str(tmp_path)]) == 2

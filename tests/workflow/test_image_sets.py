@@ -48,8 +48,8 @@ def test_labels_are_found(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"file,age,finding\n{rows}")
     found = sets.image_set(tmp_path)
     assert found.files == tuple(f"part/{i}.png" for i in range(6))
-    assert (found.column, found.labels) == ("age", ("30.5", "31.5", "32.5") * 2)
-    assert sets.image_set(tmp_path, label="finding").labels == ("a", "b") * 3
+    assert (found.column, found.labels) == ("finding", ("a", "b") * 3)
+    assert sets.image_set(tmp_path, label="age").labels == ("30.5", "31.5", "32.5") * 2
     with pytest.raises(DataError, match="no column 'sex'"):
         sets.image_set(tmp_path, label="sex")
 
@@ -71,6 +71,17 @@ def test_arrays_are_read_too(tmp_path: Path) -> None:
     assert (len(found), found.column, found.labels) == (5, "label", ("0", "1", "0", "1", "1"))
     sets.write_alike([found, found], [[0, 1], [2]], [[0, 1], [2]], tmp_path / "out")
     assert shape_of(tmp_path / "out/000001.png") == ((8, 8), "L")
+
+
+def test_a_patient_is_no_label_and_volumes_show_their_middle(tmp_path: Path) -> None:
+    volumes = np.zeros((6, 7, 5, 5), dtype=np.uint8)
+    volumes[:, 3] = 200
+    np.savez(tmp_path / "v.npz", images=volumes, patient_id=np.array(["p1", "p1", "p2", "p2", "p3", "p3"]))
+    found = sets.image_set(tmp_path / "v.npz")
+    assert found.column == ""
+    assert sets.write_alike([found, found], [[0], [1]], [[0], [1]], tmp_path / "out")[0].startswith("Volumes are shown")
+    assert shape_of(tmp_path / "out/000001.png") == ((5, 5), "L")
+    assert len(set(pixels_of(tmp_path / "out/000001.png").ravel())) == 1
 
 
 def test_everything_is_made_alike(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def image_set(place: str | Path, *, label: str | None = None) -> ImageSet:
 
     Parameters
     ----------
-    label : the column; without it "label", or else the first column of 2 to 12 different values; none where there is no such column.
+    label : the column; without it "label", or else the first column of levels that has 2 to 12; none where there is no such column.
 
     Raises
     ------
@@ -70,9 +70,9 @@ def image_set(place: str | Path, *, label: str | None = None) -> ImageSet:
         raise DataError(f"{root} has {len(pictures)} columns of images, and readers see one. Give a folder with one of them.")
     images = data.table.images[pictures[0].name]
     rows = np.flatnonzero(images.present)
-    names = [column.name for column in data.columns.columns if column.image is None]
-    cells = {name: _texts(data.table.frame[name].iloc[rows]) for name in names}
-    column = _label_of(cells, label, root)
+    columns = [column for column in data.columns.learned if column.image is None]  # no key and no identifier
+    cells = {one.name: _texts(data.table.frame[one.name].iloc[rows]) for one in columns}
+    column = _label_of(cells, [one.name for one in columns if one.kind.is_discrete], label, root)
     files = tuple(str(cell) for cell in data.table.frame[pictures[0].name].iloc[rows])
     return ImageSet(root, images.take(rows), pictures[0].image, files, cells.get(column, ("",) * len(rows)), column, data.records[rows])
 
@@ -149,12 +149,12 @@ def _texts(cells: Any) -> tuple[str, ...]:
     return tuple("" if missing else str(cell) for cell, missing in zip(cells, cells.isna(), strict=True))
 
 
-def _label_of(cells: dict[str, tuple[str, ...]], label: str | None, place: Path) -> str:
+def _label_of(cells: dict[str, tuple[str, ...]], discrete: Sequence[str], label: str | None, place: Path) -> str:
     if label is not None:
         if label not in cells:
             raise DataError(f"{place} has no column {label!r} of labels. It has {', '.join(cells) or 'none'}.")
         return label
-    order = sorted(cells, key=lambda name: name.lower() != "label")
+    order = [*(name for name in cells if name.lower() == "label"), *discrete]
     return next((name for name in order if 2 <= len(set(cells[name])) <= MOST_LEVELS), "")
 
 
