@@ -11,6 +11,7 @@ from manikin.cli import (
     budgeting,
     comparing,
     continuing,
+    deidentifying,
     explaining,
     judging,
     looking,
@@ -63,6 +64,7 @@ for command in (
     releasing.verify,
     releasing.label,
     releasing.keygen,
+    deidentifying.deidentify,
     budgeting.audit,
     stressing.stress,
 ):
