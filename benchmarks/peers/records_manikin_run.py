@@ -3,7 +3,8 @@
     python records_manikin_run.py --model NAME --train FOLDER --out FOLDER --cost cost.json --judge judge.json --patients N --seed S
 
 Reading the folder (its schema.toml where it has one, what is found in it otherwise) counts as fitting; writing counts as nothing, as with
-the peers. `event_transformer+epochs=20` sets a hyperparameter. Torch and the model's file are imported before the meter starts, as the
+the peers. `event_transformer+epochs=20` sets a hyperparameter,
+`markov+epsilon=1` a privacy budget. Torch and the model's file are imported before the meter starts, as the
 peers import theirs. Decimals are the package's own: nothing is rounded here.
 """
 
@@ -35,11 +36,14 @@ def main() -> None:
     for module in LATE:
         importlib.import_module(module)
     name = job.model.split("+")[0]
-    model = mk.synthesizer(name, **{key: json.loads(value) for key, value in job.options.items()})
+    settings = {key: json.loads(value) for key, value in job.options.items()}
+    epsilon = settings.pop("epsilon", None)
+    paid = {} if epsilon is None else {"ledger": mk.ledger(epsilon=epsilon)}
+    model = mk.synthesizer(name, **settings)
     cost = shared.Cost(after_imports_mb=psutil.Process().memory_info().rss / 2**20)
     with adapter.timed(cost, "fit_cpu_s"):
         data = linked.read(job.train)
-        model.fit(data, seed=job.seed)
+        model.fit(data, seed=job.seed, **paid)
     print(f"{job.model}: fit {cost.fit_cpu_s:.1f} CPU s", file=sys.stderr, flush=True)
     with adapter.timed(cost, "sample_cpu_s"):
         made = model.sample(job.patients, seed=job.seed + 1)

@@ -41,6 +41,7 @@ FORMATS: Mapping[str, Format] = {
         "manikin.io.sql",
         "a database by its URL (PostgreSQL, SQLite, any that SQLAlchemy knows), read, and written where it is empty",
         "records",
+        writer="manikin.io.sql:SqlWriter",
     ),
     "omop": Format(
         "manikin.io.omop",
@@ -57,6 +58,7 @@ FORMATS: Mapping[str, Format] = {
     "meds": Format(
         "manikin.io.meds",
         "MEDS 0.4: a folder of shards or one Parquet file of events, read and written in its order and types",
+        writer="manikin.io.meds:MedsWriter",
     ),
 }
 

@@ -98,6 +98,38 @@ def test_shards_splits_types_and_metadata_come_back(folder: Path, tmp_path: Path
     assert json.loads((tmp_path / "again" / "metadata" / "dataset.json").read_text())["etl_name"] == "manikin"
 
 
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_pieces_of_subjects_are_what_is_written_at_once(folder: Path, tmp_path: Path, name: str) -> None:
+    data = meds.read(folder)
+    at_once = meds.write(data, tmp_path / f"once-{name}", like=folder)
+    with meds.MedsWriter(tmp_path / name, data.schema, like=folder) as writer:
+        for subject in range(data.n_records):
+            writer.append(data.subset(np.array([subject])))
+        assert not (tmp_path / name).exists(), "it appears when the last piece is in"
+    same(meds.read(tmp_path / name), meds.read(at_once))
+    if name == "out":
+        files = [sorted(path.relative_to(place) for path in place.rglob("*") if path.is_file()) for place in (at_once, tmp_path / name)]
+        assert files[0] == files[1]
+        for file in files[0]:
+            if file.suffix == ".parquet":
+                assert pq.read_table(at_once / file).equals(pq.read_table(tmp_path / name / file)), file
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_after_an_error_between_pieces_nothing_is_there(folder: Path, tmp_path: Path, name: str) -> None:
+    data = meds.read(folder)
+    before = sorted(tmp_path.iterdir())
+
+    def broken() -> None:
+        with meds.MedsWriter(tmp_path / name, data.schema) as writer:
+            writer.append(data.subset(np.array([0])))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_without_a_likeness_the_types_are_the_standards(folder: Path, tmp_path: Path) -> None:
     data = meds.read(folder)
     meds.write(data, tmp_path / "again")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,32 @@ def test_a_new_file_has_the_same_tables(ward: Path, tmp_path: Path) -> None:
     assert "FOREIGN KEY(patient_id) REFERENCES patients (patient_id)" in made
 
 
+def test_pieces_of_patients_are_what_is_written_at_once(ward: Path, tmp_path: Path) -> None:
+    data = sql.read(ward)
+    sql.write(data, f"sqlite:///{tmp_path}/once.db")
+    with sql.SqlWriter(f"sqlite:///{tmp_path}/pieces.db", data.schema) as writer:
+        for patient in range(data.n_records):
+            writer.append(data.subset(np.array([patient])))
+        assert not (tmp_path / "pieces.db").exists(), "it appears when the last piece is in"
+    once, pieces = sql.read(tmp_path / "once.db"), sql.read(tmp_path / "pieces.db")
+    for name, table in once.tables.items():
+        rows = [sorted(map(repr, own.frame.itertuples(index=False))) for own in (table, pieces.tables[name])]
+        assert rows[0] == rows[1], name
+
+
+def test_after_an_error_between_pieces_nothing_is_there(ward: Path, tmp_path: Path) -> None:
+    data = sql.read(ward)
+
+    def broken() -> None:
+        with sql.SqlWriter(f"sqlite:///{tmp_path}/half.db", data.schema) as writer:
+            writer.append(data.subset(np.array([0])))
+            writer.append(data.subset(np.array([0])))  # the same keys again
+
+    with pytest.raises(DataError, match="refuses rows"):
+        broken()
+    assert [path.name for path in tmp_path.iterdir()] == ["ward.db"]
+
+
 def test_nothing_is_replaced_and_nothing_half_made(ward: Path, tmp_path: Path) -> None:
     data = sql.read(ward)
     with pytest.raises(DataError, match="databases are never replaced"):
@@ -168,6 +195,8 @@ def test_what_is_shown_of_a_url() -> None:
     assert place_of(url).schema == "a"
     assert sql.shown("cohort/patients.csv") == "cohort/patients.csv"
     assert not sql.recognises("https://example.org/patients.csv")
+    assert not any(sql.recognises(f"{kind}://host/ward") for kind in ("ftp", "sftp", "mongodb", "mongodb+srv", "redis", "gs"))
+    assert all(sql.recognises(f"{kind}://host/ward") for kind in ("postgresql", "postgresql+psycopg", "mysql", "mssql+pyodbc"))
 
 
 def test_an_empty_database_and_one_of_nobody(tmp_path: Path) -> None:

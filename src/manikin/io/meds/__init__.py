@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from manikin.io.meds.form import recognises
 from manikin.io.meds.reading import read
-from manikin.io.meds.writing import write
+from manikin.io.meds.writing import MedsWriter, write
 
-__all__ = ["read", "recognises", "write"]
+__all__ = ["MedsWriter", "read", "recognises", "write"]

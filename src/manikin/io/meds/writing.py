@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import DataError
+from manikin.data.schema import Schema
 from manikin.io.arrow import to_arrow
 from manikin.io.meds.form import (
     ABOUT_FILE,
@@ -52,18 +56,103 @@ def write(
     ------
     DataError : the data are no subjects and events, a key is no whole number, a code is empty, or the target is taken.
     """
-    path = Path(target)
-    like = None if like is not None and str(like).startswith(".") and not Path(like).exists() else like  # a suffix: there is one only
-    types = None if like is None else schema_of(files_of(like).shards[0])
-    rows = _rows(data, types, nulls_last=like is not None and _ends_with_statics(files_of(like).shards[0]))
-    if path.suffix.lower() in SUFFIXES:
-        _write_file(rows, path, force=force)
-        return path
-    with whole_folder(path, force=force, is_ours=_is_ours) as beside:
-        _write_shards(rows, data, beside, like)
-        (beside / "metadata").mkdir()
-        _write_metadata(rows, data, beside / "metadata", None if like is None else files_of(like).metadata)
-    return path
+    with MedsWriter(target, data.schema, like=like, force=force) as writer:
+        writer.append(data)
+    return Path(target)
+
+
+class MedsWriter:
+    """Writes MEDS data in pieces of subjects, in the memory of one piece; the folder or file appears when the last one is in, and not at
+    all after an error. Of all pieces it remembers which codes there were, and the split of each subject.
+
+    Examples
+    --------
+    >>> with MedsWriter("synthetic", schema, like="cohort") as writer:  # doctest: +SKIP
+    ...     for batch in model.sample_batches(1_000_000, seed=0):
+    ...         writer.append(batch)
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        schema: Schema,
+        *,
+        like: str | os.PathLike[str] | None = None,
+        force: bool = False,
+    ) -> None:
+        self.target, self.schema, self._force = Path(target), schema, force
+        self._like = None if like is not None and str(like).startswith(".") and not Path(like).exists() else like  # a suffix: there is one
+        self._is_file = self.target.suffix.lower() in SUFFIXES
+        self._types: Any = None
+        self._nulls_last = self._has_folders = False
+        if self._like is not None:
+            found = files_of(self._like)
+            self._types, self._nulls_last = schema_of(found.shards[0]), _ends_with_statics(found.shards[0])
+            self._has_folders = any(path.parent.name != "data" for path in found.shards)
+        self._place, self._shards = ExitStack(), ExitStack()
+        self._writers: dict[str, Any] = {}
+        self._codes: set[str] = set()
+        self._splits: list[pd.DataFrame] = []
+        self._beside = Path()
+
+    def __enter__(self) -> Self:
+        if self._is_file:
+            self._beside = self._place.enter_context(_whole_file(self.target, force=self._force))
+            return self
+        self._beside = self._place.enter_context(whole_folder(self.target, force=self._force, is_ours=_is_ours))
+        (self._beside / "data").mkdir()
+        return self
+
+    def append(self, data: Dataset) -> None:
+        """Adds the subjects of a piece, whom no earlier piece has.
+
+        Raises
+        ------
+        DataError : the data are no subjects and events, a key is no whole number, a code is empty, or the columns are not those of the
+            first piece.
+        """
+        rows = _rows(data, self._types, nulls_last=self._nulls_last)
+        self._codes |= {str(code) for code in rows[CODE].unique().to_pylist()}
+        subjects = data.tables[SUBJECTS].frame
+        if SPLIT in subjects:
+            self._splits.append(subjects.loc[subjects[SPLIT].notna(), [SUBJECT, SPLIT]].astype(object))
+        if SPLIT not in subjects or not self._has_folders or self._is_file:
+            self._write(rows, "")
+            return
+        import pyarrow as pa
+
+        of = dict(zip(subjects[SUBJECT].astype(str), subjects[SPLIT].astype(object).where(subjects[SPLIT].notna(), "0"), strict=True))
+        split = rows[SUBJECT].to_pandas().astype(str).map(of).to_numpy()
+        for name in dict.fromkeys(of.values()):
+            self._write(rows.take(pa.array(np.flatnonzero(split == name))), _safe(str(name)))
+
+    def _write(self, rows: Any, shard: str) -> None:
+        import pyarrow.parquet as pq
+
+        if shard not in self._writers:
+            folder = self._beside / "data" / shard
+            folder.mkdir(exist_ok=True) if not self._is_file else None
+            path = self._beside if self._is_file else folder / "0.parquet"
+            self._writers[shard] = self._shards.enter_context(pq.ParquetWriter(path, rows.schema, compression="zstd"))
+        writer = self._writers[shard]
+        if rows.schema != writer.schema:
+            if rows.schema.names != writer.schema.names:
+                raise DataError(f"Subjects with other columns cannot be added to {self.target}. Give every piece the same schema.")
+            rows = rows.cast(writer.schema)
+        writer.write_table(rows, row_group_size=GROUP_ROWS)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._shards.__exit__(kind, error, trace)
+            if kind is None and not self._is_file:
+                (self._beside / "metadata").mkdir()
+                metadata = None if self._like is None else files_of(self._like).metadata
+                splits = pd.concat(self._splits, ignore_index=True) if self._splits else None
+                _write_metadata(sorted(self._codes), splits, self._beside / "metadata", metadata)
+        except BaseException as late:
+            self._place.__exit__(type(late), late, late.__traceback__)
+            raise
+        self._place.__exit__(kind, error, trace)
 
 
 def _is_ours(path: Path) -> bool:
@@ -150,9 +239,9 @@ def _ends_with_statics(path: Path) -> bool:
     return not bool(is_static[np.flatnonzero(of == first)[0]])
 
 
-def _write_file(rows: Any, path: Path, *, force: bool) -> None:
-    import pyarrow.parquet as pq
-
+@contextmanager
+def _whole_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Gives a path beside a file, which takes its name when all went well."""
     if path.exists() and not (force and path.is_file()):
         raise DataError(f"{path} exists already. Choose another name, or overwrite it with --force.")
     if path.exists() and not recognises(path):
@@ -161,30 +250,10 @@ def _write_file(rows: Any, path: Path, *, force: bool) -> None:
         raise DataError(f"There is no folder {path.parent}. Make it first, or choose another.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        pq.write_table(rows, beside, compression="zstd", row_group_size=GROUP_ROWS)
+        yield beside
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _write_shards(rows: Any, data: Dataset, folder: Path, like: str | os.PathLike[str] | None) -> None:
-    """One file of all subjects, or one for each split where the source had them so."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    (folder / "data").mkdir()
-    subjects = data.tables[SUBJECTS].frame
-    has_folders = like is not None and any(path.parent.name != "data" for path in files_of(like).shards)
-    if SPLIT not in subjects or not has_folders:
-        pq.write_table(rows, folder / "data" / "0.parquet", compression="zstd", row_group_size=GROUP_ROWS)
-        return
-    of = dict(zip(subjects[SUBJECT].astype(str), subjects[SPLIT].astype(object).where(subjects[SPLIT].notna(), "0"), strict=True))
-    split = rows[SUBJECT].to_pandas().astype(str).map(of).to_numpy()
-    for name in dict.fromkeys(of.values()):
-        place = folder / "data" / _safe(str(name))
-        place.mkdir()
-        part = rows.take(pa.array(np.flatnonzero(split == name)))
-        pq.write_table(part, place / "0.parquet", compression="zstd", row_group_size=GROUP_ROWS)
 
 
 def _safe(name: str) -> str:
@@ -193,20 +262,17 @@ def _safe(name: str) -> str:
     return name
 
 
-def _write_metadata(rows: Any, data: Dataset, folder: Path, like: Path | None) -> None:
+def _write_metadata(codes: list[str], splits: pd.DataFrame | None, folder: Path, like: Path | None) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    codes = sorted(str(code) for code in rows[CODE].unique().to_pylist())
     described = _descriptions(like)
     fields = pa.schema([(CODE, pa.string()), ("description", pa.string()), ("parent_codes", pa.list_(pa.string()))])
     found = [described.get(code, (None, None)) for code in codes]
     columns = [codes, [description for description, _ in found], [parents for _, parents in found]]
     pq.write_table(pa.table(columns, schema=fields), folder / CODES_FILE)
-    subjects = data.tables[SUBJECTS].frame
-    if SPLIT in subjects:
-        told = subjects[subjects[SPLIT].notna()]
-        keys, names = pa.array(told[SUBJECT].astype(np.int64), pa.int64()), pa.array(told[SPLIT].astype(object), pa.string())
+    if splits is not None:
+        keys, names = pa.array(splits[SUBJECT].astype(np.int64), pa.int64()), pa.array(splits[SPLIT], pa.string())
         of = pa.table([keys, names], names=[SUBJECT, SPLIT])
         pq.write_table(of, folder / SPLITS_FILE)
     about = {"meds_version": VERSION, "etl_name": "manikin", "etl_version": _version()}

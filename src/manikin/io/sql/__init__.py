@@ -5,6 +5,6 @@ from __future__ import annotations
 from manikin.io.sql.place import is_database as recognises
 from manikin.io.sql.place import shown
 from manikin.io.sql.reading import read
-from manikin.io.sql.writing import write
+from manikin.io.sql.writing import SqlWriter, write
 
-__all__ = ["read", "recognises", "shown", "write"]
+__all__ = ["SqlWriter", "read", "recognises", "shown", "write"]

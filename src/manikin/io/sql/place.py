@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,14 +65,22 @@ class Place:
 
 def is_database(source: str | os.PathLike[str]) -> bool:
     """Whether a source is a URL of a database, or an SQLite file."""
-    if _URL.match(os.fspath(source)) and not os.fspath(source).startswith(("http://", "https://", "file://", "s3://")):
-        return True
+    match = _URL.match(os.fspath(source))
+    if match is not None:
+        return match[0].partition(":")[0].partition("+")[0].lower() in _kinds()
     path = Path(source)
     try:
         with open(path, "rb") as file:
             return file.read(len(SQLITE_MARK)) == SQLITE_MARK
     except (OSError, ValueError):
         return False
+
+
+@cache
+def _kinds() -> frozenset[str]:
+    """Kinds of databases that SQLAlchemy knows: its own, and those of packages that are installed beside it."""
+    own = {"postgresql", "postgres", "sqlite", "mysql", "mariadb", "oracle", "mssql"}
+    return frozenset(own | {point.name.partition(".")[0] for point in entry_points(group="sqlalchemy.dialects")})
 
 
 def shown(source: str | os.PathLike[str]) -> str:

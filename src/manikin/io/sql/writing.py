@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -15,7 +18,7 @@ from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, flat
 from manikin.data.errors import DataError
 from manikin.data.links import parent_rows
-from manikin.data.schema import TableSchema
+from manikin.data.schema import Form, Schema, TableSchema
 from manikin.io import omop
 from manikin.io.arrow import to_arrow
 from manikin.io.sql.place import Place, opened, place_of
@@ -52,15 +55,81 @@ def write(
     DataError : the target has tables, cannot be opened, or refuses a cell; nothing is left there then.
     MissingExtraError : SQLAlchemy or the driver is not installed.
     """
-    del force
-    place = place_of(target)
-    known = _reflected(like)
-    if place.file is not None:
-        _write_file(data, place, known)
-        return target
-    with opened(place, is_read_only=False) as connection:
-        _fill(connection, data, place, known)
+    with SqlWriter(target, data.schema, like=like, force=force) as writer:
+        writer.append(data)
     return target
+
+
+class SqlWriter:
+    """Writes linked tables into a database in pieces of patients, in the memory of one piece and in one transaction: all pieces are there
+    when the last one is in, and nothing after an error.
+
+    The first piece settles types and which keys the database itself keeps; tables of nobody are taken from it.
+
+    Examples
+    --------
+    >>> with SqlWriter("sqlite:///made.sqlite", schema) as writer:  # doctest: +SKIP
+    ...     for batch in model.sample_batches(1_000_000, seed=0):
+    ...         writer.append(batch)
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        schema: Schema,
+        *,
+        like: str | os.PathLike[str] | None = None,
+        force: bool = False,
+    ) -> None:
+        del force
+        self.schema, self.place = schema, place_of(target)
+        self._like, self._open = like, ExitStack()
+        self._of_nobody = {table.name for table in schema.tables if table.form is Form.REFERENCE}
+        self._known: dict[str, DbTable] = {}
+        self._connection: Connection | None = None
+        self._made: dict[str, Written] = {}
+        self._order: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._known = _reflected(self._like)
+        place = self.place
+        if place.file is not None:
+            place = self._open.enter_context(_beside(place))
+        try:
+            self._connection = self._open.enter_context(opened(place, is_read_only=False))
+        except BaseException:
+            self._open.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def append(self, data: Dataset) -> None:
+        """Adds the rows of patients whose keys no earlier piece has.
+
+        Raises
+        ------
+        DataError : the database has tables, or refuses a type or a row; cells of the piece are not of the first one's types.
+        """
+        assert self._connection is not None
+        if not self._made:
+            self._made = {one.table.name: one for one in _made(self._connection, data, self.place, self._known)}
+            self._order = list(self._made)
+            return
+        for one in _tables(data, _scratch(self.place), self._known):
+            first = self._made[one.table.name]
+            if one.table.name in self._of_nobody:
+                continue
+            try:
+                rows = one.rows.select(first.rows.column_names).cast(first.rows.schema)
+            except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                what = f"Rows of table {one.table.name!r} are of other types than those of the first piece"
+                raise DataError(f"{what}. Give every piece the same schema.") from None
+            self._made[one.table.name] = Written(first.table, rows)
+        for name in self._order:
+            if name not in self._of_nobody:
+                insert(self._connection, self._made[name].table, self._made[name].rows, self.place)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, trace)
 
 
 def _reflected(like: str | os.PathLike[str] | None) -> dict[str, DbTable]:
@@ -71,8 +140,9 @@ def _reflected(like: str | os.PathLike[str] | None) -> dict[str, DbTable]:
         return {table.name: table for table in reflect(connection, replace(place, tables=None)).tables}
 
 
-def _write_file(data: Dataset, place: Place, known: Mapping[str, DbTable]) -> None:
-    """An SQLite file, filled beside its place."""
+@contextmanager
+def _beside(place: Place) -> Iterator[Place]:
+    """An SQLite file beside a place, which takes its name when all went well."""
     path = Path(str(place.file)).absolute()
     if path.exists():
         raise DataError(f"{path} exists already, and databases are never replaced. Choose another name.")
@@ -80,15 +150,20 @@ def _write_file(data: Dataset, place: Place, known: Mapping[str, DbTable]) -> No
         raise DataError(f"There is no folder {path.parent}. Make it first, or choose another.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with opened(replace(place, url=place.url.set(database=str(beside))), is_read_only=False) as connection:
-            _fill(connection, data, place, known)
+        yield replace(place, url=place.url.set(database=str(beside)))
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _fill(connection: Connection, data: Dataset, place: Place, known: Mapping[str, DbTable]) -> None:
-    """Makes the tables and fills them, parents first; the caller's transaction makes it whole."""
+def _scratch(place: Place) -> Any:
+    import sqlalchemy as sa
+
+    return sa.MetaData(schema=place.schema)
+
+
+def _made(connection: Connection, data: Dataset, place: Place, known: Mapping[str, DbTable]) -> list[Written]:
+    """Makes the tables and fills them, parents first; the caller's transaction makes it whole. In the order in which they are filled."""
     import sqlalchemy as sa
 
     schema = place.schema
@@ -101,15 +176,17 @@ def _fill(connection: Connection, data: Dataset, place: Place, known: Mapping[st
             raise DataError(f"{there}, and databases are never replaced. Name an empty schema.")
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
-        metadata = sa.MetaData(schema=schema)
+        metadata = _scratch(place)
         written = _tables(data, metadata, known)
         metadata.create_all(connection)
         order = {table: i for i, table in enumerate(metadata.sorted_tables)}
-        for one in sorted(written, key=lambda one: order[one.table]):
+        written = sorted(written, key=lambda one: order[one.table])
+        for one in written:
             insert(connection, one.table, one.rows, place)
     except sa.exc.SQLAlchemyError:
         what = f"The tables cannot be made in {place.name}: it refuses a type, a key or the user"
         raise DataError(f"{what}. Check the user's rights, or write them as files.") from None
+    return written
 
 
 def _tables(data: Dataset, metadata: Any, known: Mapping[str, DbTable]) -> list[Written]:
