@@ -33,6 +33,10 @@ def test_area_is_that_of_scikit_learn_with_weights_and_ties(truth: np.ndarray) -
     shares = np.random.default_rng(4).dirichlet(np.ones(3), N)
     one = np.ones((1, N), np.float32)
     assert area(three, shares, one)[0] == pytest.approx(roc_auc_score(three, shares, multi_class="ovr", average="macro"))
+    whole = area(truth, given, weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("manikin.evaluation.robustness.CHUNK", 2 * N)
+        assert np.array_equal(area(truth, given, weights), whole)
     assert np.isnan(area(np.zeros(4, int), np.full((4, 2), 0.5), np.ones((1, 4), np.float32))).all()
 
 

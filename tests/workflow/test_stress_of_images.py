@@ -214,6 +214,12 @@ def test_wishes_that_cannot_be_met_are_said(folder: Path, more: dict[str, Any], 
         mk.stress(by_top, folder, **more)
 
 
+def test_images_that_memory_does_not_bear_are_refused_before_they_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manikin.workflow.stress.MOST_PIXELS", N * SIZE * SIZE - 1)
+    with pytest.raises(DataError, match="too much memory"):
+        mk.stress(by_top, folder)
+
+
 def test_arrays_that_cannot_be_tested_are_refused() -> None:
     images, truth = pictures()
     for wrong, labels, words in (

@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Measure = Literal["auc", "accuracy"]
 N_BINS = 10
+CHUNK = 4_000_000  # weights that are sorted at once
 LEAST_OF_CLASS = 5  # images of a class that a group must have, with LEAST_OF_GROUP in all
 LEAST_OF_GROUP = 20
 
@@ -176,6 +177,10 @@ def area(truth: Array, given: Floats, weights: Floats) -> Floats:
 
 
 def _area(is_positive: Array, scores: Floats, weights: Floats) -> Floats:
+    n_at_once = max(1, CHUNK // max(len(scores), 1))
+    if len(weights) > n_at_once:
+        parts = [weights[i : i + n_at_once] for i in range(0, len(weights), n_at_once)]
+        return np.concatenate([_area(is_positive, scores, part) for part in parts])
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) > 0]))
     every = weights[:, order].astype(float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from manikin.data.errors import DataError, ParameterError, parameter_error
 from manikin.evaluation.robustness import Curve, Judge, groups_of
 from manikin.release.manifest import versions
 from manikin.simulation.imaging.shifts import Shift, chosen
-from manikin.workflow.classifiers import Classifier, of_function, of_onnx
+from manikin.workflow.classifiers import BATCH, Classifier, of_function, of_onnx
 from manikin.workflow.output import check_free, whole_folder, write_json
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FORMAT, DOCUMENT, PAGE = "manikin-results-stress", "results.json", "report.html"
-MOST_IMAGES = 20_000
+MOST_IMAGES, MOST_PIXELS = 20_000, 400_000_000  # 1.6 GB as float32
 MOST_LEVELS = 8  # of an attribute that makes groups
 STRIP_PIXELS = 128
 
@@ -127,9 +127,11 @@ def checked(
     return chosen(shifts, pictures.pixels.shape[1], pictures.modality)
 
 
-def shifted(pictures: Pictures, shift: Shift, strength: float, seed: int) -> Array:
-    """All pictures at a strength, float32."""
-    return np.stack([shift.shifted(one, strength, seed, i) for i, one in enumerate(pictures.pixels)]).astype(np.float32)
+def shifted(pictures: Pictures, shift: Shift, strength: float, seed: int) -> Iterator[Array]:
+    """All pictures at a strength, float32, in batches that memory bears."""
+    for start in range(0, len(pictures), BATCH):
+        rows = range(start, min(start + BATCH, len(pictures)))
+        yield np.stack([shift.shifted(pictures.pixels[i], strength, seed, i) for i in rows]).astype(np.float32)
 
 
 def answered(
@@ -140,7 +142,8 @@ def answered(
     steps = [(shift, strength) for shift in shifts for strength in shift.strengths[1:]]
     found = {(shift.name, shift.strengths[0]): clean for shift in shifts}
     for i, (shift, strength) in enumerate(steps):
-        found[shift.name, strength] = classifier.probabilities(shifted(pictures, shift, strength, seed))
+        parts = [classifier.probabilities(part) for part in shifted(pictures, shift, strength, seed)]
+        found[shift.name, strength] = np.concatenate(parts)
         stages.watcher.advance((i + 1) / len(steps), f"{shift.name} {shift.told(strength)}")
     return found
 
@@ -269,8 +272,10 @@ def _of_dataset(data: Dataset, label: str | None, classes: Sequence[str], groups
         raise DataError(
             f"There are {len(rows):,} labelled images; a stress test takes {MOST_IMAGES:,} at most. Take a sample of them."
         )
-    pixels = held.array(rows)
     form = column.image
+    if form and form.size and len(rows) * form.channels * int(np.prod(form.size, dtype=np.int64)) > MOST_PIXELS:
+        raise DataError(f"{len(rows):,} images of {form.size} pixels need too much memory at once. Take a sample of them, or smaller ones.")
+    pixels = held.array(rows)
     low, high = (form.lowest, form.highest) if form else (0.0, 255.0)
     if pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def prepare(
     rows: list[dict[str, Any]] = []
     with whole_folder(target, force=force) as partial, stages.stage("write", f"Writing {len(steps) * len(pictures):,} images"):
         for i, (name, strength, shift) in enumerate(steps):
-            pixels = pictures.pixels if shift is None else shifted(pictures, shift, strength, seed)
+            pixels = pictures.pixels if shift is None else chain.from_iterable(shifted(pictures, shift, strength, seed))
             folder = f"{name}" if shift is None else f"{name}_{strength:g}"
             (partial / folder).mkdir()
             for k, one in enumerate(pixels):
