@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manikin.evaluation.base import MetricResult, Results
+from manikin.report import images_findings
 from manikin.report.blocks import Level, Verdict
 from manikin.report.dials import found
 from manikin.report.findings import (
@@ -27,6 +28,7 @@ from manikin.report.findings import (
     reference,
     with_interval,
 )
+from manikin.report.images_wording import is_of_images
 from manikin.report.records_findings import FINDINGS
 from manikin.report.resemblance import shape_gap, worst_columns
 from manikin.report.wording import number, span
@@ -45,18 +47,21 @@ CONVENTIONS = (
     f"As useful: at most {LOSS_GOOD:g} AUROC lost against learning from real rows; usable with care: at most {LOSS_FAIR:g}.",
     f"For every group of patients: at most {GAP_GOOD:g} AUROC lost beyond the loss with real rows; with care: at most {GAP_FAIR:g}.",
     f"Effect sizes kept: intervals of real and synthetic coefficients overlap by {1 - OVERLAP_GOOD:g}; with care: {1 - OVERLAP_FAIR:g}.",
+    *images_findings.CONVENTIONS,
 )
 
 
 def resembles(results: Results) -> Verdict:
     """Does it resemble the real table?"""
     of_rows = {"c2st": _told_apart, "column_shapes": _columns_agree, "dependence": _relations_kept, "rule_violations": _rules}
-    made = findings(results, {**of_rows, **FINDINGS})
+    made = findings(results, {**of_rows, **FINDINGS, **images_findings.FINDINGS})
     weakest = [f"“{row['column']}”" for row in worst_columns(results)[:2] if shape_gap(row) > 0]
     reasons = [finding.text for finding in made if finding.text]
     if weakest:
         reasons.append(f"The weakest {'columns are' if len(weakest) > 1 else 'column is'} {' and '.join(weakest)}.")
     named = (("c2st", "telling rows apart by a classifier"), ("dependence", "how far relations are kept"))
+    if is_of_images(results):
+        named = (("image_c2st", "telling images apart by trees"), ("image_c2st_cnn", "telling images apart by a network"))
     absent = tuple(text for name, text in named if measured(results, name) is None)
     answers = ("Yes, closely", "Largely, with differences", "Only in part", "Perhaps; too few rows to be sure")
     told, level = answer(made, answers)
@@ -66,6 +71,8 @@ def resembles(results: Results) -> Verdict:
 def is_useful(results: Results) -> Verdict:
     """Is it useful: does what is learned from it hold for real patients, in every group, and do effects keep their size?"""
     question = "Is it useful for analysis?"
+    if is_of_images(results):
+        return _images_useful(results, question)
     others = {
         "inference": "effect sizes of a regression",
         "survival_utility": "prediction of time to an event",
@@ -85,6 +92,23 @@ def is_useful(results: Results) -> Verdict:
         reasons[1:1] = _excess(results["tstr"])
     answers = ("Yes, nearly as the real rows", "With care", "Less than the real rows", "Perhaps; too few rows to be sure")
     told, level = answer(made, answers)
+    return Verdict(question, told, level, tuple(reasons), absent, deciding(made))
+
+
+def _images_useful(results: Results, question: str) -> Verdict:
+    """The same of images: does a network that learns from them recognise the label of real ones?"""
+    tstr, rare = measured(results, "image_tstr"), measured(results, "image_rare_class")
+    if tstr is None:
+        tried = found(results, "image_tstr")
+        note = tried.note if tried is not None and tried.note else "Recognising a label was not tried."
+        return Verdict(question, "Not measured", Level.UNKNOWN, (note,), ("recognising the label of real images",))
+    made = [images_findings.learned(tstr)]
+    reasons = [made[0].text, *images_findings.excess(tstr)]
+    if rare is not None:
+        reasons.append(images_findings.rare(rare))
+    answers = ("Yes, nearly as the real images", "With care", "Less than the real images", "Perhaps; too few images to be sure")
+    told, level = answer(made, answers)
+    absent = () if rare is not None else ("adding synthetic images where a class is rare",)
     return Verdict(question, told, level, tuple(reasons), absent, deciding(made))
 
 

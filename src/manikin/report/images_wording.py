@@ -44,9 +44,10 @@ IMAGES: Mapping[str, Plain] = {
         "That measure in grey values, texture and edges. About 0, at times just below, is the same.", low=None, high=None
     ),
     "image_intensity": Plain(
-        "How far grey values must be moved, on average, to lie as in real images; 1 is the way from black to white.",
+        "How far grey values must be moved, on average, to lie as in real images, in parts of the way from black to white.",
         high=None,
-        low_text="0: nothing to move",
+        low_text="nothing to move",
+        style="percent",
     ),
     "image_spectrum": Plain(
         "How far fine and coarse detail differ in strength from real images, in powers of ten. Blur lacks fine detail, grain has too much.",
@@ -128,6 +129,11 @@ IMAGES: Mapping[str, Plain] = {
 ATTACKS: Mapping[str, str] = {
     "image_membership": "recognising whose image was in the training data (membership)",
     "image_copies": "finding training images shown again",
+}
+UNTRIED: Mapping[str, str] = {
+    "image_shadow_membership": "recognising vulnerable patients by retraining the generator",
+    "image_attributes": "inferring from an image what is not written beside it",
+    "image_faces": "recognising a person by what an image shows (a face, an implant, burned-in text)",
 }
 ATTACK_NAMES: Mapping[str, str] = {"image_membership": "Membership by images", "image_copies": "Copied images"}
 OF_IMAGES = (

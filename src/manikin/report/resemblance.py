@@ -16,6 +16,7 @@ from manikin.report.blocks import Beside, Block, Figure, Fold, Grid, Heading, Ta
 from manikin.report.dials import dials
 from manikin.report.event_times import of_time
 from manikin.report.fidelity import further
+from manikin.report.images_wording import IMAGES
 from manikin.report.records_wording import RECORDS
 from manikin.report.wording import number, whole
 
@@ -30,7 +31,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def likeness(results: Results) -> tuple[Block, ...]:
     """The figures of likeness, then the worst columns and the worst pairs."""
-    blocks: list[Block] = [*dials(results, Section.FIDELITY, leave_out=(*of_time(results), *RECORDS))]
+    blocks: list[Block] = [*dials(results, Section.FIDELITY, leave_out=(*of_time(results), *RECORDS, *IMAGES))]
     columns = worst_columns(results)
     if columns:
         shown = columns[:N_WORST]

@@ -8,7 +8,7 @@ asks for all six kinds of attack. The limits are conventions, stated in the page
 from __future__ import annotations
 
 from manikin.evaluation.base import AttackResult, MetricResult, Results
-from manikin.report import records_wording
+from manikin.report import images_wording, records_wording
 from manikin.report.blocks import Level, Verdict
 from manikin.report.findings import (
     ORDER,
@@ -30,7 +30,8 @@ from manikin.report.wording import ATTACK_NAMES, ATTACKS, absent, number, span, 
 TPR_GOOD, TPR_FAIR = 0.074, 0.20  # membership hits at 1 % false alarms: e^2 % and e^3 %, see the release policy
 RISK_GOOD, RISK_FAIR = 0.09, 0.20  # residual risk (attack - control) / (1 - control)
 COPIES_GOOD = 0.005  # share of rows that are copies beyond chance
-MEMBERSHIP = ("membership", "shadow_membership", "trajectory_membership")
+MEMBERSHIP = ("membership", "shadow_membership", "trajectory_membership", "image_membership")
+OF_IMAGES = ("image_membership", "image_copies")
 REQUIRED = ("membership", "attribute_inference", "singling_out", "linkability", "reconstruction", "identity_disclosure")
 ANSWERS = (
     "No sign of leaks in the tests made",
@@ -53,22 +54,26 @@ CONVENTIONS = (
 
 def is_safe(results: Results) -> Verdict:
     """Is it safe: what did the attacks that were made find, and which were not made?"""
-    kinds = (*REQUIRED[:1], "shadow_membership", *REQUIRED[1:], *records_wording.ATTACKS)
+    is_of_images = images_wording.is_of_images(results)
+    required = OF_IMAGES if is_of_images else REQUIRED
+    kinds = (*REQUIRED[:1], "shadow_membership", *REQUIRED[1:], *records_wording.ATTACKS, *OF_IMAGES)
     attacks = [name for name in kinds if measured(results, name) is not None]
     made = [attacked(results[name]) for name in attacks]
     for name, tell in (("copies", _copied), ("rare_values", _disclosed), ("identifiers", _identified)):
         metric = measured(results, name)
         if metric is not None:
             made.append(tell(metric))
-    lacking = [name for name in REQUIRED if name not in attacks]
+    lacking = [name for name in required if name not in attacks]
     known = {**ATTACKS, **records_wording.ATTACKS} if records_wording.is_of_patients(results) else ATTACKS
+    known = {**images_wording.ATTACKS, **images_wording.UNTRIED} if is_of_images else known
     untried = tuple(_why_not(results, name, text) for name, text in known.items() if measured(results, name) is None)
     untried += absent(has_budget="privacy_budget" in results.run)
     question = "Is it safe for the patients?"
     if not made:
         return Verdict(question, "Not measured", Level.UNKNOWN, ("No attack was made.",), untried)
     if lacking:
-        few = "one of the six kinds of attack was" if len(lacking) == 1 else f"{len(lacking)} of the six kinds of attack were"
+        of = "two" if is_of_images else "six"
+        few = f"one of the {of} kinds of attack was" if len(lacking) == 1 else f"{len(lacking)} of the {of} kinds of attack were"
         made.append(Finding(f"{few[0].upper()}{few[1:]} not made, which this answer rests on too.", Grade(Level.FAIR, is_sure=False)))
     told, level = answer(made, ANSWERS)
     if level is Level.FAIR and told == ANSWERS[1] and all(_is_inside(finding) for finding in made):

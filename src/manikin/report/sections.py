@@ -27,6 +27,9 @@ SECTIONS: Registry[SectionEntry] = Registry(
         "histories": SectionEntry(
             f"{_HERE}.records:histories", "linked patients: timelines, codes, steps, values", title="Histories of patients"
         ),
+        "images": SectionEntry(
+            f"{_HERE}.images:images", "images: real beside synthetic, detail, nearest training images", title="Images"
+        ),
         "likeness": SectionEntry(
             f"{_HERE}.resemblance:likeness", "figures, worst columns and pairs", title="Likeness, worst first"
         ),

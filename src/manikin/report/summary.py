@@ -5,6 +5,7 @@ from __future__ import annotations
 from manikin.evaluation.base import Results
 from manikin.report.answers import is_useful, resembles
 from manikin.report.blocks import Banner, Block, Text, Tone, Verdicts
+from manikin.report.images_wording import OF_IMAGES, is_of_images
 from manikin.report.policies import policies
 from manikin.report.record import PARTS, Record, read_record
 from manikin.report.records_wording import OF_PATIENTS, is_of_patients
@@ -14,14 +15,16 @@ from manikin.report.wording import listed, whole
 
 def summary(results: Results) -> tuple[Block, ...]:
     """Banner, what was made from what, three answers with their gauges, the policies' table."""
+    shown = "images" if is_of_images(results) else "rows (as points and counts)"
     return (
         Banner(
             "Internal: do not pass on.",
-            "This page and its folder show real patients' rows (as points and counts) and figures taken from them. What may leave is "
-            "decided and written separately.",
+            f"This page and its folder show real patients' {shown} and figures taken from them. What may leave is decided and written "
+            "separately.",
         ),
-        Text(made_from(read_record(results.run)), Tone.LEAD),
+        Text(made_from(read_record(results.run), unit="images" if is_of_images(results) else "rows"), Tone.LEAD),
         *((Text(OF_PATIENTS),) if is_of_patients(results) else ()),
+        *((Text(OF_IMAGES),) if is_of_images(results) else ()),
         Verdicts((resembles(results), is_useful(results), is_safe(results))),
         Text(
             "How to read a dial: it shows the one figure that decides the answer. The needle is the figure, the thin arc its 95 % "
@@ -38,11 +41,11 @@ def summary(results: Results) -> tuple[Block, ...]:
     )
 
 
-def made_from(record: Record) -> str:
+def made_from(record: Record, *, unit: str = "rows") -> str:
     """What was made from what, in a few sentences that say only what is known."""
     learned, kept, made = (record.rows.get(part) for part in PARTS)
-    text = "A synthetic table" if made is None else f"{whole(made)} synthetic rows"
-    if record.n_columns is not None:
+    text = "A synthetic table" if made is None else f"{whole(made)} synthetic {unit}"
+    if unit == "rows" and record.n_columns is not None:
         text += f" of {whole(record.n_columns)} {'column' if record.n_columns == 1 else 'columns'}"
     text += " was made" if made is None else " were made"
     if record.synthesizer:
@@ -50,12 +53,12 @@ def made_from(record: Record) -> str:
     elif record.title:
         text = text.replace(" was made", f" (“{record.title}”) was made").replace(" were made", f" (“{record.title}”) were made")
     if learned is not None:
-        text += f"{', which learned' if record.synthesizer else ''} from {whole(learned)} real rows"
+        text += f"{', which learned' if record.synthesizer else ''} from {whole(learned)} real {unit}"
     if record.title and record.synthesizer:
         text += f" of “{record.title}”"
     text += "."
     if kept is not None:
         seen = "never saw" if record.synthesizer else "must not have seen"
-        text += f" Another {whole(kept)} real rows were set aside before; the generator {seen} them, and they judge the result."
+        text += f" Another {whole(kept)} real {unit} were set aside before; the generator {seen} them, and they judge the result."
     left = [column for column, _ in record.left_out]
     return f"{text} Left out on purpose: {listed(left)}." if left else text
