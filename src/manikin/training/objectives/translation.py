@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manikin.codecs.images import EncodedImages
 from manikin.data.seeds import generator
 from manikin.training.adam import Adam
 from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objectives.image_batches import Encoded
 from manikin.training.pictures import MOST_PICTURES
 
 Rows = npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ class Translation(ABC):
         self,
         translators: nn.ModuleDict,
         critics: nn.ModuleDict,
-        images: EncodedImages,
+        images: Encoded,
         columns: tuple[str, str],
         *,
         sources: Rows,
