@@ -25,6 +25,7 @@ def test_a_shift_begins_with_none_and_then_changes_the_picture(name: str) -> Non
     assert all(later >= 0.85 * earlier for earlier, later in pairwise(away))
     again = shift.shifted(picture, shift.strengths[-1], 0, 0)
     assert np.array_equal(again, shift.shifted(picture, shift.strengths[-1], 0, 0))
+    assert shift.told(shift.strengths[0]) == "as given"
     assert shift.unit in shift.told(shift.strengths[1])
 
 

@@ -109,6 +109,6 @@ def stress(
                 at,
             )
         )
-    say_table(("shift", name, "at most", "strength", ""), rows)
+    say_table(("shift", name, "shifted", "strongest", ""), rows)
     for purpose, path in files.items():
         say(f"  {purpose:<8} {path}")

@@ -115,14 +115,14 @@ def _group(curves: Sequence[Mapping[str, Any]], document: Mapping[str, Any], str
     rows = [
         (
             document["shifts"][curve["shift"]]["what"],
-            f"{point['strength']:,g}",
+            "as given" if i == 0 else f"{point['strength']:,g}",
             _interval(point["auc"]),
             _interval(point["accuracy"]),
             _interval(point["calibration_error"]),
             f"{point['confidence']:.3f}",
         )
         for curve in curves
-        for point in curve["points"]
+        for i, point in enumerate(curve["points"])
     ]
     head = ("Shift", "Strength", "AUC", "Accuracy", "Calibration error", "Mean confidence")
     blocks.append(Fold("All figures", (Table(head, tuple(rows), "95 % intervals", (1, 2, 3, 4, 5)),)))
@@ -137,7 +137,7 @@ def _figure(curve: Mapping[str, Any], document: Mapping[str, Any]) -> Figure:
     fails = next((i for i, point in enumerate(points) if point["fails"]), None)
     floor = 0.5 if measure == "auc" else 0.0
     drawn = fall(
-        Fall([f"{point['strength']:g}" for point in points], values, fails),
+        Fall(["given", *(f"{point['strength']:g}" for point in points[1:])], values, fails),
         axis=shift["unit"],
         floor=floor,
         limit=values[0][0] - document["tolerance"],

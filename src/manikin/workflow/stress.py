@@ -104,7 +104,7 @@ def stress(
         wanted = checked(pictures, shifts, measure=measure, tolerance=tolerance, draws=draws, seed=seed)
         n = len(pictures.classes)
         classifier = of_function(model, n) if callable(model) else of_onnx(model, n, values=values)
-    with stages.stage("stress", f"Shifting {len(pictures):,} images, {len(wanted)} ways"):
+    with stages.stage("stress", f"Shifting {len(pictures):,} images: {len(wanted)} shift{'s' if len(wanted) != 1 else ''}"):
         answers = answered(classifier, pictures, wanted, seed, stages)
     for note in classifier.notes:
         stages.watcher.note(note)

@@ -49,7 +49,9 @@ class Shift:
         return self.apply(picture, strength, generator(seed, "shift", self.name, i))
 
     def told(self, strength: float) -> str:
-        """A strength with its unit."""
+        """A strength with its unit; the first is the picture as it was given."""
+        if strength == self.strengths[0]:
+            return "as given"
         return f"{strength:,g} {self.unit}".strip()
 
 
