@@ -26,13 +26,15 @@ def inspect(
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """What a table or a folder of linked tables holds: kinds, keys, missing codes, identifiers, rules found, warnings.
+    """What a table, a folder of linked tables or images hold: kinds, keys, missing codes, identifiers, rules found, warnings.
 
     Example:
 
         manikin inspect patients.csv -o schema.toml
 
         manikin inspect hospital -o schema.toml
+
+        manikin inspect xrays
     """
     from manikin.workflow.look import Inspected
     from manikin.workflow.look import inspect as run
@@ -51,9 +53,11 @@ def _say_table_found(found: Inspected, *, as_json: bool) -> None:
     if as_json:
         rules = [{"kind": rule.kind, "text": rule.text, "confirmed": rule.confirmed} for rule in found.schema.rules]
         sizes = {"data": found.name, "rows": found.n_rows, "patients": found.n_patients}
+        sizes |= {"images": found.images} if found.images else {}
         say_json({**sizes, "columns": columns, "rules": rules, "warnings": list(found.warnings), "out": found.out})
         return
-    say(f"{found.name}: {found.n_rows:,} rows, {len(columns)} columns, {found.n_patients:,} patients\n")
+    what = found.images or f"{found.n_rows:,} rows, {len(columns)} columns"
+    say(f"{found.name}: {what}, {found.n_patients:,} patients\n")
     rows = [
         (
             fact["name"],
@@ -73,7 +77,8 @@ def _say_table_found(found: Inspected, *, as_json: bool) -> None:
         say("\nPlease look at:")
         for warning in found.warnings:
             say(f"  {warning}")
-    say(f"\n{budget_words(found.schema)}")
+    if not found.images:
+        say(f"\n{budget_words(found.schema)}")
     if found.out is not None:
         say(f"\nThe schema, for you to correct: {found.out}")
 

@@ -58,8 +58,11 @@ def synthesize(
     seed: opt.Seed = 0,
     file_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="csv|parquet", help="Of the synthetic table; by default csv, of linked tables as they came."),
+        typer.Option(
+            "--format", metavar="NAME", help="Of what is made: csv, parquet, of images images, npz, …; csv by default, or as they came."
+        ),
     ] = None,
+    holdout: opt.Holdout = None,
     shadow_models: opt.ShadowModels = 0,
     audit_canaries: opt.AuditCanaries = 0,
     sets: Annotated[
@@ -74,7 +77,7 @@ def synthesize(
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """A patient table in, a synthetic table with its evidence out; linked tables likewise, as a folder.
+    """A patient table in, a synthetic table with its evidence out; linked tables and images likewise, as they came.
 
     The generator sees a part of the patients; the others are held out for judging. The run folder is internal: it shows real rows.
 
@@ -85,6 +88,8 @@ def synthesize(
         manikin synthesize patients.csv --epsilon 1 -o private
 
         manikin synthesize ward/ --patients 500 -o run
+
+        manikin synthesize xrays/ --target label --time-budget 10m -o run
     """
     from manikin.workflow.synthesize import synthesize as run
 
@@ -94,6 +99,7 @@ def synthesize(
         time=time,
         event=event,
         sets=sets,
+        holdout=holdout,
         shadow_models=shadow_models,
         audit_canaries=audit_canaries,
         analyses=tuple(analysis or ()),
@@ -153,9 +159,15 @@ def fit(
 def sample(
     model: opt.Model,
     n: Annotated[
-        int, typer.Option("-n", "--rows", "--patients", metavar="N", help="How many rows, of linked tables patients.", show_default=False)
+        int,
+        typer.Option(
+            "-n", "--rows", "--patients", "--images", metavar="N", help="How many rows, patients or images.", show_default=False
+        ),
     ],
     out: opt.OutPlace,
+    file_format: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Of images: images (PNG), npz, …; as those that were learned by default.")
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="COL=VALUE", help="Every row or patient holds this; may be repeated.")
     ] = None,
@@ -163,13 +175,15 @@ def sample(
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Synthetic rows, or patients with all their tables, from a saved model, as many as you like, in constant memory.
+    """Synthetic rows, patients with all their tables, or images, from a saved model, as many as you like, in constant memory.
 
     Example:
 
         manikin sample model -n 1000 --where sex=F -o women.csv
 
         manikin sample ward-model --patients 1000 -o ward-again/
+
+        manikin sample xray-model -n 1000 --where label=pneumonia -o made/
     """
     from manikin.workflow.models import draw
     from manikin.workflow.places import shown
@@ -177,14 +191,14 @@ def sample(
 
     conditions = parse_where(where or ())
     with watching(as_json=as_json) as watcher:
-        drawn = draw(model, n=n, out=out, conditions=conditions, seed=seed, force=force, watcher=watcher)
+        drawn = draw(model, n=n, out=out, conditions=conditions, seed=seed, file_format=file_format, force=force, watcher=watcher)
     if as_json:
-        sizes = {"patients": drawn.n_rows, "tables": dict(drawn.tables)} if drawn.tables else {"rows": drawn.n_rows}
+        sizes = {"patients": drawn.n_rows, "tables": dict(drawn.tables)} if drawn.tables else {drawn.unit: drawn.n_rows}
         say_json({"out": shown(drawn.out), **sizes})
     elif drawn.tables:
         say(f"{drawn.n_rows:,} synthetic patients, {sum(drawn.tables.values()):,} rows in {len(drawn.tables)} tables: {shown(drawn.out)}")
     else:
-        say(f"{drawn.n_rows:,} synthetic rows: {drawn.out}")
+        say(f"{drawn.n_rows:,} synthetic {drawn.unit}: {drawn.out}")
 
 
 def complete(
@@ -260,7 +274,7 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
             "out": outcome.out,
             "files": outcome.files,
             "synthesizer": outcome.choice.model_dump(mode="json"),
-            ("patients" if outcome.tables else "rows"): outcome.rows,
+            outcome.unit: outcome.rows,
             **({"tables": outcome.tables} if outcome.tables else {}),
             **evidence(outcome.results),
             "notices": list(outcome.notices),
@@ -269,7 +283,7 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
         return
     n_sets = sum(part.startswith("synthetic") for part in outcome.rows)
     times = f", {n_sets} times," if n_sets > 1 else ""
-    unit = "patients" if outcome.tables else "rows"
+    unit = outcome.unit
     n_rows = sum(table.get("synthetic", 0) for table in outcome.tables.values())
     linked = f" with {n_rows:,} rows in {len(outcome.tables)} tables" if outcome.tables else ""
     say(f"{outcome.rows['synthetic']:,} synthetic {unit}{linked}{times} by {outcome.choice.name}.\n")
@@ -280,6 +294,7 @@ def _say_outcome(outcome: Outcome, as_json: bool) -> None:
             f"\nEach patient has epsilon {budget['epsilon']:g} and delta {budget['delta']:.2g}: the synthetic rows and the model are "
             f"covered, the report and the results are not.\nRecompute it: manikin audit {outcome.out}"
         )
-    say("\nThis folder is internal: the report and the results show real rows.")
+    what = "images" if unit == "images" else "rows"
+    say(f"\nThis folder is internal: the report and the results show real {what}.")
     for purpose, path in outcome.files.items():
         say(f"  {purpose:<10} {path}")

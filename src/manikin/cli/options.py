@@ -11,7 +11,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A CSV (plain or gzip) or Parquet file; of linked tables a folder, or a database's URL.",
+        help="A CSV (plain or gzip) or Parquet file; of linked tables a folder, or a database's URL; of images a folder or .npz.",
         show_default=False,
     ),
 ]
@@ -26,7 +26,11 @@ OutFile = Annotated[
 OutPlace = Annotated[
     str,
     typer.Option(
-        "--out", "-o", metavar="FILE", help="The .csv or .parquet file to write; of linked tables the folder, or a URL.", show_default=False
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="The .csv or .parquet file to write; of linked tables a folder or URL, of images a folder or .npz.",
+        show_default=False,
     ),
 ]
 OutModel = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.", show_default=False)]
@@ -39,7 +43,7 @@ Synthesizer = Annotated[
 Rows = Annotated[
     int | None,
     typer.Option(
-        "--rows", "--patients", metavar="N", help="Synthetic rows, of linked tables patients; as many as were learned from by default."
+        "--rows", "--patients", "--images", metavar="N", help="Synthetic rows, patients or images; as many as were learned from by default."
     ),
 ]
 Target = Annotated[
@@ -88,6 +92,14 @@ Set = Annotated[
         "--set",
         metavar="NAME=VALUE",
         help="A hyperparameter of the named synthesizer (see its page), such as epochs=100; may be repeated.",
+    ),
+]
+Holdout = Annotated[
+    str | None,
+    typer.Option(
+        "--holdout",
+        metavar="COL=VALUE",
+        help="Hold these rows out for judging, such as split=test of an official split; a fifth of the patients by default.",
     ),
 ]
 ShadowModels = Annotated[

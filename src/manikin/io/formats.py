@@ -27,11 +27,13 @@ class FormatEntry(Entry):
     modality : what it holds: "table", one flat table; "records", linked tables in a folder, a bundle or a database; "images" with labels.
     endings : of files that hold all of it.
     writer : "package.module:Name" of a context manager (target, schema, *, like=None, force=False) whose `append` takes pieces of patients.
+    in_one_file : whether many images are written to one file, and not to a folder.
     """
 
     modality: str = "table"
     endings: tuple[str, ...] = ()
     writer: str = ""
+    in_one_file: bool = False
 
 
 FORMATS: Registry[FormatEntry] = Registry(
@@ -65,6 +67,7 @@ FORMATS: Registry[FormatEntry] = Registry(
             "arrays of images and labels in one .npz file, MedMNIST's among them, or images as .npy, read and written",
             modality="images",
             endings=(".npz", ".npy"),
+            in_one_file=True,
             writer="manikin.io.images.arrays:ArrayWriter",
         ),
         "dicom": FormatEntry(

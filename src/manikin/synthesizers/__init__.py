@@ -220,6 +220,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             modality="images",
             conditions=True,
             volumes=True,
+            auto=True,
         ),
         "dcgan": SynthesizerEntry(
             f"{_IMAGES}.dcgan:DCGAN",

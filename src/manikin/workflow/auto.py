@@ -35,6 +35,7 @@ SMALL_BUDGET_SECONDS = 30.0  # a network learns too little in less
 TRIAL_SHARE = 0.4  # of a time budget, for all candidates' trials together
 SMALL_ROWS = 1_500  # below this one trial rests on too few kept rows to tell candidates apart, and trials are cheap
 SMALL_TRIALS = 3
+FEWEST_FOR_NETWORKS = 200  # images
 TIE = 0.01  # AUCs closer than this are a tie, broken by TSTR
 _SCORES = ("c2st", "tstr")
 
@@ -104,6 +105,8 @@ def choose(train: Dataset, *, options: Options, stages: Stages, conditional: boo
     """
     if train.is_linked:
         return _of_patients(conditional=conditional)
+    if train.modality == "images":
+        return _of_images(train, options, conditional=conditional)
     names = candidates(conditional=conditional)
     if not names:
         raise ParameterError(
@@ -142,6 +145,33 @@ def _of_patients(*, conditional: bool) -> Choice:
         raise ParameterError(f"No generator of linked tables stands for auto. {way_out}")
     why = "for linked tables it is taken without a trial, which would cost as much again."
     return Choice(name=names[0], asked=AUTO, reasons=(why,))
+
+
+def _of_images(train: Dataset, options: Options, *, conditional: bool) -> Choice:
+    """What `auto` means for images: the first network that stands for choice and learns such images; another where it cannot learn enough.
+
+    No trial: one costs as much as the learning itself. What is decided is the number of images and the time alone, never the holdout.
+    """
+    is_volume = len(train.columns.images[0].image.size or ()) == 3 if train.columns.images[0].image is not None else False
+    names = [
+        name
+        for name in candidates(conditional=conditional, modality="images")
+        if (SYNTHESIZERS[name].volumes or not is_volume) and SYNTHESIZERS[name].pairs == (len(train.columns.images) == 2)
+    ]
+    if not names:
+        known = [name for name in names_of("images") if SYNTHESIZERS[name].releasable and _is_here(name)]
+        raise ParameterError(f"No generator of such images stands for auto. Name one of {', '.join(known)} with --synthesizer.")
+    networks = [name for name in names if SYNTHESIZERS[name].is_neural]
+    others = [name for name in names if name not in networks]
+    budget = options.time_budget_seconds
+    if networks and others and budget is not None and budget < SMALL_BUDGET_SECONDS:
+        return Choice(name=others[0], asked=AUTO, reasons=(f"a network learns too little of images within {budget:g} s.",))
+    if networks and others and len(train) < FEWEST_FOR_NETWORKS:
+        why = f"with {len(train):,} images a network would learn them by heart (from {FEWEST_FOR_NETWORKS} on one is taken)."
+        return Choice(name=others[0], asked=AUTO, reasons=(why,))
+    if networks:
+        return Choice(name=networks[0], asked=AUTO, reasons=("for images it is taken without a trial, which would cost as much again.",))
+    return Choice(name=others[0], asked=AUTO, reasons=("no network that learns such images stands for auto; its images are blurred.",))
 
 
 def candidates(*, conditional: bool = False, modality: str = "table") -> list[str]:

@@ -18,7 +18,7 @@ from manikin.data.seeds import derive
 from manikin.workflow.budget import is_private
 from manikin.workflow.models import open_model, schema_of
 from manikin.workflow.output import check_free, whole_file
-from manikin.workflow.places import linked_format, name_of
+from manikin.workflow.places import image_format, linked_format, name_of
 from manikin.workflow.sources import check_suffix, read_flat, read_like
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
@@ -73,6 +73,8 @@ def complete(
         fitted = open_model(model)
         check_flat_model(fitted)
         known = schema_of(fitted)
+        if image_format(data) is not None:
+            raise ParameterError(f"`manikin complete` takes one flat table, and {name_of(data)} holds images. Give their labels.csv alone.")
         rows = read_flat(Path(data), "`manikin complete`") if known is None else read_like(Path(data), known)
     with stages.stage("complete", f"Completing {len(rows):,} rows"):
         made = completed(fitted, rows, keep=keep, seed=seed, watcher=stages.watcher)
@@ -92,7 +94,7 @@ def complete(
 
 
 def check_flat_model(model: Any) -> None:
-    """Refuses a model of linked patients.
+    """Refuses a model of linked patients, and one of images.
 
     Raises
     ------
@@ -100,6 +102,9 @@ def check_flat_model(model: Any) -> None:
     """
     if isinstance(getattr(model, "schema_", None), Schema):
         raise ParameterError(f"This model learned linked tables, and complete takes a model of one flat table. {LINKED_WAY_OUT}")
+    known = schema_of(model)
+    if known is not None and known.images:
+        raise ParameterError("This model learned images, and complete takes a model of one flat table. Sample it with --where instead.")
 
 
 def completed(

@@ -151,6 +151,8 @@ def _explicable(model: Any, *, is_asked: bool) -> tuple[str, TableSchema]:
     from manikin.synthesizers.storage import name_of
 
     name, schema = name_of(model), schema_of(model)
+    if schema is not None and schema.images:
+        raise ParameterError(f"A {name} model makes images, and `explain` asks models of tables alone so far. Sample it with --where.")
     if schema is None or not (SYNTHESIZERS[name].conditions or (_has_latent(model) and not is_asked)):
         able = ", ".join(sorted(other for other, entry in SYNTHESIZERS.items() if entry.conditions and entry.releasable))
         raise ParameterError(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
-from manikin.workflow import judge
+from manikin.workflow import images, judge
 from manikin.workflow.linked import FLAT_ONLY
 from manikin.workflow.linked_sources import is_linked_source, read_linked_alike
 from manikin.workflow.output import whole_file
+from manikin.workflow.places import is_image_source
 from manikin.workflow.sources import as_wished, read_alike, read_flat, read_like, target_in, with_follow_up
 from manikin.workflow.stages import Silent, Stages, Watcher
 
@@ -44,7 +45,7 @@ def evaluate(
     Parameters
     ----------
     train, holdout : real rows that the generator did and did not see: a Dataset, a frame or a path; linked tables as a Dataset, a folder
-        or a database's URL.
+        or a database's URL; images as a Dataset, a folder or an .npz file.
     synthetic : the same of what it made; a list of them for several releases.
     target : the column a downstream model would predict; the schema's target when None.
     time, event : the columns of follow-up time and of the event; those with these roles in the schema when None.
@@ -62,7 +63,12 @@ def evaluate(
     DataError : a table is empty, or they share no column.
     """
     parts = synthetic if isinstance(synthetic, list | tuple) else [synthetic]
-    if is_linked_source(train):
+    if is_image_source(train):
+        judge.check_asked_of_images(time=time, event=event, analyses=analyses)
+        real, (held, *made) = images.read_images_alike(train, [holdout, *parts])
+        real = as_wished(real, target=target)
+        target = images.label_of(real)
+    elif is_linked_source(train):
         real, (held, *made) = read_linked_alike(train, [holdout, *parts])
         if analyses:
             raise ParameterError(f"Analyses do not go with linked tables yet. {FLAT_ONLY['analyses']}")

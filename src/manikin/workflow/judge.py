@@ -15,11 +15,11 @@ from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
 from manikin.io import tabular
 from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
-from manikin.workflow import linked
+from manikin.workflow import images, linked
 from manikin.workflow.linked_sizes import parts_of_run
 from manikin.workflow.linked_sources import is_linked_source, keep_copy, read_linked_alike, tell_absent
 from manikin.workflow.output import check_free, whole_folder
-from manikin.workflow.places import Place, hash_place, name_of, place_of, shown
+from manikin.workflow.places import Place, hash_place, image_format, name_of, place_of, shown
 from manikin.workflow.record import INTERNAL, cost_of
 from manikin.workflow.sources import as_wished, read_alike, schema_hash, target_in
 from manikin.workflow.stages import Silent, Stages, Watcher
@@ -173,10 +173,13 @@ def judge(
     stages = Stages(watcher or Silent())
     parts = ("train", "holdout", *synthetic_parts(len(made)))
     with stages.stage("read", f"Reading the {len(paths)} tables"):
-        is_linked = is_linked_source(paths[0], schema)
+        is_linked, has_images = is_linked_source(paths[0], schema), image_format(paths[0]) is not None
+        if has_images:
+            check_asked_of_images(time=time, event=event, analyses=analyses)
         if is_linked and analyses:
             raise ParameterError(f"--analysis does not go with linked tables yet. {linked.FLAT_ONLY['analyses']}")
-        real, others = (read_linked_alike if is_linked else read_alike)(paths[0], paths[1:], schema=schema)
+        reading = images.read_images_alike if has_images else read_linked_alike if is_linked else read_alike
+        real, others = reading(paths[0], paths[1:], schema=schema)
         real = as_wished(real, target=target, time=time, event=event)
         for path, other in zip(paths[1:], others, strict=True):
             if is_linked:
@@ -185,14 +188,16 @@ def judge(
                 _tell_absent(Path(path), other, real.columns, stages)
         found = [hash_place(path, table)[0] for path, table in zip(paths, [real, *others], strict=True)]
         hashes = tuple(one.model_copy(update={"name": f"{part}: {one.name}"}) for part, one in zip(parts, found, strict=True))
-        asked = () if is_linked else checked_analyses(analyses, real.columns)
+        asked = () if is_linked or has_images else checked_analyses(analyses, real.columns)
         notice = several_notice(len(made))
         if notice:
             stages.note(notice)
-    aim = target_in(real)
+    aim = images.label_of(real) if has_images else target_in(real)
     rows = {part: len(table) for part, table in zip(parts, [real, *others], strict=True)}
     n_columns = sum(len(table.columns) for table in (real.schema.of_patients if is_linked else real.schema.tables))
     run = {"rows": rows, "columns": n_columns, "seed": seed, "target": aim, "title": _title(made)}
+    if has_images:
+        run |= {"unit": "images"}
     if is_linked:
         run |= {"unit": "patients", "tables": parts_of_run(dict(zip(parts, [real, *others], strict=True)))}
     run |= {"analyses": list(asked), "partial": partial, "versions": versions(), "internal": INTERNAL}
@@ -205,7 +210,7 @@ def judge(
             run["policies"] = verdicts(results, n_patients=rows["train"])
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
-        if is_linked:
+        if is_linked or (has_images and not all(Path(path).is_file() for path in made)):
             judged = zip(made, parts[2:], hashes[2:], others[1:], strict=True)
             kept = [keep_copy(path, part, beside, sha256=known.sha256, data=table) for path, part, known, table in judged]
         else:
@@ -239,6 +244,19 @@ def _manifest(
         cost=cost_of(stages),
         notices=tuple(stages.notices),
     )
+
+
+def check_asked_of_images(*, time: str | None, event: str | None, analyses: Sequence[str]) -> None:
+    """Refuses what is asked of images and means nothing for them.
+
+    Raises
+    ------
+    ParameterError : names the option and the way out.
+    """
+    for name, value in {"time": time, "event": event, "analyses": tuple(analyses)}.items():
+        if value not in (None, ()):
+            option = images.NAMES.get(name, f"--{name}")
+            raise ParameterError(f"{option} does not go with images yet. {images.TABLES_ONLY[name]}")
 
 
 def synthetic_parts(n: int) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ FLAT_ONLY = {  # options that mean nothing for linked tables (yet), and what to 
     "event": "Give the columns their roles (time, event) in the schema instead.",
     "analyses": "Run the regression on a flat table made from them, with `manikin evaluate`.",
     "audit_canaries": "Leave it out.",
+    "holdout": "Leave it out: a fifth of the patients is drawn.",
 }
 KEY = "key, made anew"
 NAMES = {"analyses": "--analysis", "audit_canaries": "--audit-canaries"}

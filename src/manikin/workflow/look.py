@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What was found in a table. `warnings` name columns, never cells."""
+    """What was found in a table. `warnings` name columns, never cells; `images` says what images there are, empty for a table."""
 
     name: str
     n_rows: int
@@ -23,10 +23,11 @@ class Inspected:
     schema: TableSchema
     warnings: tuple[str, ...]
     out: Path | None
+    images: str = ""
 
 
 def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = False) -> Inspected | InspectedTables:
-    """Reads a table or linked tables, finds kinds, roles, missing codes, keys and rules, and writes them to a schema.toml to be corrected.
+    """Reads a table, linked tables or images, finds kinds, roles, missing codes, keys, rules, and writes a schema.toml to correct.
 
     Raises
     ------
@@ -50,7 +51,14 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
     if target is not None:
         write_schema(patients.schema, target, force=force)
     schema = patients.columns
-    return Inspected(Path(data).name, len(patients), patients.n_records, schema, tuple(warnings_of(schema)), target)
+    warnings, pictures = warnings_of(schema), ""
+    if schema.images:
+        from manikin.workflow.images import has_split, size_words
+
+        pictures = size_words(patients)
+        if has_split(patients):
+            warnings.append("split: not learned; to hold out the official test images: manikin synthesize … --holdout split=test")
+    return Inspected(Path(data).name, len(patients), patients.n_records, schema, tuple(warnings), target, pictures)
 
 
 def warnings_of(schema: TableSchema) -> list[str]:
@@ -82,6 +90,7 @@ def budget_words(schema: TableSchema) -> str:
 
 def column_facts(column: Column) -> dict[str, Any]:
     """One column as plain values: name, kind, roles, how many levels, missing codes, unit. No cell but declared missing codes."""
+    images = {} if column.image is None else {"image": asdict(column.image)}
     return {
         "name": column.name,
         "kind": str(column.kind),
@@ -93,6 +102,7 @@ def column_facts(column: Column) -> dict[str, Any]:
         "code_system": column.code_system,
         "is_left_out": is_left_out(column),
         "notes": list(column.notes),
+        **images,
     }
 
 

@@ -9,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from manikin.data.errors import parameter_error
+from manikin.data.errors import ParameterError, parameter_error
 from manikin.data.schema import Schema, TableSchema
 from manikin.release.facts import LEDGER
 from manikin.release.manifest import Choice
 from manikin.synthesizers import SYNTHESIZERS
-from manikin.workflow import auto
+from manikin.workflow import auto, images
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, decide, learn
 from manikin.workflow.learn import check_modality
@@ -22,7 +22,7 @@ from manikin.workflow.linked import check_options, check_private, n_learned
 from manikin.workflow.linked_sizes import size_words
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, read_json, whole_file, whole_folder
-from manikin.workflow.places import Place, hash_place, keep_storage, name_of, place_of, storage_of
+from manikin.workflow.places import Place, hash_place, image_format, keep_storage, name_of, place_of, storage_of
 from manikin.workflow.sources import (
     as_wished,
     check_suffix,
@@ -55,11 +55,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A file of synthetic rows, or linked tables: then `n_rows` counts patients and `tables` the rows of each table."""
+    """A file of synthetic rows, images, or linked tables: then `n_rows` counts patients and `tables` the rows of each table."""
 
     out: Place
     n_rows: int
     tables: Mapping[str, int] = field(default_factory=dict)
+    unit: str = "rows"
 
 
 def fit_model(
@@ -71,7 +72,7 @@ def fit_model(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Fitted:
-    """Learns from all of `data` (a file, or a folder or database of linked tables) and saves the model folder `out`; nothing is held out.
+    """Learns from all of `data` (a table, linked tables, or images) and saves the model folder `out`; nothing is held out.
 
     Raises
     ------
@@ -79,6 +80,8 @@ def fit_model(
     """
     folder, source, wishes = Path(out), place_of(data), options or Options()
     wishes.check("fit")
+    if image_format(source) is not None:
+        images.check_options(wishes)
     if wishes.epsilon is not None:
         check_private(source)
     check_budget(wishes, has_schema=schema is not None)
@@ -91,10 +94,15 @@ def fit_model(
             check_options(wishes)
         check_modality(wishes.synthesizer, patients, name_of(source))
         patients = as_wished(patients, **wishes.of_columns)
-    notice = size_words(patients) if patients.is_linked else fallback_notice(patients)
+        if patients.modality == "images":
+            patients = images.prepared(patients, wishes, stages)
+    has_images = patients.modality == "images"
+    notice = images.size_words(patients) if has_images else size_words(patients) if patients.is_linked else fallback_notice(patients)
     if notice and wishes.epsilon is None:
         stages.note(notice)
-    if wishes.epsilon is None:
+    if has_images:
+        images.check_enough(patients, stages)
+    elif wishes.epsilon is None:
         auto.check_enough(patients, stages)
     job = {
         "command": "fit",
@@ -114,11 +122,11 @@ def fit_model(
         if ledger is not None:
             auto.check_number(ledger.n_patients or 1, n_learned(patients.schema), stages, is_bought=True)
         save_into(model, partial)
-        keep_storage(storage_of(source) if patients.is_linked else None, partial)
+        keep_storage(storage_of(source) if patients.is_linked or has_images else None, partial)
         if ledger is not None:
             seal_model(ledger, partial)
     n_rows = len(patients) if ledger is None else ledger.n_patients or 1
-    unit = "patients" if patients.is_linked else "rows"
+    unit = "patients" if patients.is_linked else "images" if has_images else "rows"
     return Fitted(folder, choice, n_rows, tuple(stages.notices), is_private=ledger is not None, unit=unit)
 
 
@@ -154,7 +162,7 @@ def model_folder(folder: str | Path) -> Path:
 
 
 def modality_of(folder: str | Path) -> str:
-    """What the generator of a model folder learned: "table", or "records" for linked patients; "table" where that cannot be told."""
+    """What the generator of a model folder learned: "table", "records" of linked patients, or "images"; "table" where it does not say."""
     config = read_json(model_folder(folder) / "config.json")
     name = config.get("synthesizer") if isinstance(config, dict) else None
     return SYNTHESIZERS[name].modality if isinstance(name, str) and name in SYNTHESIZERS else "table"
@@ -176,6 +184,7 @@ def draw(
     out: str | Path,
     conditions: Mapping[str, Any] | None = None,
     seed: int = 0,
+    file_format: str | None = None,
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Drawn:
@@ -186,6 +195,7 @@ def draw(
     Parameters
     ----------
     conditions : column -> value that every row, or patient, holds.
+    file_format : of images, one of those that write them; by default what the ending of `out` says, else the one that was learned from.
 
     Raises
     ------
@@ -201,6 +211,14 @@ def draw(
 
         return draw_linked(model, n=n, out=out, conditions=conditions, seed=seed, force=force, stages=stages)
     path = Path(out)
+    if modality_of(model) == "images":
+        from manikin.workflow.draw_images import draw_images
+
+        return draw_images(
+            model, n=n, out=path, conditions=conditions, seed=seed, file_format=file_format, force=force, stages=stages
+        )
+    if file_format is not None:
+        raise ParameterError("--format is of images; the ending of --out says the format of a table. Leave --format out.")
     check_suffix(path)
     check_free(path, force=force, inputs=[model])
     with stages.stage("load", "Loading the model"):

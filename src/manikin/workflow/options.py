@@ -10,7 +10,7 @@ from typing import Any
 from manikin.data.errors import ParameterError, parameter_error
 from manikin.workflow.learn import AUTO, Limits, check_hyperparameters, check_name, check_privacy, settings_of
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet")  # of tables; images have those of the registry
 MAX_SETS = 100
 FEWEST_SHADOWS, MOST_SHADOWS = 4, 256
 FEWEST_CANARIES, MOST_CANARIES = 50, 2_000
@@ -29,7 +29,9 @@ class Options:
     budget : the budget file that the run spends from as well, shared with other releases of the same patients.
     analyses : regressions to run on real and synthetic rows, as formulas.
     rows : synthetic rows, of linked tables patients; as many as were learned from when None.
-    format : of the synthetic tables, csv or parquet; when None csv for a flat table, and each file's own for linked tables.
+    format : of the synthetic tables, csv or parquet; when None csv for a flat table, and each file's own for linked tables. Of images a
+        format of `manikin list formats` that writes them (images, npz, …); when None the one that they came in.
+    holdout : "COLUMN=VALUE", the rows that are held out for judging, such as an official split; a fifth of the patients when None.
     sets : synthetic tables, drawn independently of each other from the one model.
     shadow_models : how often the generator is learned anew for the attack with shadow models; 0 leaves that attack out.
     audit_canaries : made-up patients with whom the privacy budget is audited, by learning twice more; 0 leaves the audit out.
@@ -52,6 +54,7 @@ class Options:
     public: tuple[str, ...] = ()
     analyses: tuple[str, ...] = ()
     sets: int = 1
+    holdout: str | None = None
     shadow_models: int = 0
     audit_canaries: int = 0
     hyperparameters: Mapping[str, Any] | None = None
@@ -77,8 +80,11 @@ class Options:
             )
         if type(self.rows_per_patient) is not int or self.rows_per_patient < 1:
             raise parameter_error("rows_per_patient", command, "a whole number above 0", self.rows_per_patient)
-        if self.format is not None and self.format not in FORMATS:
-            raise parameter_error("format", command, f"one of {', '.join(FORMATS)}", self.format)
+        known = (*FORMATS, *image_formats())
+        if self.format is not None and self.format not in known:
+            raise parameter_error("format", command, f"one of {', '.join(known)}", self.format)
+        if self.holdout is not None and self.epsilon is not None:
+            raise ParameterError("--holdout does not go with --epsilon, where a keyed hash decides who is held out. Leave one of them out.")
         if self.rows is not None and self.rows < 1:
             raise parameter_error("rows", command, "a whole number above 0", self.rows)
         if self.max_steps is not None and self.max_steps < 1:
@@ -127,6 +133,26 @@ class Options:
     def changed(self) -> list[str]:
         """Names of the options that differ from their defaults."""
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+
+
+def image_formats() -> tuple[str, ...]:
+    """The names of the formats that images are written in."""
+    from manikin.io.formats import FORMATS as REGISTRY
+
+    return tuple(name for name, entry in REGISTRY.items() if entry.modality == "images")
+
+
+def check_format(name: str | None, modality: str) -> None:
+    """Refuses a format of tables for images, and the other way round.
+
+    Raises
+    ------
+    ParameterError : names those that fit.
+    """
+    fit = image_formats() if modality == "images" else FORMATS
+    if name is not None and name not in fit:
+        what = "images" if modality == "images" else "tables"
+        raise ParameterError(f"--format {name} is no format of {what}. Choose one of {', '.join(fit)}.")
 
 
 def options_from_json(values: dict[str, Any], where: Path) -> Options:

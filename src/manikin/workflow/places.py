@@ -68,6 +68,11 @@ def image_format(place: Any) -> str | None:
     return name if name is not None and FORMATS[name].modality == "images" else None
 
 
+def is_image_source(place: Any) -> bool:
+    """Whether a data set or a place holds images."""
+    return place.modality == "images" if isinstance(place, Dataset) else image_format(place) is not None
+
+
 def read_images(place: Place, *, schema: Schema | None = None) -> Dataset:
     """The images at a place, with their labels.
 
@@ -124,6 +129,9 @@ class Storage:
 
 def storage_of(place: Place) -> Storage:
     """How the tables at a place are stored."""
+    pictures = image_format(place)
+    if pictures is not None:
+        return Storage(pictures)
     name = linked_format(place) or FOLDER
     if is_url(place):
         return Storage(name, str(place), is_local=False)
@@ -145,6 +153,8 @@ def files_of(folder: Path) -> dict[str, Any]:
 def stored_as(place: Place, file_format: str | None = None) -> Storage:
     """How tables that are made from those at a place are stored in a run folder: as these, or as files of a format, csv or parquet."""
     found = storage_of(place)
+    if FORMATS[found.format].modality == "images":
+        return found if file_format is None else Storage(file_format)
     if file_format is None and found.is_local:
         return found
     ending = f".{file_format or 'csv'}"
@@ -173,6 +183,16 @@ def kept_storage(folder: Path) -> Storage:
 def write_linked(data: Dataset, target: Place, *, storage: Storage, force: bool = False) -> None:
     """Writes linked tables at once."""
     module_of(storage.format).write(data, target, like=storage.like, force=force)
+
+
+def name_in(storage: Storage, part: str) -> str:
+    """What a part is called in a run folder: a folder, or a file with the format's first ending.
+
+    >>> name_in(Storage("npz"), "synthetic"), name_in(Storage("folder"), "synthetic")
+    ('synthetic.npz', 'synthetic')
+    """
+    entry = FORMATS[storage.format]
+    return part + (entry.endings[0] if entry.in_one_file else "")
 
 
 @contextmanager

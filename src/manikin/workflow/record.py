@@ -44,7 +44,7 @@ class Made:
     ----------
     schema : what is written as schema.toml: what was read, under a ledger what was bought. read : what was read.
     ledger : of the privacy budget, where there is one.
-    tables : of linked tables the rows of each by part; `rows` counts patients then.
+    tables : of linked tables the rows of each by part; `rows` counts patients then. unit : what `rows` counts.
     """
 
     schema: Schema
@@ -58,6 +58,7 @@ class Made:
     command: str = "synthesize"
     replay: bool = False
     tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unit: str = "rows"
 
 
 def write_record(folder: Path, made: Made, stages: Stages) -> Results:
@@ -169,6 +170,7 @@ def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:
         **({} if made.ledger is None else {"privacy_budget": told(made.ledger)}),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "job.json"),
         "internal": INTERNAL,
+        **({"unit": made.unit} if made.unit == "images" else {}),
         **({"unit": "patients", "tables": {name: dict(n) for name, n in made.tables.items()}} if made.tables else {}),
     }
 

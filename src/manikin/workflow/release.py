@@ -170,6 +170,11 @@ def _read_judged(folder: Path) -> _Judged:
         raise ParameterError(
             f"{folder} holds {len(data)} synthetic tables, and one leaves at a time. Evaluate the one that is to leave by itself."
         )
+    choice = manifest.synthesizer
+    if (choice is not None and _is_of_images(choice.name)) or any(name.endswith((".npz", ".png")) for name in hashes):
+        raise ParameterError(
+            f"{folder} holds images, and only one flat table can be released so far. Its report says what to weigh before anyone decides."
+        )
     if any(name.startswith("synthetic/") for name in hashes):
         raise ParameterError(f"{folder} holds linked tables, and only one flat table can be released so far. Keep them inside the house.")
     if manifest.options.get("partial"):
@@ -182,6 +187,12 @@ def _read_judged(folder: Path) -> _Judged:
     if LEDGER not in hashes and manifest.options.get("epsilon") is None:
         return _Judged(folder, manifest, results, folder / data[0], Evidence(results, manifest.rows.get("train", 0)))
     return _Judged(folder, manifest, results, folder / data[0], _audited(folder, results), folder / LEDGER)
+
+
+def _is_of_images(name: str) -> bool:
+    from manikin.synthesizers import SYNTHESIZERS
+
+    return name in SYNTHESIZERS and SYNTHESIZERS[name].modality == "images"
 
 
 def _audited(folder: Path, results: Results) -> Evidence:

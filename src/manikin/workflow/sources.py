@@ -74,9 +74,14 @@ def read_flat(source: Any, command: str, *, schema: Schema | TableSchema | str |
     refused = ParameterError(f"{command} takes one flat table, and these are linked tables. Bring a table with a row per patient.")
     if linked_format(source) is not None:
         raise refused
+    no_images = ParameterError(f"{command} takes one flat table, and these are images. Bring a table with a row per patient.")
+    if image_format(source) is not None:
+        raise no_images
     data = read(source, schema=schema)
     if data.is_linked:
         raise refused
+    if data.modality == "images":
+        raise no_images
     return data
 
 
@@ -190,14 +195,14 @@ def _retyped(data: Dataset, like: TableSchema) -> Dataset:
         raise DataError("The data set shares no column with the table it belongs to. Check that both come from one table.")
     schema, frame, marks = data.columns, data.table.frame.copy(), dict(data.table.marks)
     for column in shared:
-        if _agree(column, like[column.name]):
+        if Kind.IMAGE in (column.kind, like[column.name].kind) or _agree(column, like[column.name]):
             continue
         profile = profile_texts(column.name, pd.Series(column_texts(data.table, column), dtype=object))
         known = _with_holes(profile, like[column.name])
         read_again = table_of([profile], TableSchema(like.name, (known,)), "The data set")
         frame[column.name], marks[column.name] = read_again.frame[column.name], read_again.mark(column.name)
         schema = schema.replace_column(known)
-    return Dataset({schema.name: Table(frame, marks)}, Schema((schema,)), data.native)
+    return Dataset({schema.name: Table(frame, marks, data.table.images)}, Schema((schema,)), data.native)
 
 
 def _agree(column: Column, known: Column) -> bool:

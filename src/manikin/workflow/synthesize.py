@@ -1,4 +1,4 @@
-"""The main job: patients go in, synthetic ones come out with the evidence: a flat table, or linked tables. Knows no model and no format.
+"""The main job: patients go in, synthetic ones come out with the evidence: a table, linked tables, images. Knows no model and no format.
 
 The model sees the train part only; the holdout is kept for judging. What is written appears whole or not at all.
 """
@@ -17,7 +17,7 @@ from manikin.evaluation.base import Results
 from manikin.privacy.ledger import Ledger
 from manikin.release.facts import LEDGER
 from manikin.release.manifest import Choice, FileHash, hash_file
-from manikin.workflow import auto, judge
+from manikin.workflow import auto, images, judge
 from manikin.workflow.budget import check_budget, seal_model, spending
 from manikin.workflow.decide import STATE, Decision, decide, learn, remember_fitted
 from manikin.workflow.dp_audit import with_audit
@@ -25,9 +25,21 @@ from manikin.workflow.learn import check_modality
 from manikin.workflow.linked import check_options, check_private, n_learned
 from manikin.workflow.linked_notices import tell_linked
 from manikin.workflow.linked_sizes import parts_of_run
-from manikin.workflow.options import Options
+from manikin.workflow.options import Options, check_format
 from manikin.workflow.output import CHECKPOINT, check_free, clear, is_resumable, whole_folder
-from manikin.workflow.places import Place, hash_place, keep_storage, linked_format, name_of, place_of, stored_as, write_linked
+from manikin.workflow.places import (
+    Place,
+    Storage,
+    hash_place,
+    image_format,
+    keep_storage,
+    linked_format,
+    name_in,
+    name_of,
+    place_of,
+    stored_as,
+    write_linked,
+)
 from manikin.workflow.record import Made, left_out, write_record
 from manikin.workflow.replay import Replay, read_replay
 from manikin.workflow.shadow import shadow_generators
@@ -47,13 +59,16 @@ from manikin.workflow.stages import Silent, Stages, Watcher
 
 SAMPLE_BATCH = 65_536
 LINKED_BATCH = 256  # patients, each with all her rows
+IMAGE_BATCH = 256
+BATCHES = {"rows": SAMPLE_BATCH, "patients": LINKED_BATCH, "images": IMAGE_BATCH}
+UNITS = {"table": "rows", "records": "patients", "images": "images"}
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run made: the folder, its files by purpose, the generator, the figures, and what the user was told.
 
-    `rows` counts rows of a flat table, patients of linked tables; `tables` has the rows of each linked table by part.
+    `rows` counts rows of a flat table, patients of linked tables, images: its `unit`; `tables` has the rows of each linked table by part.
     """
 
     out: Path
@@ -63,6 +78,7 @@ class Outcome:
     results: Results
     notices: tuple[str, ...]
     tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unit: str = "rows"
 
 
 def synthesize(
@@ -79,7 +95,7 @@ def synthesize(
 
     Parameters
     ----------
-    data : a CSV or Parquet file; of linked tables a folder, a bundle, or the URL of a database.
+    data : a CSV or Parquet file; of linked tables a folder, a bundle, or the URL of a database; of images a folder or an .npz file.
     schema : a schema or the path of a schema.toml; inferred from the data when None.
     options : what to make and how; the defaults when None.
     replay : a manifest.json whose run is to be made again, byte for byte; its options take the place of `options`.
@@ -99,6 +115,8 @@ def synthesize(
     again = read_replay(Path(replay), wishes) if replay is not None else None
     wishes = again.options if again else wishes
     wishes.check()
+    if image_format(source) is not None:
+        images.check_options(wishes)
     if wishes.epsilon is not None:
         check_private(source)
     check_budget(wishes, has_schema=schema is not None or again is not None)
@@ -107,16 +125,19 @@ def synthesize(
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     known = known or (again.schema if again else None)
     with stages.stage("read", f"Reading {name_of(source)}"):
-        is_file = linked_format(source) is None
+        is_file = Path(source).is_file() and linked_format(source) is None
         hashes: tuple[FileHash, ...] = (hash_file(Path(source)),) if again and is_file else ()
         if again and hashes:
             again.check_data(hashes[0].sha256)
         patients = read(source, schema=known)
         if patients.is_linked:
             check_options(wishes)
+        check_format(wishes.format, patients.modality)
         check_modality(wishes.synthesizer, patients, name_of(source))
         patients = as_wished(patients, **wishes.of_columns)
-        if not patients.is_linked:
+        if patients.modality == "images":
+            patients = images.prepared(patients, wishes, stages)
+        elif not patients.is_linked:
             judge.checked_analyses(wishes.analyses, patients.columns)
         hashes = hashes or hash_place(source, patients)
     if again:
@@ -128,17 +149,22 @@ def synthesize(
     with whole_folder(folder, force=force, job=job) as partial:
         made = _make(partial, source, patients, wishes, again, stages)
         made = replace(made, inputs=hashes, command="synthesize", replay=again is not None)
-        names = _tables(wishes, is_linked=patients.is_linked)
+        names = _tables(wishes, _storage(source, patients, wishes))
         clear(partial, keep=("model", LEDGER, *names.values()))
         results = write_record(partial, made, stages)
     files = {key: folder / name for key, name in _files(wishes, names).items()}
-    return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices), made.tables)
+    return Outcome(folder, files, made.choice, made.rows, results, tuple(stages.notices), made.tables, UNITS[patients.modality])
 
 
-def _tables(options: Options, *, is_linked: bool) -> dict[str, str]:
-    """The files of the synthetic tables: synthetic.csv, synthetic-2.csv, …; folders for linked ones."""
-    ending = "" if is_linked else SUFFIX[options.format or "csv"]
-    return {part: f"{part}{ending}" for part in judge.synthetic_parts(options.sets)}
+def _storage(source: Place, patients: Dataset, options: Options) -> Storage | None:
+    """How what is made is stored; None for a file of one table."""
+    return None if patients.modality == "table" else stored_as(source, options.format)
+
+
+def _tables(options: Options, storage: Storage | None) -> dict[str, str]:
+    """The files of the synthetic tables: synthetic.csv, synthetic-2.csv, …; folders for linked ones and for images."""
+    parts = judge.synthetic_parts(options.sets)
+    return {part: part + SUFFIX[options.format or "csv"] if storage is None else name_in(storage, part) for part in parts}
 
 
 def _files(options: Options, tables: dict[str, str]) -> dict[str, str]:
@@ -167,14 +193,14 @@ def _job(data_hash: str, patients: Dataset, options: Options, again: Replay | No
     }
 
 
-def _make(
-    partial: Path, source: Place, patients: Dataset, options: Options, again: Replay | None, stages: Stages
-) -> Made:
+def _make(partial: Path, source: Place, patients: Dataset, options: Options, again: Replay | None, stages: Stages) -> Made:
     is_private = options.epsilon is not None
-    storage = stored_as(source, options.format) if patients.is_linked else None
+    storage, unit = _storage(source, patients, options), UNITS[patients.modality]
     train, holdout, learned_from = _split(source, patients, options)
     _tell(patients, train, holdout, stages, n_sets=options.sets, is_private=is_private)
-    if not is_private:
+    if unit == "images":
+        images.check_enough(train, stages, has_holdout=True)
+    elif not is_private:
         auto.check_enough(train, stages, has_holdout=True)
     with spending(partial, options, patients.schema, stages) as ledger:
         decision = decide(partial, train, options, stages, replay=again.decision if again else None)
@@ -188,19 +214,18 @@ def _make(
     made: list[Dataset] = []
     counts = {"train": len(train), "holdout": len(holdout)}
     times = f", {options.sets} times" if options.sets > 1 else ""
-    unit = "patients" if patients.is_linked else "rows"
     with stages.stage("sample", f"Making {rows:,} synthetic {unit}{times}"):
-        for i, (part, name) in enumerate(_tables(options, is_linked=patients.is_linked).items()):
+        for i, (part, name) in enumerate(_tables(options, storage).items()):
             seed = derive(options.seed, "set", i) if i else options.seed  # the first table is that of a run with one
-            made.append(_sample(model, rows, seed, stages, batch_size=LINKED_BATCH if patients.is_linked else SAMPLE_BATCH))
+            made.append(_sample(model, rows, seed, stages, batch_size=BATCHES[unit]))
             if storage is None:
                 judge.write_table(made[-1], partial / name)
             else:
                 write_linked(made[-1], partial / name, storage=storage)
             counts[part] = len(made[-1])
     refit = shadow_generators(options.shadow_models, choice, rows, stages, ledger=ledger)
-    with stages.stage("evaluate", f"Measuring the synthetic {'patients' if patients.is_linked else 'table'} against train and holdout"):
-        aim = target_in(patients)
+    with stages.stage("evaluate", f"Measuring the synthetic {'table' if unit == 'rows' else unit} against train and holdout"):
+        aim = images.label_of(train) if unit == "images" else target_in(patients)
         results = judge.measure(
             train,
             holdout,
@@ -216,16 +241,27 @@ def _make(
         n, seed, like = options.audit_canaries, options.seed, train.columns
         results = with_audit(results, learned_from, choice, ledger, n_canaries=n, seed=seed, stages=stages, like=like)
     shown = patients.schema if ledger is None else made[0].schema  # what the data taught the reader is not paid for
-    told = Made(schema=shown, read=patients.schema, options=options, choice=choice, rows=counts, results=results, ledger=ledger)
+    told = Made(
+        schema=train.schema if unit == "images" else shown,
+        read=patients.schema,
+        options=options,
+        choice=choice,
+        rows=counts,
+        results=results,
+        ledger=ledger,
+        unit=unit,
+    )
     if not patients.is_linked:
         return told
-    return replace(told, tables=parts_of_run({"train": train, "holdout": holdout, **dict(zip(list(counts)[2:], made, strict=True))}))
+    return replace(
+        told, tables=parts_of_run({"train": train, "holdout": holdout, **dict(zip(list(counts)[2:], made, strict=True))})
+    )
 
 
 def _split(source: Place, patients: Dataset, options: Options) -> tuple[Dataset, Dataset, Dataset]:
     """Train and holdout for judging, and the train part as the generator is handed it: under a budget every cell read for itself."""
     if options.epsilon is None:
-        train, holdout = split(patients, seed=options.seed)
+        train, holdout = split_as_wished(patients, options)
         return train, holdout, train
     if patients.is_linked:
         train, holdout = split(patients, seed=options.seed, each_by_itself=True)
@@ -234,6 +270,13 @@ def _split(source: Place, patients: Dataset, options: Options) -> tuple[Dataset,
     plain = read_each_by_itself(Path(source), patients.columns)
     held = held_out_by_itself(plain, seed=options.seed)
     return patients.take(~held), patients.take(held), plain.take(~held)
+
+
+def split_as_wished(patients: Dataset, options: Options) -> tuple[Dataset, Dataset]:
+    """A fifth of the patients, drawn, against the others; the rows that --holdout names against the rest."""
+    if options.holdout is None:
+        return split(images.without_split(patients), seed=options.seed)
+    return images.held_out_where(patients, options.holdout)
 
 
 def _compared(made: list[Dataset], schema: Schema, stages: Stages) -> list[Dataset]:
@@ -252,6 +295,12 @@ def _tell(
 ) -> None:
     if patients.is_linked:
         tell_linked(patients, train, holdout, stages, n_sets=n_sets, is_private=is_private)
+        return
+    if patients.modality == "images":
+        stages.note(
+            f"{images.size_words(train)}; the generator sees {len(train):,}, {len(holdout):,} are held out for judging"
+            + (f" (of {holdout.n_records:,} other patients)." if holdout.n_records < len(holdout) else ".")
+        )
         return
     schema = patients.columns
     out = [f"{column.name} ({reason})" for column, reason in left_out(schema)]
