@@ -24,6 +24,7 @@ class SynthesizerEntry(Entry):
     told_by : the hyperparameter that lists these columns before it learns, where any list of columns will do.
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
+    pixels : of a generator of images the shortest and the longest side of images for which `auto` may take it; None for any.
     volumes : whether a generator of images learns volumes too. pairs : whether it learns two columns of images, one from the other.
     continues : whether it continues given patients (`base.Continues`). scores : whether it says how likely they are (`base.Scores`).
     """
@@ -37,6 +38,7 @@ class SynthesizerEntry(Entry):
     releasable: bool = True
     keeps_rows: bool = False
     is_neural: bool = False
+    pixels: tuple[int, int] | None = None
     volumes: bool = False
     pairs: bool = False
     continues: bool = False
@@ -202,6 +204,8 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_IMAGES}.ddpm:DDPM",
             "diffusion of images to 64 pixels, EDM or DDPM, guided by attributes; the flagship for images",
             modality="images",
+            pixels=(8, 64),
+            auto=True,
             conditions=True,
             volumes=True,
             is_neural=True,

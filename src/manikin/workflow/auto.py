@@ -16,7 +16,7 @@ from manikin.data.errors import DataError, ManikinError, ParameterError
 from manikin.data.seeds import derive
 from manikin.evaluation import METRICS
 from manikin.release.manifest import Choice
-from manikin.synthesizers import SYNTHESIZERS, names_of
+from manikin.synthesizers import SYNTHESIZERS, SynthesizerEntry, names_of
 from manikin.workflow.learn import AUTO, PRIVATE_CHOICE, PRIVATE_CHOICE_LINKED, Limits, fit
 from manikin.workflow.linked import n_learned
 from manikin.workflow.options import Options
@@ -152,12 +152,13 @@ def _of_images(train: Dataset, options: Options, *, conditional: bool) -> Choice
 
     No trial: one costs as much as the learning itself. What is decided is the number of images and the time alone, never the holdout.
     """
-    is_volume = len(train.columns.images[0].image.size or ()) == 3 if train.columns.images[0].image is not None else False
-    names = [
-        name
-        for name in candidates(conditional=conditional, modality="images")
-        if (SYNTHESIZERS[name].volumes or not is_volume) and SYNTHESIZERS[name].pairs == (len(train.columns.images) == 2)
-    ]
+    form = train.columns.images[0].image
+    if form is None or form.size is None:
+        raise ParameterError(
+            "The images differ in size. Name a generator and the size at which it learns: --synthesizer image_pca --set size=64."
+        )
+    size, is_pair = form.size, len(train.columns.images) == 2
+    names = [name for name in candidates(conditional=conditional, modality="images") if _learns_images(SYNTHESIZERS[name], size, is_pair)]
     if not names:
         known = [name for name in names_of("images") if SYNTHESIZERS[name].releasable and _is_here(name)]
         raise ParameterError(f"No generator of such images stands for auto. Name one of {', '.join(known)} with --synthesizer.")
@@ -172,6 +173,12 @@ def _of_images(train: Dataset, options: Options, *, conditional: bool) -> Choice
     if networks:
         return Choice(name=networks[0], asked=AUTO, reasons=("for images it is taken without a trial, which would cost as much again.",))
     return Choice(name=others[0], asked=AUTO, reasons=("no network that learns such images stands for auto; its images are blurred.",))
+
+
+def _learns_images(entry: SynthesizerEntry, size: tuple[int, ...], is_pair: bool) -> bool:
+    """Whether a generator is one for images of this size, by its line in the registry."""
+    fewest, most = entry.pixels or (1, max(size))
+    return entry.pairs == is_pair and (entry.volumes or len(size) == 2) and fewest <= min(size) and max(size) <= most
 
 
 def candidates(*, conditional: bool = False, modality: str = "table") -> list[str]:

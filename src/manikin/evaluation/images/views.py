@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.seeds import generator
+from manikin.data.thumbnails import png
 from manikin.evaluation.base import MetricResult
 from manikin.evaluation.boosters import one_thread
 from manikin.evaluation.definition import UndefinedMetricError, clean
@@ -23,7 +24,6 @@ from manikin.evaluation.images.duplicates import alike
 from manikin.evaluation.images.pictures import FINE_SIDE, ImageData, Pictures, Pixels, resized
 from manikin.evaluation.images.spaces import RADIOMICS, space
 from manikin.evaluation.views import overlay, worst
-from manikin.training.pictures import png
 
 Ints = npt.NDArray[np.int64]
 N_LABELS = 4  # galleries
