@@ -1,7 +1,7 @@
 """What tissues are to each kind of scanner: typical adult values, rounded, with their sources. Knows no shape and no scanner.
 
 Values differ between people, organs' states and measurements by some tens of per cent; they make pictures plausible and say nothing about
-a patient. MR values are for 1.5 T.
+a patient. They were not re-entered from the sources as the constants of `clinical` are. MR values are for 1.5 T.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCES = {
     "density_g_cm3": "ICRU 44 (1989), rounded",
     "echo": "relative amplitude of scatterers, liver = 1: an ordering of what sonographers call echo-rich and echo-poor, not a measurement",
     "attenuation_db_cm_mhz": "Culjat et al. 2010, doi:10.1016/j.ultrasmedbio.2010.02.012, rounded",
-    "suv": "FDG uptake relative to the injected dose per weight: rounded means of Wang et al. 2007, doi:10.1007/s11307-006-0076-6, "
+    "suv": "FDG uptake relative to the injected dose per weight: after Wang et al. 2007, Mol Imaging Biol 9:83-90, rounded, "
     "and usual clinical readings for lesions",
 }
 MU_WATER_60_KEV = 0.02059  # 1/mm, NIST XCOM, doi:10.18434/T48G6X; a chest X-ray's effective energy
