@@ -36,7 +36,7 @@ from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import FitError
 from manikin.data.schema import Column, Form, Kind, Schema, Source, TableSchema
 from manikin.privacy import mechanisms
-from manikin.privacy.ledger import Ledger
+from manikin.privacy.ledger import COUNT_SHARE, Ledger
 from manikin.privacy.sealed import EVENTS, EVERYBODY, PrivateDataset, PrivateRecords
 
 Floats = npt.NDArray[np.float64]
@@ -178,8 +178,9 @@ def _buy_lengths(private: PrivateRecords, schema: Schema, ledger: Ledger, share:
     )
     noise = mechanisms.noise_of(ledger, precision, n_tables=len(names))
     counts, n = np.array(answers), float(ledger.n_patients or 1)
-    variance = noise**2 + 2.0 / (0.01 * ledger.epsilon) ** 2
-    held = n - counts[:, 0]
+    by_number, by_sum = noise**2 + 2.0 / (COUNT_SHARE * ledger.epsilon) ** 2, noise**2 * (len(LENGTHS) - 1)
+    variance = min(by_number, by_sum)  # of patients with rows: all but those without, or the sum of the classes
+    held = n - counts[:, 0] if by_number <= by_sum else counts[:, 1:].sum(axis=1)
     kept = [i for i in range(len(names)) if held[i] > CLEAR * np.sqrt(variance)]
     if not kept:
         raise FitError(
@@ -223,8 +224,8 @@ def _buy_units(private: PrivateRecords, schema: Schema, counted: Counts, ledger:
 
 
 def _unit_cells(data: Dataset, starts: Mapping[str, str | None], clock: Clock) -> tuple[npt.NDArray[np.int64], Rows]:
-    """For each row of all tables the unit that its time needs, and its place among the rows of all tables."""
-    cells, places, at = [], [], 0
+    """For each row of all tables, patient by patient, the unit that its time needs, and its place among the rows of all tables."""
+    cells, places, owners, at = [], [], [], 0
     for table in data.schema.of_patients:
         n = len(data.tables[table.name])
         start = starts.get(table.name)
@@ -236,8 +237,10 @@ def _unit_cells(data: Dataset, starts: Mapping[str, str | None], clock: Clock) -
             i_table = list(starts).index(table.name)
             cells.append(np.where(ticks == NEVER, mechanisms.NOWHERE, i_table * len(UNITS) + finest))
             places.append(at + np.arange(n))
+            owners.append(data.owners[table.name])
         at += n
-    return np.concatenate(cells).astype(np.int64), np.concatenate(places).astype(np.int64)
+    order = np.argsort(np.concatenate(owners), kind="stable")
+    return np.concatenate(cells).astype(np.int64)[order], np.concatenate(places).astype(np.int64)[order]
 
 
 # flat tables
