@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtr
 
 from manikin.evaluation.intervals import wilson
-from manikin.evaluation.readers.agreement import cohen, fleiss
+from manikin.evaluation.readers.agreement import cohen, fleiss, standard_error
 from manikin.evaluation.readers.crossed import area, pooled, share
 from manikin.evaluation.readers.equivalence import Verdict, images_needed, verdict
 
@@ -64,7 +64,7 @@ def test_pooled_area(n_readers: int) -> None:
 def test_cohen(n_images: int, share_yes: float, kappa: float) -> None:
     """The common-correlation model: with probability kappa both give one answer, else each gives her own."""
     rng = np.random.default_rng([n_images, int(share_yes * 10), int(kappa * 10)])
-    covered = defined = 0
+    covered = defined = usual = 0
     for _ in range(N_STUDIES):
         alike, both = rng.random(n_images) < kappa, rng.random(n_images) < share_yes
         a, b = (np.where(alike, both, rng.random(n_images) < share_yes) for _ in range(2))
@@ -73,7 +73,9 @@ def test_cohen(n_images: int, share_yes: float, kappa: float) -> None:
             continue
         defined += 1
         covered += found.interval[0] <= kappa <= found.interval[1]
-    print(f"{n_images} images, {share_yes} yes, kappa {kappa}: covers {covered / defined:.3f}")
+        table = np.bincount(2 * a + b, minlength=4).reshape(2, 2)
+        usual += abs(found.value - kappa) <= 1.96 * standard_error(table)
+    print(f"{n_images} images, {share_yes} yes, kappa {kappa}: covers {covered / defined:.3f}, 1.96 errors {usual / defined:.3f}")
     assert covered / defined > 0.9
 
 
