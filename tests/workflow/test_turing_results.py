@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from manikin.cli.failures import guarded
-from manikin.data.errors import ParameterError
+from manikin.data.errors import DataError, ParameterError
 from manikin.report.blocks import Filmstrip, walk
 from manikin.report.turing import chapters, headline
 from manikin.workflow.turing import Begun, answers, begin, planned, report, results, sides
@@ -112,6 +112,27 @@ def test_which_images_are_meant(folders: tuple[Path, Path], tmp_path: Path) -> N
     for given in ({"images": None, "out": None}, {"images": run, "synthetic": synthetic}, {"images": tmp_path}, {"images": run}):
         with pytest.raises(ParameterError):
             sides(given.pop("images"), **{"real": None, "synthetic": None, "out": None, **given})
+
+
+def test_a_run_shows_the_images_that_it_held_out(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    from manikin.workflow.options import Options
+    from manikin.workflow.synthesize import synthesize
+
+    rng = np.random.default_rng(0)
+    data, run = tmp_path / "data.npz", tmp_path / "run"
+    np.savez(data, images=rng.integers(0, 255, (60, 6, 6)).astype(np.uint8), label=np.arange(60) % 2)
+    synthesize(data, out=run, options=Options(synthesizer="image_pca", rows=20))
+    real, synthetic, out = sides(run, real=data, synthetic=None, out=None)
+    begun = begin(out, real=real, synthetic=synthetic, run=run)
+    begun.room.close()
+    assert sum(image["kind"] == "real" for image in begun.document["images"]) <= 12
+    assert any("12 that the run held out" in notice for notice in begun.document["notices"])
+    other = begin(tmp_path / "other", real=folders[0], synthetic=synthetic, run=run, images=8)
+    other.room.close()
+    assert any("make sure that its generator did not see them" in notice for notice in other.document["notices"])
+    assert any("no labels in common" in notice for notice in other.document["notices"])
+    with pytest.raises(DataError, match="No 'label' of"):
+        begin(tmp_path / "third", real=folders[0], synthetic=synthetic, label="label")
 
 
 def test_the_commands(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

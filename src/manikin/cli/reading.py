@@ -77,11 +77,13 @@ def read(
     """
     from manikin.workflow.turing import begin, sides
 
+    run = images if synthetic is None and real is not None else None
     real, synthetic, out = sides(images, real=real, synthetic=synthetic, out=out)
     begun = begin(
         out,
         real=real,
         synthetic=synthetic,
+        run=run,
         images=n_images,
         repeats=repeats,
         label=label,

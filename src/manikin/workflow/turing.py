@@ -18,9 +18,10 @@ from manikin.evaluation.readers.readings import Readings, readings
 from manikin.evaluation.readers.summary import LEAST_READINGS, summarise
 from manikin.workflow.output import check_free, check_not_read, read_json, whole_folder, write_json
 from manikin.workflow.reading.form import ROLES, Choice, Form
+from manikin.workflow.reading.held_out import held_out
 from manikin.workflow.reading.journal import read_lines
 from manikin.workflow.reading.room import ANSWERS, IMAGES, Room
-from manikin.workflow.reading.sets import ImageSet, image_set, write_alike
+from manikin.workflow.reading.sets import ImageSet, image_set, set_of, write_alike
 
 STUDY, RESULTS = "turing.json", "results.json"
 FORMAT, RESULTS_FORMAT = "manikin-turing 1", "manikin-results-turing 1"
@@ -57,6 +58,7 @@ def begin(
     *,
     real: str | Path | None = None,
     synthetic: str | Path | None = None,
+    run: Path | None = None,
     images: int | None = None,
     repeats: float = REPEATS,
     label: str | None = None,
@@ -70,6 +72,8 @@ def begin(
     Parameters
     ----------
     out : the folder. real, synthetic : folders of images; without both the test that is in `out` goes on.
+    run : the run folder that the synthetic images are of. Where the real ones are those that it was made from, only the held-out ones are
+        shown: an image that the generator learned from tells nothing of what it makes.
     images : how many are shown, half of them synthetic; 60 by default, or as many as there are.
     repeats : the share of them that each reader sees twice, in [0, 1].
     label : the column of labels.csv whose values are shown equally often among both kinds.
@@ -104,11 +108,18 @@ def begin(
         return _open(folder, there, (), is_resumed=True)
     check_not_read(folder, [real, synthetic])
     check_free(folder, force=force, inputs=[real, synthetic])
-    sets = (image_set(real, label=label), image_set(synthetic, label=label))
+    unseen = None if run is None else held_out(run, real)
+    sets = (image_set(real, label=label) if unseen is None else set_of(unseen, Path(real), label=label), image_set(synthetic, label=label))
     if sets[0].place.samefile(sets[1].place):
         raise ParameterError("The real and the synthetic images are the same place. Name two.")
+    if label is not None and not has_common_labels(sets):
+        raise DataError(f"No {label!r} of {sets[0].place} is one of {sets[1].place}. Name a common column with --label, or leave it out.")
     chosen = balanced(sets, images, generator(seed, "turing", "images"))
     notices = _notices(sets, chosen, margin)
+    if unseen is not None:
+        notices.append(f"The real images are the {len(unseen)} that the run held out; the generator did not see them.")
+    elif run is not None:
+        notices.append(f"The real images are not those that {run} was made from; make sure that its generator did not see them.")
     with whole_folder(folder, force=force) as partial:
         numbers = generator(seed, "turing", "numbers").permutation(sum(len(one) for one in chosen))
         places = (numbers[: len(chosen[0])].tolist(), numbers[len(chosen[0]) :].tolist())
@@ -141,7 +152,7 @@ def sides(
         return None, None, images
     if synthetic is not None:
         raise ParameterError("Name the synthetic images once: as IMAGES or with --synthetic.")
-    found = [place for place in (images / SYNTHETIC, images / "synthetic.images") if place.is_dir()]
+    found = [place for place in (images / SYNTHETIC, images / f"{SYNTHETIC}.npz") if place.exists()]
     if not found:
         raise ParameterError(f"{images} is no test, and no run folder with synthetic images. Name folders with --real and --synthetic.")
     if real is None:
@@ -165,18 +176,20 @@ def is_study(document: Any) -> bool:
     return isinstance(document, Mapping) and str(document.get("format", "")).startswith("manikin-turing ")
 
 
+def has_common_labels(sets: tuple[ImageSet, ImageSet]) -> bool:
+    """Whether both sets have labels, and one of them in common."""
+    return all(one.column for one in sets) and bool(set(sets[0].labels) & set(sets[1].labels))
+
+
 def balanced(
     sets: tuple[ImageSet, ImageSet], images: int | None, rng: np.random.Generator
 ) -> tuple[list[int], list[int]]:
     """Which images of both sets are shown: equally many, and of each label equally many where both sets have it.
 
-    Where one set has no labels they are passed over. Labels are filled in turn, so that a rare one is shown as often as it can be.
-
-    Raises
-    ------
-    DataError : the sets have no label in common.
+    Where the sets have no labels in common they are passed over. Labels are filled in turn, so that a rare one is shown as often as it
+    can be.
     """
-    has_labels = all(one.column for one in sets)
+    has_labels = has_common_labels(sets)
     pools: list[dict[str, list[int]]] = []
     for one in sets:
         pool: dict[str, list[int]] = {}
@@ -184,8 +197,6 @@ def balanced(
             pool.setdefault(one.labels[i] if has_labels else "", []).append(i)
         pools.append(pool)
     names = sorted(set(pools[0]) & set(pools[1]))
-    if not names:
-        raise DataError(f"No label of {sets[0].place} is one of {sets[1].place}. Name a common column with --label.")
     room = {name: min(len(pool[name]) for pool in pools) for name in names}
     wanted = (images or N_IMAGES) // 2
     taken = dict.fromkeys(names, 0)
@@ -355,13 +366,13 @@ def _open(folder: Path, document: dict[str, Any], notices: tuple[str, ...], *, i
 def _notices(sets: tuple[ImageSet, ImageSet], chosen: tuple[list[int], list[int]], margin: float) -> list[str]:
     n = len(chosen[0]) + len(chosen[1])
     notices = []
-    if sets[0].column and sets[1].column:
+    if has_common_labels(sets):
         shown = {name: sum(sets[0].labels[i] == name for i in chosen[0]) for name in sorted(set(sets[0].labels))}
         left = [name or "(none)" for name, count in shown.items() if not count]
         if left:
             notices.append(f"Not shown, as only one set has it: {', '.join(left)} of {sets[0].column!r}.")
     elif sets[0].column or sets[1].column:
-        notices.append("Only one of the sets has labels, so that they are not balanced by label.")
+        notices.append("The sets have no labels in common, so that they are not balanced by label.")
     alone = images_needed(1, margin=margin)
     if alone is not None and n < alone:
         notices.append(
@@ -380,7 +391,7 @@ def _document(
     notices: Sequence[str],
 ) -> dict[str, Any]:
     images: dict[int, dict[str, str]] = {}
-    has_labels = all(one.column for one in sets)
+    has_labels = has_common_labels(sets)
     for kind, one, rows, numbers in zip((REAL, SYNTHETIC), sets, chosen, places, strict=True):
         for row, number in zip(rows, numbers, strict=True):
             images[number] = {"kind": kind, "label": one.labels[row] if has_labels else "", "file": one.files[row]}

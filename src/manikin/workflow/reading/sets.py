@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, MissingExtraError
 from manikin.data.images import Images
 from manikin.data.schema import ImageForm
@@ -64,17 +65,21 @@ def image_set(place: str | Path, *, label: str | None = None) -> ImageSet:
         raise DataError(f"There is nothing at {root}. Give a folder of images.")
     if image_format(root) is None:
         raise DataError(f"{root} holds no images. Give a folder of images, such as PNG; see `manikin list formats`.")
-    data = read_images(root)
+    return set_of(read_images(root), root, label=label)
+
+
+def set_of(data: Dataset, place: Path, *, label: str | None = None) -> ImageSet:
+    """The images of a data set that was read from a place; see `image_set`."""
     pictures = [column for column in data.columns.columns if column.image is not None]
     if len(pictures) != 1 or pictures[0].image is None:
-        raise DataError(f"{root} has {len(pictures)} columns of images, and readers see one. Give a folder with one of them.")
+        raise DataError(f"{place} has {len(pictures)} columns of images, and readers see one. Give a folder with one of them.")
     images = data.table.images[pictures[0].name]
     rows = np.flatnonzero(images.present)
     columns = [column for column in data.columns.learned if column.image is None]  # no key and no identifier
     cells = {one.name: _texts(data.table.frame[one.name].iloc[rows]) for one in columns}
-    column = _label_of(cells, [one.name for one in columns if one.kind.is_discrete], label, root)
+    column = _label_of(cells, [one.name for one in columns if one.kind.is_discrete], label, place)
     files = tuple(str(cell) for cell in data.table.frame[pictures[0].name].iloc[rows])
-    return ImageSet(root, images.take(rows), pictures[0].image, files, cells.get(column, ("",) * len(rows)), column, data.records[rows])
+    return ImageSet(place, images.take(rows), pictures[0].image, files, cells.get(column, ("",) * len(rows)), column, data.records[rows])
 
 
 def write_alike(sets: Sequence[ImageSet], rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]], folder: Path) -> list[str]:
