@@ -10,6 +10,8 @@ from pathlib import Path
 
 from manikin.data.errors import DataError
 
+FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".nii", ".gz")  # that no folder of images is called by
+
 
 def beside(folder: Path) -> Path:
     """A hidden name beside a folder's place, under which it is built."""
@@ -30,6 +32,8 @@ def refuse_taken(folder: Path, is_ours: Callable[[Path], bool], what: str, *, fo
     """
     if not Path(os.path.abspath(folder)).parent.is_dir():
         raise DataError(f"There is no folder {folder.parent}. Make it first, or choose another.")
+    if folder.suffix.lower() in FILE_ENDINGS:
+        raise DataError(f"{what[0].upper()}{what[1:]} are written as a folder; {folder.name} is called like a file. Take its ending away.")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DataError(f"{folder} is a file or a link; {what} need a folder. Choose another name.")
     if not folder.exists() or not any(folder.iterdir()):

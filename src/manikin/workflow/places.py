@@ -88,9 +88,14 @@ def read_images(place: Place, *, schema: Schema | None = None) -> Dataset:
 
 
 def write_images(data: Dataset, target: Path, *, like: Any = None, force: bool = False) -> None:
-    """Writes images and labels: as the target's ending says, and as a folder of pictures where it has none that says."""
-    name = image_format(target) or "images"
-    module_of(name).write(data, target, like=like, force=force)
+    """Writes images and labels in the format of this name, or of the place that they are to be like; else as the target's ending says.
+
+    Without any of these they are a folder of pictures.
+    """
+    known = isinstance(like, str) and like in FORMATS and FORMATS[like].modality == "images"
+    name = image_format(target) if not target.is_dir() and image_format(target) == "npz" else None
+    name = str(like) if known else name or image_format(like) or image_format(target) or "images"
+    module_of(name).write(data, target, like=None if known else like, force=force)
 
 
 def read_linked(place: Place, *, schema: Schema | None = None) -> Dataset:

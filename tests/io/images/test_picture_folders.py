@@ -275,3 +275,21 @@ def test_the_image_column_is_no_attribute(tmp_path: Path) -> None:
     data = read(tmp_path)
     assert data.columns["file"].kind is Kind.IMAGE
     assert not data.columns.learned
+
+
+def test_the_format_to_write_is_chosen_by_name_place_or_ending(tmp_path: Path) -> None:
+    films = pictures(np.stack([GREY[None]] * 2), label=["a", "b"])
+    assert format_of(_written(films, tmp_path / "a")) == "images"
+    assert format_of(_written(films, tmp_path / "b", like="dicom")) == "dicom"
+    assert format_of(_written(films, tmp_path / "c", like=tmp_path / "b")) == "dicom"
+    assert format_of(_written(films, tmp_path / "d", like="nifti")) == "nifti"
+    assert format_of(_written(films, tmp_path / "e.npz", like=tmp_path / "a")) == "npz"
+    for name in ("a", "b", "c", "d", "e.npz"):
+        assert [one.tolist() for one in pixels_of(mk.read(tmp_path / name))] == [GREY[None].tolist()] * 2
+    with pytest.raises(DataError, match="called like a file"):
+        mk.write(films, tmp_path / "x.nii.gz")
+
+
+def _written(films: Any, target: Path, **how: Any) -> Path:
+    mk.write(films, target, **how)
+    return target

@@ -5,9 +5,12 @@ A file that cannot be used never spoils the others: it is passed over with its r
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +22,22 @@ SCHEMA_FILE = "schema.toml"
 OWN = (LABELS, SCHEMA_FILE)
 SHOWN = 5  # files that a sentence names
 MAX_DEPTH = 32  # of folders in folders
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back what packages say of foreign files by warnings and loggers: what matters is told in the notes."""
+    loggers = [logging.getLogger(name) for name in ("nibabel.global", "PIL", "pydicom")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 class Unreadable(Exception):  # noqa: N818 - said of a file

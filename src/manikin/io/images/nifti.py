@@ -10,7 +10,6 @@ import gzip
 import io
 import math
 import os
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, MissingExtraError
 from manikin.data.schema import ImageForm, Schema
 from manikin.io.images.array_writing import stored_pixels
-from manikin.io.images.files import Unreadable
+from manikin.io.images.files import Unreadable, quiet
 from manikin.io.images.gathering import Decoded, Look, gathered
 from manikin.io.images.labels import FILE, Rows, has_ending, of_files, rows_of
 from manikin.io.images.picture_writing import PictureWriter
@@ -125,8 +124,7 @@ def _header(path: Path) -> Any:
     """
     package = nibabel()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             size = path.stat().st_size
             with path.open("rb") as raw:
                 is_packed = raw.read(2) == GZIP
@@ -175,8 +173,7 @@ def _decoded(folder: Path, cell: str, *, split_time: bool = False) -> Decoded:
     path = folder / file
     header = _header(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return _volume(path, int(number) - 1, is_split=split_time, n=_n_volumes(header))
     except (Unreadable, MissingExtraError):
         raise

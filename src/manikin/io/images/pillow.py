@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.errors import MissingExtraError
-from manikin.io.images.files import Unreadable
+from manikin.io.images.files import Unreadable, quiet
 from manikin.io.images.sources import Pixels
 
 KINDS = ("PNG", "JPEG", "TIFF", "BMP", "DIB")  # a camera's MPO is opened as a JPEG
@@ -46,8 +46,7 @@ def decode(path: Path) -> tuple[Pixels, tuple[str, ...]]:
     """
     image_module = pillow()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             warnings.simplefilter("error", image_module.DecompressionBombWarning)
             with path.open("rb") as file, image_module.open(file, formats=KINDS) as image:
                 return _decoded(image)

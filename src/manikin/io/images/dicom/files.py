@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manikin.data.errors import MissingExtraError
-from manikin.io.images.files import Unreadable
+from manikin.io.images.files import Unreadable, quiet
 
 T = TypeVar("T")
 MARK = b"DICM"
@@ -49,8 +49,7 @@ def dicom() -> Any:
 @contextmanager
 def distrusted(what: str = "is damaged or cut short") -> Iterator[None]:
     """Turns whatever a foreign file leads pydicom and its decoders to into Unreadable, and keeps their warnings back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             yield
         except (Unreadable, MissingExtraError):
