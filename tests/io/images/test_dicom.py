@@ -128,6 +128,26 @@ def test_white_to_black_is_turned_round_and_padding_is_no_tissue(tmp_path: Path)
     assert padded.table.images["file"].image(0).max() < highest
 
 
+def test_frames_of_an_enhanced_image_have_their_own_slopes(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = pydicom.dcmread(FILES / "CT_small.dcm")
+        raw = data.pixel_array
+        data.NumberOfFrames, data.PixelData = 2, data.PixelData * 2
+        del data.RescaleSlope, data.RescaleIntercept
+        items = []
+        for intercept in ("-1024", "-1000"):
+            values, item = pydicom.Dataset(), pydicom.Dataset()
+            values.RescaleSlope, values.RescaleIntercept = "1", intercept
+            item.PixelValueTransformationSequence = [values]
+            items.append(item)
+        data.PerFrameFunctionalGroupsSequence = items
+        data.save_as(tmp_path / "a.dcm")
+    images = read(tmp_path / "a.dcm").table.images["file"]
+    assert (images.image(0)[0] == raw.astype(int) - 1024).all()
+    assert (images.image(1)[0] == raw.astype(int) - 1000).all()
+
+
 def test_slices_of_a_series_are_a_volume_in_their_order_in_space(tmp_path: Path) -> None:
     for number, height in enumerate((10.0, 5.0, 0.0, 15.0)):
         edited("CT_small.dcm", tmp_path / f"{number}.dcm", ImagePositionPatient=[0, 0, height], RescaleIntercept=str(int(height)))

@@ -40,10 +40,10 @@ def frame_of(data: Any, frame: int) -> tuple[Pixels, tuple[str, ...]]:
             return np.ascontiguousarray(np.moveaxis(raw, -1, 0)), ()
         if raw.ndim != 2:
             raise Unreadable("has pixels that are no image")
-        values = _rescaled(pydicom, raw, data)
+        values = _rescaled(pydicom, raw, data, frame)
         padding = _padding(raw, data)
         if photometric == "MONOCHROME1":
-            ends = _rescaled(pydicom, np.array([_stored_ends(data)], dtype=raw.dtype), data)
+            ends = _rescaled(pydicom, np.array([_stored_ends(data)], dtype=raw.dtype), data, frame)
             values = (ends.astype(np.float64).sum() - values).astype(_whole_type(values, ends))
             remarks.append(INVERTED)
         if padding.any():
@@ -65,9 +65,9 @@ def _palette(pydicom: Any, raw: Pixels, data: Any) -> tuple[Pixels, tuple[str, .
     return np.ascontiguousarray(np.moveaxis(colour, -1, 0)), (remark,)
 
 
-def _rescaled(pydicom: Any, raw: Pixels, data: Any) -> Pixels:
+def _rescaled(pydicom: Any, raw: Pixels, data: Any, frame: int) -> Pixels:
     """Stored values as the modality means them: int32 where slope and intercept are whole (int16, uint8 … without them), else float32."""
-    source = _rescaling(data)
+    source = _rescaling(data, frame)
     if source is None:
         return raw
     if "ModalityLUTSequence" in source:
@@ -83,14 +83,16 @@ def _rescaled(pydicom: Any, raw: Pixels, data: Any) -> Pixels:
     return (raw.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
-def _rescaling(data: Any) -> Any | None:
-    """Where slope and intercept stand: in the data set, or for all frames in its shared functional groups."""
+def _rescaling(data: Any, frame: int) -> Any | None:
+    """Where slope and intercept stand: in the data set, or in the functional groups of the frame or of all frames."""
     if "ModalityLUTSequence" in data or "RescaleSlope" in data:
         return data
-    try:
-        return data.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0]
-    except (AttributeError, IndexError, TypeError):
-        return None
+    for groups, place in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
+        try:
+            return data[groups][place].PixelValueTransformationSequence[0]
+        except (AttributeError, IndexError, KeyError, TypeError):
+            continue
+    return None
 
 
 def _stored_ends(data: Any) -> tuple[int, int]:
