@@ -1,8 +1,8 @@
 """Denoising diffusion of images (Ho, Jain & Abbeel 2020, arXiv 2006.11239), by default preconditioned by Karras et al. (arXiv 2206.00364).
 
 One file and one name, since both are one process in other units: `parameterisation="ddpm"` says the noise at steps of the cosine schedule
-(Nichol & Dhariwal 2021, arXiv 2102.09672), "edm" an image of unit variance at log-normal levels. Sampling by Heun's steps, by DDIM (Song,
-Meng & Ermon 2021, arXiv 2010.02502) or by DPM-Solver++ (arXiv 2211.01095); attributes by classifier-free guidance (arXiv 2207.12598).
+(Nichol & Dhariwal 2021, arXiv 2102.09672), "edm" an image of unit variance at log-normal levels. Sampling by DPM-Solver++ (arXiv
+2211.01095), Heun's steps or DDIM (Song, Meng & Ermon 2021, arXiv 2010.02502); attributes by classifier-free guidance (arXiv 2207.12598).
 Written from the papers alone. Departures in docs/synthesizers/ddpm.md.
 """
 
@@ -77,7 +77,7 @@ class DDPM(ImageNetwork):
 
     name: ClassVar[str] = "ddpm"
     parameterisation: Parameterisation = "edm"
-    steps: int = 4000
+    steps: int = 3000
     batch_size: int = 64
     learning_rate: float = 1e-3
     piece: int | None = None
@@ -95,8 +95,8 @@ class DDPM(ImageNetwork):
     diffusion_steps: int = 1000
     sigma_min: float = 0.005
     sigma_max: float = 80.0
-    sampler: Sampler = "heun"
-    sampling_steps: int = 12
+    sampler: Sampler = "multistep"
+    sampling_steps: int = 20
     churn: float = 0.0
     eta: float = 0.0
     precision: str = "auto"
