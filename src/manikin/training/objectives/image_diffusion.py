@@ -23,7 +23,8 @@ from manikin.training.objectives.averaged import Averaged
 
 Rows = npt.NDArray[np.int64]
 Pixels = Callable[[Rows], npt.NDArray[np.float32]]  # rows to images in [-1, 1], (n, channels, *size)
-LOOK, LEAST_BETWEEN = 512, 25  # noised images behind a held-out loss, and steps between two of them
+LOOK, LEAST_BETWEEN = 512, 25  # most noised images behind a held-out loss, and least steps between two of them
+LEAST_LOOK, LEAST_TIMES = 128, 8  # where few are held out: least noised images, and how often each is looked at
 SHOWN, SHOWN_STEPS = 8, 10  # pictures of a frame, and looks that each takes
 MOST_FOR_MOMENTS = 2048  # images that the spread is measured on
 WARMING = 0.03  # share of the plan in which the learning rate rises
@@ -151,7 +152,8 @@ class ImageDenoising(Averaged[ImageDiffusion]):
         """Loss on held-out images with the same noise at every look; None without any."""
         if not len(self.outside):
             return None
-        rows = np.tile(self.outside, -(-LOOK // len(self.outside)))[:LOOK]
+        n = min(LOOK, max(LEAST_LOOK, LEAST_TIMES * len(self.outside)))
+        rows = np.tile(self.outside, -(-n // len(self.outside)))[:n]
         total = 0.0
         with torch.random.fork_rng():
             torch.manual_seed(derive(self.seed, "look"))
