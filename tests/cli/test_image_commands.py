@@ -1,0 +1,49 @@
+"""The command line on images: what it says of them, and the way out it gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from manikin.cli.app import app
+from manikin.workflow.models import fit_model
+from manikin.workflow.options import Options
+
+picture = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "scans"
+    rng = np.random.default_rng(0)
+    for label in ("ill", "well"):
+        (folder / label).mkdir(parents=True)
+        for i in range(30):
+            pixels = rng.integers(100 if label == "ill" else 0, 255 if label == "ill" else 155, (6, 6), dtype=np.uint8)
+            picture.fromarray(pixels).save(folder / label / f"{i}.png")
+    return folder
+
+
+def test_images_are_looked_at_learned_and_drawn(scans: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["inspect", str(scans)])
+    assert told.exit_code == 0
+    assert "60 images of 6 x 6 pixels, 1 attribute" in told.stdout
+    assert "--epsilon" not in told.stdout
+    fit_model(scans, out=tmp_path / "model", options=Options(synthesizer="image_pca"))
+    arguments = ["sample", str(tmp_path / "model"), "-n", "5", "--where", "label=ill", "-o", str(tmp_path / "made"), "--json"]
+    drawn = CliRunner().invoke(app, arguments)
+    assert drawn.exit_code == 0
+    assert json.loads(drawn.stdout)["images"] == 5
+    wrong = CliRunner().invoke(app, ["sample", str(tmp_path / "model"), "-n", "5", "-o", str(tmp_path / "made.csv")])
+    assert wrong.exit_code != 0
+
+
+def test_the_list_says_which_generators_learn_images() -> None:
+    told = CliRunner().invoke(app, ["list", "synthesizers"])
+    assert "image_pca" in told.stdout
+    line = next(line for line in told.stdout.splitlines() if "image_pca" in line)
+    assert "images, and volumes" in line
