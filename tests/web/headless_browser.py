@@ -28,7 +28,7 @@ class Page:
         for domain in ("Page", "Network", "Runtime"):
             self.send(f"{domain}.enable")
 
-    def send(self, method: str, **given: Any) -> dict[str, Any]:
+    def send(self, method: str, *, patience: float = PATIENCE, **given: Any) -> dict[str, Any]:
         Page.last = getattr(Page, "last", 0) + 1
         number = Page.last
         message: dict[str, Any] = {"id": number, "method": method, "params": given}
@@ -36,7 +36,7 @@ class Page:
             message["sessionId"] = self.session
         self.socket.send(json.dumps(message))
         while True:
-            answer = json.loads(self.socket.recv(timeout=PATIENCE))
+            answer = json.loads(self.socket.recv(timeout=patience))
             if answer.get("id") == number:
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
@@ -45,17 +45,17 @@ class Page:
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)
 
-    def run(self, script: str) -> Any:
-        told = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+    def run(self, script: str, *, patience: float = PATIENCE) -> Any:
+        told = self.send("Runtime.evaluate", patience=patience, expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
     def wait(self, script: str) -> Any:
-        """Until the expression is true."""
+        """Until the expression is true; asked again where the browser forgets to answer, as it may while a page changes."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            with contextlib.suppress(AssertionError):
-                value = self.run(f"(() => {{ try {{ return {script}; }} catch {{ return null; }} }})()")
+            with contextlib.suppress(AssertionError, TimeoutError):
+                value = self.run(f"(() => {{ try {{ return {script}; }} catch {{ return null; }} }})()", patience=3.0)
                 if value:
                     return value
             time.sleep(0.01)
