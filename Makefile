@@ -50,6 +50,7 @@ bench: $(READY) ## speed and quality beside the peers, each in an environment of
 verify: $(READY) ## slow statistical truth: what was known beforehand is recovered
 	@echo "Runs verification/: known correlations, margins and conditional distributions must come back from synthetic data."
 	$(BIN)/pytest verification
+	$(BIN)/pytest tests -m verify
 
 clean: ## remove .venv and caches (not your data, not your runs)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info

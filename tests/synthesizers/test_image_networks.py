@@ -29,6 +29,7 @@ def made(name: str, **more: Any) -> Any:
     return synthesizer(name, **(SMALL[name] | more))
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("name", SMALL)
 def test_labels_bind_and_no_real_image_comes_out(name: str) -> None:
     data = halves()

@@ -51,6 +51,7 @@ def pixels(data: Dataset, name: str) -> Any:
     return data.table.images[name].array()
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("name", SMALL)
 def test_a_target_follows_from_its_source(name: str, tmp_path: Path) -> None:
     model = synthesizer(name, **SMALL[name], max_steps=150).fit(sides(gaps=name == "cyclegan"), seed=0)

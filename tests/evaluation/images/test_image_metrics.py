@@ -27,6 +27,7 @@ def beyond(result) -> bool:
     return bool(low > other[1] or high < other[0])
 
 
+@pytest.mark.verify
 def test_real_images_that_nobody_saw_pass_everywhere(judged):
     good = judged("good")
     for metric in (distances.frechet_cnn, distances.frechet_radiomics, distances.kid_cnn, distances.kid_radiomics):
