@@ -44,6 +44,7 @@ def agreement(model: Autoregressive) -> float:
     return float(((frame["sick"] == "yes") == (frame["treated"] == "drug")).mean())
 
 
+@pytest.mark.verify
 def test_with_a_large_budget_it_learns_dependence_and_everything_works_as_without_one() -> None:
     data, ledger = register(), Ledger(epsilon=10.0, delta=1e-5)
     model = Autoregressive(max_steps=120).fit(data, seed=0, ledger=ledger)
@@ -62,6 +63,7 @@ def test_with_a_large_budget_it_learns_dependence_and_everything_works_as_withou
     assert model.impute(data, seed=0).to_pandas()["sex"].isin(["f", "m"]).all()
 
 
+@pytest.mark.verify
 def test_before_the_first_step_columns_are_independent_with_bought_frequencies(monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(sampler: dpsgd.Sampler, module: object, loss: object) -> list[object]:
         sampler.draw()

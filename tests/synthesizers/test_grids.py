@@ -38,6 +38,7 @@ def test_noise_remembers_and_keeps_its_spread() -> None:
         assert np.corrcoef(made[:, 1:, j].ravel(), made[:, :-1, j].ravel())[0, 1] == pytest.approx(wanted, abs=0.02)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(("name", "steps"), [("timevae", 400), ("timegan", 90)])
 def test_grids_are_learned(name: str, steps: int) -> None:
     real = LINKED["grid"]()

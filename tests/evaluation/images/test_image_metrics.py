@@ -61,6 +61,7 @@ def test_what_is_wrong_moves_the_figure_that_is_meant_to_see_it(judged, how, see
         assert not beyond(result), (how, result.name, result.value, result.interval, result.reference_interval)
 
 
+@pytest.mark.verify
 def test_what_a_figure_says_of_learning(judged):
     good = image_tstr(judged("good"), seed=0)
     assert good.details["n_train"] == 240
