@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from manikin.codecs.images import EncodedImages
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import ModelFolderError, ParameterError
 from manikin.data.images import Images
 from manikin.data.schema import Column, ImageForm, Kind, TableSchema
-from manikin.synthesizers.images.ddpm import DDPM, split_rows
+from manikin.synthesizers.images.ddpm import DDPM
 from manikin.synthesizers.storage import load, save
 from manikin.training import loop
 from manikin.training.control import Control
@@ -149,11 +150,18 @@ def test_constant_images_come_back() -> None:
     assert np.abs(made.table.images["file"].array() - 77).max() <= 1
 
 
-def test_what_is_held_out() -> None:
-    inside, outside = split_rows(200, 1)
+def test_whole_patients_are_held_out() -> None:
+    def held(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return DDPM()._hold_out(EncodedImages({}, {}, {}, np.zeros((len(records), 0), np.int32), records), 1)
+
+    inside, outside = held(np.arange(200))
     assert len(outside) == 8
     assert sorted([*inside, *outside]) == list(range(200))
-    assert len(split_rows(49, 1)[1]) == 0
+    twice = np.repeat(np.arange(200), 2)
+    inside, outside = held(twice)
+    assert len(outside) == 16
+    assert not set(twice[inside]) & set(twice[outside])
+    assert len(held(np.arange(49))[1]) == 0
 
 
 @pytest.mark.parametrize(

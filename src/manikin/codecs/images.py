@@ -58,13 +58,14 @@ class EncodedImages:
     ----------
     stored : by column uint8 or uint16 (n, channels, *padded), 0 at the lowest value and `n_steps` at the highest.
     present : by column bool (n,), whether the row has an image; what `stored` has for one that has none is undefined.
-    tokens : attributes, int32 (n, n_fields).
+    tokens : attributes, int32 (n, n_fields). records : the patient of each row, int64 (n,).
     """
 
     fields: Mapping[str, ImageField]
     stored: Mapping[str, npt.NDArray[Any]]
     present: Mapping[str, npt.NDArray[np.bool_]]
     tokens: Tokens
+    records: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -149,7 +150,7 @@ class ImageCodec:
         stored, present = {}, {}
         for name, one in self.fields_.items():
             stored[name], present[name] = self._stored(one, data.table.images[name])
-        return EncodedImages(self.fields_, stored, present, tokens)
+        return EncodedImages(self.fields_, stored, present, tokens, data.records)
 
     def encode_images(self, column: str, images: Images) -> Pixels:
         """Images of one column in [-1, 1], float32 (n, channels, *padded); 0 where a row has none."""

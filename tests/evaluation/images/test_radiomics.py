@@ -9,8 +9,6 @@ from evaluation.images.films import pixels
 from manikin.evaluation.images import radiomics
 from manikin.evaluation.images.similarity import ms_ssim, n_scales, ssim
 
-skimage = pytest.importorskip("skimage")
-
 
 def some(n=6, size=16):
     images, _ = pixels(n, 3, size=size)
@@ -18,6 +16,7 @@ def some(n=6, size=16):
 
 
 def test_gradients_are_those_of_skimage():
+    pytest.importorskip("skimage")
     from skimage.feature import hog
 
     images = some(size=24)
@@ -26,6 +25,7 @@ def test_gradients_are_those_of_skimage():
 
 
 def test_texture_is_that_of_skimage():
+    pytest.importorskip("skimage")
     from skimage.feature import graycomatrix, graycoprops
 
     images = some()
@@ -59,6 +59,7 @@ def test_volumes_have_thirteen_directions_and_the_same_columns():
 
 
 def test_similarity_is_that_of_skimage():
+    pytest.importorskip("skimage")
     from skimage.metrics import structural_similarity
 
     a, b = some(4, 32)[:2], some(4, 32)[2:]

@@ -16,7 +16,7 @@ from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition, UndefinedMetricError
 from manikin.evaluation.images.definition import of_images
 from manikin.evaluation.images.distances import jackknifed
-from manikin.evaluation.images.pictures import LIMITS, ImageData, Pixels, matched
+from manikin.evaluation.images.pictures import FINE_SIDE, LIMITS, ImageData, Pixels, matched
 from manikin.evaluation.images.radiomics import roughness, slopes
 
 Floats = npt.NDArray[np.float64]
@@ -154,7 +154,7 @@ def _figure(
         reference_interval=(max(0.0, reference_interval[0]), reference_interval[1]),
         details={
             "labels_matched": is_matched,
-            "size": list(data.frame.within(256 if data.frame.axes == 2 else 48)),
+            "size": list(data.frame.within(FINE_SIDE[data.frame.axes])),
             **{name: facts for name in made if (facts := told(made[name]))},
         },
         note="" if is_matched else "Labels could not be matched: a side has too few images of one.",

@@ -11,7 +11,7 @@ from manikin.evaluation.base import Direction, MetricResult, Section
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.images.definition import of_images
 from manikin.evaluation.images.pictures import ImageData, matched
-from manikin.evaluation.images.spaces import CNN, PIXELS, RADIOMICS, flattened, space
+from manikin.evaluation.images.spaces import CNN, PIXEL_SIDE, PIXELS, RADIOMICS, flattened, space
 from manikin.evaluation.intervals import mean_interval
 from manikin.evaluation.neighbours import nearest
 
@@ -19,7 +19,6 @@ Points = npt.NDArray[np.float32]
 MIN_IMAGES = 20
 MAX_QUERIES = 4_000
 MAX_POINTS = 5_000
-FULL = {2: 32, 3: 16}
 NEARER = Definition("image_nearer_train", "Nearer to train than to unseen images", Section.PRIVACY, Direction.REFERENCE, unit="images")
 
 
@@ -58,7 +57,7 @@ def points(data: ImageData, seed: int) -> dict[str, tuple[Points, Points, Points
     if key not in data.memory:
         made = {}
         sides = data.pictures
-        size = data.frame.within(FULL[data.frame.axes])
+        size = data.frame.within(PIXEL_SIDE[data.frame.axes])
         chosen = sides["synthetic"].draw(MAX_QUERIES, seed, "nearer")
         for name in (PIXELS, RADIOMICS, CNN):
             if name == PIXELS:

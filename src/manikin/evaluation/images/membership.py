@@ -17,7 +17,7 @@ from manikin.evaluation.definition import UndefinedMetricError
 from manikin.evaluation.images.copies import SHARE
 from manikin.evaluation.images.definition import of_images
 from manikin.evaluation.images.pictures import ImageData, matched
-from manikin.evaluation.images.spaces import CNN, PIXELS, RADIOMICS, flattened, space
+from manikin.evaluation.images.spaces import CNN, PIXEL_SIDE, PIXELS, RADIOMICS, flattened, space
 from manikin.evaluation.intervals import delong
 from manikin.evaluation.neighbours import nearest
 
@@ -27,7 +27,6 @@ Ints = npt.NDArray[np.int64]
 MIN_IMAGES = 20
 MAX_TARGETS = 2_500
 N_NEAR = 10
-FULL = {2: 32, 3: 16}
 NOISE = 0.1  # of the distance to the nearest other real image that a planted copy is moved by
 MEMBERSHIP = AttackDefinition(
     "image_membership",
@@ -114,7 +113,7 @@ def _crowds(data: ImageData, seed: int) -> dict[str, Crowds]:
         raise UndefinedMetricError(f"the patients do not divide into {MIN_IMAGES // 2} targets and as many known people")
     made = {}
     for name in (PIXELS, RADIOMICS, CNN):
-        size = data.frame.within(FULL[data.frame.axes])
+        size = data.frame.within(PIXEL_SIDE[data.frame.axes])
         if name == PIXELS:
             cloud = {side: flattened(pictures.pixels, size) for side, pictures in sides.items()}
         else:

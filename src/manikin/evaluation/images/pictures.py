@@ -1,5 +1,7 @@
 """The images of an evaluation as arrays of one size and one scale, in an order that depends on their content alone. Knows no metric.
 
+Of more than 5,000 images a side, which are taken, and of more than 200 train images, which settle size and scale, depends on their rows.
+
 Images are brought to the size that most train images have, at most 64 pixels a side (32 of volumes), to the channels that most have, and to
 a scale on which 0 and 1 are the 0.1 % and the 99.9 % quantile of train's values: 8-bit films and Hounsfield units are judged alike. A value
 that is no number (NaN, infinite) counts as 0. What is fine (sharpness, spectra, galleries) is read again at up to 256 pixels.

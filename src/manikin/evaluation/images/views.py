@@ -21,7 +21,7 @@ from manikin.evaluation.definition import UndefinedMetricError, clean
 from manikin.evaluation.images.appearance import edges, frequencies, sides
 from manikin.evaluation.images.copies import MAX_QUERIES, found
 from manikin.evaluation.images.duplicates import alike
-from manikin.evaluation.images.pictures import FINE_SIDE, ImageData, Pictures, Pixels, resized
+from manikin.evaluation.images.pictures import FINE_SIDE, MAX_SIDE, ImageData, Pictures, Pixels, resized
 from manikin.evaluation.images.spaces import RADIOMICS, space
 from manikin.evaluation.views import overlay, worst
 
@@ -60,7 +60,7 @@ def views_of_images(data: ImageData, *, seed: int) -> dict[str, Any]:
         raise UndefinedMetricError("a side has fewer than two images")
     return {
         "size": list(data.frame.size),
-        "judged_size": list(data.frame.within(64 if data.frame.axes == 2 else 32)),
+        "judged_size": list(data.frame.within(MAX_SIDE[data.frame.axes])),
         "axes": data.frame.axes,
         "column": data.column,
         "label": data.label.name if data.label is not None else None,

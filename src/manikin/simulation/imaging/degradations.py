@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from manikin.simulation.imaging.mr import bias_field, moved_k_space, rician, to_image
+from manikin.simulation.imaging.x_rays import counted, log_transformed, transmitted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -164,9 +165,7 @@ def photons(picture: Array, n: float, rng: np.random.Generator) -> Array:
 
 def dose(picture: Array, n: float, rng: np.random.Generator) -> Array:
     """Quantum noise of a radiograph: white is where least passed (e^-4 of the beam), black the open beam of `n` photons per pixel."""
-    line = picture * 4.0
-    counts = np.maximum(rng.poisson(n * np.exp(-line)), 1.0)
-    return np.clip(-np.log(counts / n) / 4.0, 0, 1)
+    return np.clip(log_transformed(counted(transmitted(picture * 4.0, n), rng), n) / 4.0, 0, 1)
 
 
 def rician_noise(picture: Array, sigma: float, rng: np.random.Generator) -> Array:

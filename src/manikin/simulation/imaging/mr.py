@@ -152,14 +152,15 @@ def moved_k_space(image: Array, rng: np.random.Generator, *, shift_px: float, tu
     """
     from scipy.ndimage import rotate
 
-    out = to_k_space(image)
+    still = to_k_space(image)
+    out = still.copy()
     n = image.shape[0]
     ky, kx = np.arange(n) - n // 2, np.arange(image.shape[1]) - image.shape[1] // 2
     starts = np.sort(rng.integers(0, n, n_moves)) if n > 1 else np.zeros(n_moves, int)
     for start, end in zip(starts, [*starts[1:], n], strict=True):
         dy, dx = rng.normal(0, 1, 2) * shift_px
         angle = float(rng.normal(0, 1)) * turn
-        turned = to_k_space(rotate(image, angle, reshape=False, order=1)) if angle else to_k_space(image)
+        turned = to_k_space(rotate(image, angle, reshape=False, order=1)) if angle else still
         ramp = np.exp(-2j * np.pi * (ky[:, None] * dy / n + kx[None, :] * dx / image.shape[1]))
         hit = np.zeros(n, bool)
         hit[start:end] = True

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
-from manikin.data.seeds import generator
 from manikin.synthesizers.images.network import ImageNetwork
 from manikin.synthesizers.tables.one_shot import check_layers, check_numbers
 from manikin.training.networks.image_augmentation import n_told
@@ -32,9 +31,8 @@ from manikin.training.networks.image_diffusion import (
 )
 from manikin.training.networks.unet import UNetShape
 from manikin.training.objective import Objective
-from manikin.training.objectives.image_diffusion import DiffusionRecipe, ImageDenoising, Rows
+from manikin.training.objectives.image_diffusion import DiffusionRecipe, ImageDenoising
 
-HELD_OUT, FEWEST_HELD_OUT = 0.04, 50  # share of images that weights are chosen by, and images below which none is held out
 PRECISIONS = ("auto", "float32", "bfloat16")
 MOST_PATCH, MOST_LOOKS, MOST_LEVELS = 8, 1000, 6
 EDGES: dict[str, tuple[float, float]] = {  # hyperparameters that are numbers within bounds
@@ -76,6 +74,9 @@ class DDPM(ImageNetwork):
     """
 
     name: ClassVar[str] = "ddpm"
+    held_out: ClassVar[float] = 0.04
+    most_held_out: ClassVar[int] = 1 << 20
+    fewest_to_hold_out: ClassVar[int] = 50
     parameterisation: Parameterisation = "edm"
     steps: int = 3000
     batch_size: int = 64
@@ -168,7 +169,7 @@ class DDPM(ImageNetwork):
     def _objective(self, network: nn.Module, images: EncodedImages, *, seed: int, device: torch.device) -> tuple[Objective, nn.Module]:
         assert isinstance(network, ImageDiffusion)
         column = next(iter(images.fields))
-        inside, outside = split_rows(len(images), seed)
+        inside, outside = self._hold_out(images, seed)
         objective = ImageDenoising(
             network,
             lambda rows: images.pixels(column, rows),
@@ -195,10 +196,3 @@ class DDPM(ImageNetwork):
             "churn": float(self.churn),
             "eta": float(self.eta),
         }
-
-
-def split_rows(n: int, seed: int) -> tuple[Rows, Rows]:
-    """Rows to learn from and a few to choose weights by, none where there are few."""
-    order = generator(seed, "held out").permutation(n).astype(np.int64)
-    held = round(n * HELD_OUT) if n >= FEWEST_HELD_OUT else 0
-    return np.sort(order[held:]), np.sort(order[:held])

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
-from manikin.data.seeds import generator
 from manikin.synthesizers.images.network import ImageNetwork
 from manikin.synthesizers.tables.one_shot import check_numbers
 from manikin.training.networks.image_vae import ImageVAENetwork
@@ -25,7 +24,6 @@ from manikin.training.objectives.image_batches import ImageRows
 from manikin.training.objectives.image_bound import BoundRecipe, ImageBound
 
 MOST_WIDTH, MOST_LATENTS, MOST_MAPS = 256, 64, 8
-HELD_OUT, MOST_HELD_OUT, FEWEST_TO_HOLD_OUT = 0.1, 256, 100
 
 
 @dataclass(kw_only=True)
@@ -78,16 +76,15 @@ class ImageVAE(ImageNetwork):
         )
 
     def _objective(self, network: nn.Module, images: EncodedImages, *, seed: int, device: torch.device) -> tuple[Objective, nn.Module]:
-        order = generator(seed, "held out").permutation(len(images))
-        n = min(int(HELD_OUT * len(images)), MOST_HELD_OUT) if len(images) >= FEWEST_TO_HOLD_OUT else 0
+        inside, outside = self._hold_out(images, seed)
         column = next(iter(images.fields))
 
         def rows(chosen: np.ndarray) -> ImageRows:
             """These rows."""
-            return ImageRows(images, column, np.sort(chosen).astype(np.int64), batch_size=self.batch_size, device=device)
+            return ImageRows(images, column, chosen, batch_size=self.batch_size, device=device)
 
         recipe = BoundRecipe(epochs=self.epochs, learning_rate=self.learning_rate)
-        objective = ImageBound(network, rows(order[n:]), rows(order[:n]) if n else None, recipe=recipe, seed=seed)
+        objective = ImageBound(network, rows(inside), rows(outside) if len(outside) else None, recipe=recipe, seed=seed)
         return objective, objective.average
 
     def _images(self, network: nn.Module, tokens: Tensor) -> Tensor:

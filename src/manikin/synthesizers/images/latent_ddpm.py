@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
-from manikin.synthesizers.images.ddpm import DDPM, split_rows
+from manikin.synthesizers.images.ddpm import DDPM
 from manikin.synthesizers.tables.one_shot import check_numbers
 from manikin.training.networks.image_augmentation import n_told
 from manikin.training.networks.image_autoencoder import ImageAutoencoder, latent_size
@@ -87,7 +87,7 @@ class LatentDDPM(DDPM):
     def _objective(self, network: nn.Module, images: EncodedImages, *, seed: int, device: torch.device) -> tuple[Objective, nn.Module]:
         assert isinstance(network, LatentDiffusion)
         column = next(iter(images.fields))
-        inside, outside = split_rows(len(images), seed)
+        inside, outside = self._hold_out(images, seed)
         objective = LatentDenoising(
             network,
             lambda rows: images.pixels(column, rows),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, State
 from manikin.synthesizers.images.attributes import told_attributes
 from manikin.synthesizers.images.base import ImageModel
+from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.one_shot import check_weights
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, seed_torch, train
@@ -29,6 +30,7 @@ from manikin.training.networks.image_conditioning import Attribute
 from manikin.training.networks.image_frame import Frame
 from manikin.training.objective import Objective
 
+Rows = npt.NDArray[np.int64]
 PIECE = 64  # images that go through the network at a time
 
 
@@ -40,6 +42,10 @@ class ImageNetwork(ImageModel):
     ----------
     network_ : what samples.
     """
+
+    held_out: ClassVar[float] = 0.1  # share of the patients that weights are chosen by
+    most_held_out: ClassVar[int] = 256  # of them
+    fewest_to_hold_out: ClassVar[int] = 100  # patients below which none is held out
 
     max_steps: int | None = None
     network_: nn.Module = field(init=False, repr=False, compare=False)
@@ -66,6 +72,11 @@ class ImageNetwork(ImageModel):
         del objective
 
     # what they share
+
+    def _hold_out(self, images: EncodedImages, seed: int) -> tuple[Rows, Rows]:
+        """Rows to learn from, and rows of other patients that weights are chosen by, none where there are few."""
+        n = int(images.records.max()) + 1
+        return hold_out(images.records, seed, share=min(self.held_out, self.most_held_out / n) if n >= self.fewest_to_hold_out else 0.0)
 
     @property
     def frame(self) -> Frame:

@@ -18,7 +18,8 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.images import EncodedImages, Pixels
 from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError, ModelFolderError, ParameterError
-from manikin.data.seeds import derive, generator
+from manikin.data.schema import Kind, Role
+from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.images.network import PIECE, ImageNetwork
 from manikin.synthesizers.images.pca import ImagePCA
@@ -29,7 +30,6 @@ from manikin.training.objective import Objective
 from manikin.training.objectives.translation import Rows, Translation, TranslationRecipe
 
 DRAWN_FROM = 40  # principal components of sources that nobody gives
-HELD_OUT, MOST_HELD_OUT, FEWEST_TO_HOLD_OUT = 0.1, 128, 50
 
 
 @dataclass(kw_only=True)
@@ -79,7 +79,8 @@ class ImageTranslation(ImageNetwork):
         BudgetError : a ledger is given. FitError : there are no two columns of images, too few images of a side, or sizes differ.
         """
         if not data.is_linked and len(data.columns.images) == self.n_columns:
-            data = data.only([column.name for column in data.columns.images])
+            kept = [column.name for column in data.columns if column.kind is Kind.IMAGE or column.has_role(Role.PATIENT_KEY)]
+            data = data.only(kept)
         return super().fit(data, seed=seed, ledger=ledger, control=control)
 
     def _usable(self, data: Dataset) -> Dataset:
@@ -108,10 +109,8 @@ class ImageTranslation(ImageNetwork):
         source, target = (images.fields[name] for name in names)
         sources, targets = (np.flatnonzero(images.present[name]) for name in names)
         held_out: Rows = np.empty(0, dtype=np.int64)
-        if not self.is_two_way and len(sources) >= FEWEST_TO_HOLD_OUT:
-            order = generator(seed, "held out").permutation(sources)
-            n = min(int(HELD_OUT * len(order)), MOST_HELD_OUT)
-            held_out, sources = np.sort(order[:n]), np.sort(order[n:])
+        if not self.is_two_way:
+            sources, held_out = self._hold_out(images, seed)
             targets = sources
         frame = Frame(source.form.channels, source.padded)
         critics = nn.ModuleDict(self._critics(frame, source.form.channels, target.form.channels))
@@ -133,7 +132,7 @@ class ImageTranslation(ImageNetwork):
         super()._learn(images, seed=seed, control=control)
         name = self.columns[0]
         rows = np.flatnonzero(images.present[name])
-        own = EncodedImages({name: images.fields[name]}, {name: images.stored[name][rows]}, {}, images.tokens[rows])
+        own = EncodedImages({name: images.fields[name]}, {name: images.stored[name][rows]}, {}, images.tokens[rows], images.records[rows])
         self.source_ = self._floor()
         self.source_._learn(own, seed=derive(seed, "sources"), control=control)
 

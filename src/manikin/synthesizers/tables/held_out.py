@@ -11,9 +11,17 @@ SHARE = 0.1
 FEWEST = 40
 
 
-def hold_out(records: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows to train on and rows of other patients to stop by; none of the latter where there are too few patients."""
+def hold_out(
+    records: npt.NDArray[np.int64], seed: int, *, share: float | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows to train on and rows of other patients to stop by.
+
+    Parameters
+    ----------
+    records : the patient of each row, counted from 0. share : of the patients; None takes a tenth, 40 at least, and none of too few.
+    """
     n = int(records.max()) + 1
-    share = SHARE if n * SHARE >= FEWEST else (FEWEST / n if n >= 4 * FEWEST else 0.0)
+    if share is None:
+        share = SHARE if n * SHARE >= FEWEST else (FEWEST / n if n >= 4 * FEWEST else 0.0)
     outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
     return np.flatnonzero(~outside), np.flatnonzero(outside)
