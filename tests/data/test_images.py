@@ -81,6 +81,14 @@ def test_a_row_without_an_image_is_named_and_sizes_must_agree() -> None:
         Images.of_array(np.zeros((3, 3)))
 
 
+def test_rows_left_over_do_not_keep_what_nobody_shows() -> None:
+    left = Images.of_array(np.zeros((4, 1, 2, 2)))
+    for value in range(1, 40):
+        left = joined([left, Images.of_array(np.full((10, 1, 2, 2), value))]).take(np.arange(9, 14))
+        assert left.array()[:, 0, 0, 0].tolist() == [value] * 5
+    assert len(left.source) <= 24
+
+
 def test_no_image_at_all() -> None:
     none = chest(2).take(np.array([], dtype=np.int64))
     assert none.table.images["file"].array().shape[0] == 0

@@ -15,7 +15,8 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.storage import load, save
 from manikin.training.control import Control
 from manikin.training.networks.image_frame import Frame
-from manikin.training.networks.image_vae import _fold, _unfold, log_logistic
+from manikin.training.networks.image_vae import log_logistic
+from manikin.training.networks.unet import folded, unfolded
 
 SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"width": 8, "noise": 8, "batch_size": 32, "learning_rate": 1e-3},
@@ -140,7 +141,7 @@ def test_a_discretised_logistic_has_a_mass_of_one() -> None:
 def test_patches_become_channels_and_come_back() -> None:
     for shape in ((2, 3, 8, 6), (2, 1, 4, 6, 2)):
         images = torch.randn(shape)
-        assert torch.equal(_unfold(_fold(images, 2), 2), images)
+        assert torch.equal(unfolded(folded(images, 2), 2), images)
 
 
 @pytest.mark.parametrize(("size", "sizes"), [((28, 28), [(7, 7), (14, 14), (28, 28)]), ((1, 5), [(1, 5)]), ((64, 64), [(4, 4)] * 0)])

@@ -18,6 +18,7 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.storage import load, save
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
+from manikin.training.objectives.translation import Translation
 
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"width": 8, "critic_width": 8, "epochs": 1000, "learning_rate": 2e-3},
@@ -128,3 +129,20 @@ def test_sides_of_different_size_are_refused_until_one_is_asked_for() -> None:
         synthesizer("pix2pix", **SMALL["pix2pix"], max_steps=1).fit(mixed, seed=0)
     made = synthesizer("pix2pix", **SMALL["pix2pix"], max_steps=1, size=8).fit(mixed, seed=0).sample(2, seed=0)
     assert pixels(made, "ct").shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_film_shows_no_translated_patient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[Any] = []
+    original = Translation.pictures
+
+    def kept(self: Translation) -> Any:
+        frames.append(self._filmed.numpy())
+        return original(self)
+
+    monkeypatch.setattr(Translation, "pictures", kept)
+    data = sides()
+    synthesizer(name, **SMALL[name], max_steps=2).fit(data, seed=0)
+    real = pixels(data, "mr") / 127.5 - 1
+    assert frames
+    assert all(np.abs(real - one).max(axis=(1, 2, 3)).min() > 0.02 for one in frames[0])

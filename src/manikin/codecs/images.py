@@ -49,6 +49,10 @@ class ImageField:
         """(channels, *padded) of what a network sees."""
         return (self.form.channels, *self.padded)
 
+    def pixels(self, stored: npt.NDArray[Any]) -> Pixels:
+        """Stored steps in [-1, 1], float32 of the same shape."""
+        return stored.astype(np.float32) * np.float32(2 / self.n_steps) - np.float32(1)
+
 
 @dataclass(frozen=True)
 class EncodedImages:
@@ -72,7 +76,7 @@ class EncodedImages:
 
     def pixels(self, column: str, rows: npt.NDArray[Any]) -> Pixels:
         """Images of these rows in [-1, 1], float32 (n, channels, *padded)."""
-        return self.stored[column][rows].astype(np.float32) * np.float32(2 / self.fields[column].n_steps) - np.float32(1)
+        return self.fields[column].pixels(self.stored[column][rows])
 
 
 @dataclass
@@ -156,7 +160,7 @@ class ImageCodec:
         """Images of one column in [-1, 1], float32 (n, channels, *padded); 0 where a row has none."""
         own = self.fields_[column]
         stored, present = self._stored(own, images)
-        pixels = stored.astype(np.float32) * np.float32(2 / own.n_steps) - np.float32(1)
+        pixels = own.pixels(stored)
         pixels[~present] = 0.0
         return pixels
 

@@ -139,7 +139,17 @@ class Images:
 
 def joined(parts: Sequence[Images]) -> Images:
     """The images of several columns, one after the other."""
-    lengths = [len(part.source) for part in parts]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = [np.where(part.places == NONE, NONE, part.places + start) for part, start in zip(parts, starts, strict=False)]
-    return Images(_Joined(tuple(part.source for part in parts), starts), np.concatenate(places).astype(np.int64))
+    sources: list[ImageSource] = []
+    starts, places = [0], []
+    for part in parts:
+        inner = part.source
+        held, begins = (inner.sources, inner.starts[:-1].tolist()) if isinstance(inner, _Joined) else ((inner,), [0])
+        own = np.full(len(part), NONE, dtype=np.int64)
+        for source, begin in zip(held, begins, strict=True):  # one level deep, and no source that no row shows
+            inside = (part.places >= begin) & (part.places < begin + len(source))
+            if inside.any():
+                own[inside] = part.places[inside] - begin + starts[-1]
+                sources.append(source)
+                starts.append(starts[-1] + len(source))
+        places.append(own)
+    return Images(_Joined(tuple(sources), np.array(starts, dtype=np.int64)), np.concatenate(places).astype(np.int64))

@@ -328,7 +328,9 @@ class _Run:
             if frame:
                 moment["bins"] = frame
             if isinstance(self.objective, FilmsPictures):
-                moment["pictures"] = {name: frame_png(images) for name, images in self.objective.pictures().items()}
+                pictures = {name: frame_png(images) for name, images in self.objective.pictures().items()}
+                if pictures:
+                    moment["pictures"] = pictures
             if moment:
                 self.training.film.append({"step": self.step, **moment})
 

@@ -283,7 +283,9 @@ def _of_dataset(data: Dataset, label: str | None, classes: Sequence[str], groups
         )
     if not np.isfinite(pixels).all():
         raise DataError(f"Some images of {column.name!r} hold pixels without a number. Fill or leave out those images.")
-    scaled = np.clip((pixels - low) / (high - low), 0, 1).astype(np.float32)
+    pixels -= np.float32(low)  # in place, since it may be most of the memory
+    pixels /= np.float32(high - low)
+    scaled = np.clip(pixels, 0, 1, out=pixels)
     truth, names = _places(texts[rows], classes)
     owners = np.unique(data.records[rows], return_inverse=True)[1]
     attributes = {}

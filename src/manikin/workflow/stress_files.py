@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -55,7 +57,7 @@ def prepare(
     with whole_folder(target, force=force) as partial, stages.stage("write", f"Writing {len(steps) * len(pictures):,} images"):
         for i, (name, strength, shift) in enumerate(steps):
             pixels = pictures.pixels if shift is None else chain.from_iterable(shifted(pictures, shift, strength, seed))
-            folder = f"{name}" if shift is None else f"{name}_{strength:g}"
+            folder = f"{name}" if shift is None else f"{name}_{_exact(strength)}"
             (partial / folder).mkdir()
             for k, one in enumerate(pixels):
                 file = f"{folder}/{k + 1:05d}.png"
@@ -77,7 +79,7 @@ def prepare(
             "made_by": f"manikin {versions(['manikin']).get('manikin', '')}",
             "classes": list(pictures.classes),
             "modality": pictures.modality,
-            "shifts": [f"{s.name}=" + ",".join(f"{one:g}" for one in s.strengths) for s in wanted],
+            "shifts": [f"{s.name}=" + ",".join(map(_exact, s.strengths)) for s in wanted],
             "n": len(pictures),
             "names": list(pictures.names),
             **options,
@@ -114,7 +116,7 @@ def judge_predictions(
         settings = {name: document[name] for name in ("measure", "tolerance", "draws", "seed")}
         settings |= {name: value for name, value in options.items() if value is not None}
         wanted = checked(pictures, document["shifts"], **settings)
-        table = pd.read_csv(Path(prepared) / LIST)
+        table = _listed(Path(prepared))
         given = _answers(Path(predictions), table["file"].tolist(), pictures.classes)
     answers = {}
     names, strengths = table["shift"].to_numpy(str), table["strength"].to_numpy(float)
@@ -128,6 +130,20 @@ def judge_predictions(
     return found, write_test(found, Path(out), force=force)
 
 
+def _exact(strength: float) -> str:
+    """A strength as a text that is read back as the same number."""
+    return repr(float(strength)).removesuffix(".0")
+
+
+def _listed(folder: Path) -> pd.DataFrame:
+    """The list of prepared images."""
+    try:
+        table = pd.read_csv(folder / LIST, float_precision="round_trip", dtype={"file": str})
+        return table[["file", "shift", "strength"]].astype({"shift": str, "strength": float})
+    except (OSError, ValueError, KeyError):
+        raise DataError(f"{folder} is damaged: {LIST} does not hold what was prepared. Run `manikin stress prepare` again.") from None
+
+
 def _kept(folder: Path) -> tuple[dict[str, Any], Pictures]:
     document = read_json(folder / DOCUMENT) if (folder / DOCUMENT).is_file() else None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -138,10 +154,12 @@ def _kept(folder: Path) -> tuple[dict[str, Any], Pictures]:
         with np.load(folder / KEPT, allow_pickle=False) as kept:
             attributes = {name.partition(":")[2]: kept[name] for name in kept.files if name.startswith("attribute:")}
             pixels, truth, records = kept["pixels"].astype(np.float32) / 255, kept["truth"], kept["records"]
+        if not {"measure", "tolerance", "draws", "seed", "shifts"} <= document.keys():
+            raise ValueError
         classes, names = tuple(map(str, document["classes"])), tuple(map(str, document["names"]))
         if pixels.ndim != 4 or not len(pixels) == len(truth) == len(records) == len(names):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
         way = "Run `manikin stress prepare` again."
         raise DataError(f"{folder} is damaged: {KEPT} or {DOCUMENT} does not hold what was prepared. {way}") from None
     return document, Pictures(pixels, truth, classes, records, attributes, names, document.get("modality"))

@@ -17,7 +17,7 @@ from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, refuse_ledger, require_fitted, rows_of
 from manikin.training.control import Control
 
 BLOCK = 256  # images that share one stream of randomness
@@ -156,8 +156,6 @@ class ImageModel(ABC):
     def _attributes(self, n: int, seed: int, conditions: Conditions | None) -> tuple[Dataset | None, Tokens]:
         """The attributes of `n` rows, as a table and as tokens."""
         if self.attributes_ is None or self.codec_.attributes_ is None:
-            from manikin.synthesizers.blocks import refuse_conditions
-
             refuse_conditions(self.name, "learned images without attributes; it makes", conditions)
             return None, np.zeros((n, 0), dtype=np.int32)
         if isinstance(conditions, Dataset):

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.translation import ImageTranslation
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
 from manikin.training.objectives.translation import Cyclic, Translation, TranslationRecipe
@@ -48,10 +48,8 @@ class CycleGAN(ImageTranslation):
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "width", "blocks", "critic_width", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "distance"))
-        for key, most in (("width", MOST_WIDTH), ("critic_width", MOST_WIDTH), ("blocks", MOST_BLOCKS)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
-        if isinstance(self.identity, bool) or not 0 <= self.identity < float("inf"):
+        check_at_most(self, self.name, {"width": MOST_WIDTH, "critic_width": MOST_WIDTH, "blocks": MOST_BLOCKS})
+        if isinstance(self.identity, bool) or not isinstance(self.identity, (int, float)) or not 0 <= self.identity < float("inf"):
             raise parameter_error("identity", self.name, "a number of 0 or more", self.identity)
 
     def _translator(self, frame: Frame, n_out: int) -> Translator:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.network import ImageNetwork
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.monitors import Monitor, Narrowing, standard_monitors
 from manikin.training.networks.dcgan import DCCritic, DCGenerator
 from manikin.training.objective import Objective
@@ -61,9 +61,7 @@ class DCGAN(ImageNetwork):
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "noise", "width", "told", "r1_every", "average_images", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "r1"))
-        for key, most in (("width", MOST_WIDTH), ("noise", MOST_NOISE), ("told", MOST_NOISE)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"width": MOST_WIDTH, "noise": MOST_NOISE, "told": MOST_NOISE})
         if self.hold not in HOLDS:
             raise parameter_error("hold", self.name, f"one of {', '.join(HOLDS)}", self.hold)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.network import ImageNetwork
-from manikin.synthesizers.tables.one_shot import check_layers, check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_layers, check_numbers
 from manikin.training.networks.image_augmentation import n_told
 from manikin.training.networks.image_diffusion import (
     PARAMETERISATIONS,
@@ -114,9 +114,7 @@ class DDPM(ImageNetwork):
         check_layers(self, self.name, ("channels",))
         if any(width % 8 or width > 1024 for width in self.channels) or len(self.channels) > MOST_LEVELS:
             raise parameter_error("channels", self.name, f"at most {MOST_LEVELS} multiples of 8 up to 1024", self.channels)
-        for key, most in (("patch", MOST_PATCH), ("blocks", 16), ("sampling_steps", MOST_LOOKS), ("diffusion_steps", 10_000)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"patch": MOST_PATCH, "blocks": 16, "sampling_steps": MOST_LOOKS, "diffusion_steps": 10_000})
         for key, (low, high) in EDGES.items():
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:

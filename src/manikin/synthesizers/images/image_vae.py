@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from manikin.codecs.images import EncodedImages
-from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.network import ImageNetwork
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.networks.image_vae import ImageVAENetwork
 from manikin.training.objective import Objective
 from manikin.training.objectives.image_batches import ImageRows
@@ -59,9 +58,7 @@ class ImageVAE(ImageNetwork):
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "width", "latents", "maps", "told", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "temperature"))
-        for key, most in (("width", MOST_WIDTH), ("latents", MOST_LATENTS), ("maps", MOST_MAPS), ("told", 4096)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"width": MOST_WIDTH, "latents": MOST_LATENTS, "maps": MOST_MAPS, "told": 4096})
 
     def _build(self) -> nn.Module:
         own = next(iter(self.codec_.fields_.values()))

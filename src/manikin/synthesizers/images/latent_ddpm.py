@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.ddpm import DDPM
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.networks.image_augmentation import n_told
 from manikin.training.networks.image_autoencoder import ImageAutoencoder, latent_size
 from manikin.training.networks.image_diffusion import ImageDiffusion
@@ -61,9 +61,7 @@ class LatentDDPM(DDPM):
     def _check(self) -> None:
         super()._check()
         check_numbers(self, self.name, whole=("halvings", "latents", "width"), positive=("coder_share", "coder_rate", "divergence"))
-        for key, most in (("halvings", MOST_HALVINGS), ("latents", MOST_LATENTS), ("width", MOST_WIDTH)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"halvings": MOST_HALVINGS, "latents": MOST_LATENTS, "width": MOST_WIDTH})
         if self.width % 8:
             raise parameter_error("width", self.name, "a multiple of 8", self.width)
         if self.coder_share >= 1:

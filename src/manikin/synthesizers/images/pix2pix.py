@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.translation import ImageTranslation
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
 from manikin.training.objectives.translation import Paired, Translation, TranslationRecipe
@@ -44,9 +43,7 @@ class Pix2Pix(ImageTranslation):
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "width", "halvings", "critic_width", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "distance"))
-        for key, most in (("width", MOST_WIDTH), ("critic_width", MOST_WIDTH), ("halvings", MOST_HALVINGS)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"width": MOST_WIDTH, "critic_width": MOST_WIDTH, "halvings": MOST_HALVINGS})
 
     def _translator(self, frame: Frame, n_out: int) -> Translator:
         return Translator(frame, n_out, width=self.width, halvings=self.halvings, blocks=0, crosses=True)

@@ -37,7 +37,7 @@ class ResampleImages(ImageModel):
         for i, asked in enumerate(tokens):
             alike = (self.tokens_ == asked).sum(axis=1)
             chosen[i] = rng.choice(np.flatnonzero(alike == alike.max()))
-        return self.stored_[chosen].astype(np.float32) * np.float32(2 / own.n_steps) - np.float32(1)
+        return own.pixels(self.stored_[chosen])
 
     def _fitted(self) -> State:
         return {}, {"stored": self.stored_, "tokens": self.tokens_}

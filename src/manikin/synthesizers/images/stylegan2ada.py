@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from manikin.codecs.images import EncodedImages
 from manikin.data.errors import parameter_error
 from manikin.synthesizers.images.network import ImageNetwork
-from manikin.synthesizers.tables.one_shot import check_numbers
+from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.monitors import Monitor, Narrowing, standard_monitors
 from manikin.training.networks.augmentation import KINDS
 from manikin.training.networks.style import StyleCritic, StyleGenerator
@@ -81,14 +81,12 @@ class StyleGAN2ADA(ImageNetwork):
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "noise", "style", "mapping", "width", "r1_every", "path_every", "augment_over")
         check_numbers(self, self.name, whole=(*whole, "average_images", "max_steps"), positive=("learning_rate", "r1"))
-        for key, most in (("width", MOST_WIDTH), ("noise", MOST_STYLE), ("style", MOST_STYLE), ("mapping", MOST_MAPPING)):
-            if getattr(self, key) > most:
-                raise parameter_error(key, self.name, f"an int in [1, {most}]", getattr(self, key))
+        check_at_most(self, self.name, {"width": MOST_WIDTH, "noise": MOST_STYLE, "style": MOST_STYLE, "mapping": MOST_MAPPING})
         for key, least in (("mixing", 0.0), ("truncation", 0.0), ("target", -1.0)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 1:
                 raise parameter_error(key, self.name, f"a number in [{least:g}, 1]", value)
-        if self.path is not None and not 0 <= self.path < math.inf:
+        if self.path is not None and (not isinstance(self.path, (int, float)) or not 0 <= self.path < math.inf):
             raise parameter_error("path", self.name, "a number of 0 or more", self.path)
         if not isinstance(self.augment, str) or any(kind not in KINDS for kind in self._kinds):
             raise parameter_error("augment", self.name, f"some of {', '.join(KINDS)}, with commas between", self.augment)

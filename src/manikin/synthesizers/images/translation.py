@@ -28,6 +28,7 @@ from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
 from manikin.training.objective import Objective
 from manikin.training.objectives.translation import Rows, Translation, TranslationRecipe
+from manikin.training.pictures import MOST_PICTURES
 
 DRAWN_FROM = 40  # principal components of sources that nobody gives
 
@@ -122,6 +123,7 @@ class ImageTranslation(ImageNetwork):
             sources=sources,
             targets=targets,
             held_out=held_out,
+            filmed=self._drawn_sources(MOST_PICTURES, derive(seed, "film")),
             recipe=self._recipe(),
             seed=seed,
             device=device,
@@ -129,12 +131,12 @@ class ImageTranslation(ImageNetwork):
         return game, game.average
 
     def _learn(self, images: EncodedImages, *, seed: int, control: Control) -> None:
-        super()._learn(images, seed=seed, control=control)
         name = self.columns[0]
         rows = np.flatnonzero(images.present[name])
         own = EncodedImages({name: images.fields[name]}, {name: images.stored[name][rows]}, {}, images.tokens[rows], images.records[rows])
         self.source_ = self._floor()
         self.source_._learn(own, seed=derive(seed, "sources"), control=control)
+        super()._learn(images, seed=seed, control=control)
 
     def _floor(self) -> ImagePCA:
         floor = ImagePCA(components=DRAWN_FROM)

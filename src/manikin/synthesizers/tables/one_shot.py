@@ -398,6 +398,19 @@ def check_numbers(owner: Any, name: str, *, whole: Sequence[str] = (), positive:
             raise parameter_error(key, name, "a number above 0", value)
 
 
+def check_at_most(owner: Any, name: str, limits: Mapping[str, int]) -> None:
+    """Refuses hyperparameters that are no whole number from 1 to their limit.
+
+    Raises
+    ------
+    ParameterError : names the hyperparameter, its domain and what it was.
+    """
+    for key, most in limits.items():
+        value = getattr(owner, key)
+        if type(value) is not int or not 1 <= value <= most:
+            raise parameter_error(key, name, f"an int in [1, {most}]", value)
+
+
 def check_layers(owner: Any, name: str, keys: Sequence[str]) -> None:
     """Refuses layer sizes that are not some whole numbers in [1, 8192].
 

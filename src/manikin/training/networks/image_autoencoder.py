@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manikin.training.networks.unet import CONV, folded, unfolded
+from manikin.training.networks.image_frame import CONV
+from manikin.training.networks.unet import folded, unfolded
 
 LEAST_LOG_VARIANCE, MOST_LOG_VARIANCE = -20.0, 5.0
 EDGES = 0.5  # weight of differences between neighbours: without it edges are the last thing that is learned

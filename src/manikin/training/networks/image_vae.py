@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from manikin.training.networks.image_conditioning import Attribute, AttributeEmbedding
 from manikin.training.networks.image_frame import CONV, Frame
+from manikin.training.networks.unet import folded, unfolded
 
 MOST_CHANNELS = 256
 LEAST_SPREAD, MOST_SPREAD = -7.0, 2.0  # of the logarithm of a scale
@@ -106,7 +107,7 @@ class ImageVAENetwork(nn.Module):
     def bound(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """log p(x | z) and the divergence of q from the prior, nats per image, each (n,); z drawn once."""
         padded = self.frame.pad(images)
-        grid, seen = self.stem(_fold(padded, self.patch)), []
+        grid, seen = self.stem(folded(padded, self.patch)), []
         for place in reversed(range(len(self.maps))):
             grid = self.seeing[place](grid)
             seen.append(grid)
@@ -138,7 +139,7 @@ class ImageVAENetwork(nn.Module):
             for one in maps:  # type: ignore[attr-defined]
                 grid, more = one(grid, told, None if seen is None else seen[place], temperature)
                 divergence = divergence + more
-        mean, log_scale = _unfold(self.last(F.silu(grid)), self.patch).chunk(2, 1)
+        mean, log_scale = unfolded(self.last(F.silu(grid)), self.patch).chunk(2, 1)
         scale = (self.frame.crop(log_scale) + FIRST_SCALE).clamp(LEAST_SPREAD, MOST_SPREAD)
         return self.frame.crop(mean), scale, divergence
 
@@ -158,25 +159,3 @@ def log_logistic(images: Tensor, mean: Tensor, log_scale: Tensor, n_steps: int) 
 def _gaussian(parameters: Tensor) -> tuple[Tensor, Tensor]:
     mean, log_spread = parameters.chunk(2, 1)
     return mean, log_spread.clamp(LEAST_SPREAD, MOST_SPREAD)
-
-
-def _fold(images: Tensor, patch: int) -> Tensor:
-    """Patches of each axis into channels."""
-    if patch == 1:
-        return images
-    n, channels, *size = images.shape
-    axes = len(size)
-    shape = [n, channels, *(part for length in size for part in (length // patch, patch))]
-    order = [0, 1, *(3 + 2 * a for a in range(axes)), *(2 + 2 * a for a in range(axes))]
-    return images.reshape(shape).permute(order).reshape(n, channels * patch**axes, *(length // patch for length in size))
-
-
-def _unfold(grid: Tensor, patch: int) -> Tensor:
-    """The inverse of `_fold`."""
-    if patch == 1:
-        return grid
-    n, channels, *size = grid.shape
-    axes = len(size)
-    shape = [n, channels // patch**axes, *[patch] * axes, *size]
-    order = [0, 1, *(place for a in range(axes) for place in (2 + axes + a, 2 + a))]
-    return grid.reshape(shape).permute(order).reshape(n, channels // patch**axes, *(length * patch for length in size))

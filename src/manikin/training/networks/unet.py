@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+from manikin.training.networks.image_frame import CONV
+
 GROUP = 8  # channels of one group of a normalisation
 MOST_CELLS = 1024  # of a grid that attention stands on
 HEAD = 32  # channels of one head

@@ -20,12 +20,13 @@ from manikin.training.networks.image_conditioning import drawn_unsaid
 from manikin.training.networks.image_diffusion import ImageDiffusion
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.averaged import Averaged
+from manikin.training.pictures import MOST_PICTURES
 
 Rows = npt.NDArray[np.int64]
 Pixels = Callable[[Rows], npt.NDArray[np.float32]]  # rows to images in [-1, 1], (n, channels, *size)
 LOOK, LEAST_BETWEEN = 512, 25  # most noised images behind a held-out loss, and least steps between two of them
 LEAST_LOOK, LEAST_TIMES = 128, 8  # where few are held out: least noised images, and how often each is looked at
-SHOWN, SHOWN_STEPS = 8, 10  # pictures of a frame, and looks that each takes
+SHOWN_STEPS = 10  # looks that a picture of the filmstrip takes
 MOST_FOR_MOMENTS = 2048  # images that the spread is measured on
 WARMING = 0.03  # share of the plan in which the learning rate rises
 
@@ -169,7 +170,7 @@ class ImageDenoising(Averaged[ImageDiffusion]):
         """A few images of the averaged network, from the same noise and attributes each time."""
         with torch.random.fork_rng():
             torch.manual_seed(derive(self.seed, "pictures"))
-            n = min(SHOWN, len(self.inside))
+            n = min(MOST_PICTURES, len(self.inside))
             columns = [column[torch.randperm(len(column))[:n]] for column in self.tokens[torch.from_numpy(self.inside)].T]
             tokens = torch.stack(columns, 1) if columns else torch.zeros(n, 0, dtype=torch.long)
             noise = torch.randn(n, self.average.channels, *self.average.size)

@@ -7,7 +7,7 @@ p moves so that r_t, the mean sign of the critic's scores of real images, stays 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -144,10 +144,6 @@ class StyleGame(ImageGame):
         if self._signals:
             self._signals["augmented"] = float(tensors["signals"][len(SIGNALS)])
 
-    def signals(self) -> Mapping[str, float]:
-        """As of the last look."""
-        return self._signals
-
 
 def next_p(p: float, r_t: float, target: float, step: float) -> float:
     """Up by a step where r_t lies above its target, down where below, within [0, 0.8]."""
@@ -159,5 +155,3 @@ def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
     noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
     return gradient.square().sum(1).add(1e-12).sqrt()
-
-

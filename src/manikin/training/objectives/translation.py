@@ -20,11 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manikin.data.seeds import generator
 from manikin.training.adam import Adam
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.image_batches import Encoded
-from manikin.training.pictures import MOST_PICTURES
 
 Rows = npt.NDArray[np.int64]
 
@@ -64,6 +62,7 @@ class Translation(ABC):
     ----------
     translators : "there", and "back" where there is one. critics : by the side whose images they judge.
     columns : of the source and of the target. sources, targets : rows to learn from. held_out : rows of pairs to choose weights by.
+    filmed : drawn sources, of no patient, whose translations the filmstrip shows, (n, channels, *size).
     """
 
     has_fixed_batches = True
@@ -78,6 +77,7 @@ class Translation(ABC):
         sources: Rows,
         targets: Rows,
         held_out: Rows,
+        filmed: npt.NDArray[np.float32],
         recipe: TranslationRecipe,
         seed: int,
         device: torch.device,
@@ -92,7 +92,7 @@ class Translation(ABC):
         self.validate_every = max(1, math.ceil(self.planned_steps / recipe.validations))
         self.patience: int | None = None
         self._steps = torch.zeros(1)
-        self._filmed = generator(seed, "film").choice(sources, MOST_PICTURES)
+        self._filmed = torch.from_numpy(filmed).to(device)
 
     @abstractmethod
     def critic_loss(self, batch: SidesBatch) -> Tensor:
@@ -164,8 +164,8 @@ class Translation(ABC):
 
     @torch.no_grad()
     def pictures(self) -> Mapping[str, npt.NDArray[Any]]:
-        """What a few sources become."""
-        return {self.columns[1]: self.average["there"](self.side(0, self._filmed)).cpu().numpy()}
+        """What a few sources become that are nobody's: what real ones become is nearly their patients' targets."""
+        return {self.columns[1]: self.average["there"](self._filmed).cpu().numpy()}
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Translators, critics, and the averaged translators."""

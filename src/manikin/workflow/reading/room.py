@@ -182,7 +182,7 @@ class Room:
 
     def _known(self, key: str) -> _Reader:
         for name, reader in self._readers.items():
-            if hmac.compare_digest(self._sign("reader", name), key):
+            if hmac.compare_digest(self._sign("reader", name).encode(), key.encode("utf-8", "surrogatepass")):
                 return reader
         raise NotFoundError("This reader is not known. Open the page anew.")
 
