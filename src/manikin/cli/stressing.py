@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manikin.cli import options as opt
 from manikin.cli.console import say, say_json, say_table, watching
+
+if TYPE_CHECKING:
+    from manikin.workflow.stress import StressTest
 
 PREPARE = "prepare"
 
@@ -91,6 +94,11 @@ def stress(
             found, files = stress_files(
                 model, images, out, force=force, watcher=watcher, values=values, seed=seed, **wishes, **judged
             )
+    _tell(found, files, out, as_json=as_json)
+
+
+def _tell(found: StressTest, files: dict[str, Path], out: object, *, as_json: bool) -> None:
+    """What a stress test found: a row for each shift, and the files."""
     if as_json:
         say_json({"out": out, "files": files, "fails_at": {curve.shift: curve.fails_at for curve in found.curves}})
         return

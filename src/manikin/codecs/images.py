@@ -18,7 +18,7 @@ from manikin.codecs.base import Layout, Tokens
 from manikin.codecs.table import TableCodec, is_key, new_keys
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import BudgetError, DataError, FitError, ModelFolderError
-from manikin.data.images import Images
+from manikin.data.images import LUMA, Images
 from manikin.data.schema import Column, ImageForm, Schema, TableSchema
 from manikin.data.schema_text import column_from_json, column_to_json
 
@@ -292,7 +292,7 @@ def with_channels(image: npt.NDArray[Any], channels: int, *, where: str = "An im
     if len(image) == 1:
         return np.repeat(image, channels, axis=0)
     if len(image) == 3 and channels == 1:
-        return np.tensordot(np.array([0.299, 0.587, 0.114]), image.astype(np.float64), axes=1)[None]
+        return np.tensordot(LUMA, image.astype(np.float64), axes=1)[None]
     raise DataError(f"{where} has {len(image)} channels, where {channels} are learned. Bring images of one kind.")
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from manikin.data.errors import DataError
 
 NONE = -1  # the place of a row without an image
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in grey: ITU-R BT.601-7, section 2.5.1
 
 
 class ImageSource(Protocol):

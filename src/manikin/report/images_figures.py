@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from manikin.report.figures import MUTED, REAL, SYNTHETIC, WIDTH, _drawing, _quiet
+from manikin.report.picture_strips import PNG_TEXT
 
 MOST_TEXT = 2_000_000  # characters of a picture
-_BASE64 = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")  # as every PNG begins
 
 
 def picture(png: object, *, label: str = "") -> str:
@@ -72,7 +72,7 @@ def spectrum(frequency: Sequence[float], real: Sequence[float], synthetic: Seque
 
 def _size(png: object) -> tuple[int, int] | None:
     """Width and height that a PNG's header states, None where it is none or claims to be huge."""
-    if not isinstance(png, str) or len(png) > MOST_TEXT or not _BASE64.fullmatch(png):
+    if not isinstance(png, str) or len(png) > MOST_TEXT or not PNG_TEXT.fullmatch(png):
         return None
     try:
         head = base64.b64decode(png[:48], validate=True)

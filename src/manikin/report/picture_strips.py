@@ -10,7 +10,7 @@ from manikin.report.blocks import Block, Filmstrip, Frame, Heading, Text, Tone
 
 MOST_FRAMES = 8
 MOST_TEXT = 400_000  # characters of a picture; the loop makes none that is longer
-_BASE64 = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")  # as every PNG begins
+PNG_TEXT = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")  # as every PNG begins
 
 
 def picture_moments(training: Mapping[str, Any]) -> dict[str, list[tuple[int, str]]]:
@@ -23,7 +23,7 @@ def picture_moments(training: Mapping[str, Any]) -> dict[str, list[tuple[int, st
         if not isinstance(pictures, Mapping) or not isinstance(step, int | float):
             continue
         for column, text in pictures.items():
-            if isinstance(text, str) and len(text) <= MOST_TEXT and _BASE64.fullmatch(text):
+            if isinstance(text, str) and len(text) <= MOST_TEXT and PNG_TEXT.fullmatch(text):
                 found.setdefault(str(column), []).append((int(step), text))
     return {column: _thinned(moments) for column, moments in found.items()}
 

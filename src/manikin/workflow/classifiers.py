@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.errors import DataError, MissingExtraError, ParameterError, parameter_error
+from manikin.data.images import LUMA
 from manikin.simulation.imaging.degradations import resized
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -176,7 +177,7 @@ class _Form:
         if self.channels == 3 and out.shape[1] == 1:
             out = np.repeat(out, 3, axis=1)
         elif self.channels == 1 and out.shape[1] == 3:
-            out = np.tensordot(out, np.array([0.299, 0.587, 0.114]), (1, 0))[:, None]  # luma, ITU-R BT.601
+            out = np.tensordot(out, LUMA, (1, 0))[:, None]
         size = (self.size[0] or out.shape[2], self.size[1] or out.shape[3])
         if size != out.shape[2:]:
             out = np.stack([resized(one, size) for one in out])

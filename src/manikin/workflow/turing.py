@@ -16,7 +16,7 @@ from manikin.data.seeds import generator
 from manikin.evaluation.readers.equivalence import MARGIN, READER_SD, images_needed
 from manikin.evaluation.readers.readings import Readings, readings
 from manikin.evaluation.readers.summary import LEAST_READINGS, summarise
-from manikin.workflow.output import check_free, check_not_read, read_json, whole_folder, write_json
+from manikin.workflow.output import check_free, read_json, whole_folder, write_json
 from manikin.workflow.reading.form import ROLES, Choice, Form
 from manikin.workflow.reading.held_out import held_out
 from manikin.workflow.reading.journal import read_lines
@@ -106,7 +106,6 @@ def begin(
         if there.get("asked") != job:
             raise ParameterError(f"{folder} holds another test. Choose another --out, or replace it and its answers with --force.")
         return _open(folder, there, (), is_resumed=True)
-    check_not_read(folder, [real, synthetic])
     check_free(folder, force=force, inputs=[real, synthetic])
     unseen = None if run is None else held_out(run, real)
     sets = (image_set(real, label=label) if unseen is None else set_of(unseen, Path(real), label=label), image_set(synthetic, label=label))

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.errors import DataError
-from manikin.data.images import ImageSource
+from manikin.data.images import LUMA, ImageSource
 from manikin.io.images.files import Unreadable
 
 Pixels = npt.NDArray[Any]
 T = TypeVar("T")
 CACHE_BYTES = 256 << 20
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601-7, section 2.5.1
 
 
 class LazySource(Generic[T]):

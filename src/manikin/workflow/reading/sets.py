@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import DataError, MissingExtraError
-from manikin.data.images import Images
+from manikin.data.errors import DataError
+from manikin.data.images import LUMA, Images
 from manikin.data.schema import ImageForm
+from manikin.io.images.pillow import pillow
 from manikin.workflow.places import image_format, read_images
 
 MOST_SIDE = 1024  # that a page shows
@@ -145,7 +146,7 @@ def stacked(sets: Sequence[ImageSet], *, most: int) -> list[Pixels]:
 def encoded(pixels: Pixels) -> bytes:
     """A PNG that holds pixels and nothing else, without compression: its length tells the number of pixels only."""
     buffer = io.BytesIO()
-    _pillow().fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
+    pillow().fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()
 
 
@@ -184,7 +185,7 @@ def _sized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """Cut to the shape around the middle, then scaled with an antialiasing filter."""
     if pixels.shape[:2] == size:
         return pixels
-    Image = _pillow()
+    Image = pillow()
     height, width = pixels.shape[:2]
     scale = min(height / size[0], width / size[1])
     h, w = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
@@ -206,12 +207,4 @@ def _grey(pixels: Pixels) -> Pixels:
     """Luma of ITU-R BT.601; what is grey stays as it is."""
     if pixels.ndim == 2:
         return pixels
-    return np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtraError("Reading images needs an extra: pip install 'manikin[images]'.") from None
-    return Image
+    return np.rint(pixels @ LUMA).astype(np.uint8)
