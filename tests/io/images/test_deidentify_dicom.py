@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import stat
 import warnings
@@ -19,7 +20,7 @@ from manikin.data.errors import DataError, ParameterError
 from manikin.io.images.deid import deidentify
 from manikin.io.images.deid.header import deidentify_header, leftovers
 from manikin.io.images.deid.looks import faces, looks_written, texts
-from manikin.io.images.deid.profile import KEEP, Action, action_of
+from manikin.io.images.deid.profile import KEEP, TECHNIQUE, Action, action_of, table
 from manikin.io.images.deid.secret import Secret, secret_of
 from manikin.io.images.dicom import read
 
@@ -128,10 +129,82 @@ def test_the_same_key_gives_the_same_names_and_another_key_others() -> None:
         ("60023000", "OW", (), "X"),
         ("60020010", "US", (), "K"),
         ("00080018", "UI", ("uids",), "K"),
+        ("00100033", "LO", ("patient", "dates"), "X"),
+        ("00100034", "LO", (), "X"),
+        ("00101022", "DS", ("patient",), "X"),
+        ("00189999", "LO", (), "X"),
+        ("60020022", "LO", (), "X"),
+        ("00082120", "SH", ("descriptors",), "X"),
+        ("00080054", "AE", (), "X"),
+        ("00080070", "LO", (), "K"),
+        ("00180024", "SH", (), "K"),
+        ("00181210", "SH", (), "K"),
+        ("00080104", "LO", (), "K"),
+        ("00189999", "CS", (), "K"),
     ],
 )
 def test_what_the_table_does_not_name_goes_by_its_kind(tag: str, vr: str, keep: tuple[str, ...], action: str) -> None:
     assert action_of(tag, vr, keep, is_known=tag != "00099999") is Action(action)
+
+
+def test_the_technique_that_stays_is_what_the_table_does_not_name() -> None:
+    assert {tag: pydicom.datadict.keyword_for_tag(int(tag, 16)) for tag in TECHNIQUE} == TECHNIQUE
+    assert {pydicom.datadict.dictionary_VR(int(tag, 16)) for tag in TECHNIQUE} <= {"LO", "SH", "AE"}
+    assert not set(TECHNIQUE) & set(table())
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_what_stands_behind_a_date_or_in_place_of_a_time_or_age_goes() -> None:
+    data = patient(PatientBirthDateInAlternativeCalendar="Showa 23", PatientDeathDateInAlternativeCalendar="Reiwa 5", StageName="Smith")
+    odd = ((0x00080020, "DA", "20240301Smith"), (0x0008002A, "DT", "20240302101500.5+0100"), (0x00080030, "TM", "at ten, Smith"))
+    for tag, vr, text in odd:
+        del data[tag]
+        data.add_new(tag, vr, text)
+    data.SeriesTime, data.PatientAge = "101500.25", "95Y"
+    inner = pydicom.Dataset()
+    inner.PatientAge = "101Y"
+    other = pydicom.Dataset()
+    other.PatientAge = "044Y"
+    data.ReferencedImageSequence = [inner, other]
+    deidentify_header(data, SECRET, ("dates", "patient", "uids"))
+    assert "PatientBirthDateInAlternativeCalendar" not in data
+    assert "PatientDeathDateInAlternativeCalendar" not in data
+    assert "StageName" not in data
+    assert (data.StudyDate, data.StudyTime, data.SeriesTime) == ("19000101", "000000", "101500.25")
+    assert data.AcquisitionDateTime.endswith("101500.5+0100")
+    assert [data.PatientAge, *(item.PatientAge for item in data.ReferencedImageSequence)] == ["090Y", "090Y", "044Y"]
+
+
+def test_a_file_that_fails_late_leaves_nothing_and_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "scans"
+    source.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patient(BodyPartExamined="CHEST").save_as(source / "a.dcm")
+        patient(BodyPartExamined="CHEST", PatientID="other", SOPInstanceUID="1.2.9").save_as(source / "b.dcm")
+    seen: list[Any] = []
+
+    def failing(data: Any, originals: Any) -> list[str]:
+        seen.append(data)
+        if len(seen) == 2:
+            raise ValueError
+        return leftovers(data, originals)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("manikin.io.images.deid.folder.leftovers", failing)
+        found = deidentify(source, tmp_path / "out", SECRET)
+    assert (found.n_files, [one.file for one in found.skipped]) == (1, ["b.dcm"])
+    written = sorted(path.relative_to(tmp_path / "out").parts[0] for path in (tmp_path / "out").rglob("*.dcm"))
+    assert written == ["files"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"files", "changes.csv", "flagged.csv", "README.txt"}
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="No space left"):
+        deidentify(source, tmp_path / "full", SECRET)
+    assert {path.name for path in tmp_path.iterdir()} == {"scans", "out"}
 
 
 def test_values_that_were_taken_out_are_looked_for() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from manikin.data.schema import Column, ImageForm, Kind, Role, Storage, TableSch
 from manikin.io.formats import format_of
 from manikin.io.images.dicom import look, read, write
 from manikin.io.images.dicom.modules import lacks
+from manikin.io.images.recognition import is_dicom
 
 pydicom = pytest.importorskip("pydicom")
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"  # those that the package ships; none is fetched
@@ -254,6 +258,58 @@ def test_declared_sizes_are_checked_before_decoding(tmp_path: Path) -> None:
     edited("SC_rgb_rle_2frame.dcm", tmp_path / "b.dcm", NumberOfFrames=2_000_000)
     with pytest.raises(DataError, match="number of frames"):
         read(tmp_path / "b.dcm")
+
+
+def deflated(target: Path, *, preamble: bytes = b"", length: int | None = None, command: bool = False) -> Path:
+    """A deflated file that unpacks to 200,000 bytes, with a small stream in its head, where a wrong group length leads."""
+
+    def packed(raw: bytes) -> bytes:
+        stream = zlib.compressobj(wbits=-15)
+        return stream.compress(raw) + stream.flush()
+
+    def element(group: int, number: int, vr: bytes, raw: bytes) -> bytes:
+        raw += b"\0" * (len(raw) % 2)
+        size = struct.pack("<HI", 0, len(raw)) if vr == b"OB" else struct.pack("<H", len(raw))
+        return struct.pack("<HH", group, number) + vr + size + raw
+
+    syntax = element(2, 0x10, b"UI", b"1.2.840.10008.1.2.1.99")
+    head = syntax + element(2, 0x102, b"OB", packed(b"small"))
+    group = element(2, 0, b"UL", struct.pack("<I", len(head) if length is None else len(syntax) + length))
+    other = struct.pack("<HHIH", 0, 0x100, 2, 1) if command else b""
+    bomb = packed(element(0x10, 0x4000, b"OB", bytes(200_000)))
+    target.write_bytes(preamble.ljust(128, b"\0") + b"DICM" + group + head + other + bomb)
+    return target
+
+
+@pytest.mark.parametrize("how", [{}, {"length": 12}, {"preamble": b"DICM" + b"\0" * 8 + struct.pack("<I", 300)}, {"command": True}])
+def test_a_deflated_file_is_weighed_where_pydicom_unpacks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]) -> None:
+    monkeypatch.setattr("manikin.io.images.dicom.files.MAX_INFLATED_BYTES", 100_000)
+    path = deflated(tmp_path / "a.dcm", **how)
+    assert len(pydicom.dcmread(path)[0x00104000].value) == 200_000
+    with pytest.raises(DataError, match="would unpack to more"):
+        read(path)
+
+
+def test_a_modality_is_told_only_where_it_is_one(tmp_path: Path) -> None:
+    data = pydicom.dcmread(FILES / "MR_small.dcm")
+    del data.Rows, data.Columns
+    for modality, said in (("SR", "SR"), ("Weatherwax", "modality unknown")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data.Modality = modality
+            data.save_as(tmp_path / "a.dcm")
+        with pytest.raises(DataError, match=rf"no image \({said}\)"):
+            read(tmp_path / "a.dcm")
+
+
+def test_a_pipe_is_no_dicom_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        os.write(pipe, bytes(128) + b"DICM")  # so that who reads it need not wait
+        assert not is_dicom(tmp_path / "pipe")
+    finally:
+        os.close(pipe)
 
 
 def test_a_table_without_dicom_is_not_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import manikin as mk
 from manikin.data.errors import DataError, InputError
 from manikin.data.images import ArraySource
 from manikin.io.images.arrays import read, write
+from manikin.io.images.npz import open_npy, open_npz
 
 SHARED = Path(os.environ.get("MANIKIN_SHARED_DATA", "../shared/data"))
 FILMS = np.arange(4 * 5 * 6, dtype=np.uint8).reshape(4, 5, 6)
@@ -105,6 +107,50 @@ def test_large_arrays_without_packing_stay_on_disk(tmp_path: Path, monkeypatch: 
     np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros((300, 500, 500), dtype=np.uint8))
     with pytest.raises(DataError, match="'images' would take"):
         read(tmp_path / "bomb.npz")
+
+
+def test_many_small_arrays_are_no_way_around_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manikin.io.images.npz.FREE_BYTES", 1_000_000)
+    empty = {f"a{i}": np.zeros((4, 200_000), dtype=np.uint8) for i in range(3)}
+    np.savez_compressed(tmp_path / "a.npz", images=FILMS, a0=empty["a0"])
+    assert len(open_npz(tmp_path / "a.npz")) == 2
+    np.savez_compressed(tmp_path / "a.npz", images=FILMS, **empty)
+    with pytest.raises(DataError, match="'a1' would take"):
+        open_npz(tmp_path / "a.npz")
+
+
+def test_a_long_header_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x02\x00" + (50 << 20).to_bytes(4, "little") + b" " * (50 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="no array of numpy"):
+            open_npy(tmp_path / "a.npy")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    long = np.zeros(3, dtype=np.uint8)
+    with (tmp_path / "b.npy").open("wb") as file:
+        np.lib.format.write_array(file, long, version=(2, 0))
+    assert (open_npy(tmp_path / "b.npy") == long).all()
+
+
+ODD = ("()", "{}", "[()]", "'O'", "'<f99'", "('<f8', -1)", "[('a', 1, 2, 3)]", "'V99999999999'", "'é'", "(" * 200)
+
+
+@pytest.mark.parametrize("descr", ODD)
+def test_odd_headers_are_refused(tmp_path: Path, descr: str) -> None:
+    head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (3,)}}".encode("latin1")
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(24))
+    with pytest.raises(DataError):
+        open_npy(tmp_path / "a.npy")
+
+
+def test_what_stands_behind_an_array_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", FILMS)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", (tmp_path / "a.npy").read_bytes() + bytes(1_000))
+    with pytest.raises(DataError, match="longer than it declares"):
+        open_npz(tmp_path / "a.npz")
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

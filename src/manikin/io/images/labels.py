@@ -113,9 +113,9 @@ def _problem(
     here = f"(row {row + ROW_1} of {LABELS})"
     if not any(cell.strip() for cell in given):
         return Skipped(f"Row {row + ROW_1} of {LABELS}", "names no file")
-    for text, cell in zip(given, cells, strict=True):
-        if cell is None:
-            return Skipped(text.strip()[:100], f"is no path inside the folder {here}")
+    for cell in cells:
+        if cell is None:  # whatever stands there is not quoted: it may be no path at all
+            return Skipped(f"Row {row + ROW_1} of {LABELS}", "names no path inside the folder")
         if cell and cell not in known:
             reason = stray(root, root / cell) or "is hidden, or behind a link to a folder"
             return Skipped(cell, f"{reason} {here}")

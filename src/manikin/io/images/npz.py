@@ -5,7 +5,10 @@ A member that was stored without packing is memory-mapped; a packed one is held 
 
 from __future__ import annotations
 
+import io
 import math
+import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -23,7 +26,24 @@ MAX_BYTES = 4 << 30  # of one packed array in memory
 MAX_EXPANSION = 200  # packed images shrink 2 to 50 times; a "bomb" 1,000 times
 FREE_BYTES = 256 << 20  # below this a high ratio harms nobody
 MAX_MEMBERS = 1_000
+MAX_HEADER_BYTES = 10_000  # numpy's own bound, which it checks once it has read the header
+LENGTHS = {(1, 0): "<H", (2, 0): "<I"}  # of a header, by its version
+NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, EOFError, LookupError, AttributeError, OverflowError)
 NO_PICKLE = "holds Python objects, which are never opened since they can run code. Save plain arrays of numbers or texts."
+
+
+@dataclass
+class Held:
+    """What the arrays of one archive that are held in memory take, and what they take in the file of so many bytes."""
+
+    file_bytes: int
+    n_bytes: int = 0
+    packed: int = 0
+
+    def is_bomb(self, n_bytes: int, packed: int) -> bool:
+        """Counts one more array, and says whether all are more than their bytes in the file can account for."""
+        self.n_bytes, self.packed = self.n_bytes + n_bytes, self.packed + packed
+        return self.n_bytes > FREE_BYTES and self.n_bytes > MAX_EXPANSION * max(min(self.packed, self.file_bytes), 1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +96,8 @@ def open_npz(path: Path) -> dict[str, Array]:
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise DataError(f"{path} holds two arrays called {_key(twice)!r}. Save it again.")
-            return {_key(info.filename): _array(archive, info, path) for info in infos if info.filename.endswith(".npy")}
+            held = Held(path.stat().st_size)
+            return {_key(info.filename): _array(archive, info, path, held) for info in infos if info.filename.endswith(".npy")}
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or 'damaged'}. Check its path and permissions.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError, UnicodeError, MemoryError):
@@ -87,17 +108,18 @@ def _key(filename: str) -> str:
     return filename.removesuffix(".npy")
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, held: Held) -> Array:
     with archive.open(info) as file:
         member = _header(file, _key(info.filename), path)
-        if member.n_bytes + member.header_bytes > info.file_size:
-            raise DataError(f"{path}, array {member.name!r} is cut short. Save it again.")
+        if member.n_bytes + member.header_bytes != info.file_size:
+            raise DataError(f"{path}, array {member.name!r} is cut short, or longer than it declares. Save it again.")
         if info.compress_type == zipfile.ZIP_STORED and member.n_bytes > FREE_BYTES // 8:
             return _mapped(path, _data_start(path, info) + member.header_bytes, member)
         too_packed = member.n_bytes > FREE_BYTES and member.n_bytes > MAX_EXPANSION * max(info.compress_size, 1)
-        if too_packed or member.n_bytes > MAX_BYTES:
+        if held.is_bomb(member.n_bytes, info.compress_size) or too_packed or member.n_bytes > MAX_BYTES:
             raise DataError(
-                f"{path}, array {member.name!r} would take {member.n_bytes / 2**30:.1f} GiB of memory. "
+                f"{path}, array {member.name!r} would take {member.n_bytes / 2**30:.1f} GiB of memory, "
+                f"{held.n_bytes / 2**30:.1f} GiB with those before it. "
                 "Save it without packing (numpy.savez), from which it is read piece by piece."
             )
         data = file.read(member.n_bytes)
@@ -120,12 +142,14 @@ def _header(file: IO[bytes], name: str, path: Path) -> Member:
     try:
         version = form.read_magic(file)
         read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
-        if version not in ((1, 0), (2, 0)):
+        length = file.read(struct.calcsize(LENGTHS[version]))
+        (n_bytes,) = struct.unpack(LENGTHS[version], length)
+        if n_bytes > MAX_HEADER_BYTES:
             raise ValueError
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            shape, is_fortran, dtype = read(file)
-    except Exception:  # foreign bytes: numpy parses the header as a literal, and says in many ways that it is none
+            shape, is_fortran, dtype = read(io.BytesIO(length + file.read(n_bytes)))
+    except (*NO_HEADER, struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile):  # it is parsed as a literal
         raise DataError(f"{path}, array {name!r} is no array of numpy, or it is damaged. Save it again.") from None
     if dtype.hasobject:
         raise DataError(f"{path}, array {name!r} {NO_PICKLE}")

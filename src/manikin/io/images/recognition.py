@@ -75,8 +75,10 @@ def _names(folder: Path) -> list[tuple[str, bool]]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's mark."""
+    """Whether a file has DICOM's mark; a pipe, which would wait for ever, has none."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == DICOM_MARK
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 import warnings
 from collections import Counter
@@ -95,13 +96,32 @@ def deidentify(
             raise refuse_none(done.skipped, source, "DICOM image")
         _write_reports(built, done, frozenset(keep))
         publish(built, out)
+    except OSError as error:  # of reading, none comes out of `_made`
+        raise DataError(f"{out} cannot be written: {error.strerror or 'unknown reason'}. Check its disk and permissions.") from None
     finally:
         shutil.rmtree(built, ignore_errors=True)
     return done
 
 
-@distrusted("could not be de-identified")
 def _one(path: Path, built: Path, secret: Secret, keep: frozenset[str], done: Deidentified, numbers: Counter[str]) -> None:
+    """Writes a file once all is known of it: nothing of a file that cannot be used is left behind."""
+    raw, pseudonym, series, why, made = _made(path, secret, keep)
+    place = f"{pseudonym}/{series}"
+    numbers[place] += 1
+    name = f"{place}/{numbers[place]:05d}.dcm"
+    target = built / (FLAGGED if why else FILES) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(raw)
+    done.n_files += 1
+    done.patients.add(pseudonym)
+    done.flagged += [(f"{FLAGGED}/{name}", reason) for reason in why]
+    done.changes.update(set(made.counts))
+    done.kept.update(made.kept)
+
+
+@distrusted("could not be de-identified")
+def _made(path: Path, secret: Secret, keep: frozenset[str]) -> tuple[memoryview, str, str, list[str], Done]:
+    """A file's new bytes, its patient and series as they are now called, why a person should look at it, and what was done."""
     data = opened(path)
     refuse_no_image(data)
     refuse_bomb(data, path)
@@ -112,21 +132,10 @@ def _one(path: Path, built: Path, secret: Secret, keep: frozenset[str], done: De
     made = deidentify_header(data, secret, keep)
     if with_face:
         data.RecognizableVisualFeatures = "YES"
-    place = f"{pseudonym}/{series}"
-    numbers[place] += 1
-    name = f"{place}/{numbers[place]:05d}.dcm"
-    left = _saved(data, built / name, made)
+    raw, left = _saved(data, made)
     if left:
         why.append(f"a value that was taken out stands in {', '.join(left)}")
-    target = built / (FLAGGED if why else FILES) / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    (built / name).rename(target)
-    shutil.rmtree(built / pseudonym, ignore_errors=True)
-    done.n_files += 1
-    done.patients.add(pseudonym)
-    done.flagged += [(f"{FLAGGED}/{name}", reason) for reason in why]
-    done.changes.update(set(made.counts))
-    done.kept.update(made.kept)
+    return raw, pseudonym, series, why, made
 
 
 def _pixels(data: Any) -> Any:
@@ -137,13 +146,14 @@ def _pixels(data: Any) -> Any:
         return None
 
 
-def _saved(data: Any, path: Path, made: Done) -> list[str]:
-    """Writes a file, reads it again, and names the attributes in which a value that was taken out is left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _saved(data: Any, made: Done) -> tuple[memoryview, list[str]]:
+    """Writes a file in memory, reads it again, and names the attributes in which a value that was taken out is left."""
+    file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data.save_as(path, enforce_file_format=True)
-        return leftovers(dicom().dcmread(path), made.originals)
+        data.save_as(file, enforce_file_format=True)
+        raw = file.getbuffer()
+        return raw, leftovers(dicom().dcmread(io.BytesIO(raw)), made.originals)
 
 
 def _write_reports(folder: Path, done: Deidentified, keep: frozenset[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from manikin.io.images.deid.profile import BASIC, KEEP, SAFE_PRIVATE, WORDS_THAT_STAY, Action, action_of
 from manikin.io.images.deid.secret import Secret
 from manikin.io.images.dicom.files import dicom, value
+from manikin.io.images.dicom.headers import age_years
 
 STANDARD_ROOT = "1.2.840.10008."  # of UIDs that DICOM itself gives: classes, syntaxes
 DUMMIES = {"PN": "ANONYMIZED", "DA": "19000101", "TM": "000000", "DT": "19000101000000", "DS": "0", "IS": "0", "AS": "000Y"}
@@ -20,6 +21,8 @@ TEXTS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "CS", "DA", "DT",
 IDENTIFYING_VRS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "AE")  # whose values are looked for afterwards
 KEPT_VRS = (*TEXTS[:-1], "SQ")  # whose being kept is told: what a person can read
 MIN_LEFTOVER = 4  # characters of a value that is looked for
+AGE = 0x00101010
+OLD = 90
 OLDEST = "090Y"  # ages of 90 and more are one (45 CFR 164.514(b)(2)(i)(C))
 MAX_DEPTH = 24  # of sequences in sequences
 METHOD = "PS3.15 Annex E Basic Profile"
@@ -60,8 +63,6 @@ def deidentify_header(data: Any, secret: Secret, keep: Collection[str]) -> Done:
     _walk(data, secret, frozenset(keep), days, done, 0)
     data.PatientID = pseudonym
     data.PatientName = pseudonym
-    if re.fullmatch(r"(09\d|[1-9]\d\d)Y", value(data, "PatientAge", str, "") or ""):
-        data.PatientAge = OLDEST
     data.PatientIdentityRemoved = "YES"
     data.DeidentificationMethod = f"{METHOD}{'; keeps ' + ', '.join(sorted(keep)) if keep else ''}"[:64]
     codes = [BASIC, *(KEEP[name][1:3] for name in KEEP if name in keep)]
@@ -97,6 +98,8 @@ def _walk(data: Any, secret: Secret, keep: frozenset[str], days: int, done: Done
         else:
             is_known = has_tag(element.tag) or element.tag.group & 0xFF00 == 0x6000
             action = action_of(f"{int(element.tag):08X}", element.VR, keep, is_known=is_known)
+            if action is Action.KEEP and (element.tag == AGE or element.VR == "AS"):
+                action = Action.CLEAN
         if action not in (Action.KEEP, Action.UID) or name == "private":
             done.originals.update(_originals(element))
         if element.VR == "SQ" and action in (Action.KEEP, Action.UID, Action.CLEAN) and name != "private":
@@ -157,11 +160,13 @@ def _dummy(element: Any) -> None:
 
 
 def _clean(data: Any, element: Any, days: int) -> None:
-    """Dates are shifted, descriptions keep the words of the list; what is neither is removed."""
+    """Dates are shifted, high ages are one, descriptions keep the words of the list; what is none of these is removed."""
     if element.VR in ("DA", "DT"):
         element.value = _each(element.value, lambda text: shifted(text, days))
-    elif element.VR == "TM":
-        return  # a time of day says nothing without its day
+    elif element.VR == "TM":  # a time of day says nothing without its day
+        element.value = _each(element.value, lambda text: text if re.fullmatch(r"[\d:.]{0,16}", text.strip()) else DUMMIES["TM"])
+    elif element.VR == "AS":
+        element.value = _each(element.value, capped)
     elif element.VR in ("LO", "SH", "LT", "ST", "UT", "UC", "CS"):
         element.value = _each(element.value, cleaned)
     else:
@@ -175,19 +180,29 @@ def _each(found: Any, of: Any) -> Any:
 
 
 def shifted(text: str, days: int) -> str:
-    """A DICOM date (or a time with a date) some days later; a dummy where it is none.
+    """A DICOM date (or a time with a date) some days later; a dummy where it is none, or where more stands behind it.
 
-    >>> shifted("20240301", -1), shifted("20240301101500.5", -366), shifted("201503", 5)
-    ('20240229', '20230301101500.5', '19000101')
+    >>> shifted("20240301", -1), shifted("20240301101500.5", -366), shifted("201503", 5), shifted("20240301Smith", 5)
+    ('20240229', '20230301101500.5', '19000101', '19000101')
     """
-    found = re.match(r"\d{8}", text)
+    found = re.fullmatch(r"(\d{8})(\d{0,6}(?:\.\d{0,6})?(?:[+-]\d{4})?)", text.strip())
     if found is None:
         return DUMMIES["DA"]
     try:
-        moved = datetime.strptime(found[0], "%Y%m%d") + timedelta(days=days)
+        moved = datetime.strptime(found[1], "%Y%m%d") + timedelta(days=days)
     except (ValueError, OverflowError):
         return DUMMIES["DA"]
-    return f"{moved.year:04d}{moved:%m%d}{text[8:]}"
+    return f"{moved.year:04d}{moved:%m%d}{found[2]}"
+
+
+def capped(text: str) -> str:
+    """A DICOM age, 90 and more as 90; empty where it is none.
+
+    >>> capped("061Y"), capped("95Y"), capped("Smith")
+    ('061Y', '090Y', '')
+    """
+    years = age_years(text)
+    return OLDEST if years and float(years) >= OLD else text if years else ""
 
 
 def cleaned(text: str) -> str:

@@ -1,7 +1,8 @@
 """Which action each attribute gets: DICOM PS3.15 Annex E, Table E.1-1, with options, and by its VR where the table does not name it.
 
 An attribute that the table leaves a choice for (X/Z, X/D, X/Z/D …) keeps its place: emptied, or given a dummy, so that the file stays valid
-whichever type it is of. What the table does not name is kept only where its VR cannot hold a name or a free text.
+whichever type it is of. What the table does not name is kept only where its VR cannot hold a name or a free text: of short texts those of a
+list of technique and codes stay, of the patient's group (0010) nothing.
 """
 
 from __future__ import annotations
@@ -37,8 +38,31 @@ KEEP = {  # option -> its column in the table, its code and meaning (PS3.16, CID
     "private": ("private", "113111", "Retain Safe Private Option", "private elements of a list of safe ones stay"),
 }
 TEXT_VRS = ("LT", "ST", "UT", "UC", "UR", "UN")  # of attributes that the table does not name: removed
+SHORT_VRS = ("LO", "SH", "AE")  # likewise, but for those of `TECHNIQUE`
+PATIENT_GROUP = "0010"
 DATE_VRS = ("DA", "DT", "TM")
 ALWAYS_KEPT = ("00080005", "00080016", "0008001C", "00080060", "00020010", "00020002", "00020012", "00120062", "00120063", "00120064")
+
+
+# Short texts that the table does not name and that say how an image was made, or that other attributes refer to
+_TECHNIQUE = """
+00080070 Manufacturer                    00081090 ManufacturerModelName                 00181020 SoftwareVersions
+00181016 SecondaryCaptureDeviceManufacturer                                             00181018 SecondaryCaptureDeviceManufacturerModelName
+00181019 SecondaryCaptureDeviceSoftwareVersions                                         00180024 SequenceName
+00189005 PulseSequenceName               00180085 ImagedNucleus                         00181250 ReceiveCoilName
+00181251 TransmitCoilName                00181061 TriggerSourceOrType                   00181064 CardiacFramingType
+00180031 Radiopharmaceutical             00181040 ContrastBolusRoute                    00181070 RadiopharmaceuticalRoute
+00181085 PVCRejection                    00181160 FilterType                            00181161 TypeOfFilters
+00181180 CollimatorGridName              001811B1 DoseModeName                          00181210 ConvolutionKernel
+00189320 ImageFilter                     00181260 PlateType                             00181261 PhosphorType
+00181401 AcquisitionDeviceProcessingCode 00185000 OutputPower                           00185010 TransducerData
+00185020 ProcessingFunction              00209056 StackID                               00281054 RescaleType
+00281055 WindowCenterWidthExplanation    00283004 ModalityLUTType                       00480106 OpticalPathIdentifier
+00541101 AttenuationCorrectionMethod     00541103 ReconstructionMethod                  00541105 ScatterCorrectionMethod
+00080100 CodeValue                       00080102 CodingSchemeDesignator                00080103 CodingSchemeVersion
+00080104 CodeMeaning
+"""
+TECHNIQUE = dict(zip(_TECHNIQUE.split()[::2], _TECHNIQUE.split()[1::2], strict=True))  # tag -> keyword
 
 
 class Action(StrEnum):
@@ -103,6 +127,10 @@ def action_of(tag: str, vr: str, keep: Collection[str], *, is_known: bool = True
         return Action.CLEAN if "C" in said else Action(CHOICES.get(line.basic, line.basic))
     if tag in ALWAYS_KEPT:
         return Action.KEEP
+    if tag.startswith(PATIENT_GROUP):
+        return Action.REMOVE
+    if vr in SHORT_VRS:
+        return Action.KEEP if tag in TECHNIQUE else Action.REMOVE
     return _by_vr(vr, keep, is_known=is_known)
 
 

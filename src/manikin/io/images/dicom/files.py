@@ -5,6 +5,7 @@ Whatever pydicom and its decoders make of foreign bytes, nothing but `Unreadable
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 import zlib
@@ -91,12 +92,18 @@ def opened(path: Path, *, with_pixels: bool = True) -> Any:
 
 
 def _refuse_inflated(path: Path) -> None:
-    """Refuses a deflated file that grows beyond the bound; it is inflated in pieces that are thrown away."""
-    raw = path.read_bytes()
-    start = raw.find(MARK) + 4
-    length = struct.unpack("<I", raw[start + 8 : start + 12])[0]  # of (0002,0000), which comes first
-    stream = zlib.decompressobj(wbits=-15)
-    rest, total = raw[start + 12 + length :], 0
+    """Refuses a deflated file that grows beyond the bound; it is inflated in pieces that are thrown away.
+
+    Where the packed part starts is found by the two private functions by which pydicom finds it, in its order: it heeds neither the group
+    length that a file declares nor a mark elsewhere, and what is weighed here must be what it unpacks.
+    """
+    reader = dicom().filereader
+    with path.open("rb") as file:
+        file.seek(132)
+        reader._read_file_meta_info(file)
+        reader._read_command_set_elements(file)
+        rest = file.read()
+    stream, total = zlib.decompressobj(wbits=-15), 0
     while rest and not stream.eof:
         total += len(stream.decompress(rest, 16 << 20))
         rest = stream.unconsumed_tail
@@ -122,7 +129,8 @@ def refuse_no_image(data: Any) -> None:
         raise Unreadable("is a segmentation of other images")
     rows, columns = value(data, "Rows", int), value(data, "Columns", int)
     if rows is None and columns is None:
-        raise Unreadable(f"holds no image ({value(data, 'Modality', str) or 'modality unknown'})")
+        modality = value(data, "Modality", str) or ""
+        raise Unreadable(f"holds no image ({modality if re.fullmatch('[A-Z]{2,16}', modality) else 'modality unknown'})")
     if not rows or not columns or not 0 < rows <= MAX_SIDE or not 0 < columns <= MAX_SIDE:
         raise Unreadable("does not say how many rows and columns its image has")
     if value(data, "SamplesPerPixel", int, 1) not in (1, 3):

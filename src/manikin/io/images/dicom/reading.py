@@ -82,12 +82,13 @@ def look(
         schema = schema if schema is not None else schema_in(place)
         rows = _rows(place, None if schema is None else schema.only)
     known = None if schema is None else schema.only
-    extra = [one.file for one in rows.skipped if one.reason == UNNAMED]
-    headers, bad = _headers(folder, [*rows.texts[FILE], *extra])
+    unnamed = [one.file for one in rows.skipped if one.reason == UNNAMED]
+    extra = set(unnamed)
+    headers, bad = _headers(folder, [*rows.texts[FILE], *unnamed])
     if as_volumes is None:
-        as_volumes = _wants_volumes(known) or _names_series(headers, set(extra))
+        as_volumes = _wants_volumes(known) or _names_series(headers, extra)
     if as_volumes:
-        items, lost = _labelled(_volumes(headers), rows, set(extra))
+        items, lost = _labelled(_volumes(headers), rows, extra)
         skipped = (*bad, *lost, *(one for one in rows.skipped if one.reason != UNNAMED))
     else:
         items = _images([header for header in headers if header.file not in extra])
@@ -110,7 +111,8 @@ def _rows(folder: Path, schema: TableSchema | None) -> Rows:
     if LABELS in names:
         return rows_of(folder, lambda name: ending(name) in DICOM or (ending(name) not in NOT_DICOM and is_dicom(folder / name)), schema)
     files = [name for name in names if name not in OWN and ending(name) not in NOT_DICOM and not name.upper().endswith("DICOMDIR")]
-    others = [name for name in names if name not in files and name not in OWN]
+    taken = {*files, *OWN}
+    others = [name for name in names if name not in taken]
     notes = (f"{len(others):,} files are no images and were not read: {', '.join(others[:5])}.",) if others else ()
     return Rows(pd.DataFrame({FILE: files}, dtype=object), (FILE,), tuple(skipped), notes)
 
@@ -244,6 +246,7 @@ def _decoded(folder: Path, item: Item) -> Decoded:
     spacing: tuple[float, ...] | None = item.header.spacing
     if not item.is_volume:
         return Decoded(slices[0], tuple(remarks), spacing, item.header.modality)
-    whole = np.stack([one.astype(np.result_type(*slices), copy=False) for one in slices], axis=1)
+    dtype = np.result_type(*slices)
+    whole = np.stack([one.astype(dtype, copy=False) for one in slices], axis=1)
     spacing = None if spacing is None or item.step is None else (item.step, *spacing)
     return Decoded(whole, tuple(remarks), spacing, item.header.modality)
