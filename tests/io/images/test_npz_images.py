@@ -111,7 +111,7 @@ def test_large_arrays_without_packing_stay_on_disk(tmp_path: Path, monkeypatch: 
 
 def test_many_small_arrays_are_no_way_around_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manikin.io.images.npz.FREE_BYTES", 1_000_000)
-    empty = {f"a{i}": np.zeros((4, 200_000), dtype=np.uint8) for i in range(3)}
+    empty: dict[str, Any] = {f"a{i}": np.zeros((4, 200_000), dtype=np.uint8) for i in range(3)}
     np.savez_compressed(tmp_path / "a.npz", images=FILMS, a0=empty["a0"])
     assert len(open_npz(tmp_path / "a.npz")) == 2
     np.savez_compressed(tmp_path / "a.npz", images=FILMS, **empty)
