@@ -6,12 +6,15 @@ import base64
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from test_loop import Line
 
+from manikin.training import loop
+from manikin.training.control import Control
 from manikin.training.loop import train
 from manikin.training.pictures import ACROSS, MOST_PICTURES, MOST_PIXELS, frame_png
 
@@ -61,6 +64,35 @@ def test_the_loop_keeps_a_film_of_pictures() -> None:
     first, last = (decoded(training.film[i]["pictures"]["file"]) for i in (0, -1))
     assert last.mean() > first.mean()
     assert json.loads(json.dumps(training.to_json()))["film"] == training.film
+
+
+@pytest.mark.parametrize(("planned", "steps"), [(1, [1]), (5, [1, 2, 3, 4, 5]), (30, [1, 4, 9, 13, 17, 21, 26, 30])])
+def test_frames_are_spread_over_short_runs_too(planned: int, steps: list[int]) -> None:
+    painter = Painter(planned_steps=planned)
+    painter.validate_every = 1000
+    assert [moment["step"] for moment in train(painter, seed=0).film] == steps
+
+
+class Late(Painter):
+    def pictures(self) -> Mapping[str, Any]:
+        return super().pictures() if len(self.seen) > 90 else {}
+
+
+def test_what_has_pictures_late_shows_the_first_at_once_and_the_last_at_a_stop() -> None:
+    training = train(Late(planned_steps=140), seed=0, control=Control(planned_steps=140, stop_at=111))
+    assert [moment["step"] for moment in training.film] == [91, 100, 111]
+
+
+def test_a_resumed_run_keeps_the_film_of_one_that_was_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(progress: Any) -> None:
+        if progress.step >= 23:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "REPORT_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(Painter(planned_steps=40), seed=0, control=Control(checkpoint=tmp_path / "run", checkpoint_seconds=1e9, on_progress=killed))
+    resumed = train(Painter(planned_steps=40), seed=0, control=Control(checkpoint=tmp_path / "run"))
+    assert resumed.film == train(Painter(planned_steps=40), seed=0).film
 
 
 def test_an_objective_without_pictures_has_none() -> None:

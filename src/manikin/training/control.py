@@ -79,7 +79,7 @@ class Training:
     signals : at each entry of the curve the mean loss and last gradient norm of every phase ("loss: critic", "gradient: critic") and the
         objective's signals, with "step".
     film : a few moments of training, each {"step": …, "bins": {field: shares of bins in what was generated}}, of images
-        {"step": …, "pictures": {column: a sheet of generated images, PNG in base64}}.
+        {"step": …, "pictures": {column: a sheet of generated images, PNG in base64}}, which are spread over runs of any length.
     """
 
     planned_steps: int = 0

@@ -33,6 +33,7 @@ REPORT_SECONDS = 0.25
 TRIAL_STEPS = 12
 NORM_EVERY = 20  # steps between two looks at the gradients' size, where no limit asks for it at each
 FRAMES = 8  # moments of training that the filmstrip shows
+MOMENTS = (0.02, *(k / (FRAMES - 1) for k in range(1, FRAMES)))  # of pictures, as shares of the plan: the beginning, then even
 
 
 def train(
@@ -138,6 +139,7 @@ class _Run:
                 self._step(self.stages[stage])
                 self.training.seconds = self.spent + time.perf_counter() - started
                 self._decide(limits, stage)
+                self._picture()
                 now = time.perf_counter()
                 if self.control.on_progress and (now - reported > REPORT_SECONDS or self.training.stopped_because):
                     self._report(self.stages[stage].name)
@@ -312,7 +314,7 @@ class _Run:
             }
 
     def _record(self) -> None:
-        """Signals of this moment, and a frame of the filmstrip when one is due."""
+        """Signals of this moment, and a frame of bins when one is due."""
         signals = {"step": float(self.step)} | {
             f"loss: {name}": sum(all_) / len(all_) for name, all_ in self.phases.items() if all_
         }
@@ -323,16 +325,21 @@ class _Run:
         self.phases = {}
         due = len(self.training.film) / FRAMES * self.training.planned_steps
         if not self.is_private and (self.step >= due or self.step >= self.training.planned_steps):
-            moment: dict[str, Any] = {}
             frame = {name: [round(float(share), 4) for share in shares] for name, shares in self.objective.film().items()}
             if frame:
-                moment["bins"] = frame
-            if isinstance(self.objective, FilmsPictures):
-                pictures = {name: frame_png(images) for name, images in self.objective.pictures().items()}
-                if pictures:
-                    moment["pictures"] = pictures
-            if moment:
-                self.training.film.append({"step": self.step, **moment})
+                self.training.film.append({"step": self.step, "bins": frame})
+
+    def _picture(self) -> None:
+        """A frame of pictures once a moment for one has come, which no look at held-out rows decides, and where the run ends."""
+        if self.is_private or not isinstance(self.objective, FilmsPictures):
+            return
+        last = self.training.film[-1]["step"] if self.training.film else 0
+        planned = self.training.planned_steps
+        is_due = any(last < max(1, round(moment * planned)) <= self.step for moment in MOMENTS)
+        if is_due or (self.training.stopped_because and last < self.step):
+            pictures = {name: frame_png(images) for name, images in self.objective.pictures().items()}
+            if pictures:
+                self.training.film.append({"step": self.step, "pictures": pictures})
 
     def _keep_best(self) -> None:
         self.training.steps = self.step

@@ -123,6 +123,6 @@ class FilmsPictures(Protocol):
         """What is generated now: by column of images a few of them, float in [-1, 1] or uint8 (n, channels, *size), never real ones.
 
         Eight are shown. They come from the same noise and attributes each time, so that each picture can be seen taking shape. Asked for
-        at nine moments at most.
+        at eight moments spread over the plan and where the run ends; while there are none to show, again after the next step.
         """
         ...
