@@ -185,6 +185,7 @@ def test_lists(run: Run) -> None:
     assert marks["independent"] == "conditional, private, never released]"
     assert "tvae" not in marks
     assert "c2st" not in ended.out
+    assert "image_copies" in run("list", "measures").out
     assert set(json.loads(run("list", "formats", "--json").out)) == {"formats"}
 
 

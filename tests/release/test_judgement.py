@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manikin.data.errors import ParameterError
 from manikin.evaluation.base import AttackResult, Direction, MetricResult, Results, Section
 from manikin.release.judgement import Verdict, judge, judge_check
 from manikin.release.measures import Evidence, Figure, measured
@@ -144,7 +145,7 @@ def decide(name: str, results: Results, answers: dict[str, str] | None = None, *
 def test_a_good_release_passes(name: str) -> None:
     decision = decide(name, everything())
     assert decision.verdict is Verdict.PASS, [o.reason for o in decision.outcomes if o.verdict is not Verdict.PASS]
-    assert decision.statement.startswith(f"passed policy {name} v1 under adversaries membership (5,000 targets)")
+    assert decision.statement.startswith(f"passed policy {name} v2 under adversaries membership (5,000 targets)")
     assert "anonymous" not in decision.statement
 
 
@@ -290,3 +291,18 @@ def test_a_policy_without_steps_and_attacks_names_no_adversary() -> None:
     )  # fmt: skip
     decision = judge(policy, Evidence(everything()), {})
     assert decision.statement == "passed policy bare v2 under no adversary"
+
+
+def test_a_policy_of_other_data_is_not_passed_by_silence() -> None:
+    partners = load_policy("partners")
+    tables_only = partners.model_copy(update={"checks": tuple(c for c in partners.checks if not c.name.startswith(("image_", "traj")))})
+    for modality in ("records", "table"):
+        assert judge(tables_only, Evidence(Results(()), modality=modality), {}).verdict is Verdict.INSUFFICIENT
+    with pytest.raises(ParameterError, match=r"asks for attacks, and for none on images\. Add a check of one of them: image_m"):
+        judge(tables_only, Evidence(Results(()), modality="images"), {})
+
+
+def test_checks_of_other_data_are_passed_over() -> None:
+    decision = judge(load_policy("partners"), Evidence(Results(()), modality="images"), {})
+    assert "singling_out" in {check.name for check in decision.passed_over}
+    assert not any("Singling out" in title for _, title, _, _ in decision.lines)

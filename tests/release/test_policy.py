@@ -84,7 +84,9 @@ def test_the_people_who_are_asked() -> None:
     [
         (("at_most = 0.1", 'at_most = "much"'), "check 'membership', key 'at_most': "),
         (("at_most = 0.1", "at_mots = 0.1"), "check 'membership', key 'at_mots': Extra inputs"),
-        (('measure = "membership"', 'measure = "membershp"'), "names 'membershp', which nothing measures"),
+        (('measure = "membership"', 'measure = "membershp"'), "names 'membershp', which nothing measures; the nearest names are members"),
+        (('measure = "membership"', 'measure = "image_copy"'), "the nearest names are image_copies"),
+        (('measure = "membership"', 'measure = "zzz"'), "nothing measures; `manikin list measures` names what is"),
         (("at_most = 0.1", "at_most = 0.1\nat_least = 0.1"), "at_most or at_least, not both"),
         (('kind = "convention"', 'kind = "law"'), "key 'kind': "),
         (("version = 1", ""), "key 'version': Field required"),

@@ -125,7 +125,7 @@ def test_a_planted_failure_is_refused_by_its_check(gate: Run, failure: str) -> N
     for check in checks:
         assert any(line.startswith(check) for line in failed), (check, failed)
     assert all("Limit: at " in line and "lies beyond the limit." in line for line in failed), failed
-    assert "Not passed: policy partners v1" in said
+    assert "Not passed: policy partners v2" in said
     assert "@" not in said
 
 
@@ -134,7 +134,7 @@ def test_a_fair_release_passes_and_one_changed_byte_is_noticed(
 ) -> None:
     code, said = gate(FRESH, **JUDGED)
     assert code == 0, said
-    assert "Passed policy partners v1 under adversaries membership" in said
+    assert "Passed policy partners v2 under adversaries membership" in said
     check = ["verify", str(tmp_path / "release"), "--key", str(place / "a.key.pub")]
     assert guarded(check) == 0
     for path in sorted((tmp_path / "release").iterdir()):

@@ -25,7 +25,7 @@ MARKS = {  # what else an entry's line says
     ("linked", "tables"): "tables; of linked patients table by table",
     ("labels", True): "and labels of images",
 }
-REGISTRIES = ("synthesizers", "metrics", "attacks", "formats", "simulators")
+REGISTRIES = ("synthesizers", "metrics", "attacks", "formats", "simulators", "measures")
 
 
 def evaluate(
@@ -89,11 +89,12 @@ def evaluate(
 
 def list_registry(
     what: Annotated[
-        str | None, typer.Argument(metavar="[" + "|".join(REGISTRIES) + "]", help="All of them when not given.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[" + "|".join(REGISTRIES) + "]", help="All but the measures when not given.", show_default=False),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """What is there: synthesizers, metrics, attacks, formats, simulators.
+    """What is there: synthesizers, metrics, attacks, formats, simulators, and the measures that a policy may name.
 
     Example:
 
@@ -105,7 +106,7 @@ def list_registry(
 
     if what is not None and what not in REGISTRIES:
         raise ParameterError(f"There is no list of {what!r}. {candidates(what, REGISTRIES)}")
-    found = {name: listed(name) for name in REGISTRIES if what in (None, name)}
+    found = {name: listed(name) for name in REGISTRIES if what == name or (what is None and name != "measures")}
     if as_json:
         say_json(found)
         return
@@ -117,5 +118,6 @@ def list_registry(
             say("  none yet")
         width = max((len(entry["name"]) for entry in entries), default=0)
         for entry in entries:
-            marks = ", ".join(word for (key, value), word in MARKS.items() if entry.get(key) == value)
+            words = [word for (key, value), word in MARKS.items() if entry.get(key) == value]
+            marks = ", ".join([*words, *entry.get("modalities", ())])
             say(f"  {entry['name']:<{width}}  {entry['summary']}{f' [{marks}]' if marks else ''}")

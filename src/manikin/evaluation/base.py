@@ -14,6 +14,8 @@ from manikin.data.dataset import Dataset
 from manikin.data.registry import Entry
 from manikin.data.schema import Schema, TableSchema
 
+MODALITIES = ("table", "records", "images")  # what is judged: rows of a flat table, linked patients, images with their labels
+
 
 class Direction(StrEnum):
     """Which way is better."""
@@ -209,6 +211,14 @@ class AttackEntry(Entry):
     needs_refit: bool = False
     modality: str = "table"
     linked: Linked = Linked.NOT
+
+
+def fits(entry: Any, modality: str) -> bool:
+    """Whether a registry line says that it judges such data: of its own, or in one of the ways that lead from tables to them."""
+    own = getattr(entry, "modality", "table") == modality
+    if modality == "records":
+        return own or getattr(entry, "linked", Linked.NOT) is not Linked.NOT
+    return own or (modality == "images" and bool(getattr(entry, "labels", False)))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,17 @@ from manikin.data.registry import Registry
 from manikin.data.schema import Role
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
-from manikin.evaluation.base import AttackResult, Direction, EvaluationData, Linked, Metric, MetricResult, Results, Section
+from manikin.evaluation.base import (
+    MODALITIES,
+    AttackResult,
+    Direction,
+    EvaluationData,
+    Metric,
+    MetricResult,
+    Results,
+    Section,
+    fits,
+)
 from manikin.evaluation.definition import Definition
 from manikin.evaluation.prepared import Prepared, prepare
 from manikin.evaluation.records.dispatch import of_linked
@@ -28,7 +38,7 @@ from manikin.evaluation.views import views
 
 LOG = logging.getLogger(__name__)
 FAILED = "it failed unexpectedly"
-TABLE, RECORDS, IMAGES = "table", "records", "images"
+TABLE, RECORDS, IMAGES = MODALITIES
 WORDS = {TABLE: "one flat table", RECORDS: "linked patients", IMAGES: "images"}
 Progress = Callable[[str, int, int], None]
 
@@ -122,14 +132,6 @@ def _gathering(modality: str) -> Callable[..., dict[str, object]]:
 
         return images_views
     return records_views if modality == RECORDS else views
-
-
-def fits(entry: Any, modality: str) -> bool:
-    """Whether a registry line says that it judges such data: of its own, or in one of the ways that lead from tables to them."""
-    own = getattr(entry, "modality", TABLE) == modality
-    if modality == RECORDS:
-        return own or getattr(entry, "linked", Linked.NOT) is not Linked.NOT
-    return own or (modality == IMAGES and bool(getattr(entry, "labels", False)))
 
 
 def _tasks(

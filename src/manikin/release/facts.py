@@ -13,9 +13,10 @@ from typing import Any
 
 from manikin.data.schema import Column, Kind, TableSchema
 from manikin.evaluation.base import AttackResult, Results, ThreatModel
+from manikin.release.catalogue import attacks_of
 from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
 from manikin.release.manifest import Choice
-from manikin.release.measures import EXPECTED, Evidence
+from manikin.release.measures import Evidence
 from manikin.release.policy import Check
 from manikin.release.questions import ASKED_BY_GUARDIANS, QUESTIONS
 
@@ -214,24 +215,15 @@ def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:
     """What nobody has looked at, in sentences."""
     lines = [f"{outcome.check.title}: not measured." for outcome in decision.outcomes if outcome.verdict is Verdict.NOT_ASSESSED]
     checked = {outcome.check.measure.split(".")[0] for outcome in decision.outcomes}
-    attacks = {name for name in EXPECTED if name in _ATTACKS} - checked
-    missing = [name for name in sorted(attacks) if name not in evidence.results or evidence.results[name].value is None]
-    lines += [f"{_ATTACKS[name]}: not attacked." for name in missing]
+    missing = [
+        name
+        for name in attacks_of(evidence.modality)
+        if name not in checked and (name not in evidence.results or evidence.results[name].value is None)
+    ]
+    lines += [f"{name.replace('_', ' ').capitalize()}: not attacked." for name in missing]
     lines += [f"{outcome.step.title}: not answered." for outcome in decision.steps if outcome.verdict is Verdict.NOT_ASSESSED]
     lines.append("Attackers who know or can do more than is said above, and releases of the same patients by others.")
     return tuple(lines)
-
-
-_ATTACKS = {
-    "reconstruction": "Reconstruction of whole records",
-    "property_inference": "Inference about a group that was to stay unknown",
-    "shadow_membership": "Membership of the most vulnerable by shadow models",
-    "identity_disclosure": "Meaningful identity disclosure",
-    "membership": "Membership",
-    "singling_out": "Singling out",
-    "linkability": "Linkability",
-    "attribute_inference": "Attribute inference",
-}
 
 
 def privacy_words(evidence: Evidence, choice: Choice | None) -> str:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
+from manikin.data.errors import ParameterError
+from manikin.release.catalogue import applies, attacks_of, entry_of
 from manikin.release.measures import Evidence, Figure, measured
 from manikin.release.policy import Check, Policy, Step, Style
 
@@ -23,6 +25,7 @@ BLIND = "The attack missed even the near-copies of real rows that were planted t
 NOTHING_SURE = (
     "The figure lies beyond the limit, but its interval also holds what is found where nothing leaks: too few people to tell."
 )
+WHAT = {"table": "rows of one table", "records": "linked patients", "images": "images"}
 BEHIND = {"regulator": "a regulator's", "literature": "from the literature", "convention": "a convention, no regulator behind it"}
 
 
@@ -69,6 +72,7 @@ class Decision:
 
     Attributes
     ----------
+    outcomes : of the checks whose measure is of such data. passed_over : the checks that are of other data, and count for nothing here.
     statement : the one sentence to print: which policy was passed under which adversaries, or that it was not.
     labels : what the release must say of itself, such as "not for inference".
     """
@@ -76,6 +80,7 @@ class Decision:
     policy: Policy
     outcomes: tuple[Outcome, ...]
     steps: tuple[StepOutcome, ...] = field(default_factory=tuple)
+    passed_over: tuple[Check, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -140,16 +145,41 @@ def passed_words(policy: str, adversaries: Sequence[tuple[str, str]]) -> str:
 
 
 def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Decision:
-    """The decision of a policy.
+    """The decision of a policy on what its checks say of such data; a check whose measure is of other data is passed over.
 
     Parameters
     ----------
     answers : what people have answered, by step name.
+
+    Raises
+    ------
+    ParameterError : no check with a limit is of such data, or the policy asks for attacks and none of them is.
     """
-    outcomes = tuple(judge_check(check, measured(check.measure, evidence), answers) for check in policy.checks)
+    asked = [check for check in policy.checks if applies(check.measure, evidence.modality)]
+    _check_applies(policy, asked, evidence.modality)
+    outcomes = tuple(judge_check(check, measured(check.measure, evidence), answers) for check in asked)
     waivers = {check.waiver.step for check in policy.checks if check.waiver is not None}
     steps = tuple(judge_step(step, answers.get(step.name, "")) for step in policy.steps if step.name not in waivers)
-    return Decision(policy, outcomes, steps)
+    return Decision(policy, outcomes, steps, tuple(check for check in policy.checks if check not in asked))
+
+
+def _check_applies(policy: Policy, asked: Sequence[Check], modality: str) -> None:
+    """A policy that was written for other data is not passed by having nothing to say."""
+    limited = [check for check in asked if check.limit is not None]
+    if not limited:
+        raise ParameterError(
+            f"The policy {policy.label} sets no limit on {WHAT[modality]}. Add checks of them; `manikin list measures` names them."
+        )
+    if any(_attacks(check) for check in policy.checks) and not any(_attacks(check) for check in limited):
+        known = ", ".join(name for name, entry in attacks_of(modality).items() if not entry.needs_refit)
+        raise ParameterError(
+            f"The policy {policy.label} asks for attacks, and for none on {WHAT[modality]}. Add a check of one of them: {known}."
+        )
+
+
+def _attacks(check: Check) -> bool:
+    entry = entry_of(check.measure)
+    return check.limit is not None and entry is not None and entry.kind == "attack"
 
 
 def judge_step(step: Step, answer: str) -> StepOutcome:

@@ -1,4 +1,4 @@
-"""What a policy can set a limit on: any metric or attack, a detail of one, and a few figures made for policies. Knows no limit."""
+"""The figure behind each name that a policy may use: a metric or attack, a detail of one, a figure made for policies. Knows no limit."""
 
 from __future__ import annotations
 
@@ -7,30 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from manikin.evaluation import METRICS
-from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import AttackResult, MetricResult, Results
-
-# Attacks and metrics that a policy may ask for also where this version does not measure them: then the evidence is missing.
-EXPECTED = frozenset(
-    {
-        "membership",
-        "shadow_membership",
-        "attribute_inference",
-        "singling_out",
-        "linkability",
-        "reconstruction",
-        "identity_disclosure",
-        "property_inference",
-        "subgroup_gap",
-        "survival_utility",
-        "importance",
-        "inference",
-        "dp_audit",
-    }
-)
-# What attacks find: rates of a sample of people, so that none of them is exact.
-SAMPLED = frozenset({*ATTACKS, *EXPECTED}) - {"subgroup_gap", "survival_utility", "importance", "inference"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +20,7 @@ class Evidence:
     epsilon, delta : the patient-level budget that holds by its ledger, None where none was kept. power : the most true positives that any
         attacker reaches at 1 % false alarms, by everything that was spent. rows_per_patient : of hers that counted at most.
     has_patient_key : whether patients were told apart by a key; without one each row counts as a patient.
+    modality : of what is released: "table", "records" of linked patients, "images".
     """
 
     results: Results
@@ -52,6 +30,7 @@ class Evidence:
     power: float | None = None
     rows_per_patient: int = 1
     has_patient_key: bool = True
+    modality: str = "table"
 
     @property
     def is_private(self) -> bool:
@@ -82,12 +61,6 @@ class Figure:
     note: str = ""
     is_attack: bool = False
     is_blind: bool = False
-
-
-def is_measure(name: str) -> bool:
-    """Whether a policy may name it: a derived measure, a metric or attack, or a detail of one as "copies.excess"."""
-    figure = name.split(".")[0]
-    return name in DERIVED or figure in EXPECTED or figure in METRICS or figure in ATTACKS
 
 
 def measured(name: str, evidence: Evidence) -> Figure:
@@ -129,6 +102,17 @@ def _detail(result: MetricResult, name: str) -> Figure:
 def _pair(value: Any) -> tuple[float, float] | None:
     is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
     return (float(value[0]), float(value[1])) if is_pair else None
+
+
+def image_tstr_loss(evidence: Evidence) -> Figure:
+    """What a network loses by learning from synthetic images: TRTR - TSTR on the holdout (AUROC)."""
+    if "image_tstr" not in evidence.results:
+        return Figure(None)
+    result = evidence.results["image_tstr"]
+    gap, interval = result.details.get("gap"), _pair(result.details.get("gap_interval"))
+    if result.value is None or not isinstance(gap, int | float):
+        return Figure(None, note=_reason(result))
+    return Figure(-gap, None if interval is None else (-interval[1], -interval[0]), result.n, "holdout images")
 
 
 def tstr_loss(evidence: Evidence) -> Figure:
@@ -200,6 +184,7 @@ def audit_excess(evidence: Evidence) -> Figure:
 
 DERIVED: Mapping[str, Callable[[Evidence], Figure]] = {
     "tstr_loss": tstr_loss,
+    "image_tstr_loss": image_tstr_loss,
     "near_copies": near_copies,
     "epsilon": epsilon,
     "delta_patients": delta_patients,

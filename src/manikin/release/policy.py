@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from manikin.data.errors import ParameterError
-from manikin.release.measures import SAMPLED, is_measure
+from manikin.release.catalogue import entry_of, suggestion
 from manikin.release.questions import QUESTIONS, STEPS
 
 BUILT_IN = ("internal", "partners", "open")
@@ -58,7 +58,8 @@ class Check(_Grounds):
 
     Attributes
     ----------
-    measure : the name of a metric or attack, one of its details ("copies.excess"), or a measure made for policies ("epsilon").
+    measure : the name of a metric or attack, one of its details ("copies.excess"), or a measure made for policies ("epsilon"), as
+        `manikin list measures` names them. A check counts for the data that its measure is of and is passed over for others.
     at_most, at_least : the limit; neither where the figure is only shown.
     exact : the figure is a count of everything, so that no interval is needed.
     needed : whether a figure that was not measured is missing evidence; else it is listed as not assessed.
@@ -91,17 +92,18 @@ class Check(_Grounds):
     def _fits(self) -> Self:
         if self.at_most is not None and self.at_least is not None:
             raise ValueError("a check has at_most or at_least, not both")
-        if not is_measure(self.measure):
-            raise ValueError(f"'measure' names {self.measure!r}, which nothing measures; `manikin list metrics` and `attacks` name what is")
+        named = entry_of(self.measure)
+        if named is None:
+            raise ValueError(f"'measure' names {self.measure!r}, which nothing measures; {suggestion(self.measure)}")
         if self.waiver is not None and (self.at_most is None or self.waiver.at_most <= self.at_most):
             raise ValueError("a waiver needs at_most, and is wider than it")
         if self.limit is None and (self.targets is not None or self.or_label or self.exact or self.control):
             raise ValueError("targets, control, or_label and exact belong to a limit: give at_most or at_least")
         if self.limit is not None and self.flag is not None:
             raise ValueError("flag belongs to a figure that is only shown, and this one has a limit")
-        if self.exact and self.measure in SAMPLED:
+        if self.exact and named.is_sampled and "." not in self.measure:
             raise ValueError(f"{self.measure!r} is measured on a sample of people and has an interval: it cannot be exact")
-        if self.or_label and self.measure in SAMPLED:
+        if self.or_label and named.is_sampled and "." not in self.measure:
             raise ValueError(f"no label makes good what an attacker found: {self.measure!r} passes or it does not")
         return self
 

@@ -207,7 +207,7 @@ def judge(
                 real, others[0], others[1:], target=aim, seed=seed, watcher=stages.watcher, analyses=asked, partial=partial
             )
         if len(made) == 1 and not partial:  # several tables at once, and partly real rows, are never released
-            run["policies"] = verdicts(results, n_patients=rows["train"])
+            run["policies"] = verdicts(results, n_patients=rows["train"], modality=real.modality)
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
         if is_linked or (has_images and not all(Path(path).is_file() for path in made)):

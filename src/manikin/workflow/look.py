@@ -111,10 +111,18 @@ def registries() -> dict[str, Any]:
     from manikin.evaluation import METRICS
     from manikin.evaluation.attacks import ATTACKS
     from manikin.io.formats import FORMATS
+    from manikin.release.catalogue import measures
     from manikin.simulation.imaging import SIMULATORS
     from manikin.synthesizers import SYNTHESIZERS
 
-    return {"synthesizers": SYNTHESIZERS, "metrics": METRICS, "attacks": ATTACKS, "formats": FORMATS, "simulators": SIMULATORS}
+    return {
+        "synthesizers": SYNTHESIZERS,
+        "metrics": METRICS,
+        "attacks": ATTACKS,
+        "formats": FORMATS,
+        "simulators": SIMULATORS,
+        "measures": measures(),
+    }
 
 
 def listed(what: str) -> list[dict[str, Any]]:
@@ -128,4 +136,6 @@ def listed(what: str) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
     return value if value is None or isinstance(value, bool | int | float) else str(value)

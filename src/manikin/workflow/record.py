@@ -137,10 +137,11 @@ def _policies(made: Made) -> list[dict[str, Any]]:
     is_released = name not in SYNTHESIZERS or SYNTHESIZERS[name].releasable
     if sum(part.startswith("synthetic") for part in made.rows) != 1 or not is_released:
         return []
+    modality = made.schema.modality
     if made.ledger is None:
-        return verdicts(made.results, n_patients=made.rows.get("train", 0))
+        return verdicts(made.results, n_patients=made.rows.get("train", 0), modality=modality)
     claim = claimed(made.ledger)
-    return verdicts(made.results, n_patients=claim.n_patients, epsilon=claim.epsilon, delta=claim.delta)
+    return verdicts(made.results, n_patients=claim.n_patients, modality=modality, epsilon=claim.epsilon, delta=claim.delta)
 
 
 def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:

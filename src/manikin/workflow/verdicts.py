@@ -15,12 +15,14 @@ from manikin.release.policy import BUILT_IN, load_policy
 PLAIN = {Verdict.INSUFFICIENT: "insufficient"}
 
 
-def verdicts(results: Results, *, n_patients: int, epsilon: float | None = None, delta: float | None = None) -> list[dict[str, Any]]:
+def verdicts(
+    results: Results, *, n_patients: int, modality: str, epsilon: float | None = None, delta: float | None = None
+) -> list[dict[str, Any]]:
     """The decision of each built-in policy, the laxest first.
 
     Parameters
     ----------
-    n_patients : that the generator learned from.
+    n_patients : that the generator learned from. modality : what they are: a "table", "records" of linked patients, "images".
     epsilon, delta : the budget that it kept, if it kept one.
 
     Returns
@@ -29,7 +31,7 @@ def verdicts(results: Results, *, n_patients: int, epsilon: float | None = None,
         answer, and `checks`: `check`, `title`, `verdict`, `measured`, `limit`, `reason`, `kind` of what stands behind the limit, and its
         `source`.
     """
-    evidence = Evidence(results, n_patients, epsilon, delta)
+    evidence = Evidence(results, n_patients, epsilon, delta, modality=modality)
     return [_told(judge(load_policy(name), evidence, {})) for name in BUILT_IN]
 
 
