@@ -41,6 +41,7 @@ NAMES = {
     "study",
     "synthesize",
     "synthesizer",
+    "translate",
     "write",
     "write_schema",
 }

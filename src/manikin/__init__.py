@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
     from manikin.workflow.stress import stress
     from manikin.workflow.synthesize import synthesize
+    from manikin.workflow.translate import translate
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ _HOMES = {
     "manikin.workflow.stress": ("stress",),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
+    "manikin.workflow.translate": ("translate",),
 }
 _MODULES = {"report": "manikin.report", "study": "manikin.workflow.study"}
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -82,6 +84,7 @@ __all__ = [
     "study",
     "synthesize",
     "synthesizer",
+    "translate",
     "write",
     "write_schema",
 ]

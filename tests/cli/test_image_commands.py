@@ -42,6 +42,24 @@ def test_images_are_looked_at_learned_and_drawn(scans: Path, tmp_path: Path) -> 
     assert wrong.exit_code != 0
 
 
+def test_translation_says_the_way_and_what_it_is_worth(scans: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shade = rng.integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "pairs.npz", mr=shade, ct=255 - shade)
+    options = Options(synthesizer="pix2pix", hyperparameters={"width": 8, "critic_width": 8}, max_steps=2)
+    fit_model(tmp_path / "pairs.npz", out=tmp_path / "model", options=options)
+    told = CliRunner().invoke(app, ["translate", str(tmp_path / "model"), str(tmp_path / "pairs.npz"), "-o", str(tmp_path / "ct.npz")])
+    assert told.exit_code == 0
+    assert "40 images translated from mr to ct" in told.stdout
+    assert "do not see lesions" in told.stdout
+    arguments = ["translate", str(tmp_path / "model"), str(tmp_path / "pairs.npz"), "-o", str(tmp_path / "b.npz"), "--json"]
+    document = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert (document["images"], document["way"], document["compared"]["n"]) == (40, "mr to ct", 40)
+    wrong = CliRunner().invoke(app, ["translate", str(tmp_path / "model"), str(scans), "-o", str(tmp_path / "c")])
+    assert wrong.exit_code != 0
+    assert "is not of 8 x 8 pixels" in str(wrong.exception)
+
+
 def test_the_list_says_which_generators_learn_images() -> None:
     told = CliRunner().invoke(app, ["list", "synthesizers"])
     assert "image_pca" in told.stdout

@@ -21,6 +21,7 @@ from manikin.cli import (
     simulating,
     stressing,
     studying,
+    translating,
 )
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ for command in (
     making.fit,
     making.sample,
     making.complete,
+    translating.translate,
     continuing.anomalies,
     augmenting.augment,
     judging.evaluate,

@@ -25,7 +25,8 @@ class SynthesizerEntry(Entry):
     auto : whether `auto` may choose it: quick, and the best somewhere; the others are asked for by name.
     is_neural : whether it trains by gradient steps (takes max_steps, time budgets and checkpoints).
     pixels : of a generator of images the shortest and the longest side of images for which `auto` may take it; None for any.
-    volumes : whether a generator of images learns volumes too. pairs : whether it learns two columns of images, one from the other.
+    volumes : whether a generator of images learns volumes too. pairs : whether it learns two columns of images, one from the other
+        (`base.Translates`).
     continues : whether it continues given patients (`base.Continues`). scores : whether it says how likely they are (`base.Scores`).
     """
 

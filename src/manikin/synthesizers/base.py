@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.dataset import Dataset
+from manikin.data.schema import ImageForm
 
 Conditions = Mapping[str, Any] | Dataset
 
@@ -53,6 +54,23 @@ class Synthesizer(Sampler, Protocol):
 
     def restore(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Self:
         """Takes fitted state back; `save` and `load` of this package call `state` and `restore`."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """An optional ability of a synthesizer of images, `pairs` in its registry line: given rows with one image of two it makes the other.
+
+    Attributes
+    ----------
+    is_two_way : whether either can be given.
+    """
+
+    is_two_way: bool
+
+    @property
+    def forms(self) -> Mapping[str, ImageForm]:
+        """What each of its two columns of images is, at the size that was learned; the source first."""
         ...
 
 

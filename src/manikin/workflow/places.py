@@ -201,17 +201,20 @@ def name_in(storage: Storage, part: str) -> str:
 
 
 @contextmanager
-def writing(target: Place, schema: Schema, *, storage: Storage, force: bool = False) -> Iterator[Any]:
-    """A writer of pieces: its `append` takes one data set after the other. A format without one gets all of them at the end."""
+def writing(target: Place, schema: Schema, *, storage: Storage, force: bool = False, **said: Any) -> Iterator[Any]:
+    """A writer of pieces: its `append` takes one data set after the other. A format without one gets all of them at the end.
+
+    `said` are further words for the writer, such as `how` images were made.
+    """
     module, where = module_of(storage.format), FORMATS[storage.format].writer
     if where:
         path, _, name = where.partition(":")
-        with getattr(import_module(path), name)(target, schema, like=storage.like, force=force) as writer:
+        with getattr(import_module(path), name)(target, schema, like=storage.like, force=force, **said) as writer:
             yield writer
         return
     gathered = _Gathered()
     yield gathered
-    module.write(concat(gathered.parts), target, like=storage.like, force=force)
+    module.write(concat(gathered.parts), target, like=storage.like, force=force, **said)
 
 
 class _Gathered:

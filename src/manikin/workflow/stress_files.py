@@ -14,7 +14,7 @@ import pandas as pd
 
 from manikin.data.errors import DataError, ParameterError
 from manikin.io.images.pillow import encode, pillow
-from manikin.io.images.provenance import texts_of
+from manikin.io.images.provenance import Origin, texts_of
 from manikin.release.manifest import versions
 from manikin.workflow.output import check_free, read_json, whole_folder, write_json
 from manikin.workflow.stages import Silent, Stages, Watcher
@@ -52,7 +52,7 @@ def prepare(
         pictures = pictures_of(images, labels, classes=classes, groups=groups)
         wanted = checked(pictures, shifts, measure=measure, tolerance=tolerance, draws=draws, seed=seed)
     steps = [("clean", 0.0, None)] + [(s.name, strength, s) for s in wanted for strength in s.strengths[1:]]
-    texts = texts_of("A real or synthetic image as given, shifted for a stress test.", is_synthetic=False)
+    texts = texts_of("A real or synthetic image as given, shifted for a stress test.", origin=Origin.REWRITTEN)
     rows: list[dict[str, Any]] = []
     with whole_folder(target, force=force) as partial, stages.stage("write", f"Writing {len(steps) * len(pictures):,} images"):
         for i, (name, strength, shift) in enumerate(steps):

@@ -21,6 +21,7 @@ from manikin.data.errors import BudgetError, DataError, FitError, InputError, Pa
 from manikin.data.images import Images, joined
 from manikin.data.schema import EMPTY, Column, Kind, Role, Schema
 from manikin.synthesizers import SynthesizerEntry
+from manikin.synthesizers.base import Translates
 from manikin.synthesizers.storage import load, save
 from manikin.training.control import Control, Progress
 
@@ -87,6 +88,21 @@ def test_schema_is_kept(name: str, images: str) -> None:
     for column in real.columns:
         if column.kind.is_discrete:
             assert set(texts[column.name]) <= set(theirs[column.name]), column.name
+
+
+def test_translators_make_what_a_given_row_lacks(name: str, images: str, entry: SynthesizerEntry) -> None:
+    if not entry.pairs or not learns(name, images):
+        pytest.skip("it does not translate, or asked of other sets")
+    model, real = fitted(name, images), SETS[images]().take(np.arange(6))
+    assert isinstance(model, Translates)
+    source, target = model.forms
+    assert [source, target] == [column.name for column in real.columns.images]
+    made = model.sample(6, seed=1, conditions=real.only([source]))
+    assert np.array_equal(pixels_of(made, source), pixels_of(real, source))
+    assert made.table.images[target].present.all()
+    if not model.is_two_way:
+        with pytest.raises(ParameterError, match=name):
+            model.sample(6, seed=1, conditions=real.only([target]))
 
 
 def test_patients_are_new(name: str) -> None:

@@ -20,6 +20,7 @@ from manikin.data.errors import DataError, InputError, SchemaError
 from manikin.data.schema import Kind
 from manikin.io.formats import FORMATS, format_of
 from manikin.io.images.pictures import PictureWriter, look, read, write
+from manikin.io.images.provenance import Origin
 from manikin.io.schema_file import write_schema
 
 Image = pytest.importorskip("PIL.Image")
@@ -224,7 +225,7 @@ def test_files_say_that_they_are_synthetic(tmp_path: Path) -> None:
     (tmp_path / "out" / "notes.docx").write_text("mine")
     with pytest.raises(DataError, match="none of these images"):
         write(films, tmp_path / "out", force=True)
-    real = write(films, tmp_path / "real", is_synthetic=False)
+    real = write(films, tmp_path / "real", origin=Origin.REWRITTEN)
     with Image.open(real / "case" / "0.png") as image:
         assert "Description" not in image.text
 

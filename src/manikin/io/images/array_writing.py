@@ -18,7 +18,7 @@ from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Column, ImageForm, Kind, Schema
 from manikin.io.images.labels import FILE, LABEL, SPLIT
 from manikin.io.images.npz import Array
-from manikin.io.images.provenance import texts_of
+from manikin.io.images.provenance import Origin, texts_of
 
 PARTS = ("train", "val", "test")
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip file: the same arrays give the same bytes
@@ -31,7 +31,7 @@ def write(
     like: Any = None,
     force: bool = False,
     how: str = "",
-    is_synthetic: bool = True,
+    origin: Origin = Origin.SYNTHETIC,
 ) -> Path:
     """Writes images and their labels as arrays: `images` (n, height, width[, 3]) or volumes (n, depth, height, width), and each column.
 
@@ -39,13 +39,13 @@ def write(
     ----------
     target : ends in .npz, or in .npy for the images alone. force : whether a file of this name is replaced.
     like : an .npz file; one in MedMNIST's layout, or the word "medmnist", gives `train_images`, `train_labels` … by the column `split`.
-    how, is_synthetic : what the comment of the .npz file says of where the images come from.
+    how, origin : what the comment of the .npz file says of where the images come from.
 
     Raises
     ------
     DataError : the file is there and `force` is not set; images of different sizes, or rows without one.
     """
-    with ArrayWriter(target, data.schema, like=like, force=force, how=how, is_synthetic=is_synthetic) as writer:
+    with ArrayWriter(target, data.schema, like=like, force=force, how=how, origin=origin) as writer:
         writer.append(data)
     return Path(target)
 
@@ -61,7 +61,7 @@ class ArrayWriter:
         like: Any = None,
         force: bool = False,
         how: str = "",
-        is_synthetic: bool = True,
+        origin: Origin = Origin.SYNTHETIC,
     ) -> None:
         self.path = Path(path)
         self.schema = schema
@@ -78,7 +78,7 @@ class ArrayWriter:
             raise DataError(f"{self.path} exists already. Choose another name, or overwrite it with --force.")
         if not self.path.parent.is_dir():
             raise DataError(f"There is no folder {self.path.parent}. Make it first, or choose another.")
-        self.comment = "\n".join(f"{key}: {value}" for key, value in texts_of(how, is_synthetic=is_synthetic).items())
+        self.comment = "\n".join(f"{key}: {value}" for key, value in texts_of(how, origin=origin).items())
         self.by_split = _has_splits(like)
         self.n_rows = 0
         self._pixels: dict[str, list[Array]] = {column.name: [] for column in self.columns}

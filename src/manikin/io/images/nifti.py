@@ -27,7 +27,7 @@ from manikin.io.images.labels import FILE, Rows, has_ending, of_files, rows_of
 from manikin.io.images.picture_writing import PictureWriter
 from manikin.io.images.pictures import schema_in
 from manikin.io.images.pillow import NO_NUMBER
-from manikin.io.images.provenance import program_version
+from manikin.io.images.provenance import Origin, program_version
 from manikin.io.images.recognition import NIFTI
 from manikin.io.images.sources import Pixels
 
@@ -40,6 +40,7 @@ MAX_OFFSET = 16 << 20  # where voxels may start: behind header and extensions
 MM = {"meter": 1_000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 FIRST = "a fourth axis (time), of which the first volume is read"
+SAID = {"SYNTHETIC": "SYNTHETIC, shows no patient; ", "TRANSLATED": "TRANSLATED by a program, not measured; "}  # in 80 bytes
 SPLIT = "a fourth axis (time), each volume of which is a row"
 
 
@@ -265,7 +266,7 @@ def write(
     like: Any = None,
     force: bool = False,
     how: str = "",
-    is_synthetic: bool = True,
+    origin: Origin = Origin.SYNTHETIC,
 ) -> Path:
     """Writes volumes (and pictures, as volumes of one slice) as a folder of .nii.gz files with labels.csv; parameters as `pictures.write`.
 
@@ -273,7 +274,7 @@ def write(
     ------
     DataError : the folder is there and `force` is not set, or an image does not fit the format; the message names its row.
     """
-    with NiftiWriter(target, data.schema, like=like, force=force, how=how, is_synthetic=is_synthetic) as writer:
+    with NiftiWriter(target, data.schema, like=like, force=force, how=how, origin=origin) as writer:
         writer.append(data)
     return Path(target)
 
@@ -299,6 +300,6 @@ def packed(values: Pixels, spacing: tuple[float, ...] | None, texts: dict[str, s
     image.set_sform(affine, code=1)
     if flat:
         image.header["pixdim"][3] = sides[0]
-    said = "SYNTHETIC, shows no patient; " if "Description" in texts else ""
+    said = next((words for mark, words in SAID.items() if texts.get("Description", "").startswith(mark)), "")
     image.header["descrip"] = f"{said}manikin {program_version()}".encode()[:79]
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)

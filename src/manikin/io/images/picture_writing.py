@@ -23,7 +23,7 @@ from manikin.data.schema import ImageForm, Kind, Schema
 from manikin.io.images.files import LABELS, OWN, PICTURES, ending, safe_name
 from manikin.io.images.labels import FILE
 from manikin.io.images.pillow import encode, pillow
-from manikin.io.images.provenance import texts_of
+from manikin.io.images.provenance import Origin, texts_of
 from manikin.io.images.sources import Pixels
 from manikin.io.publishing import beside, publish, refuse_taken
 from manikin.io.tabular import TableWriter
@@ -38,20 +38,20 @@ def write(
     like: Any = None,
     force: bool = False,
     how: str = "",
-    is_synthetic: bool = True,
+    origin: Origin = Origin.SYNTHETIC,
 ) -> Path:
     """Writes images and their labels as a folder: PNG of 8 bits, or of 16 for grey beyond 255; TIFF of float32 for other numbers.
 
     Parameters
     ----------
     like : taken and not needed: names and columns are those of the data. force : whether such a folder is replaced.
-    how : how the images were made, in a sentence that each file keeps. is_synthetic : whether each file says that it shows no patient.
+    how : how the images were made, in a sentence that each file keeps. origin : what each file says of whom it shows.
 
     Raises
     ------
     DataError : the folder is there and `force` is not set; volumes, or numbers that no picture holds.
     """
-    with PictureWriter(target, data.schema, like=like, force=force, how=how, is_synthetic=is_synthetic) as writer:
+    with PictureWriter(target, data.schema, like=like, force=force, how=how, origin=origin) as writer:
         writer.append(data)
     return Path(target)
 
@@ -122,7 +122,7 @@ class PictureWriter:
         like: Any = None,  # noqa: ARG002 - all writers alike
         force: bool = False,
         how: str = "",
-        is_synthetic: bool = True,
+        origin: Origin = Origin.SYNTHETIC,
     ) -> None:
         self.package()
         self.folder = Path(folder)
@@ -133,7 +133,7 @@ class PictureWriter:
         for column in self.columns:
             self.check(column.image or ImageForm(), column.name)
         refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in self.endings, "images", force=force)
-        self.texts = texts_of(how, is_synthetic=is_synthetic)
+        self.texts = texts_of(how, origin=origin)
         self._names = Names((*self.endings, *PICTURES))
         self._beside = beside(self.folder)
         self._open = ExitStack()

@@ -18,7 +18,7 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.images import EncodedImages, Pixels
 from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError, ModelFolderError, ParameterError
-from manikin.data.schema import Kind, Role
+from manikin.data.schema import ImageForm, Kind, Role
 from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.images.network import PIECE, ImageNetwork
@@ -71,6 +71,11 @@ class ImageTranslation(ImageNetwork):
         """Names of the source's and the target's column."""
         source, target = self.codec_.fields_
         return source, target
+
+    @property
+    def forms(self) -> dict[str, ImageForm]:
+        """What the source's and the target's images are, at the size that was learned."""
+        return {name: own.form for name, own in self.codec_.fields_.items()}
 
     def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None, control: Control | None = None) -> Any:
         """Learns to translate; columns without images are left out.

@@ -42,6 +42,19 @@ NUMBERS = (
     "EchoTime",
     "FlipAngle",
 )
+OF_SCAN = (  # keywords that tell how an image was taken, and not of whom
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ScanningSequence",
+    "MRAcquisitionType",
+    "ConvolutionKernel",
+    "KVP",
+    "MagneticFieldStrength",
+    "RepetitionTime",
+    "EchoTime",
+    "FlipAngle",
+)
 QUASI = ("PatientSex", AGE, "PatientSize", "PatientWeight")
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 MAX_TEXT = 64  # characters of a short or long string (DICOM PS3.5, section 6.2)

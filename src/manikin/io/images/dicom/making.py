@@ -18,11 +18,15 @@ from manikin.data.schema import ImageForm
 from manikin.io.images.dicom.files import dicom
 from manikin.io.images.dicom.headers import AGE, NUMBERS, TEXTS
 from manikin.io.images.dicom.modules import SOP_CLASSES
-from manikin.io.images.provenance import program_version
+from manikin.io.images.provenance import Origin, program_version
 from manikin.io.images.sources import Pixels
 
-NAME = "SYNTH^"
-METHOD = "Synthetic: made by a program, shows no patient"
+NAMES = {Origin.SYNTHETIC: "SYNTH^", Origin.TRANSLATED: "TRANSLATED^", Origin.REWRITTEN: "SYNTH^"}
+METHODS = {
+    Origin.SYNTHETIC: "Synthetic: made by a program, shows no patient",
+    Origin.TRANSLATED: "Translated by a program; written without the original header",
+    Origin.REWRITTEN: "Written anew without the original header",
+}
 MANUFACTURER = "Manikin"
 SYNTHETIC_IMAGE = "SYN"  # a defined term of Conversion Type (0008,0064)
 RESEARCH_MODE = "RM"  # a defined term of Scanning Sequence (0018,0020)
@@ -74,7 +78,7 @@ def storage_of(form: ImageForm) -> Stored:
     return Stored((form.highest - form.lowest) / 65_535, form.lowest, 16)
 
 
-def slice_of(pixels: Pixels, form: ImageForm, place: Place, cells: Mapping[str, str], *, how: str, is_synthetic: bool) -> Any:
+def slice_of(pixels: Pixels, form: ImageForm, place: Place, cells: Mapping[str, str], *, how: str, origin: Origin) -> Any:
     """A slice (1 or 3, rows, columns) as a data set with its file's head.
 
     Raises
@@ -91,12 +95,12 @@ def slice_of(pixels: Pixels, form: ImageForm, place: Place, cells: Mapping[str, 
     data.SeriesInstanceUID = uid(place.seed, "series", str(place.series))
     data.Modality = form.modality or "OT"
     data.SeriesNumber, data.InstanceNumber = place.series, place.number
-    _set_patient(data, cells, is_synthetic=is_synthetic)
+    _set_patient(data, cells, origin)
     _set_own(data, word, form, place)
     _set_attributes(data, cells)
-    if is_synthetic:
+    if origin is not Origin.REWRITTEN:
         data.SyntheticData = "YES"
-        data.SeriesDescription = "SYNTHETIC"
+        data.SeriesDescription = origin.upper()
     if how:
         data.DerivationDescription = how[:1024]
     _set_pixels(pydicom, data, pixels, form, word)
@@ -105,9 +109,9 @@ def slice_of(pixels: Pixels, form: ImageForm, place: Place, cells: Mapping[str, 
     return data
 
 
-def _set_patient(data: Any, cells: Mapping[str, str], *, is_synthetic: bool) -> None:
-    """No patient: a name that says so, her key in the table, and empty everything else that must be there."""
-    data.PatientName = NAME
+def _set_patient(data: Any, cells: Mapping[str, str], origin: Origin) -> None:
+    """No patient, or none that is told: a name that says so, her key in the table, and empty everything else that must be there."""
+    data.PatientName = NAMES[origin]
     data.PatientID = cells.get("PatientID", "")[:64].replace("\\", "/")
     for keyword in (
         "PatientBirthDate",
@@ -120,7 +124,7 @@ def _set_patient(data: Any, cells: Mapping[str, str], *, is_synthetic: bool) -> 
     ):
         setattr(data, keyword, "")
     data.PatientIdentityRemoved = "YES"
-    data.DeidentificationMethod = METHOD if is_synthetic else "Written anew without the original header"
+    data.DeidentificationMethod = METHODS[origin]
     data.Manufacturer = MANUFACTURER
     data.ManufacturerModelName = "manikin"
     data.SoftwareVersions = program_version()

@@ -23,6 +23,7 @@ from manikin.io.images.dicom.making import Place, slice_of
 from manikin.io.images.dicom.modules import lacks
 from manikin.io.images.files import LABELS, OWN, PICTURES, ending
 from manikin.io.images.picture_writing import Names
+from manikin.io.images.provenance import Origin
 from manikin.io.images.recognition import DICOM
 from manikin.io.images.sources import Pixels
 from manikin.io.publishing import beside, publish, refuse_taken
@@ -36,7 +37,7 @@ def write(
     like: Any = None,
     force: bool = False,
     how: str = "",
-    is_synthetic: bool = True,
+    origin: Origin = Origin.SYNTHETIC,
 ) -> Path:
     """Writes images as a folder of DICOM files: the SOP class of their modality, fresh UIDs, Synthetic Data (0008,001C) YES, no patient.
 
@@ -46,13 +47,13 @@ def write(
     Parameters
     ----------
     like : taken and not needed. force : whether such a folder is replaced. how : how the images were made, in a sentence that each file
-        keeps. is_synthetic : False for images that are only written anew.
+        keeps. origin : what each file says of whom it shows.
 
     Raises
     ------
     DataError : the folder is there and `force` is not set, or an image cannot be stored; the message names its row.
     """
-    with DicomWriter(target, data.schema, like=like, force=force, how=how, is_synthetic=is_synthetic) as writer:
+    with DicomWriter(target, data.schema, like=like, force=force, how=how, origin=origin) as writer:
         writer.append(data)
     return Path(target)
 
@@ -71,7 +72,7 @@ class DicomWriter:
         like: Any = None,  # noqa: ARG002 - all writers alike
         force: bool = False,
         how: str = "",
-        is_synthetic: bool = True,
+        origin: Origin = Origin.SYNTHETIC,
     ) -> None:
         dicom()
         self.folder = Path(folder)
@@ -81,7 +82,7 @@ class DicomWriter:
             raise SchemaError(f"DICOM is written from one column of images; the table has {len(columns)}. Write a folder of pictures.")
         self.column = columns[0]
         refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in DICOM, "DICOM files", force=force)
-        self.how, self.is_synthetic = how, is_synthetic
+        self.how, self.origin = how, origin
         self._names = Names((*DICOM, *PICTURES))
         self._beside = beside(self.folder)
         self._open = ExitStack()
@@ -134,7 +135,7 @@ class DicomWriter:
             file = first if n == 1 else f"{first}/{i + 1:05d}.dcm"
             place = Place(seed, row, i + 1, n, spacing)
             try:
-                one = slice_of(volume[:, i], form, place, said, how=self.how, is_synthetic=self.is_synthetic)
+                one = slice_of(volume[:, i], form, place, said, how=self.how, origin=self.origin)
             except DataError as error:
                 raise DataError(f"{where}: {error}.") from None
             path = self._beside / file
