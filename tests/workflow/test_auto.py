@@ -70,6 +70,24 @@ def test_a_small_table_is_decided_by_trial_on_rows_that_no_candidate_saw(fitted:
     assert choice.asked == "auto"
 
 
+def test_a_trial_takes_only_the_figures_that_decide(fitted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    from manikin.workflow import judge
+
+    measure, taken = judge.measure, []
+
+    def kept(*args: Any, **asked: Any) -> Any:
+        taken.append(measure(*args, **asked))
+        return taken[-1]
+
+    monkeypatch.setattr(judge, "measure", kept)
+    auto.choose(table(400), options=Options(), stages=Stages())
+    assert len(taken) == len(fitted)
+    for results in taken:
+        assert {metric.name for metric in results.metrics} <= {"c2st", "tstr"}
+        assert not results.attacks
+        assert not results.views
+
+
 def test_a_large_table_takes_the_network_without_a_trial(fitted: list[tuple[str, int]]) -> None:
     choice = auto.choose(table(5_000), options=Options(), stages=Stages())
     assert (choice.name, fitted) == ("autoregressive", [])

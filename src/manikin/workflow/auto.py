@@ -248,7 +248,7 @@ def _trial(name: str, train: Dataset, seed: int, limits: Limits, watcher: Watche
     model = fit(name, part, seed=seed, limits=limits, watcher=watcher)
     synthetic = model.sample(len(part), seed=seed)
     metrics = [metric for metric in _SCORES if metric in METRICS]
-    results = measure(part, kept, [synthetic], target=target_of(part.columns), seed=seed, metrics=metrics)
+    results = measure(part, kept, [synthetic], target=target_of(part.columns), seed=seed, metrics=metrics, attacks=(), with_views=False)
     c2st = results["c2st"].value
     tstr = results["tstr"].value if "tstr" in results else None
     return Trial(name, 1.0 if c2st is None else c2st, tstr, round(time.monotonic() - start, 2))

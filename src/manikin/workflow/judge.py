@@ -51,12 +51,14 @@ def measure(
     n_refits: int = 16,
     analyses: Sequence[str] = (),
     partial: bool = False,
+    with_views: bool = True,
 ) -> Results:
     """Measures and attacks releases on the columns that all parts share and that generators learn.
 
     `refit` takes rows and a seed and gives the rows that the generator would make from them; attacks with shadow models ask it
     `n_refits` times.
-    `analyses` are regressions as formulas; `partial` says that the release keeps some real cells.
+    `analyses` are regressions as formulas; `partial` says that the release keeps some real cells. Without `with_views` a flat table's
+    figures come without what plots are drawn from.
 
     Raises
     ------
@@ -76,7 +78,14 @@ def measure(
     data = EvaluationData(
         train, holdout, tuple(synthetic), schema, aim, refit, analyses=asked, partial=partial, n_refits=n_refits
     )
-    return evaluate(data, seed=seed, metrics=metrics, attacks=attacks, progress=lambda name, done, n: told.advance(done / n, name))
+    return evaluate(
+        data,
+        seed=seed,
+        metrics=metrics,
+        attacks=attacks,
+        progress=lambda name, done, n: told.advance(done / n, name),
+        with_views=with_views,
+    )
 
 
 def _measure_linked(
