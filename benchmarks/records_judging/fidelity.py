@@ -55,10 +55,25 @@ def codes(made: Cohort, train: Cohort, known: Vocabulary) -> dict:
         "rate_r2": r2(*rate),
         "pairs_r2": pairs["patient"],
         "moment_pairs_r2": pairs["moment"],
+        "next_pairs_r2": r2(*next_pairs(made, train, top)),
         "share_of_codes_found": float((share[0] > 0).mean()),
         "unknown_codes": float(unknown.mean()) if len(unknown) else 0.0,
         "n_codes": len(known.codes),
     }
+
+
+def next_pairs(made: Cohort, train: Cohort, codes: tuple[str, ...]) -> list[np.ndarray]:
+    """For each pair of codes (a, b), the share of steps from one moment of a patient to her next that lead from a to b; of both sides."""
+    out = []
+    for side in (made, train):
+        groups = side.events[["patient", "time"]].assign(
+            moment=side.events.groupby(["patient", "time"], sort=False, dropna=False).ngroup()
+        )
+        owner = groups.drop_duplicates("moment").sort_values("moment")["patient"].to_numpy()
+        matrix = held(side, codes, "moment")
+        first = np.flatnonzero(owner[1:] == owner[:-1])
+        out.append(np.asarray((matrix[first].T @ matrix[first + 1]).todense()).ravel() / max(len(first), 1))
+    return out
 
 
 def gaps(cohort: Cohort) -> np.ndarray:

@@ -52,7 +52,7 @@ def load(folder: Path, facts: Mapping) -> Cohort:
     files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
     tables = {name: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]) for name, path in files.items()}
     statics, keys = _statics(tables, facts)
-    parts = [_events(tables[spec["table"]], spec, keys, len(facts["events"]) > 1) for spec in facts["events"] if spec["table"] in tables]
+    parts = [_events(tables, spec, keys, len(facts["events"]) > 1) for spec in facts["events"] if spec["table"] in tables]
     events = pd.concat(parts, ignore_index=True) if parts else _no_events()
     events = events.sort_values(["patient", "time"], kind="stable", na_position="first").reset_index(drop=True)
     return Cohort(statics, events, tables)
@@ -71,10 +71,11 @@ def _statics(tables: Mapping[str, pd.DataFrame], facts: Mapping) -> tuple[pd.Dat
     return pd.DataFrame(typed, index=table.index), pd.Index(table[told["key"]])
 
 
-def _events(table: pd.DataFrame, spec: Mapping, keys: pd.Index, named: bool) -> pd.DataFrame:
+def _events(tables: Mapping[str, pd.DataFrame], spec: Mapping, keys: pd.Index, named: bool) -> pd.DataFrame:
     """The rows of one table as events; rows of no known patient are left to the score of key integrity."""
+    table = tables[spec["table"]]
     patient = keys.get_indexer(table[spec["key"]])
-    time = moment(table[spec["time"]]) if spec.get("time") in table else np.full(len(table), np.nan)
+    time = moment(table[spec["time"]]) if spec.get("time") in table else _time_of(table, tables, spec.get("time_of"))
     frame = pd.DataFrame({"patient": patient, "time": np.asarray(time, dtype=float)})
     if spec.get("wide"):
         cells = table[[name for name in table if name not in (spec["key"], spec["time"])]].apply(number)
@@ -84,6 +85,15 @@ def _events(table: pd.DataFrame, spec: Mapping, keys: pd.Index, named: bool) -> 
         value = number(table[spec["value"]]) if spec.get("value") in table else np.nan
         events = frame.assign(code=f"{spec['table']}:" + code if named else code, value=value)
     return events[events["patient"] >= 0]
+
+
+def _time_of(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame], told: Mapping | None) -> np.ndarray:
+    """The times of the rows that a table's rows name (a diagnosis at its admission), NaN where nothing is told."""
+    if told is None or told["table"] not in tables or told["on"] not in table:
+        return np.full(len(table), np.nan)
+    visits = tables[told["table"]].drop_duplicates(told["on"])
+    place = pd.Index(visits[told["on"]]).get_indexer(table[told["on"]])
+    return np.append(moment(visits[told["time"]]), np.nan)[place]
 
 
 def _no_events() -> pd.DataFrame:

@@ -178,6 +178,13 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             modality="records",
             is_neural=True,
         ),
+        "halo": SynthesizerEntry(
+            f"{_RECORDS}.halo:Halo",
+            "two-level model of visits with codes: a transformer over visits, masked layers within one (HALO, Theodorou et al. 2023)",
+            modality="records",
+            some_conditions=True,
+            is_neural=True,
+        ),
         "event_transformer": SynthesizerEntry(
             f"{_RECORDS}.event_transformer:EventTransformer",
             "a plan of the whole record, then a transformer over its events in all tables; the flagship for linked patients",
