@@ -78,15 +78,11 @@ def test_a_folder_is_judged(ward: Path, made: Path, run: Run, tmp_path: Path) ->
         ("synthesize", "{nowhere}", "-o", "{out}"),
         ("synthesize", "s3://a:secret@b/c", "-o", "{out}"),
         ("explain", "{model}", "-o", "{out}"),
-        ("release", "{model}", "--policy", "internal", "--key", "{key}", "-o", "{out}"),
     ],
     ids=lambda command: " ".join(command[:2]),
 )
 def test_what_does_not_go_is_one_sentence(ward: Path, made: Path, run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
-    key = ward.parent / "publisher.key"
-    if command[0] == "release" and not key.exists():
-        assert run("keygen", key).code == 0
-    places = {"key": key, "ward": ward, "model": made, "out": tmp_path / "out", "nowhere": tmp_path / "nowhere"}
+    places = {"ward": ward, "model": made, "out": tmp_path / "out", "nowhere": tmp_path / "nowhere"}
     ended = run(*(part.format(**places) for part in command))
     assert ended.code == 2, ended.err
     said = [line for line in ended.err.splitlines() if line.startswith("manikin: ")]

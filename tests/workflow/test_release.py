@@ -236,7 +236,7 @@ def test_too_few_targets_are_insufficient_evidence(place: Path) -> None:
 
 def test_several_tables_and_partly_real_rows_are_refused(place: Path, tmp_path: Path) -> None:
     for options, names, message in (
-        ({"partial": False}, ("synthetic.csv", "synthetic-2.csv"), "holds 2 synthetic tables"),
+        ({"partial": False}, ("synthetic.csv", "synthetic-2.csv"), "holds 2 synthetic data sets"),
         ({"partial": True}, ("synthetic.csv",), "never released"),
         ({}, (), "does not hold the synthetic table"),
     ):
@@ -392,7 +392,7 @@ def test_labels(place: Path, released: Path, copy: Path) -> None:
     assert label(copy / "synthetic.csv").is_synthetic
     pd.read_csv(place / "fresh.csv").to_parquet(copy / "plain.parquet")
     assert not label(copy / "plain.parquet").is_synthetic
-    with pytest.raises(ParameterError, match="neither CSV nor Parquet"):
+    with pytest.raises(ParameterError, match="neither a table nor an image"):
         label(copy / "card.md")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from manikin.workflow.release import Released
 
 PASSPHRASE = "MANIKIN_KEY_PASSPHRASE"
+MOST_NAMES = 40  # files that are listed
 WIDEST = 110  # characters of a line that is still read with ease
 
 
@@ -63,11 +64,14 @@ def release(
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="YYYY-MM-DD", help="Last day of use; what the policy allows by default.")
     ] = None,
-    file_format: Annotated[str, typer.Option("--format", metavar="[csv|parquet]", help="Of the released rows.")] = "csv",
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="csv or parquet; of images images, npz, dicom, nifti. As they came by default."),
+    ] = None,
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Let synthetic rows out, if a policy is passed: a signed folder of public files, or the reasons why not and exit code 1.
+    """Let a synthetic table, patients or images out, if a policy is passed: a signed folder, or the reasons why not and exit code 1.
 
     Example:
 
@@ -90,7 +94,7 @@ def release(
         force=force,
     )
     if as_json:
-        say_json({"decision": made.decision.to_json(), "out": made.out, "files": made.files})
+        say_json({"decision": made.decision.to_json(), "out": made.out, "files": made.files, "notices": list(made.notices)})
     else:
         _say(made)
     if made.out is None:
@@ -123,7 +127,7 @@ def verify(
 
 
 def label(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file, or a release folder.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table, an image, or a release folder.", show_default=False)],
     as_json: opt.Json = False,
 ) -> None:
     """Does this file say that it is synthetic? Exit code 0 if it does, 1 if not.
@@ -153,9 +157,13 @@ def _say(made: Released) -> None:
     if made.out is None:
         say("Nothing was written.")
         return
+    for notice in made.notices:
+        say(f"\n{notice}")
     say(f"\nThe release, public files only: {made.out}")
-    for name in made.files:
+    for name in list(made.files)[:MOST_NAMES]:
         say(f"  {name}")
+    if len(made.files) > MOST_NAMES:
+        say(f"  and {len(made.files) - MOST_NAMES:,} more")
 
 
 def _say_wrapped(text: str) -> None:

@@ -10,17 +10,17 @@ import re
 from functools import cache
 from typing import Any
 
-from manikin.release.facts import LABEL, PublicFacts
+from manikin.release.facts import PublicFacts
 
 
 def card_html(facts: PublicFacts) -> str:
     """The card as a page of its own."""
-    return str(_environment().get_template("card.html").render(facts=facts, label=LABEL))
+    return str(_environment().get_template("card.html").render(facts=facts, label=facts.label))
 
 
 def card_markdown(facts: PublicFacts) -> str:
     """The card as Markdown."""
-    text = str(_environment().get_template("card.md").render(facts=facts, label=LABEL))
+    text = str(_environment().get_template("card.md").render(facts=facts, label=facts.label))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

@@ -5,10 +5,12 @@ Croissant has no term for a privacy budget or for what attackers found: these st
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from manikin.data.schema import Kind
-from manikin.release.facts import LABEL, PublicColumn, PublicFacts
+from manikin.release.facts import PublicColumn, PublicFacts
 from manikin.release.labels import SOURCE_TYPE, TERMS
 from manikin.release.manifest import FileHash
 
@@ -57,12 +59,37 @@ CONTEXT: Final[dict[str, Any]] = {
     "transform": "cr:transform",
     "manikin": TERMS,
 }
+FEW = 20  # files that are described one by one
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".csv.gz": "application/gzip",
+    ".tsv": "text/tab-separated-values",
+    ".tsv.gz": "application/gzip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pq": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".tiff": "image/tiff",
+    ".npz": "application/zip",
+    ".npy": "application/octet-stream",
+    ".dcm": "application/dicom",
+    ".nii": "application/octet-stream",
+    ".nii.gz": "application/gzip",
+    ".ndjson": "application/x-ndjson",
+    ".json": "application/json",
+    ".toml": "application/toml",
+}
 _TYPES = {Kind.BOOLEAN: "sc:Text", Kind.DATE: "sc:Text", Kind.DATETIME: "sc:Text"}
 
 
-def croissant(facts: PublicFacts, data: FileHash) -> dict[str, Any]:
-    """The JSON-LD document."""
-    file_id = data.name
+def croissant(facts: PublicFacts, data: Sequence[FileHash], columns: Mapping[str, Sequence[PublicColumn]]) -> dict[str, Any]:
+    """The JSON-LD document.
+
+    Parameters
+    ----------
+    data : the data files. columns : of those that hold a table its columns, by the file's name.
+    """
+    tables = [file for file in data if file.name in columns]
+    others = [file for file in data if file.name not in columns]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -77,7 +104,7 @@ def croissant(facts: PublicFacts, data: FileHash) -> dict[str, Any]:
         "rai:dataCollection": f"Synthetic: made by a generator ({facts.generator}), which learned from {facts.n_train} real {facts.unit}.",
         "rai:dataLimitations": " ".join([*(f"{label.capitalize()}." for label in facts.labels), "Not assessed:", *facts.not_assessed]),
         "rai:dataUseCases": facts.answers.get("intended_use", "Not stated."),
-        "rai:personalSensitiveInformation": f"{LABEL} {facts.privacy}",
+        "rai:personalSensitiveInformation": f"{facts.label} {facts.privacy}",
         "manikin:synthetic": True,
         "manikin:digitalSourceType": SOURCE_TYPE,
         "manikin:policy": facts.policy["label"],
@@ -90,35 +117,68 @@ def croissant(facts: PublicFacts, data: FileHash) -> dict[str, Any]:
             for check in facts.checks
             if check.targets
         ],
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": file_id,
-                "name": data.name,
-                "contentUrl": data.name,
-                "contentSize": f"{data.n_bytes} B",
-                "encodingFormat": "application/x-parquet" if data.name.endswith(".parquet") else "text/csv",  # as Croissant spells them
-                "sha256": data.sha256,
-            }
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "rows",
-                "name": "rows",
-                "description": "One synthetic row each.",
-                "field": [_field(i, column, file_id) for i, column in enumerate(facts.columns)],
-            }
-        ],
+        "distribution": [*(_file_object(file) for file in tables), *_others(others)],
+        "recordSet": [_record_set(file.name, columns[file.name], facts.noun, alone=len(tables) == 1) for file in tables],
     }
 
 
-def _field(number: int, column: PublicColumn, file_id: str) -> dict[str, Any]:
+def _file_object(file: FileHash) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": file.name,
+        "name": file.name,
+        "contentUrl": file.name,
+        "contentSize": f"{file.n_bytes} B",
+        "encodingFormat": media_type(file.name, is_croissant=True),
+        "sha256": file.sha256,
+    }
+
+
+def _others(files: Sequence[FileHash]) -> list[dict[str, Any]]:
+    """Files that hold no table: each by itself where they are few, else those of a folder and an ending together."""
+    if len(files) <= FEW:
+        return [_file_object(file) for file in files]
+    kinds: dict[tuple[str, str], int] = {}
+    for file in files:
+        path = PurePosixPath(file.name)
+        key = path.parent.as_posix(), "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
+        kinds[key] = kinds.get(key, 0) + 1
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": f"{folder}/*{end}",
+            "name": f"{n:,} files of {folder}",
+            "encodingFormat": media_type(f"x{end}"),
+            "includes": f"{folder}/*{end}",
+        }
+        for (folder, end), n in kinds.items()
+    ]
+
+
+def media_type(name: str, *, is_croissant: bool = False) -> str:
+    """The media type of a data file by its ending; Croissant spells that of Parquet its own way."""
+    end = next((end for end in MEDIA_TYPES if name.lower().endswith(end)), "")
+    found = MEDIA_TYPES.get(end, "application/octet-stream")
+    return "application/x-parquet" if is_croissant and end in (".parquet", ".pq") else found
+
+
+def _record_set(file: str, columns: Sequence[PublicColumn], noun: str, *, alone: bool) -> dict[str, Any]:
+    name = "rows" if alone and noun == "rows" else "labels" if noun == "images" else PurePosixPath(file).name.partition(".")[0]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": "The labels and the file of one synthetic image each." if noun == "images" else "One synthetic row each.",
+        "field": [_field(name, i, column, file) for i, column in enumerate(columns)],
+    }
+
+
+def _field(record_set: str, number: int, column: PublicColumn, file_id: str) -> dict[str, Any]:
     """A column; its address is a number, since names hold whatever people write."""
     unit = f", in {column.unit}" if column.unit else ""
     return {
         "@type": "cr:Field",
-        "@id": f"rows/{number}",
+        "@id": f"{record_set}/{number}",
         "name": column.name,
         "description": f"{column.kind}{unit}",
         "dataType": _data_type(column),

@@ -5,13 +5,13 @@ Success rates are told by their limit only ("within half of the limit"): an exac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from math import floor, log10
 from typing import Any
 
-from manikin.data.schema import Column, Kind, TableSchema
+from manikin.data.schema import Column, Kind, Schema, TableSchema
 from manikin.evaluation.base import AttackResult, Results, ThreatModel
 from manikin.release.catalogue import attacks_of
 from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
@@ -23,7 +23,14 @@ from manikin.release.questions import ASKED_BY_GUARDIANS, QUESTIONS
 SMALL = 11
 FORMAT = "manikin-release"
 LEDGER = "ledger.json"
-LABEL = "Synthetic data: the rows were made by a generator and not recorded from people."
+NOUNS = {"table": "rows", "records": "patients", "images": "images"}  # what a release holds, by the data that it is of
+
+
+def label_of(noun: str) -> str:
+    """The first thing to say of a release."""
+    return f"Synthetic data: the {noun} were made by a generator and not recorded from people."
+
+
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,18 @@ class PublicCheck:
 
 @dataclass(frozen=True)
 class PublicColumn:
-    """One released column: its name, kind and unit, all of which the data file shows."""
+    """One released column: its name, kind and unit, all of which the data file shows; of linked tables the table that it is of."""
 
     name: str
     kind: Kind
     unit: str | None
     is_whole: bool
+    table: str = ""
+
+    @property
+    def place(self) -> str:
+        """The column as people name it: "age", of linked tables "patients.age"."""
+        return f"{self.table}.{self.name}" if self.table else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +91,13 @@ class PublicFacts:
     key: str
     evidence: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
+    noun: str = "rows"
+    size: str = ""
+
+    @property
+    def label(self) -> str:
+        """That it is synthetic."""
+        return label_of(self.noun)
 
     @property
     def questions(self) -> list[tuple[str, str]]:
@@ -88,7 +108,7 @@ class PublicFacts:
     @property
     def summary(self) -> str:
         """That it is synthetic and what it passed, in two sentences."""
-        return f"{LABEL} It {self.statement}."
+        return f"{self.label} It {self.statement}."
 
     @property
     def licence(self) -> str:
@@ -112,7 +132,8 @@ class PublicFacts:
             "privacy_budget": dict(self.budget),
             "not_assessed": list(self.not_assessed),
             "generator": self.generator,
-            "rows": self.n_rows,
+            self.noun: self.n_rows,
+            "size": self.size,
             "recipients": self.recipients,
             "intended_use": self.answers.get("intended_use", ""),
             "issued": self.issued.isoformat(),
@@ -211,8 +232,8 @@ def _passed(decision: Decision, *, is_private: bool) -> list[tuple[str, str]]:
     ]
 
 
-def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:
-    """What nobody has looked at, in sentences."""
+def not_assessed(decision: Decision, evidence: Evidence, kept_back: Sequence[str] = ()) -> tuple[str, ...]:
+    """What nobody has looked at, in sentences; `kept_back` are tables of nobody that were not released for that."""
     lines = [f"{outcome.check.title}: not measured." for outcome in decision.outcomes if outcome.verdict is Verdict.NOT_ASSESSED]
     checked = {outcome.check.measure.split(".")[0] for outcome in decision.outcomes}
     missing = [
@@ -222,6 +243,8 @@ def not_assessed(decision: Decision, evidence: Evidence) -> tuple[str, ...]:
     ]
     lines += [f"{name.replace('_', ' ').capitalize()}: not attacked." for name in missing]
     lines += [f"{outcome.step.title}: not answered." for outcome in decision.steps if outcome.verdict is Verdict.NOT_ASSESSED]
+    if kept_back:
+        lines.append(f"Tables of nobody (code books), which were kept back: {', '.join(kept_back)}.")
     lines.append("Attackers who know or can do more than is said above, and releases of the same patients by others.")
     return tuple(lines)
 
@@ -258,9 +281,14 @@ def generator_words(choice: Choice | None, version: str, answers: Mapping[str, s
     return f"{choice.name} of Manikin {version}", settings
 
 
-def public_columns(schema: TableSchema) -> tuple[PublicColumn, ...]:
-    """The released columns."""
-    return tuple(PublicColumn(c.name, c.kind, c.unit, _is_whole(c)) for c in schema)
+def public_columns(schema: Schema) -> tuple[PublicColumn, ...]:
+    """The released columns, of linked tables with their tables."""
+    return tuple(column for table in schema.tables for column in columns_of(table, table.name if schema.is_linked else ""))
+
+
+def columns_of(table: TableSchema, name: str = "") -> tuple[PublicColumn, ...]:
+    """The columns of one table; `name` is told before each where there are several tables."""
+    return tuple(PublicColumn(c.name, c.kind, c.unit, _is_whole(c), name) for c in table)
 
 
 def _is_whole(column: Column) -> bool:

@@ -1,4 +1,4 @@
-"""The mark inside a data file that says it is synthetic: Parquet key-value metadata, or a CSVW description beside a CSV. Knows no policy.
+"""The mark inside a data file that says it is synthetic: Parquet key-value metadata, a CSVW description beside a CSV, an image's header.
 
 CSV has no place for metadata, so the W3C's CSV on the Web is used (https://www.w3.org/TR/tabular-data-primer/): a file
 NAME-metadata.json beside NAME.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Kind
+from manikin.io.images.marks import is_known, says_synthetic
 from manikin.release.facts import PublicColumn, PublicFacts
 from manikin.release.manifest import hash_file
 
@@ -25,7 +27,11 @@ SOURCE_TYPE: Final = "https://schema.org/TrainedAlgorithmicMediaDigitalSource"
 SYNTHETIC_TYPES = ("TrainedAlgorithmicMedia", "CompositeSynthetic", "AlgorithmicMedia", "trainedAlgorithmicMedia")
 PARQUET = (".parquet", ".pq")
 DELIMITED = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")  # a .txt in a folder may be anything
+FHIR = (".ndjson", ".json")
+TEST_DATA = b'"HTEST"'  # FHIR's tag of test health data, which synthetic patients carry
 MAX_BYTES = 8 << 20
+MAX_RESOURCE = 1 << 16
+SHOWN = 12  # files that a sentence names
 _DATATYPES = {Kind.BOOLEAN: "string", Kind.DATE: "string", Kind.DATETIME: "string"}
 
 
@@ -45,8 +51,9 @@ def _no(why: str) -> Marked:
     return Marked(is_synthetic=False, where=why)
 
 
-def csvw(facts: PublicFacts, file: str, sha256: str) -> dict[str, Any]:
-    """The CSVW description of a released CSV file, with the mark."""
+def csvw(facts: PublicFacts, file: str, sha256: str, columns: Sequence[PublicColumn] | None = None) -> dict[str, Any]:
+    """The CSVW description of a released CSV file, with the mark; `columns` are those of the file, all of the release when None."""
+    described = facts.columns if columns is None else columns
     return {
         "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
         "url": file,
@@ -59,7 +66,7 @@ def csvw(facts: PublicFacts, file: str, sha256: str) -> dict[str, Any]:
         SYNTHETIC: True,
         SHA256: sha256,
         "dialect": {"encoding": "utf-8", "delimiter": ",", "header": True},
-        "tableSchema": {"columns": [_column(column) for column in facts.columns]},
+        "tableSchema": {"columns": [_column(column) for column in described]},
     }
 
 
@@ -106,30 +113,40 @@ def read_mark(path: Path) -> Marked:
 
     Raises
     ------
-    ParameterError : no such file, or neither CSV nor Parquet.
+    ParameterError : no such file, or one that has no place known where it would say so.
     """
     if path.is_dir():
         return _folder_mark(path)
     if not path.is_file():
-        raise ParameterError(f"There is no file {path}. Give a .csv or .parquet file, or a release folder.")
+        raise ParameterError(f"There is no file {path}. Give a .csv or .parquet file, an image, or a release folder.")
     name = path.name.lower()
     if name.endswith(PARQUET):
         return _parquet_mark(path)
     if name.endswith(DELIMITED):
         return _csv_mark(path)
-    raise ParameterError(f"{path} is neither CSV nor Parquet, so there is no place known where it would say so.")
+    if is_known(name):
+        return _yes(f"the header of {path.name}") if says_synthetic(path) else _no(f"{path.name} does not say so in its header")
+    if name.endswith(FHIR):
+        return _fhir_mark(path)
+    raise ParameterError(f"{path} is neither a table nor an image of a known format, so there is no place known where it would say so.")
 
 
 def _folder_mark(folder: Path) -> Marked:
     names = [Path(place) / name for place, _, found in os.walk(folder) for name in found]
-    files = sorted(path for path in names if path.name.lower().endswith((*PARQUET, *DELIMITED[:-1])) and path.is_file())
+    files = sorted(path for path in names if _holds_data(path) and path.is_file())
     if not files:
         return _no(f"{folder.name} holds no data file")
     for file in files:
         found = read_mark(file)
         if not found.is_synthetic:
             return found
-    return _yes(f"every data file of {folder.name}: {', '.join(file.relative_to(folder).as_posix() for file in files)}")
+    shown = ", ".join(file.relative_to(folder).as_posix() for file in files[:SHOWN])
+    return _yes(f"every data file of {folder.name}: {shown}{f' and {len(files) - SHOWN:,} more' if len(files) > SHOWN else ''}")
+
+
+def _holds_data(path: Path) -> bool:
+    name = path.name.lower()
+    return name.endswith((*PARQUET, *DELIMITED[:-1], ".ndjson")) or is_known(name)
 
 
 def _parquet_mark(path: Path) -> Marked:
@@ -163,6 +180,15 @@ def _csv_mark(path: Path) -> Marked:
     if digest is not None and digest != hash_file(path).sha256:
         return _no(f"{sidecar.name} describes other bytes than those of {path.name}")
     return _yes(sidecar.name)
+
+
+def _fhir_mark(path: Path) -> Marked:
+    try:
+        with path.open("rb") as file:
+            first = file.read(MAX_RESOURCE)
+    except OSError:
+        return _no(f"{path.name} cannot be read")
+    return _yes(f"the tag HTEST of {path.name}") if TEST_DATA in first else _no(f"the first resource of {path.name} has no tag HTEST")
 
 
 def _says_source(document: dict[str, Any]) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from manikin.data.dataset import Dataset
-from manikin.data.schema import Column, Role, Schema, Source, Sources, TableSchema
+from manikin.data.dataset import Dataset, Table
+from manikin.data.schema import DEFAULT_MIN_PATIENTS, Column, Role, Schema, Source, Sources, TableSchema
 
 PUBLIC_HEADER = """\
 The columns of these synthetic rows. Levels, ranges, decimals and missing codes are those that occur in the released rows, or were declared
@@ -20,14 +20,22 @@ KEPT_ROLES = (Role.PATIENT_KEY, Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.TARG
 def public_schema(release: Dataset) -> Schema:
     """The schema of a release: declared facts stay; levels, ranges, decimals and missing codes are those that occur in it.
 
-    Rules, notes and suggestions go, since they were learned from real rows.
+    Rules, notes and suggestions go, since they were learned from real rows. How linked tables refer to each other stays.
     """
-    return Schema((TableSchema("synthetic", tuple(_public(release, column) for column in release.columns)),))
+    if release.is_linked:
+        tables = (replace(_public_table(release.tables[table.name], table), name=table.name) for table in release.schema.tables)
+        return Schema(tuple(tables))
+    return Schema((replace(_public_table(release.table, release.columns), name="synthetic"),))
 
 
-def _public(release: Dataset, column: Column) -> Column:
-    series = release.table.frame[column.name]
-    seen = {int(i) for i in np.unique(release.table.mark(column.name)) if i > 0}
+def _public_table(rows: Table, table: TableSchema) -> TableSchema:
+    columns = tuple(_public(rows, column) for column in table)
+    return replace(table, columns=columns, rules=(), notes=(), min_patients=DEFAULT_MIN_PATIENTS)
+
+
+def _public(rows: Table, column: Column) -> Column:
+    series = rows.frame[column.name]
+    seen = {int(i) for i in np.unique(rows.mark(column.name)) if i > 0}
     missing = tuple(code for i, code in enumerate(column.missing, start=1) if i in seen or code.source is Source.DECLARED)
     roles = tuple(role for role in column.roles if role in KEPT_ROLES)
     public = Column(
@@ -41,6 +49,8 @@ def _public(release: Dataset, column: Column) -> Column:
         time_format=column.time_format,
         significant=column.significant,
         missing=missing,
+        by=column.by,
+        image=column.image,
         source=Sources(range=column.source.range, levels=column.source.levels),
     )
     return _with_levels(public, column, series) if column.levels is not None else _with_range(public, column, series)

@@ -24,6 +24,7 @@ QUESTIONS: Mapping[str, str] = {
     "publication": "May it be published in answer to an information request?",
     "consent_basis": "On which consent or legal basis were the real data used?",
     "limits": "What else must a user know?",
+    "code_books": "Which tables of nobody go along, and why does none of them name a person?",
 }
 ASKED_BY_GUARDIANS = ("purpose", "minimum_necessary", "recipients", "group_facts", "publication", "consent_basis")
 STEPS = ("data_use_terms", "human_sample", "second_approver", "watermark", "officers_waiver")  # of the policies that come with Manikin

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ENVELOPE = "release.dsse.json"
-MAX_ENVELOPE_BYTES = 8 << 20
-MAX_FILES = 10_000
+MAX_ENVELOPE_BYTES = 64 << 20
+MAX_FILES = 100_000
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,24 @@ SPECIFICATION: Final = "https://w3id.org/ro/crate/1.2"
 
 
 def ro_crate(
-    facts: PublicFacts, files: Sequence[FileHash], titles: Mapping[str, tuple[str, str]], unhashed: Sequence[str]
+    facts: PublicFacts,
+    files: Sequence[FileHash],
+    titles: Mapping[str, tuple[str, str]],
+    unhashed: Sequence[str],
+    folders: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The JSON-LD document.
 
     Parameters
     ----------
-    files : the hashed files of the release.
+    files : the hashed files of the release that are described, those of the data first.
     titles : file name -> what it is, and its media type.
     unhashed : files that are written later and hold the hashes of others.
+    folders : folders of many files (pictures), and what is in each.
     """
     parts = [_file(file.name, titles, {"sha256": file.sha256, "contentSize": str(file.n_bytes)}) for file in files]
     parts += [_file(name, titles, {}) for name in unhashed]
+    parts += [{"@id": f"{name}/", "@type": "Dataset", "name": what} for name, what in (folders or {}).items()]
     publisher = facts.answers.get("publisher", "Not stated")
     root = {
         "@id": "./",
@@ -48,7 +54,7 @@ def ro_crate(
     made = {
         "@id": "#made",
         "@type": "CreateAction",
-        "name": "The synthetic rows were made and judged",
+        "name": f"The synthetic {facts.noun} were made and judged",
         "instrument": {"@id": "#generator"},
         "result": {"@id": files[0].name},
         "endTime": facts.issued.isoformat(),

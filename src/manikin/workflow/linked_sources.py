@@ -36,10 +36,16 @@ def read_linked_alike(
     DataError, SchemaError : a place cannot be read, or does not fit the schema; the message names table, column and row.
     """
     real = read(first, schema=schema)
-    return real, [_read_like(other, real.schema) for other in others]
+    return real, [read_linked_like(other, real.schema) for other in others]
 
 
-def _read_like(place: Place | Dataset, schema: Schema) -> Dataset:
+def read_linked_like(place: Place | Dataset, schema: Schema) -> Dataset:
+    """Linked tables by the schema of those that they belong to; what a release leaves out they need not have.
+
+    Raises
+    ------
+    DataError, SchemaError : they cannot be read, or do not fit the schema.
+    """
     if isinstance(place, Dataset):
         return place
     try:

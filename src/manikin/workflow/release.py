@@ -8,27 +8,32 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import GateError, ParameterError, parameter_error
+from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import read_results
-from manikin.io import tabular
 from manikin.release import facts as public
+from manikin.release.croissant import FEW, media_type
 from manikin.release.facts import LEDGER
 from manikin.release.judgement import Decision, Verdict, judge
-from manikin.release.manifest import FileHash, Manifest, hash_file, read_manifest, versions
+from manikin.release.labels import ENDING, PARQUET, csvw, mark_parquet
+from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, read_manifest, versions
 from manikin.release.measures import Evidence
 from manikin.release.policy import Policy, load_policy
 from manikin.release.questions import QUESTIONS, STEPS, check_answers
 from manikin.workflow.audit import audit
+from manikin.workflow.images import size_words
+from manikin.workflow.leaving import Leaving, check_few, parts_in, read_leaving, tables_of_files, write_leaving
+from manikin.workflow.options import check_format
 from manikin.workflow.output import JOB, check_free, whole_folder
-from manikin.workflow.sources import SUFFIX, read_like, read_schema
+from manikin.workflow.sources import read_schema
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,10 +41,8 @@ if TYPE_CHECKING:
 JUDGING = ("synthesize", "evaluate")
 MAX_ANSWERS_BYTES = 1 << 20
 TITLES = {
-    "synthetic.csv": ("The synthetic rows", "text/csv"),
-    "synthetic.parquet": ("The synthetic rows", "application/vnd.apache.parquet"),
-    "synthetic.csv-metadata.json": ("What the rows are: columns, and the mark that they are synthetic (CSVW)", "application/ld+json"),
-    "schema.toml": ("The schema of the rows", "application/toml"),
+    f"synthetic.csv{ENDING}": ("What the rows are: columns, and the mark that they are synthetic (CSVW)", "application/ld+json"),
+    "schema.toml": ("The schema of the data", "application/toml"),
     LEDGER: ("The privacy ledger: every spend, for `manikin audit`", "application/json"),
     "decision.json": ("What was decided, on which grounds", "application/json"),
     "card.html": ("The card, for people", "text/html"),
@@ -49,15 +52,17 @@ TITLES = {
     "SHA256SUMS": ("SHA-256 of every file", "text/plain"),
     "release.dsse.json": ("The signature over every file (DSSE, in-toto)", "application/json"),
 }
+CALLED = {"table": "Synthetic table", "records": "Synthetic patients", "images": "Synthetic images"}
 
 
 @dataclass(frozen=True)
 class Released:
-    """What came of it: the decision, and the folder with its files, or None where nothing may leave."""
+    """What came of it: the decision, and the folder with its files, or None where nothing may leave; what was kept back of it is told."""
 
     decision: Decision
     out: Path | None
     files: dict[str, Path]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class _Judged:
     manifest: Manifest
     results: Results
     data: Path
+    schema: Schema
     evidence: Evidence
     ledger: Path | None = None
 
@@ -82,11 +88,14 @@ def release(
     answers: str | Path | Mapping[str, str] | None = None,
     answered: Mapping[str, str] | None = None,
     expires: date | None = None,
-    file_format: str = "csv",
+    file_format: str | None = None,
     force: bool = False,
     today: date | None = None,
 ) -> Released:
     """Judges a folder that `synthesize` or `evaluate` wrote, and writes the release folder if the policy is passed.
+
+    What is released is a table, linked tables or images. Tables of nobody (code books) stay inside unless the answer `code_books` says why
+    they may go along: no figure looks at them.
 
     Parameters
     ----------
@@ -94,6 +103,7 @@ def release(
     key : a private Ed25519 key in PEM, as `manikin keygen` writes it.
     answers : what people answer to the policy's steps and the card's questions, as a value or a .toml file; `answered` goes before it.
     expires : the last day of use; by default, and at most, what the policy allows.
+    file_format : csv (the default of a table) or parquet; linked tables and images leave as they came where it is None.
 
     Raises
     ------
@@ -103,24 +113,25 @@ def release(
     from manikin.release.signing import read_private_key
 
     source, target, issued = Path(folder), Path(out), today or date.today()
-    if file_format not in SUFFIX:
-        raise parameter_error("format", "release", f"one of {', '.join(SUFFIX)}", file_format)
     rules = load_policy(policy)
     given = _answers(rules, answers, answered or {})
     last_day = _last_day(rules, issued, expires)
     check_free(target, force=force, inputs=[source, source / "manifest.json", Path(key)])
     signer = read_private_key(Path(key), passphrase)
     judged = _read_judged(source)
+    check_format(file_format, judged.evidence.modality)
     decision = judge(rules, judged.evidence, given)
     if decision.verdict is not Verdict.PASS:
         return Released(decision, None, {})
-    rows = read_like(judged.data, read_schema(source / "schema.toml").only, with_strangers=True)
-    facts = _facts(judged, decision, given, rows, signer, (issued, last_day))
+    leaving = read_leaving(judged.data, judged.schema, with_books=bool(given.get("code_books")))
+    facts = _facts(judged, decision, given, leaving, signer, (issued, last_day))
     with whole_folder(target, force=force) as partial:
         if judged.ledger is not None:
             shutil.copyfile(judged.ledger, partial / LEDGER)
-        names = _write(partial, rows, facts, signer, file_format)
-    return Released(decision, target, {name: target / name for name in names})
+        names = _write(partial, leaving, facts, signer, file_format)
+    kept = f"Kept back, since no figure looks at tables of nobody: {', '.join(leaving.kept_back)}."
+    notices = (f"{kept} To let code books out: --answer code_books=WHY.",) if leaving.kept_back else ()
+    return Released(decision, target, {name: target / name for name in names}, notices)
 
 
 def read_answers(path: Path) -> dict[str, Any]:
@@ -165,34 +176,34 @@ def _read_judged(folder: Path) -> _Judged:
     if manifest.command not in JUDGING:
         raise ParameterError(f"{folder} was written by `{manifest.command}`. Give a folder of `synthesize` or `evaluate`.")
     hashes = {file.name: file for file in manifest.outputs}
-    data = [name for name in hashes if name.startswith(("synthetic.", "synthetic-")) and "/" not in name]
+    data = parts_in(hashes)
     if len(data) > 1:
         raise ParameterError(
-            f"{folder} holds {len(data)} synthetic tables, and one leaves at a time. Evaluate the one that is to leave by itself."
+            f"{folder} holds {len(data)} synthetic data sets, and one leaves at a time. Evaluate the one that is to leave by itself."
         )
-    choice = manifest.synthesizer
-    if (choice is not None and _is_of_images(choice.name)) or any(name.endswith((".npz", ".png")) for name in hashes):
-        raise ParameterError(
-            f"{folder} holds images, and only one flat table can be released so far. Its report says what to weigh before anyone decides."
-        )
-    if any(name.startswith("synthetic/") for name in hashes):
-        raise ParameterError(f"{folder} holds linked tables, and only one flat table can be released so far. Keep them inside the house.")
     if manifest.options.get("partial"):
         raise ParameterError(f"{folder} is of partially synthetic rows, which hold cells of real patients. They are never released.")
     if not data or not {"results.json", "schema.toml"} <= set(hashes):
-        raise ParameterError(f"{folder} does not hold the synthetic table that was judged. Run `{manifest.command}` again.")
+        where = " What is in a database does not stand in the folder." if not data else ""
+        raise ParameterError(f"{folder} does not hold the synthetic data that were judged.{where} Run `{manifest.command}` again on files.")
     for name, file in hashes.items():
         _check_untouched(folder, name, file)
-    results = read_results(folder / "results.json")
+    _check_none_added(folder, data[0], set(hashes))
+    results, schema = read_results(folder / "results.json"), read_schema(folder / "schema.toml")
     if LEDGER not in hashes and manifest.options.get("epsilon") is None:
-        return _Judged(folder, manifest, results, folder / data[0], Evidence(results, manifest.rows.get("train", 0)))
-    return _Judged(folder, manifest, results, folder / data[0], _audited(folder, results), folder / LEDGER)
+        evidence = Evidence(results, manifest.rows.get("train", 0), modality=schema.modality)
+        return _Judged(folder, manifest, results, folder / data[0], schema, evidence)
+    evidence = replace(_audited(folder, results), modality=schema.modality)
+    return _Judged(folder, manifest, results, folder / data[0], schema, evidence, folder / LEDGER)
 
 
-def _is_of_images(name: str) -> bool:
-    from manikin.synthesizers import SYNTHESIZERS
-
-    return name in SYNTHESIZERS and SYNTHESIZERS[name].modality == "images"
+def _check_none_added(folder: Path, part: str, known: set[str]) -> None:
+    """Refuses a file that lies among those of the judged data and is none of them."""
+    place = folder / part
+    for path in sorted(place.rglob("*")) if place.is_dir() else ():
+        name = path.relative_to(folder).as_posix()
+        if name not in known and not path.is_dir():
+            raise GateError(f"{name} of {folder} was added after the judgement, so nobody has judged it. Remove it, or evaluate again.")
 
 
 def _audited(folder: Path, results: Results) -> Evidence:
@@ -221,7 +232,7 @@ def _facts(
     judged: _Judged,
     decision: Decision,
     answers: Mapping[str, str],
-    rows: Dataset,
+    leaving: Leaving,
     key: Ed25519PrivateKey,
     days: tuple[date, date],
 ) -> public.PublicFacts:
@@ -237,11 +248,14 @@ def _facts(
     n_train, n_holdout = manifest.rows.get("train", 0), manifest.rows.get("holdout", 0)
     if is_private:  # the true numbers are not paid for; about one patient in five was held out
         n_train, n_holdout = evidence.n_patients, round(evidence.n_patients / 4)
-    told = (judged.data.name,) if is_private else ("results.json", judged.data.name)  # a hash of real rows' figures is one more of them
+    noun = public.NOUNS[leaving.modality]
+    hashes = {judged.data.name: leaving.sha256}
+    if not is_private:  # a hash of real rows' figures is one more of them
+        hashes["results.json"] = next(file.sha256 for file in manifest.outputs if file.name == "results.json")
     spent = {"epsilon": evidence.epsilon, "delta": evidence.delta}
     budget = {name: value for name, value in spent.items() if value is not None}
     return public.PublicFacts(
-        title=answers.get("title", "Synthetic table"),
+        title=answers.get("title", CALLED[leaving.modality]),
         statement=public.public_statement(decision, is_private=is_private),
         policy={"name": policy.name, "version": policy.version, "label": policy.label, "title": policy.title},
         checks=public.public_checks(decision, is_private=is_private),
@@ -249,56 +263,98 @@ def _facts(
         labels=decision.labels,
         adversaries=public.adversaries(decision, judged.results, is_private=is_private),
         answers=answers,
-        columns=public.public_columns(rows.columns),
-        n_rows=len(rows),
+        columns=public.public_columns(leaving.data.schema),
+        n_rows=len(leaving.data),
         generator=generator,
         settings=settings,
         n_train=public.about(n_train),
         n_holdout=public.about(n_holdout),
-        unit="patients, as bought with noise" if is_private else "rows",
+        unit="patients, as bought with noise" if is_private else noun,
         privacy=public.privacy_words(evidence, manifest.synthesizer),
         budget=budget,
-        not_assessed=public.not_assessed(decision, evidence),
+        not_assessed=public.not_assessed(decision, evidence, leaving.kept_back),
         recipients=recipients,
         issued=days[0],
         expires=days[1],
         key=fingerprint(key.public_key()),
-        evidence={file.name: file.sha256 for file in manifest.outputs if file.name in told},
+        evidence=hashes,
         version=version,
+        noun=noun,
+        size=_size(leaving.data),
     )
 
 
-def _write(folder: Path, rows: Dataset, facts: public.PublicFacts, key: Ed25519PrivateKey, file_format: str) -> list[str]:
+def _size(data: Dataset) -> str:
+    """How much is released, in words."""
+    if data.modality == "images":
+        return size_words(data).replace(" images", " synthetic images", 1)
+    if data.is_linked:
+        rows = sum(len(data.tables[table.name]) for table in data.schema.of_patients)
+        n_tables = len(data.schema.tables)
+        return f"{len(data):,} synthetic patients with {rows:,} rows in {n_tables} table{'s' * (n_tables != 1)}"
+    return f"{len(data):,} synthetic rows, {len(data.columns.columns)} columns"
+
+
+def _write(folder: Path, leaving: Leaving, facts: public.PublicFacts, key: Ed25519PrivateKey, file_format: str | None) -> list[str]:
     """Fills the release folder: the data first, then what describes them, the hashes, and the signature last."""
     from manikin.io.schema_file import write_schema
     from manikin.release.card import card_html, card_markdown
     from manikin.release.croissant import croissant
-    from manikin.release.labels import ENDING, csvw, mark_parquet
     from manikin.release.public_schema import PUBLIC_HEADER, public_schema
-    from manikin.release.receiver import ENVELOPE
+    from manikin.release.receiver import ENVELOPE, MAX_FILES
     from manikin.release.ro_crate import NAME, ro_crate
     from manikin.release.signing import public_pem, sign
 
-    data = folder / f"synthetic{SUFFIX[file_format]}"
-    schema = public_schema(rows)
-    tabular.write(rows, data)
-    if file_format == "parquet":
-        mark_parquet(data, facts)
-    else:
-        _json(folder / f"{data.name}{ENDING}", csvw(facts, data.name, hash_file(data).sha256))
-    write_schema(schema, folder / "schema.toml", header=PUBLIC_HEADER)
+    data = write_leaving(leaving, folder, file_format)
+    check_few(len(data) + len(TITLES), MAX_FILES)
+    columns = _marked(folder, leaving, data, facts)
+    write_schema(public_schema(leaving.data), folder / "schema.toml", header=PUBLIC_HEADER)
     _json(folder / "decision.json", facts.to_json())
     _text(folder / "card.html", card_html(facts))
     _text(folder / "card.md", card_markdown(facts))
     (folder / "public-key.pem").write_bytes(public_pem(key.public_key()))
-    _json(folder / "croissant.json", croissant(facts, hash_file(data)))
-    described = [data.name, *sorted(_names(folder) - {data.name})]
-    _json(folder / NAME, ro_crate(facts, [hash_file(folder / name) for name in described], TITLES, ["SHA256SUMS", ENVELOPE]))
-    hashed = [hash_file(folder / name) for name in sorted(_names(folder))]
+    found = {file.name: file for file in _hashes(folder)}
+    _json(folder / "croissant.json", croissant(facts, [found[name] for name in data], columns))
+    _json(folder / NAME, ro_crate(facts, *_described(folder, data, facts), ["SHA256SUMS", ENVELOPE], _folders(data, facts)))
+    hashed = _hashes(folder)
     _text(folder / "SHA256SUMS", "".join(f"{file.sha256}  {file.name}\n" for file in hashed))
     signed = sorted([*hashed, hash_file(folder / "SHA256SUMS")], key=lambda file: file.name)
     _text(folder / ENVELOPE, sign(signed, _predicate(facts), key))
-    return sorted(_names(folder))
+    return [file.name for file in _hashes(folder)]
+
+
+def _marked(
+    folder: Path, leaving: Leaving, data: Sequence[str], facts: public.PublicFacts
+) -> dict[str, tuple[public.PublicColumn, ...]]:
+    """Gives each table's file its mark that it is synthetic, which images bear already; the columns of each."""
+    columns = {}
+    for name, table in tables_of_files(leaving, data).items():
+        columns[name] = public.columns_of(table)
+        if name.endswith(PARQUET):
+            mark_parquet(folder / name, facts)
+        else:
+            path = folder / name
+            _json(path.with_name(path.name + ENDING), csvw(facts, path.name, hash_file(path).sha256, columns[name]))
+    return columns
+
+
+def _described(
+    folder: Path, data: Sequence[str], facts: public.PublicFacts
+) -> tuple[list[FileHash], dict[str, tuple[str, str]]]:
+    """The files that are described one by one, those of the data first, and what each is; a folder of many files is described as one."""
+    many = set(data) if len(data) > FEW else set()
+    titles = {**TITLES, **{name: (f"The synthetic {facts.noun}", media_type(name)) for name in data}}
+    found = {file.name: file for file in _hashes(folder) if file.name not in many}
+    names = [name for name in data if name in found]
+    names += [name for name in found if name not in data]
+    for name in names:
+        titles.setdefault(name, ("What the file beside it holds, and the mark that it is synthetic (CSVW)", "application/ld+json"))
+    return [found[name] for name in names], titles
+
+
+def _folders(data: Sequence[str], facts: public.PublicFacts) -> dict[str, str]:
+    """Folders of more files than are described one by one."""
+    return {data[0].partition("/")[0]: f"The synthetic {facts.noun}, {len(data):,} files"} if len(data) > FEW else {}
 
 
 def _predicate(facts: public.PublicFacts) -> dict[str, Any]:
@@ -308,8 +364,8 @@ def _predicate(facts: public.PublicFacts) -> dict[str, Any]:
     return {key: document[key] for key in kept}
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name != JOB}
+def _hashes(folder: Path) -> tuple[FileHash, ...]:
+    return hash_folder(folder, leave_out=(JOB,))
 
 
 def _text(path: Path, text: str) -> None:
