@@ -20,8 +20,10 @@ from manikin.synthesizers.records.event_transformer import EventTransformer
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.training import loop
 from manikin.training.control import Control, Progress
+from manikin.training.networks.event_drawing import Facts, Heads, drawn
 from manikin.training.networks.event_history import History, Vocabulary
 from manikin.training.networks.event_sampler import Drawn, EventSampler, _Run
+from manikin.training.networks.event_transformer import N_CLOCK, Situation
 from manikin.training.networks.event_windows import cut, window_nats
 
 PATIENT = Column("patient", Kind.IDENTIFIER, Storage.INTEGER, roles=(Role.PATIENT_KEY,))
@@ -295,3 +297,33 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pyt
 def test_wrong_hyperparameters_are_named(name: str, value: float) -> None:
     with pytest.raises(ParameterError, match=name):
         EventTransformer(**{name: value}).fit(chains(), seed=0)
+
+
+def test_arrays_draw_by_the_chances_of_the_network() -> None:
+    network, rng = model().events_, np.random.default_rng(0)
+    n, shape = 9, model().events_.shape
+    state, said = (torch.from_numpy(rng.standard_normal((n, k), dtype=np.float32)) for k in (shape.width, shape.row_width))
+    told = (N_CLOCK, 3 * network.slots.n, network.slots.n, network.slots.n)
+    now = Situation(*(torch.from_numpy((rng.random((n, k)) < 0.5).astype(np.float32)) for k in told))
+    emitted = [[np.arange(column.n_tokens) != 1 for column in table.fields] for table in network.tables]
+    heads = Heads(network, emitted)
+    with torch.no_grad():
+        vocabulary = network.prepared()[1]
+        np.testing.assert_allclose(heads.next(state.numpy(), Facts.of(now)), network.next(state, now).numpy(), rtol=1e-3, atol=1e-4)
+        for f in range(len(network.tables[0].fields)):
+            theirs = network.logits(0, f, state, said, now, vocabulary).numpy()
+            ours = heads.logits(0, f, heads.hidden(0, state.numpy()), said.numpy(), Facts.of(now))
+            assert np.isneginf(ours[:, 1]).all()
+            np.testing.assert_allclose(np.delete(ours, 1, 1), np.delete(theirs, 1, 1), rtol=1e-3, atol=1e-3)
+
+
+def test_tokens_are_drawn_by_their_chances_among_those_left() -> None:
+    logits = np.log(np.array([[0.5, 0.25, 0.25]], dtype=np.float32)).repeat(8000, 0)
+    uniform = np.random.default_rng(0).random(8000, dtype=np.float32)
+    assert np.bincount(drawn(logits, uniform, None)) / 8000 == pytest.approx([0.5, 0.25, 0.25], abs=0.02)
+    allowed = np.array([[True, False, True]])
+    assert np.bincount(drawn(logits, uniform, allowed)) / 8000 == pytest.approx([2 / 3, 0, 1 / 3], abs=0.02)
+    never = np.array([[0.0, -np.inf, -np.inf]], dtype=np.float32).repeat(8000, 0)
+    only = np.array([[False, True, True]]).repeat(8000, 0)
+    assert np.bincount(drawn(never, uniform, only)) / 8000 == pytest.approx([0, 0.5, 0.5], abs=0.02)
+    assert set(drawn(logits, uniform, np.zeros((1, 3), dtype=bool))) == {0, 1, 2}

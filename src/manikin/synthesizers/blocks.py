@@ -5,6 +5,7 @@ A block has its own stream of randomness and a fixed size; batches are cut out o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,19 @@ def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> It
         size -= whole
     if size:
         yield concat(waiting)
+
+
+def patients_of(size: int) -> int:
+    """Patients of a block, a power of two from 256 to 4,096: the fewer, the more is kept of each of them.
+
+    Parameters
+    ----------
+    size : most events of a record, or the codes that are remembered of each patient, if these are more.
+
+    >>> patients_of(26), patients_of(700)
+    (2048, 256)
+    """
+    return int(min(4096, max(256, 2 ** int(math.log2(65_536 / max(size, 1))))))
 
 
 def rows_of(conditions: Conditions | None, start: int, stop: int) -> Conditions | None:

@@ -174,7 +174,7 @@ class EventMasks:
         parts = [] if own is None else [own]
         if field == 0:
             parts += self._gaps(progress, rows, table)
-        link = self._link_of(codec, field)
+        link = self._links[table][field]
         if link >= 0:
             now = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
             parts.append(self._link_tokens(progress, rows, table, link, now))
@@ -331,17 +331,32 @@ class EventMasks:
             out &= (taken == 0) | ((backs == MOST_BACK) & (known > MOST_BACK + 1))
         return out
 
-    def _link_of(self, codec: EventCodec, field: int) -> int:
-        places = [codec.field(link.name) if link.is_drawn and link.is_row else -1 for link in codec.plan.links]
-        return places.index(field) if field in places else -1
+    @cached_property
+    def _links(self) -> list[list[int]]:
+        """Which link of its table each field draws, -1 for none."""
+        out = []
+        for codec in self.events:
+            places = [codec.field(link.name) if link.is_drawn and link.is_row else -1 for link in codec.plan.links]
+            out.append([places.index(field) if field in places else -1 for field in range(codec.n_fields)])
+        return out
 
     def _link_tokens(self, progress: Progress, rows: Ints, table: int, number: int, now: Ints) -> Allowed:
         codec = self.events[table]
         link = codec.plan.links[number]
-        backs = self._backs(codec, link)
         parents = self._parents(progress, rows, table, number, link, now)
         open_ = np.concatenate([parents, np.full((len(rows), 1), link.has_none)], axis=1)
-        return open_[:, np.where(backs < 0, MOST_BACK + 1, backs)]
+        return np.asarray(open_[:, self._places[table, number]])
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, int], Ints]:
+        """By table and link, which back each of its tokens is, the one behind the last for none, int64 (n_tokens,)."""
+        out = {}
+        for i, codec in enumerate(self.events):
+            for j, link in enumerate(codec.plan.links):
+                if link.is_row and codec.field(link.name) >= 0:
+                    backs = self._backs(codec, link)
+                    out[i, j] = np.where(backs < 0, MOST_BACK + 1, backs)
+        return out
 
     def _backs(self, codec: EventCodec, link: Link) -> Ints:
         """How many rows back each token of a link leads, -1 for none, int64 (n_tokens,)."""

@@ -23,7 +23,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, Likelihood, State
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, patients_of, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.records.continued import with_given
 from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
@@ -41,7 +41,7 @@ from manikin.training.objectives.any_order import AnyOrderObjective, Recipe
 from manikin.training.objectives.event_transformer import EventData, EventObjective, EventRecipe, grouped_windows
 
 NAME = "event_transformer"
-BLOCK = 256  # patients that share one stream of randomness; bytes do not depend on how many are asked for at once
+CONTINUED = 256  # patients of one stream of randomness while they are continued
 FEWEST = 11  # patients of a group of the plan
 FEWEST_PATIENTS = 20
 PATIENTS_SHARE = 0.2  # of a time budget, for the network of static columns and plans
@@ -249,7 +249,7 @@ class EventTransformer:
             """The patients of one block."""
             return self._patients(start, stop, seed, rows_of(wished, start, stop))
 
-        return in_batches(draw, int(n), batch_size=int(batch_size), block=BLOCK)
+        return in_batches(draw, int(n), batch_size=int(batch_size), block=patients_of(max(self.longest_, self.events_.n_keys)))
 
     def _patients(self, start: int, stop: int, seed: int, conditions: Conditions | None) -> Dataset:
         """One block; its randomness depends on its place in the whole alone."""
@@ -388,8 +388,8 @@ class EventTransformer:
         seen = np.minimum(records.lengths, events.overlap)
         for length in np.unique(seen):
             alike = np.flatnonzero(seen == length)
-            for at in range(0, len(alike), BLOCK):
-                rows = alike[at : at + BLOCK]
+            for at in range(0, len(alike), CONTINUED):
+                rows = alike[at : at + CONTINUED]
                 before = records.subset(rows)
                 before = Records(static[rows, :n_static], before.starts, before.table, before.tokens, before.times)
                 drawn = Drawn.of(before.starts, before.table, before.tokens, before.times)

@@ -24,12 +24,11 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, patients_of, refuse_conditions, require_fitted
 from manikin.synthesizers.records.chances import NONE, Chances, counted
 
 Ints = npt.NDArray[np.int64]
 NAME = "markov"
-BLOCK = 256  # patients
 FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
 BUCKETS = 64  # of lengths, in steps of 2 ** (1 / 4)
@@ -203,7 +202,7 @@ class Markov:
             rng = generator(seed, NAME, number)
             return self.codec_.decode(self._draw(stop - start, rng), rng, first_key=start + 1)
 
-        return in_batches(draw, n, batch_size=batch_size, block=BLOCK)
+        return in_batches(draw, n, batch_size=batch_size, block=patients_of(max(self.longest_, int(self._offsets[-1]))))
 
     def _draw(self, n: int, rng: np.random.Generator) -> Records:
         masks, layout, codes, offsets = self.codec_.masks(), self.codec_.layout, self._codes, self._offsets

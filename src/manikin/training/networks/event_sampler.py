@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from manikin.training.networks.event_drawing import Facts, Heads, drawn
 from manikin.training.networks.event_history import History, Ints, Plan, Vocabulary, recalled_facts, situation
-from manikin.training.networks.event_transformer import EventNet, Recalled, Situation, _turn
+from manikin.training.networks.event_transformer import EventNet, Situation, _turn
 from manikin.training.networks.event_windows import Windows, inputs, levels
 
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
 COMPACT_FROM = 0.15  # share of finished patients from which the others are moved together
+ROOM = 32  # positions that a cache grows by at least; it doubles up to the window
 
 
 class Walk(Protocol):
@@ -98,9 +100,9 @@ class EventSampler:
 
     def __init__(self, network: EventNet, vocabulary: Vocabulary, emitted: list[list[Bools]], *, window: int, overlap: int) -> None:
         self.network, self.vocabulary, self.window, self.overlap = network.eval(), vocabulary, window, overlap
-        self.emitted = [[torch.from_numpy(np.where(one, 0.0, -np.inf)).float() for one in table] for table in emitted]
+        self.heads = Heads(network, emitted)
         with torch.no_grad():
-            self.events, self.rows, self.remembered = network.prepared()
+            self.events = network.prepared()[0]
 
     @torch.no_grad()
     def sample(
@@ -152,6 +154,7 @@ class _Run:
         self.days, self.tied = np.zeros(n), np.zeros(n, dtype=np.int64)
         self.alive = np.arange(n)
         self.cached = self.alive  # whose rows the cache holds
+        self.now: Facts | None = None  # of these, where it is known already
         self._take_given()
 
     def _take_given(self) -> None:
@@ -181,22 +184,37 @@ class _Run:
         index = torch.from_numpy(rows)
         at = inputs(network, self.vocabulary, sampler.events, history, self.person[index], plan, windows, self.has_plan[rows])
         n, length, d = at.x.shape
-        room = sampler.window + 1
         heads, each = network.shape.heads, d // network.shape.heads
-        self.turn = _turn(room, network.shape, at.x.device)
-        self.keys = [torch.zeros(n, heads, room, each) for _ in network.blocks]
-        self.values = [torch.zeros(n, heads, room, each) for _ in network.blocks]
+        self.turn = _turn(sampler.window + 1, network.shape, at.x.device)
+        self.keys = [torch.empty(n, heads, length, each) for _ in network.blocks]
+        self.values = [torch.empty(n, heads, length, each) for _ in network.blocks]
+        self._make_room(length + 1)
         x, turn = at.x, (self.turn[0][:length], self.turn[1][:length])
         for block, keys, values in zip(network.blocks, self.keys, self.values, strict=True):
             q, k, v = block.parts(x, turn)  # type: ignore[operator]
             keys[:, :, :length], values[:, :, :length] = k, v
             seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = block.finish(x, seen.transpose(1, 2).reshape(x.shape), 0.0)  # type: ignore[operator]
-        self.filled, self.cached = length, rows
+        self.filled, self.cached, self.now = length, rows, None
         self.state = network.norm(x[:, -1])
+
+    def _make_room(self, wanted: int) -> None:
+        """Makes room for this many positions in the cache: twice as many as before, but no more than a window has."""
+        room = self.keys[0].shape[2] if self.keys else wanted
+        if wanted > room:
+            more = min(max(wanted, 2 * room, ROOM), max(wanted, self.sampler.window + 1)) - room
+            self.keys = [F.pad(one, (0, 0, 0, more)) for one in self.keys]
+            self.values = [F.pad(one, (0, 0, 0, more)) for one in self.values]
+
+    def _keep(self, kept: Ints) -> None:
+        """Moves the cache of some of the patients together."""
+        index = torch.from_numpy(kept)
+        self.keys = [one.index_select(0, index) for one in self.keys]
+        self.values = [one.index_select(0, index) for one in self.values]
 
     def _advance(self, x: Tensor) -> None:
         """One more position of every patient in the cache."""
+        self._make_room(self.filled + 1)
         turn = (self.turn[0][self.filled : self.filled + 1], self.turn[1][self.filled : self.filled + 1])
         x = x[:, None]
         for block, keys, values in zip(self.network.blocks, self.keys, self.values, strict=True):
@@ -211,31 +229,27 @@ class _Run:
     def step(self, walk: Walk, uniform: npt.NDArray[np.float32], limit: Ints, least: int) -> None:
         """Draws one event of every patient, or her end."""
         network, rows = self.network, self.cached
-        now = self._situation(rows)
-        logits = network.next(self.state, now)
-        probability = torch.softmax(logits, -1)
-        allowed = walk.tables(rows)
-        if allowed is not None:
-            probability = _masked(probability, torch.from_numpy(allowed))
-        may_end = np.ones((len(rows), network.n_tables + 1), dtype=bool)
-        may_end[:, -1] = self.drawn.lengths[rows] >= least
+        now = self._facts(rows) if self.now is None else self.now
+        state = self.state.numpy()
+        open_ = walk.tables(rows)
+        may_end = self.drawn.lengths[rows] >= least
         if not may_end.all():
-            probability = _masked(probability, torch.from_numpy(may_end))
-        choice = _draw(probability, uniform[rows, 0])
+            open_ = np.ones((len(rows), network.n_tables + 1), dtype=bool) if open_ is None else open_
+            open_[:, -1] &= may_end
+        choice = drawn(self.sampler.heads.next(state, now), uniform[rows, 0], open_)
         choice[self.drawn.lengths[rows] >= limit[rows]] = network.n_tables
         is_going = np.isin(rows, self.alive, assume_unique=True) & (choice < network.n_tables)
         self.drawn.grow(int(self.drawn.lengths.max()) + 1)
         key = np.zeros(len(rows), dtype=np.int64)
-        for t in range(network.n_tables):
+        for t in np.unique(choice[is_going]).tolist():
             mine = np.flatnonzero(is_going & (choice == t))
-            if len(mine):
-                tokens, days = self._row(t, rows[mine], self.state[torch.from_numpy(mine)], now.at(torch.from_numpy(mine)), walk, uniform)
-                if self.until is not None:
-                    stays = days <= self.until[rows[mine]]
-                    is_going[mine[~stays]] = False
-                    mine, tokens, days = mine[stays], tokens[stays], days[stays]
-                key[mine] = self._take(t, rows[mine], tokens, days)
-                walk.add(t, rows[mine], tokens)
+            tokens, days = self._row(t, rows[mine], state[mine], now.at(mine), walk, uniform)
+            if self.until is not None:
+                stays = days <= self.until[rows[mine]]
+                is_going[mine[~stays]] = False
+                mine, tokens, days = mine[stays], tokens[stays], days[stays]
+            key[mine] = self._take(t, rows[mine], tokens, days)
+            walk.add(t, rows[mine], tokens)
         self.alive = rows[is_going]
         if not len(self.alive):
             return
@@ -243,9 +257,7 @@ class _Run:
             self.open(self.alive)
             return
         if (~is_going).mean() > COMPACT_FROM:
-            kept = torch.from_numpy(np.flatnonzero(is_going))
-            self.keys = [one.index_select(0, kept) for one in self.keys]
-            self.values = [one.index_select(0, kept) for one in self.values]
+            self._keep(np.flatnonzero(is_going))
             self.cached, key = self.alive, key[is_going]
         self._advance(self._input(self.cached, key))
 
@@ -256,50 +268,48 @@ class _Run:
             self.network.slots, self.days[rows], lengths, self.tied[rows], self.counts[rows], plan, self.has_plan[rows]
         )
 
+    def _facts(self, rows: Ints) -> Facts:
+        return Facts.of(self._situation(rows))
+
     def _input(self, rows: Ints, key: Ints) -> Tensor:
         """What the trunk reads behind everybody's last event."""
         at = np.maximum(self.drawn.lengths[rows] - 1, 0)
         table = self.drawn.table[rows, at].astype(np.int64)
         numbered = self.vocabulary.numbered(table, self.drawn.tokens[rows, at])
         event = self.network.event(torch.from_numpy(table), torch.from_numpy(numbered), torch.from_numpy(key), self.sampler.events)
-        return self.network.told(self._situation(rows)) + self.person[torch.from_numpy(rows)] + event
+        now = self._situation(rows)
+        self.now = Facts.of(now)  # it stays so until the next event
+        return self.network.told(now) + self.person[torch.from_numpy(rows)] + event
 
     def _row(
-        self, t: int, rows: Ints, state: Tensor, now: Situation, walk: Walk, uniform: npt.NDArray[np.float32]
+        self, t: int, rows: Ints, state: npt.NDArray[np.float32], now: Facts, walk: Walk, uniform: npt.NDArray[np.float32]
     ) -> tuple[Tokens, npt.NDArray[np.float64]]:
         """The fields of one table's rows, one after the other, and the rows' days."""
-        network, table, first = self.network, self.network.tables[t], int(self.network.first_field[t])
+        heads, table = self.sampler.heads, self.network.tables[t]
         tokens = np.zeros((len(rows), self.vocabulary.into.shape[1]), dtype=np.int32)
-        said = torch.zeros(len(rows), network.shape.row_width)
-        days = self.days[rows]
+        said = np.zeros((len(rows), self.network.shape.row_width), dtype=np.float32)
         if table.key is None:
-            said = said + self._memory(t, rows, tokens, days)
+            said += self._memory(t, rows, tokens, self.days[rows])
+        hidden, chances = heads.hidden(t, state), uniform[rows]
         for f in range(len(table.fields)):
-            logits = network.logits(t, f, state, said, now, self.sampler.rows) + self.sampler.emitted[t][f]
-            probability = torch.softmax(logits, -1)
-            allowed = walk.allowed(t, f, rows, tokens)
-            if allowed is not None:
-                probability = _masked(probability, torch.from_numpy(allowed))
-            tokens[:, f] = _draw(probability, uniform[rows, 1 + f])
-            said = said + self.sampler.rows[torch.from_numpy(tokens[:, f].astype(np.int64) + int(network.offsets[first + f]))]
+            logits = heads.logits(t, f, hidden, said, now)
+            tokens[:, f] = drawn(logits, chances[:, 1 + f], walk.allowed(t, f, rows, tokens))
+            said += heads.said(t, f, tokens[:, f])
             if f == table.key:
-                said = said + self._memory(t, rows, tokens, walk.days(t, rows, tokens))
+                said += self._memory(t, rows, tokens, walk.days(t, rows, tokens))
         return tokens, walk.days(t, rows, tokens)
 
-    def _memory(self, t: int, rows: Ints, tokens: Tokens, days: npt.NDArray[np.float64]) -> Tensor:
-        key = self.vocabulary.keys(np.full(len(rows), t, dtype=np.int64), tokens)
+    def _memory(self, t: int, rows: Ints, tokens: Tokens, days: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        table = np.full(len(rows), t, dtype=np.int64)
+        key = self.vocabulary.keys(table, tokens)
         last = self.last[rows, key]
         has, at = last >= 0, np.maximum(last, 0)
-        table = self.drawn.table[rows, at].astype(np.int64)
-        before = self.drawn.tokens[rows, at]
-        numbered = self.vocabulary.numbered(table, before)
-        numbered[~has] = self.vocabulary.padding
+        before = np.where(has[:, None], self.drawn.tokens[rows, at], 0)
         seen = self.seen[rows, key]
         mean = (self.total[rows, key] / np.maximum(seen, 1)).astype(np.float32)
         facts = recalled_facts(has, seen, days - self.drawn.days[rows, at], mean, self.vocabulary.numbers(table, before))
         level = levels(self.network, self.static[rows], key, self.has_plan[rows])
-        made = Recalled(*(torch.from_numpy(one) for one in (numbered, key, facts, level)))
-        return self.network.recall(made, self.sampler.remembered)
+        return self.sampler.heads.recall(t, has, before, key, facts, level)
 
     def _take(self, t: int, rows: Ints, tokens: Tokens, days: npt.NDArray[np.float64]) -> Ints:
         """Writes drawn rows down; their keys."""
@@ -316,20 +326,3 @@ class _Run:
         self.days[rows] = days
         self.drawn.lengths[rows] = at + 1
         return key
-
-
-def _draw(probability: Tensor, uniform: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    ends = probability.cumsum(-1)
-    target = torch.from_numpy(uniform)[:, None] * ends[:, -1:] * (1 - 2**-20)
-    return torch.searchsorted(ends, target, right=True).squeeze(1).numpy().astype(np.int32)
-
-
-def _masked(probability: Tensor, allowed: Tensor) -> Tensor:
-    """What the rules leave; rows where they leave nothing that the model gives any weight fall back to what they leave."""
-    left = probability * allowed
-    dead = left.sum(-1) <= 0
-    if bool(dead.any()):
-        left[dead] = torch.where(allowed[dead].any(-1, keepdim=True), allowed[dead].float(), probability[dead])
-    return left
-
-
