@@ -136,6 +136,18 @@ def test_sampling_takes_a_run_folder_and_refuses_a_file_name(run: Outcome, tmp_p
         draw_linked(run.out, n=3, out=run.out, conditions=None, seed=0, force=True, stages=Stages())
 
 
+def test_a_model_writes_another_format_where_one_is_asked_for(run: Outcome, tmp_path: Path) -> None:
+    draw(run.out, n=4, out=tmp_path / "more", file_format="parquet")
+    assert sorted(path.name for path in (tmp_path / "more").iterdir()) == sorted(f"{name}.parquet" for name in FILES)
+    with pytest.raises(DataError, match="FHIR has no place for table"):
+        draw(run.out, n=4, out=tmp_path / "other", file_format="fhir")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ParameterError, match=r"no format of linked tables\. Choose one of csv, parquet, omop"):
+        draw(run.out, n=4, out=tmp_path / "other", file_format="npz")
+    with pytest.raises(ParameterError, match="no format of linked tables in a database"):
+        draw(run.out, n=4, out=f"sqlite:///{tmp_path / 'made.sqlite'}", file_format="csv")
+
+
 def test_conditions_are_checked_by_name(run: Outcome, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"'sexx'.*Did you mean"):
         draw(run.out, n=3, out=tmp_path / "few", conditions={"sexx": "F"})

@@ -166,7 +166,11 @@ def sample(
     ],
     out: opt.OutPlace,
     file_format: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="Of images: images (PNG), npz, …; as those that were learned by default.")
+        str | None, typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Of images: images (PNG), npz, …; of linked tables: csv, parquet, fhir, …; as those that were learned by default.",
+        ),
     ] = None,
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="COL=VALUE", help="Every row or patient holds this; may be repeated.")
@@ -182,6 +186,8 @@ def sample(
         manikin sample model -n 1000 --where sex=F -o women.csv
 
         manikin sample ward-model --patients 1000 -o ward-again/
+
+        manikin sample ward-model --patients 1000000 --format parquet -o ward-large/
 
         manikin sample xray-model -n 1000 --where label=pneumonia -o made/
     """

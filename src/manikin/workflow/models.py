@@ -195,7 +195,7 @@ def draw(
     Parameters
     ----------
     conditions : column -> value that every row, or patient, holds.
-    file_format : of images, one of those that write them; by default what the ending of `out` says, else the one that was learned from.
+    file_format : of images or linked tables, one that writes them; by default what the ending of `out` says, else what was learned from.
 
     Raises
     ------
@@ -209,7 +209,9 @@ def draw(
     if modality_of(model) == "records":
         from manikin.workflow.draw_linked import draw_linked
 
-        return draw_linked(model, n=n, out=out, conditions=conditions, seed=seed, force=force, stages=stages)
+        return draw_linked(
+            model, n=n, out=out, conditions=conditions, seed=seed, force=force, stages=stages, file_format=file_format
+        )
     path = Path(out)
     if modality_of(model) == "images":
         from manikin.workflow.draw_images import draw_images
@@ -218,7 +220,7 @@ def draw(
             model, n=n, out=path, conditions=conditions, seed=seed, file_format=file_format, force=force, stages=stages
         )
     if file_format is not None:
-        raise ParameterError("--format is of images; the ending of --out says the format of a table. Leave --format out.")
+        raise ParameterError("--format is of images and linked tables; the ending of --out says the format of a table. Leave --format out.")
     check_suffix(path)
     check_free(path, force=force, inputs=[model])
     with stages.stage("load", "Loading the model"):
