@@ -13,8 +13,15 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 
-STEPS = 4
-SMALL = {"width": 8, "channels": (8,), "blocks": 1, "batch_size": 16, "sampling_steps": 3}  # where a generator has these hyperparameters
+STEPS, FEW = 4, 2
+SMALL = {  # where a generator has these hyperparameters
+    "width": 8,
+    "channels": (8,),
+    "blocks": 1,
+    "batch_size": 16,
+    "sampling_steps": 3,
+    "coder_share": 0.5,
+}
 
 
 def new(name: str, **others: Any) -> Any:
@@ -23,6 +30,11 @@ def new(name: str, **others: Any) -> Any:
         return synthesizer(name, **others)
     known = {one.name for one in fields(SYNTHESIZERS.load(name)) if one.init}
     return synthesizer(name, **{"max_steps": STEPS, **{key: value for key, value in SMALL.items() if key in known}, **others})
+
+
+def hasty(name: str, **others: Any) -> Any:
+    """One that hardly learns, for tests that ask whether it gets through."""
+    return new(name, **({"max_steps": FEW} if SYNTHESIZERS[name].is_neural else {}), **others)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from image_models import STEPS, fitted, home, learns, new, sampled
+from image_models import STEPS, fitted, hasty, home, learns, new, sampled
 from image_sets import RARE, SECRET, SETS, bare, built, image_bytes, pixels_of
 from test_synthesizers import row_shaped
 
@@ -214,7 +214,7 @@ def test_tables_are_refused_by_name(name: str) -> None:
 def test_learning_leaves_the_data_alone(name: str) -> None:
     data = SETS[home(name)]()
     before = image_bytes(data)
-    new(name).fit(data, seed=3)
+    hasty(name).fit(data, seed=3)
     assert image_bytes(data) == before
 
 
@@ -255,7 +255,7 @@ def _with_gap(data: Dataset, rows: Any = 3) -> Dataset:
 def test_odd_sets_are_handled_or_refused_in_a_sentence(name: str, case: str) -> None:
     data = ODD[case](SETS[home(name)]())
     try:
-        made = new(name).fit(data, seed=0).sample(5, seed=1)
+        made = hasty(name).fit(data, seed=0).sample(5, seed=1)
     except (FitError, InputError) as error:
         assert any(word in str(error) for word in (name, *data.table.images))  # noqa: PT017 (either way out is right)
         assert len(str(error)) < 400  # noqa: PT017
@@ -273,7 +273,7 @@ def test_tiny_images_are_handled_or_refused(name: str, side: int) -> None:
         columns = {"mr": columns["file"], "ct": columns["file"]}
     data = built(columns, {}, [])
     try:
-        made = new(name).fit(data, seed=0).sample(4, seed=1)
+        made = hasty(name).fit(data, seed=0).sample(4, seed=1)
     except (FitError, InputError) as error:
         assert any(word in str(error) for word in (name, *columns))  # noqa: PT017
         return
@@ -289,7 +289,7 @@ def test_pixels_that_are_no_numbers_do_not_spoil_the_rest(name: str) -> None:
         pixels[5, :, 2:4] = np.inf
         return pixels
 
-    made = new(name).fit(changed(bare(), holes), seed=0).sample(6, seed=1)
+    made = hasty(name).fit(changed(bare(), holes), seed=0).sample(6, seed=1)
     assert np.isfinite(pixels_of(made, "file")).all()
 
 
@@ -304,8 +304,8 @@ def test_sizes_that_differ_are_refused_until_one_is_asked_for(name: str) -> None
     schema = replace(first.columns, columns=(replace(column, image=replace(column.image, size=None)),))
     mixed = flat(Table(frame, images={"file": joined([first.table.images["file"], others])}), schema)
     with pytest.raises(FitError, match="size"):
-        new(name).fit(mixed, seed=0)
-    made = new(name, size=8).fit(mixed, seed=0).sample(3, seed=1)
+        hasty(name).fit(mixed, seed=0)
+    made = hasty(name, size=8).fit(mixed, seed=0).sample(3, seed=1)
     assert pixels_of(made, "file").shape == (3, 1, 8, 8)
 
 
@@ -320,7 +320,7 @@ def test_a_label_that_is_missing_in_a_row_stays_possible(name: str) -> None:
     parsed = parse_table(cells[rest.names], rest, where="scans")
     frame = pd.concat([data.table.frame[["file"]], parsed.frame], axis=1)
     gaps = Dataset({table.name: Table(frame, parsed.marks, data.table.images)}, Schema((table,)))
-    made = new(name).fit(gaps, seed=0).sample(200, seed=1)
+    made = hasty(name).fit(gaps, seed=0).sample(200, seed=1)
     assert 0 < (texts_of(made.table, made.columns)["label"] == "").mean() < 0.6
 
 
