@@ -1,7 +1,8 @@
 """Latent diffusion of larger images (Rombach et al. 2022, arXiv 2112.10752): an autoencoder makes them smaller, `ddpm` learns what is left.
 
-Written from the paper. Departures: no perceptual or adversarial loss, since both ask for a network learned elsewhere or a game; edges are
-held by the error of differences between neighbours. Latents are kept as mean and variance and drawn for every batch.
+Written from the paper. Departures: no perceptual or adversarial loss, since both ask for a network learned elsewhere or a game; the error
+of bands of detail and of their strength stands for them, and the autoencoder begins with the best linear code of patches, so that it needs
+a small share of the steps. It learns from pieces of images. Latents are kept as mean and variance and drawn for every batch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from manikin.training.objective import Objective
 from manikin.training.objectives.latent_diffusion import LatentDenoising, LatentDiffusion
 
 MOST_HALVINGS, MOST_WIDTH, MOST_LATENTS = 6, 512, 64
+BELOW, ABOVE = 2, (128, 3)  # halvings, and pixels above which there are more
+EACH, FEWEST, MOST = 6, 4, 16  # numbers of an image that become one of the latents', fewest of a cell, most of a cell
 
 
 @dataclass(kw_only=True)
@@ -33,47 +36,62 @@ class LatentDDPM(DDPM):
 
     Parameters
     ----------
-    halvings : of each axis by the autoencoder: 2 makes 128 pixels 32 cells; 3 for 256. latents : numbers in each cell.
+    halvings : of each axis by the autoencoder: 2 makes 128 pixels 32 cells. None is 2 up to 128 pixels, 3 above.
+    latents : numbers in each cell; None is one for six of the image's, 4 to 16.
     width : channels of the autoencoder at half the size. coder_share : of the plan's steps, for it. coder_rate : Adam's there.
+    crop : pixels along each axis of the pieces that it learns from.
     divergence : weight of the latents' divergence from a standard normal; small, as the paper has it.
     patch : latent cells of each axis that become one of the U-net's. The others are those of `ddpm`.
 
     Examples
     --------
-    >>> LatentDDPM().multiple
+    >>> LatentDDPM(halvings=2).multiple
     4
     """
 
     name: ClassVar[str] = "latent_ddpm"
     patch: int = 1
-    halvings: int = 2
-    latents: int = 4
+    batch_size: int = 32
+    halvings: int | None = None
+    latents: int | None = None
     width: int = 32
-    coder_share: float = 0.3
+    crop: int = 64
+    coder_share: float = 0.15
     coder_rate: float = 1e-3
     divergence: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.halvings, int) and 1 <= self.halvings <= MOST_HALVINGS:
+        if self.halvings is None:
+            self.multiple *= 2**ABOVE[1]
+        elif isinstance(self.halvings, int) and 1 <= self.halvings <= MOST_HALVINGS:
             self.multiple *= 2**self.halvings
 
     def _check(self) -> None:
         super()._check()
-        check_numbers(self, self.name, whole=("halvings", "latents", "width"), positive=("coder_share", "coder_rate", "divergence"))
-        check_at_most(self, self.name, {"halvings": MOST_HALVINGS, "latents": MOST_LATENTS, "width": MOST_WIDTH})
+        whole = ("halvings", "latents", "width", "crop")
+        check_numbers(self, self.name, whole=whole, positive=("coder_share", "coder_rate", "divergence"))
+        limits = {"halvings": MOST_HALVINGS, "latents": MOST_LATENTS, "width": MOST_WIDTH}
+        check_at_most(self, self.name, {key: most for key, most in limits.items() if getattr(self, key) is not None})
         if self.width % 8:
             raise parameter_error("width", self.name, "a multiple of 8", self.width)
         if self.coder_share >= 1:
             raise parameter_error("coder_share", self.name, "a number in (0, 1)", self.coder_share)
 
+    @property
+    def code(self) -> tuple[int, int]:
+        """Halvings of each axis of the learned images, and numbers in each cell."""
+        own = next(iter(self.codec_.fields_.values()))
+        halvings = self.halvings or (BELOW if max(own.padded) <= ABOVE[0] else ABOVE[1])
+        return halvings, self.latents or min(max(own.form.channels * 2 ** (halvings * len(own.padded)) // EACH, FEWEST), MOST)
+
     def _build(self) -> nn.Module:
         own = next(iter(self.codec_.fields_.values()))
-        axes = len(own.padded)
-        coder = ImageAutoencoder(axes, own.form.channels, halvings=self.halvings, width=self.width, latents=self.latents)
+        axes, (halvings, latents) = len(own.padded), self.code
+        coder = ImageAutoencoder(axes, own.form.channels, halvings=halvings, width=self.width, latents=latents)
         diffusion = ImageDiffusion(
-            self.latents,
-            latent_size(own.padded, self.halvings),
+            latents,
+            latent_size(own.padded, halvings),
             self.attributes,
             shape=UNetShape(self.channels, self.blocks, self.patch),
             noise=self._noise(),
@@ -99,9 +117,10 @@ class LatentDDPM(DDPM):
             share=self.coder_share,
             coder_rate=self.coder_rate,
             divergence=self.divergence,
+            crop=max(self.crop >> self.code[0], 1) << self.code[0],
         )
         return objective, LatentDiffusion(objective.coder, objective.average)
 
     def _images(self, network: nn.Module, tokens: Tensor) -> Tensor:
         assert isinstance(network, LatentDiffusion)
-        return network.coder.decode(super()._images(network.diffusion, tokens))
+        return network.decode(super()._images(network.diffusion, tokens))
