@@ -1,7 +1,9 @@
 """Learns images and makes as many, by synthesizer and seed: `python images_run.py TABLES OUT --synthesizers ddpm --seeds 0,1,2`.
 
 For each: OUT/TABLE/NAME/SEED/{synthetic.npz, run.json, model/}. A killed run goes on where its checkpoint stands; what is done is left.
-Processor seconds are the process's own (user and system), one thread; memory is the largest resident set.
+Processor seconds are the process's own (user and system), one thread; memory is the largest resident set. Those of a killed run are
+kept in spent.json and counted on, what it did after its last checkpoint included. A run that has spent --cpu-minutes stops; its checkpoint
+stays.
 """
 
 from __future__ import annotations
@@ -48,6 +50,28 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+class Spent:
+    """Processor seconds of a run over all its processes, in a file; bounded where there is a limit."""
+
+    def __init__(self, file: Path, most: float | None) -> None:
+        self.file, self.most, self.start = file, most, cpu_seconds()
+        self.before = float(json.loads(file.read_text())["cpu"]) if file.is_file() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.before + cpu_seconds() - self.start
+
+    @property
+    def is_over(self) -> bool:
+        return self.most is not None and self.seconds >= self.most
+
+    def keep(self) -> None:
+        """Writes beside, then renames, so that a kill leaves the old or the new figure."""
+        beside = self.file.with_suffix(".part")
+        beside.write_text(json.dumps({"cpu": round(self.seconds, 2)}))
+        beside.replace(self.file)
+
+
 def told(text: str) -> tuple[str, Any]:
     """`key=value`, the value as JSON where it is some."""
     key, _, value = text.partition("=")
@@ -65,20 +89,31 @@ def run(data: Dataset, name: str, label: str, seed: int, out: Path, args: argpar
         return
     folder.mkdir(parents=True, exist_ok=True)
     settings = dict(told(text) for text in args.set)
-    seen = [0.0]
+    seen, spent = [0.0], Spent(folder / "spent.json", args.cpu_minutes and args.cpu_minutes * 60)
+    if spent.is_over:
+        print(f"{folder} has spent {spent.seconds:.0f} CPU s, which is all that it may", flush=True)
+        return
 
     def shown(progress: Any) -> None:
-        """A line a minute."""
+        """What was spent, always; a line a minute; the end, where nothing is left."""
+        spent.keep()
+        if spent.is_over:
+            raise KeyboardInterrupt  # the loop writes a checkpoint and hands it on
         if time.time() - seen[0] > 60:
             seen[0] = time.time()
             line = f"{progress.step} of {progress.total_steps}, loss {progress.loss}, held out {progress.validation}"
             print(f"  {time.strftime('%H:%M:%S')} {cpu_seconds():.0f} CPU s: {line}", flush=True)
 
     control = Control(max_steps=args.max_steps, checkpoint=folder / "checkpoint", checkpoint_seconds=60, on_progress=shown, device="cpu")
-    spent = folder / "spent.json"  # processor seconds of parts that were killed are lost between two checkpoints: at most a minute
-    before = json.loads(spent.read_text())["cpu"] if spent.is_file() else 0.0
-    start = cpu_seconds()
-    model = synthesizer(name, **settings).fit(data, seed=seed, control=control)
+    try:
+        model = synthesizer(name, **settings).fit(data, seed=seed, control=control)
+    except KeyboardInterrupt:
+        spent.keep()
+        if not spent.is_over:
+            raise
+        print(f"{folder} is stopped after {spent.seconds:.0f} CPU s of {spent.most:.0f}; its checkpoint stays", flush=True)
+        return
+    spent.keep()
     fitted = cpu_seconds()
     made = model.sample(args.rows or len(data.table), seed=seed + 1)
     sampled = cpu_seconds()
@@ -92,7 +127,7 @@ def run(data: Dataset, name: str, label: str, seed: int, out: Path, args: argpar
         "settings": settings,
         "seed": seed,
         "rows": len(made.table),
-        "cpu_fit": round(before + fitted - start, 1),
+        "cpu_fit": round(spent.before + fitted - spent.start, 1),
         "cpu_sample": round(sampled - fitted, 1),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "command": " ".join(["python", *sys.argv]),
@@ -112,6 +147,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--rows", type=int, help="images to make; as many as were learned by default")
     parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--cpu-minutes", type=float, help="most processor minutes that a fit may take over all its processes")
     parser.add_argument("--set", action="append", default=[], help="key=value, a hyperparameter")
     args = parser.parse_args()
     import torch

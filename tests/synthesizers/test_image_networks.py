@@ -26,7 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def made(name: str, **more: Any) -> Any:
-    more = {"epochs": 1000} | more
+    more = {"steps": 2000} | more
     return synthesizer(name, **(SMALL[name] | more))
 
 

@@ -57,6 +57,25 @@ def test_it_goes_on_from_a_checkpoint_to_the_same_bits(tmp_path: Path) -> None:
     assert torch.equal(one.weight, other.weight)
 
 
+def test_moments_that_are_taken_back_lie_in_memory_as_their_parameter_does() -> None:
+    """Or the step, which goes through both at once, would move one weight by another's moments."""
+    torch.manual_seed(0)
+    one = torch.nn.Parameter(torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last))
+    other = torch.nn.Parameter(one.detach().clone())
+    whole, first = Adam([one], lr=0.01), Adam([other], lr=0.01)
+    gradients = torch.randn(2, 4, 3, 2, 2)
+    for parameter, optimiser in ((one, whole), (other, first)):
+        parameter.grad = gradients[0].contiguous(memory_format=torch.channels_last)
+        optimiser.step()
+    kept = {name: moment.contiguous() for name, moment in first.state_dict()["state"][0].items()}
+    second = Adam([other], lr=0.01)
+    second.load_state_dict({"state": {0: kept}})
+    for parameter, optimiser in ((one, whole), (other, second)):
+        parameter.grad = gradients[1].contiguous(memory_format=torch.channels_last)
+        optimiser.step()
+    assert torch.equal(one, other)
+
+
 def test_a_parameter_without_a_gradient_stays() -> None:
     one, other = pair()
     optimiser = Adam([*one.parameters(), *other.parameters()], lr=0.1)

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from manikin.training.networks.augmentation import KINDS, augmented
+from manikin.training.networks.dcgan import group_spread
 from manikin.training.networks.image_conditioning import Attribute
 from manikin.training.networks.image_frame import Frame
-from manikin.training.networks.style import Modulated, StyleCritic, StyleGenerator, group_spread
+from manikin.training.networks.style import GAIN, Modulated, Scaled, StyleCritic, StyleGenerator, doubled
 from manikin.training.objectives.style_game import MOST_P, next_p, path_lengths
 
 
@@ -84,11 +85,39 @@ def test_styles_are_drawn_in_towards_their_mean_and_mixed_by_layer() -> None:
 
 
 def test_spread_of_groups() -> None:
-    grid = torch.randn(8, 3, 2, 2)
-    assert float(group_spread(grid.new_ones(8, 3, 2, 2)).max()) < 1e-3
-    by_hand = grid.reshape(4, 2, 3, 2, 2).std(0, unbiased=False).mean((1, 2, 3))
-    assert torch.allclose(group_spread(grid)[:, 0, 0, 0], by_hand.repeat(4), atol=1e-4)
-    assert group_spread(grid[:5]).shape == (5, 1, 2, 2)
+    grid, same = torch.randn(8, 3, 2, 2), torch.zeros(8, 0, dtype=torch.long)
+    assert float(group_spread(grid.new_ones(8, 3, 2, 2), same).max()) < 1e-3
+    by_hand = grid.reshape(2, 4, 3, 2, 2).std(1, unbiased=False).mean((1, 2, 3))
+    assert torch.allclose(group_spread(grid, same)[:, 0, 0, 0], by_hand.repeat_interleave(4), atol=1e-4)
+    assert group_spread(grid[:5], same[:5]).shape == (5, 1, 2, 2)
+
+
+def test_groups_are_of_images_that_were_told_the_same() -> None:
+    """One image for each label has no spread, however the labels lie in the batch and whatever they differ by."""
+    told = torch.tensor([[0, 5], [1, 5], [0, 5], [1, 5], [1, 5], [0, 5], [1, 5], [0, 5]])
+    grid = torch.randn(2, 3, 2, 2)[told[:, 0]]
+    spread = group_spread(grid, told)[:, 0, 0, 0]
+    assert float(spread.max()) < 1e-3
+    grid = torch.where(told[:, :1, None, None] == 0, grid, torch.randn_like(grid))
+    spread = group_spread(grid, told)[:, 0, 0, 0]
+    assert float(spread[told[:, 0] == 0].max()) < 1e-3
+    assert float(spread[told[:, 0] == 1].min()) > 0.3
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_convolution_that_halves_is_the_mean_of_four_pixels(kernel: int) -> None:
+    torch.manual_seed(0)
+    layer, grid = Scaled(3, 5, kernel), torch.randn(2, 3, 8, 6)
+    assert torch.allclose(layer(grid, 2.0, halves=True), 2 * F.avg_pool2d(layer(grid), 2), atol=1e-5)
+
+
+def test_gains_on_weights_are_gains_behind_the_layer() -> None:
+    torch.manual_seed(0)
+    layer, grid, style = Modulated(3, 5, 3, 4), torch.randn(2, 3, 4, 4), torch.randn(2, 4)
+    assert torch.allclose(layer(grid, style, GAIN, doubles=True), GAIN * layer(doubled(grid), style), atol=1e-5)
+    dense = Scaled(3, 5, bias=0.5, pace=0.1)
+    rows = torch.randn(4, 3)
+    assert torch.allclose(dense.leaky(rows), GAIN * F.leaky_relu(dense(rows), 0.2), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 28, 28), (3, 3, 9, 14), (2, 2, 1, 1)])

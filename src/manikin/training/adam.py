@@ -115,8 +115,8 @@ class Adam:
         every = [one for group in self.param_groups for one in group["params"]]
         self._state = {
             every[i]: {
-                name: tensor.detach().to(every[i].device if name == "step" else every[i]).clone()
-                for name, tensor in moments.items()
+                name: tensor.detach().to(every[i].device).clone() if name == "step" else torch.zeros_like(every[i]).copy_(tensor)
+                for name, tensor in moments.items()  # laid out in memory as the parameter is: the step goes through both at once
             }
             for i, moments in state_dict["state"].items()
         }

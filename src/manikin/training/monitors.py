@@ -8,7 +8,8 @@ wasserstein                         the critic's mean score of real rows less th
 coverage                            share of the train rows' levels (those with 1 % or more) that occur in a sample, 0 … 1
 duplicates                          share of a sample's rows that repeat an earlier one
 duplicates of train                 the same of as many train rows
-spread                              mean distance between a sample's images over that of real ones, about 1
+spread                              mean distance between a sample's images that were told the same over that of real ones, about 1; of
+                                    the commonest labels the least
 drift                               mean total variation distance of a sample's columns and pairs from held-out rows, 0 … 1
 """
 
@@ -240,7 +241,7 @@ class Worsening(_Patient):
 
 @dataclass
 class Narrowing(_Patient):
-    """Mode collapse of images: those of a sample lie far nearer to each other than real ones do (signal "spread").
+    """Mode collapse of images: those of one label lie far nearer to each other than real ones do (signal "spread").
 
     Parameters
     ----------
@@ -261,7 +262,7 @@ class Narrowing(_Patient):
         apart = signals["spread"]
         if not self._count(signals, is_bad=apart < self.least) or apart >= self.least:
             return None
-        what = f"the images of a sample lie {apart:.0%} as far apart as real ones"
+        what = f"the images of one label lie {apart:.0%} as far apart as real ones"
         if self._n_bad >= self.stop_after:
             return Finding("stop", f"collapsed: {what} at step {seen.step}, {self._n_bad} looks in a row")
         if self._n_bad >= self.warn_after and not self._has_spoken:

@@ -34,33 +34,34 @@ class DCGAN(ImageNetwork):
 
     Parameters
     ----------
-    epochs : passes over the images. batch_size, learning_rate : of Adam, for both players.
+    steps : of the plan. batch_size : of both players. learning_rate, critic_rate : of Adam, of the generator and the critic.
     noise : length of the noise. width : channels at the finest grid, doubled at each halving. told : length of what attributes become.
     hold : what holds the critic's slope: "r1", "spectral" or "none". r1 : gamma of the first. r1_every : steps between two penalties.
     average_images : images after which an early weight counts half in the generator that samples.
-    max_steps : most steps, whatever the epochs.
+    max_steps : most steps, whatever the plan.
 
     Examples
     --------
-    >>> DCGAN(epochs=5).hold
+    >>> DCGAN(steps=500).hold
     'r1'
     """
 
     name: ClassVar[str] = "dcgan"
-    epochs: int = 60
+    steps: int = 2600
     batch_size: int = 64
-    learning_rate: float = 2e-4
+    learning_rate: float = 4e-4
+    critic_rate: float = 1.2e-3
     noise: int = 64
-    width: int = 32
+    width: int = 16
     told: int = 32
     hold: Literal["r1", "spectral", "none"] = "r1"
-    r1: float = 1.0
+    r1: float = 0.05
     r1_every: int = 8
     average_images: int = 10_000
 
     def _check(self) -> None:
-        whole = ("epochs", "batch_size", "noise", "width", "told", "r1_every", "average_images", "max_steps")
-        check_numbers(self, self.name, whole=whole, positive=("learning_rate", "r1"))
+        whole = ("steps", "batch_size", "noise", "width", "told", "r1_every", "average_images", "max_steps")
+        check_numbers(self, self.name, whole=whole, positive=("learning_rate", "critic_rate", "r1"))
         check_at_most(self, self.name, {"width": MOST_WIDTH, "noise": MOST_NOISE, "told": MOST_NOISE})
         if self.hold not in HOLDS:
             raise parameter_error("hold", self.name, f"one of {', '.join(HOLDS)}", self.hold)
@@ -73,9 +74,9 @@ class DCGAN(ImageNetwork):
         rows = np.arange(len(images), dtype=np.int64)
         data = ImageRows(images, next(iter(images.fields)), rows, batch_size=self.batch_size, device=device)
         recipe = GameRecipe(
-            epochs=self.epochs,
+            steps=self.steps,
             learning_rate=self.learning_rate,
-            critic_rate=self.learning_rate,
+            critic_rate=self.critic_rate,
             r1=self.r1 if self.hold == "r1" else 0.0,
             r1_every=self.r1_every,
             average_images=self.average_images,

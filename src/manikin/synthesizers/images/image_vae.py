@@ -31,21 +31,21 @@ class ImageVAE(ImageNetwork):
 
     Parameters
     ----------
-    epochs : passes over the images. batch_size, learning_rate : of Adam.
+    steps : of the plan. batch_size, learning_rate : of Adam.
     width : channels at the finest latent grid. latents : of each cell of a map. maps : of latents on each grid. told : length of what
         attributes become.
     temperature : of the latents when sampling; below 1 images are plainer and more alike.
     noise : pixels are drawn around their mean, as the model has it; False gives the mean, which is smoother than real images are.
-    max_steps : most steps, whatever the epochs.
+    max_steps : most steps, whatever the plan.
 
     Examples
     --------
-    >>> ImageVAE(epochs=5).maps
+    >>> ImageVAE(steps=500).maps
     2
     """
 
     name: ClassVar[str] = "image_vae"
-    epochs: int = 60
+    steps: int = 1500
     batch_size: int = 64
     learning_rate: float = 2e-3
     width: int = 32
@@ -56,7 +56,7 @@ class ImageVAE(ImageNetwork):
     noise: bool = True
 
     def _check(self) -> None:
-        whole = ("epochs", "batch_size", "width", "latents", "maps", "told", "max_steps")
+        whole = ("steps", "batch_size", "width", "latents", "maps", "told", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "temperature"))
         check_at_most(self, self.name, {"width": MOST_WIDTH, "latents": MOST_LATENTS, "maps": MOST_MAPS, "told": 4096})
 
@@ -80,7 +80,7 @@ class ImageVAE(ImageNetwork):
             """These rows."""
             return ImageRows(images, column, chosen, batch_size=self.batch_size, device=device)
 
-        recipe = BoundRecipe(epochs=self.epochs, learning_rate=self.learning_rate)
+        recipe = BoundRecipe(steps=self.steps, learning_rate=self.learning_rate)
         objective = ImageBound(network, rows(inside), rows(outside) if len(outside) else None, recipe=recipe, seed=seed)
         return objective, objective.average
 

@@ -102,6 +102,8 @@ class ImageNetwork(ImageModel):
             self._settle(objective)
         self.training_ = training.to_json()
         self.network_ = sampler.cpu().eval()
+        for one in self.network_.parameters():
+            one.data = one.data.contiguous()  # as it is in a network that is loaded, so that both give the same bytes
         if not all(bool(one.isfinite().all()) for one in self.network_.state_dict().values()):
             raise FitError(f"Training of {self.name!r} ended in weights that are no numbers. Try another seed, or a lower learning rate.")
 

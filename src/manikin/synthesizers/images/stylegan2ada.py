@@ -4,9 +4,9 @@ From the papers: mapping network, modulated and demodulated convolutions, noise 
 critic, style mixing, path length regularisation and R1 at every k-th step, spread within groups of the batch, truncation, a projection of
 attributes, changes of what the critic is shown with a probability that adapts, the learning rate, and gamma = 0.0002 pixels / batch.
 
-Departures: grids of any size (28 pixels: 7, 14, 28); halves by means of 2 x 2 pixels; geometric changes by bilinear resampling; R1 is taken
-at images as the critic is shown them; no mirrors, large turns or
-inversions unless asked, as anatomy has sides. No code of others was looked at.
+Departures: grids of any size (28 pixels: 7, 14, 28); halves by means of 2 x 2 pixels, in the convolution before; geometric changes by
+bilinear resampling; R1 is taken at images as the critic is shown them; the spread within groups is that of images told the same; no
+mirrors, large turns or inversions unless asked, as anatomy has sides. No code of others was looked at.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StyleGAN2ADA(ImageNetwork):
 
     Parameters
     ----------
-    epochs : passes over the images. batch_size, learning_rate : of Adam, for both players.
+    steps : of the plan. batch_size, learning_rate : of Adam, for both players.
     noise, style, mapping : length of noise and of styles, layers of the mapping network. width : channels at the finest grid, doubled at
         each halving.
     r1 : gamma; None takes the papers' 0.0002 pixels / batch. r1_every : steps between two penalties.
@@ -50,22 +50,22 @@ class StyleGAN2ADA(ImageNetwork):
         flips : whether mirrors, turns by any angle and inverted brightness are among them. target : of r_t, how sure the critic may be of
         real images. augment_over : images over which p could go from 0 to 1; None takes a fifth of the plan, 500,000 at most.
     average_images : images after which an early weight counts half in the generator that samples.
-    max_steps : most steps, whatever the epochs.
+    max_steps : most steps, whatever the plan.
 
     Examples
     --------
-    >>> StyleGAN2ADA(epochs=5).augment
+    >>> StyleGAN2ADA(steps=500).augment
     'blit, geometry, colour'
     """
 
     name: ClassVar[str] = "stylegan2ada"
-    epochs: int = 60
+    steps: int = 2600
     batch_size: int = 32
     learning_rate: float = 2.5e-3
     noise: int = 96
     style: int = 96
     mapping: int = 2
-    width: int = 24
+    width: int = 16
     r1: float | None = None
     r1_every: int = 16
     path: float | None = None
@@ -79,7 +79,7 @@ class StyleGAN2ADA(ImageNetwork):
     average_images: int = 10_000
 
     def _check(self) -> None:
-        whole = ("epochs", "batch_size", "noise", "style", "mapping", "width", "r1_every", "path_every", "augment_over")
+        whole = ("steps", "batch_size", "noise", "style", "mapping", "width", "r1_every", "path_every", "augment_over")
         check_numbers(self, self.name, whole=(*whole, "average_images", "max_steps"), positive=("learning_rate", "r1"))
         check_at_most(self, self.name, {"width": MOST_WIDTH, "noise": MOST_STYLE, "style": MOST_STYLE, "mapping": MOST_MAPPING})
         for key, least in (("mixing", 0.0), ("truncation", 0.0), ("target", -1.0)):
@@ -107,7 +107,7 @@ class StyleGAN2ADA(ImageNetwork):
         data = ImageRows(images, next(iter(images.fields)), rows, batch_size=self.batch_size, device=device)
         pixels, side = math.prod(self.frame.size), max(max(self.frame.size), 5)
         recipe = GameRecipe(
-            epochs=self.epochs,
+            steps=self.steps,
             learning_rate=self.learning_rate,
             critic_rate=self.learning_rate,
             betas=(0.0, 0.99),

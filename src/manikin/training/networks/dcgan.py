@@ -6,6 +6,7 @@ it is told beside its noise; the critic projects it on its features (Miyato & Ko
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from manikin.training.networks.image_conditioning import Attribute, AttributeEmb
 from manikin.training.networks.image_frame import CONV, CONV_UP, NORM, Frame, cells
 
 MOST_CHANNELS = 512
+GROUP = 4  # images of a batch that are compared
 FIRST_SPREAD = 0.02  # of the weights, as in the paper
 
 
@@ -52,7 +54,7 @@ class DCGenerator(nn.Module):
 
 
 class DCCritic(nn.Module):
-    """Images and tokens to a score (n,), high for real ones.
+    """Images and tokens to a score (n,), high for real ones; it sees how far the images of a group lie apart.
 
     Parameters
     ----------
@@ -65,10 +67,10 @@ class DCCritic(nn.Module):
         channels, axes = widths(frame, width)[::-1], frame.n_axes
         self.first = CONV[axes](frame.channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList([CONV[axes](a, b, 4, stride=2, padding=1) for a, b in pairwise(channels)])
-        self.score = nn.Linear(channels[-1] * cells(frame.sizes[0]), 1)
+        self.score = nn.Linear((channels[-1] + 1) * cells(frame.sizes[0]), 1)
         self.told = AttributeEmbedding(attributes, channels[-1])
-        self.n_cells = cells(frame.sizes[0])
-        _spread(self)
+        for layer in (self.first, *self.down, self.score):  # the paper's 0.02 needs its batch normalisation
+            nn.init.kaiming_normal_(layer.weight, 0.2)
         if is_spectral:
             for layer in (self.first, *self.down, self.score):
                 spectral_norm(layer)
@@ -78,10 +80,26 @@ class DCCritic(nn.Module):
         grid = nn.functional.leaky_relu(self.first(self.frame.pad(images)), 0.2)
         for down in self.down:
             grid = nn.functional.leaky_relu(down(grid), 0.2)
-        score = self.score(grid.flatten(1)).squeeze(1)
+        score = self.score(torch.cat([grid, group_spread(grid, tokens)], 1).flatten(1)).squeeze(1)
         if tokens.shape[1]:
-            score = score + (self.told(tokens) * grid.flatten(2).mean(2)).sum(1)
+            score = score + (self.told(tokens) * grid.flatten(2).mean(2)).sum(1) / math.sqrt(grid.shape[1])
         return score
+
+
+def group_spread(grid: Tensor, tokens: Tensor) -> Tensor:
+    """Mean standard deviation of the features within groups of a batch, as one more channel (n, 1, *size) (arXiv 1710.10196).
+
+    Images that are told the same come into one group, as far as they go: else one image for each label would look like variety.
+    """
+    n = len(grid)
+    group = next(g for g in range(min(GROUP, n), 0, -1) if n % g == 0)
+    order = torch.arange(n, device=grid.device)
+    for column in tokens.t():
+        order = order[torch.argsort(column[order], stable=True)]
+    apart = grid[order].reshape(n // group, group, -1)
+    apart = (apart - apart.mean(1, keepdim=True)).square().mean(1).add(1e-8).sqrt().mean(1)
+    spread = torch.empty_like(apart.repeat_interleave(group)).index_copy(0, order, apart.repeat_interleave(group))
+    return spread.reshape(n, *[1] * (grid.dim() - 1)).expand(n, 1, *grid.shape[2:])
 
 
 def _spread(network: nn.Module) -> None:

@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manikin.training.networks.dcgan import widths
+from manikin.training.networks.dcgan import group_spread, widths
 from manikin.training.networks.image_conditioning import Attribute, AttributeEmbedding
 from manikin.training.networks.image_frame import Frame, cells
 
 GAIN = math.sqrt(2)  # that a leaky unit takes away
-GROUP = 4  # images of a batch that are compared
 MEAN_KEPT = 0.998  # of the running mean of styles, at each batch
 
 
@@ -34,17 +33,19 @@ class Scaled(nn.Module):
         self.bias = None if bias is None else nn.Parameter(torch.full((n_out,), float(bias) / pace))
         self.scale, self.pace, self.kernel = pace / math.sqrt(n_in * max(kernel, 1) ** 2), pace, kernel
 
-    def forward(self, given: Tensor) -> Tensor:
-        """What a layer gives, without a unit behind it."""
-        bias = None if self.bias is None else self.bias * self.pace
+    def forward(self, given: Tensor, gain: float = 1.0, *, halves: bool = False) -> Tensor:
+        """What a layer gives times a gain, without a unit behind it; `halves` takes the means of 2 x 2 pixels of that, in one go."""
+        weight, bias = self.weight * (self.scale * gain), None if self.bias is None else self.bias * (self.pace * gain)
+        if halves:  # a mean of convolutions is a convolution with the mean of shifted kernels, at a quarter of the pixels
+            kernels = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
+            return F.conv2d(given, kernels, bias, stride=2, padding=self.kernel // 2)
         if self.kernel:
-            return F.conv2d(given, self.weight * self.scale, bias, padding=self.kernel // 2)
-        return F.linear(given, self.weight * self.scale, bias)
+            return F.conv2d(given, weight, bias, padding=self.kernel // 2)
+        return F.linear(given, weight, bias)
 
-
-def leaky(given: Tensor) -> Tensor:
-    """A leaky unit that keeps the variance."""
-    return F.leaky_relu(given, 0.2) * GAIN
+    def leaky(self, given: Tensor) -> Tensor:
+        """The same through a leaky unit that keeps the variance; its gain is put on the weights, which are few."""
+        return F.leaky_relu(self(given, GAIN), 0.2)
 
 
 class Modulated(nn.Module):
@@ -60,12 +61,13 @@ class Modulated(nn.Module):
         self.style = Scaled(style, n_in, bias=1.0)
         self.scale, self.demodulate, self.kernel = 1 / math.sqrt(n_in * kernel**2), demodulate, kernel
 
-    def forward(self, grid: Tensor, style: Tensor) -> Tensor:
-        """(n, n_out, *size)."""
+    def forward(self, grid: Tensor, style: Tensor, gain: float = 1.0, *, doubles: bool = False) -> Tensor:
+        """(n, n_out, *size), times a gain; `doubles` brings the grid to twice its size first."""
         s, weight = self.style(style), self.weight * self.scale
-        out = F.conv2d(grid * s[:, :, None, None], weight, padding=self.kernel // 2)
+        grid = grid * s[:, :, None, None]
+        out = F.conv2d(doubled(grid) if doubles else grid, weight, padding=self.kernel // 2)
         if self.demodulate:
-            norm = torch.rsqrt(s.square() @ weight.square().sum((2, 3)).t() + 1e-8)
+            norm = torch.rsqrt(s.square() @ weight.square().sum((2, 3)).t() + 1e-8) * gain
             out = out * norm[:, :, None, None]
         return out
 
@@ -81,11 +83,10 @@ class StyledLayer(nn.Module):
 
     def forward(self, grid: Tensor, style: Tensor) -> Tensor:
         """The next grid."""
-        if self.doubles:
-            grid = doubled(grid)
-        out = self.conv(grid, style)
-        out = out + self.strength * torch.randn(len(out), 1, *out.shape[2:], device=out.device)
-        return leaky(out + self.bias[:, None, None])
+        out = self.conv(grid, style, GAIN, doubles=self.doubles)
+        noise = torch.randn(len(out), 1, *out.shape[2:], device=out.device)
+        out = out + (self.strength * GAIN) * noise + (self.bias * GAIN)[:, None, None]
+        return F.leaky_relu(out, 0.2)
 
 
 def doubled(grid: Tensor) -> Tensor:
@@ -125,7 +126,8 @@ class StyleGenerator(nn.Module):
         if tokens.shape[1]:
             given = torch.cat([given, _unit(self.told(tokens))], 1)
         for layer in self.mapping:
-            given = leaky(layer(given))
+            assert isinstance(layer, Scaled)
+            given = layer.leaky(given)
         return given
 
     @torch.no_grad()
@@ -169,11 +171,11 @@ class StyleCritic(nn.Module):
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Scores."""
-        grid = leaky(self.first(self.frame.pad(images)))
+        grid = self.first.leaky(self.frame.pad(images))
         for block in self.blocks:
             grid = block(grid)
-        grid = leaky(self.conv(torch.cat([grid, group_spread(grid)], 1)))
-        score = self.score(leaky(self.dense(grid.flatten(1))))
+        grid = self.conv.leaky(torch.cat([grid, group_spread(grid, tokens)], 1))
+        score = self.score(self.dense.leaky(grid.flatten(1)))
         if not tokens.shape[1]:
             return score.squeeze(1)
         return (score * _unit(self.told(tokens))).sum(1) / math.sqrt(score.shape[1])
@@ -189,17 +191,8 @@ class _Down(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """Half the size."""
-        out = leaky(F.avg_pool2d(self.second(leaky(self.first(grid))), 2))
-        return (out + self.skip(F.avg_pool2d(grid, 2))) / GAIN
-
-
-def group_spread(grid: Tensor) -> Tensor:
-    """Mean standard deviation of the features within groups of a batch, as one more channel (n, 1, *size) (arXiv 1710.10196)."""
-    n = len(grid)
-    group = next(g for g in range(min(GROUP, n), 0, -1) if n % g == 0)
-    apart = grid.reshape(group, n // group, -1)
-    apart = (apart - apart.mean(0)).square().mean(0).add(1e-8).sqrt().mean(1)
-    return apart.repeat(group).reshape(n, 1, 1, 1).expand(n, 1, *grid.shape[2:])
+        out = F.leaky_relu(self.second(self.first.leaky(grid), halves=True), 0.2)  # the sum of two over GAIN keeps the variance
+        return out + self.skip(grid, 1 / GAIN, halves=True)
 
 
 def _unit(given: Tensor) -> Tensor:

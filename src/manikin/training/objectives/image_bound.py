@@ -27,12 +27,12 @@ class BoundRecipe:
 
     Attributes
     ----------
-    epochs : passes over the images that the plan is made of. learning_rate : Adam's. calm : share of the plan, at its end, in which it
+    steps : that the plan is made of. learning_rate : Adam's. calm : share of the plan, at its end, in which it
         sinks. warm_up : share of the plan over which the divergence's weight grows from a tenth.
     validations : looks at held-out images over the plan. average_steps : memory of the averaged weights, in steps.
     """
 
-    epochs: int = 60
+    steps: int = 2600
     learning_rate: float = 2e-3
     calm: float = 0.4
     warm_up: float = 0.1
@@ -54,7 +54,7 @@ class ImageBound(Averaged[nn.Module]):
         self.data, self.held_out, self.recipe, self.seed = data, held_out, recipe, seed
         self.network = network.to(data.device)
         self.average = copy.deepcopy(network).requires_grad_(requires_grad=False).eval()
-        self.planned_steps = data.n_batches * recipe.epochs
+        self.planned_steps = recipe.steps
         self.validate_every = max(1, math.ceil(self.planned_steps / recipe.validations))
         self.patience: int | None = None
         self._progress = torch.zeros(2)  # steps, share of the plan

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from manikin.training.objectives.image_batches import ImageBatch, ImageRows
 from manikin.training.pictures import MOST_PICTURES
 
 LOOK = 64  # images that a look at a sample takes
+MOST_TOLD = 4  # combinations of attributes that a look compares images within, the commonest
 COARSE = 8  # pixels along each axis at which a look compares them
 SIGNALS = ("look", "accuracy real", "accuracy synthetic", "spread")
 
@@ -37,14 +39,14 @@ class GameRecipe:
 
     Attributes
     ----------
-    epochs : passes over the images that the plan is made of; a pass is a step of both players for each batch.
+    steps : of both players, that the plan is made of.
     learning_rate, critic_rate : Adam's, of the generator and of the critic. betas : of both.
     r1 : gamma, 0 for none. r1_every : steps between two penalties.
     average_images : images after which an early weight counts half in the averaged ones.
     looks : at samples over the plan.
     """
 
-    epochs: int = 60
+    steps: int = 2600
     learning_rate: float = 2e-4
     critic_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
@@ -64,20 +66,20 @@ class ImageGame:
     """
 
     has_fixed_batches = True
-    mixes = False  # whether the critic compares the images of a batch with each other
+    mixes = True  # whether the critic compares the images of a batch with each other
 
     def __init__(self, network: nn.Module, critic: nn.Module, data: ImageRows, *, recipe: GameRecipe, seed: int) -> None:
         self.data, self.recipe, self.seed, self.device = data, recipe, seed, data.device
-        self.network, self.critic = network.to(self.device), critic.to(self.device)
-        self.average = copy.deepcopy(network).requires_grad_(requires_grad=False).eval()
-        self.planned_steps = data.n_batches * recipe.epochs
+        self.network, self.critic = (channels_last(one.to(self.device)) for one in (network, critic))
+        self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False).eval()
+        self.planned_steps = recipe.steps
         self.validate_every = max(1, math.ceil(self.planned_steps / recipe.looks))
         self.patience: int | None = None
         self._seen = torch.zeros(2 + 2)  # images shown so far; real seen as real, synthetic as synthetic, critic steps since the last look
         self._signals: dict[str, float] = {}
         rng = generator(seed, "look")
         self._look = data.batch(rng.choice(data.rows, LOOK))
-        self._real_spread = spread(self._look.pixels)
+        self._alike = told_alike(data, rng)
 
     def stages(self) -> Sequence[Stage]:
         """One stage: the critic, its penalty, the generator."""
@@ -137,7 +139,9 @@ class ImageGame:
 
     def generator_loss(self, batch: ImageBatch) -> Tensor:
         """How little the critic takes synthetic images for real, (n,)."""
-        return F.softplus(-self.critic(self.shown(self.made(batch.tokens)), batch.tokens))
+        made = self.shown(self.made(batch.tokens))
+        with held(self.critic):
+            return F.softplus(-self.critic(made, batch.tokens))
 
     @torch.no_grad()
     def after_step(self, fraction: float) -> None:
@@ -157,13 +161,13 @@ class ImageGame:
         with torch.random.fork_rng():
             torch.manual_seed(derive(self.seed, "look"))
             self.settle()
-            apart = spread(self.average(self.noise(LOOK), self._look.tokens))
+            apart = [spread(self.average(self.noise(len(told)), told)) / real for told, real in self._alike]
         n = max(float(self._seen[3]), 1.0)
         self._signals = {
             "look": self._signals.get("look", 0.0) + 1,
             "accuracy real": float(self._seen[1]) / n,
             "accuracy synthetic": float(self._seen[2]) / n,
-            "spread": apart / max(self._real_spread, 1e-8),
+            "spread": min(apart, default=1.0),
         }
         self._seen[1:].zero_()
         return None
@@ -213,6 +217,27 @@ class ImageGame:
         self._signals = dict(zip(SIGNALS, values, strict=False)) if values else {}
 
 
+def channels_last(module: nn.Module) -> nn.Module:
+    """The module, with the weights of pictures' convolutions laid out so that a step takes a third less time on a processor."""
+    for one in module.parameters():
+        if one.dim() == 4:
+            one.data = one.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+@contextmanager
+def held(module: nn.Module) -> Iterator[None]:
+    """What is computed within gives no gradients to the module's weights, so that the generator's step pays for its own alone."""
+    learning = [one for one in module.parameters() if one.requires_grad]
+    for one in learning:
+        one.requires_grad = False
+    try:
+        yield
+    finally:
+        for one in learning:
+            one.requires_grad = True
+
+
 def squared_slope(scores: Tensor, images: Tensor) -> Tensor:
     """Squared length of each score's gradient by its image, (n,); it can be differentiated again."""
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
@@ -223,3 +248,28 @@ def spread(images: Tensor) -> float:
     """Mean distance between two images at a coarse size; near 0 where a generator makes one image only."""
     coarse = F.interpolate(images, [min(length, COARSE) for length in images.shape[2:]], mode="area")
     return float(torch.pdist(coarse.flatten(1)).mean())
+
+
+def told_alike(data: ImageRows, rng: np.random.Generator) -> list[tuple[Tensor, float]]:
+    """What a look asks for, so that one image for each label shows: tokens (n, n_attributes), all alike, and the spread of real images.
+
+    They are the commonest combinations of attributes; where most images have one that hardly any other has (an age in days), some rows'
+    own, and the spread is that between any images. Empty where there are no two images.
+    """
+    told = data.images.tokens[data.rows]
+    of, count = np.zeros(len(told), dtype=np.int64), np.array([len(told)])
+    if told.shape[1]:
+        _, of, count = np.unique(told, axis=0, return_inverse=True, return_counts=True)
+    each = LOOK // MOST_TOLD
+    common = [one for one in np.argsort(-count, kind="stable")[:MOST_TOLD] if count[one] >= min(each, len(told) / 2)]
+    if sum(count[common]) < len(told) / 2:
+        groups = [(rng.permutation(data.rows)[:each], int(row)) for row in rng.permutation(data.rows)[:MOST_TOLD]]
+    else:
+        groups = [(data.rows[rng.permutation(np.flatnonzero(of == one))[:each]], -1) for one in common]
+    out = []
+    for rows, asked in groups:
+        if len(rows) > 1:
+            batch = data.batch(rows)
+            tokens = batch.tokens if asked < 0 else data.batch(np.full(len(rows), asked)).tokens
+            out.append((tokens, max(spread(batch.pixels), 1e-8)))
+    return out

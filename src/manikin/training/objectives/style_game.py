@@ -48,7 +48,6 @@ class StyleRecipe:
 class StyleGame(ImageGame):
     """The objective that the loop trains."""
 
-    mixes = True  # spread within groups of the batch
     network: StyleGenerator
 
     def __init__(
