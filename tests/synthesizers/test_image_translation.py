@@ -18,7 +18,7 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.storage import load, save
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
-from manikin.training.objectives.translation import Translation
+from manikin.training.objectives.translation import Translation, _distance
 
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"width": 8, "critic_width": 8, "epochs": 1000, "learning_rate": 2e-3},
@@ -103,6 +103,25 @@ def test_what_cannot_be_translated_is_refused() -> None:
         synthesizer("cyclegan").fit(sides(only="mr"), seed=0)
     with pytest.raises(ParameterError, match="distance"):
         synthesizer("cyclegan", distance=0).fit(sides(), seed=0)
+    with pytest.raises(ParameterError, match="focus"):
+        synthesizer("pix2pix", focus=-1).fit(sides(), seed=0)
+
+
+def test_focus_weighs_pixels_that_are_far_off_and_leaves_even_errors_alone() -> None:
+    even = torch.full((2, 1, 4, 4), 0.25)
+    assert torch.equal(_distance(even, torch.zeros_like(even), 1.0), _distance(even, torch.zeros_like(even)))
+    uneven = torch.full((1, 1, 10, 10), 0.01)
+    uneven[0, 0, :2, :2] = 0.5
+    uneven.requires_grad_()
+    plain = _distance(uneven, torch.zeros_like(uneven))
+    focused = _distance(uneven, torch.zeros_like(uneven), 1.0)
+    mean = float(plain.detach())
+    assert float(focused.detach()) == pytest.approx((4 * 0.5 * min(0.5 / mean, 10) + 96 * 0.01 * 0.01 / mean) / 100, rel=1e-5)
+    focused.sum().backward()
+    assert uneven.grad is not None
+    share = uneven.grad[0, 0, :2, :2].sum() / uneven.grad.sum()
+    assert float(share) > 0.5  # of the gradient, where a plain distance gives four of a hundred pixels 0.04
+    assert _distance(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), 1.0).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (13, 9), (6, 8, 5)])

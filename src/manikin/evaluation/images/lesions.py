@@ -71,14 +71,14 @@ def fate(
     Parameters
     ----------
     made, truth : (n, *size), of the same subjects. lesions : bool, the same shape.
-    least : contrast from which a lesion counts as shown; half of it, over a spot, counts as invented.
+    least : contrast from which a lesion counts as shown, and a spot that is not there as invented.
     within : where to look for invented spots and where rings lie, such as the brain away from its rim; everywhere by default.
     """
     theirs, ours = contrasts(truth, lesions, within), contrasts(made, lesions, within)
     shown = np.abs(theirs) >= least  # NaN is not
     share = np.full(len(made), np.nan)
     share[shown] = ours[shown] / theirs[shown]
-    return Fate(shown, shown & (np.nan_to_num(share) >= KEPT), share, spots(made, truth, lesions, height=least / 2, within=within))
+    return Fate(shown, shown & (np.nan_to_num(share) >= KEPT), share, spots(made, truth, lesions, height=least, within=within))
 
 
 def spots(

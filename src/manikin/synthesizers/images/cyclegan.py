@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from manikin.data.errors import parameter_error
-from manikin.synthesizers.images.translation import ImageTranslation
+from manikin.synthesizers.images.translation import ImageTranslation, check_weight
 from manikin.synthesizers.tables.one_shot import check_at_most, check_numbers
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.translator import PatchCritic, Translator
@@ -30,7 +29,8 @@ class CycleGAN(ImageTranslation):
     ----------
     epochs : passes over the larger side. batch_size, learning_rate : of Adam; the rate sinks over the second half of the plan.
     width : channels at the finest grid. blocks : residual ones of each translator. critic_width : of the critics.
-    distance : weight of there and back again; the paper's 10. identity : of staying the same, where both sides have the same channels.
+    distance : weight of there and back again; the paper's 10. focus : how much more pixels weigh in it that are far off; 0 is the paper's.
+    identity : of staying the same, where both sides have the same channels.
     max_steps : most steps, whatever the epochs.
     """
 
@@ -43,14 +43,15 @@ class CycleGAN(ImageTranslation):
     blocks: int = 4
     critic_width: int = 24
     distance: float = 10.0
+    focus: float = 0.0
     identity: float = 5.0
 
     def _check(self) -> None:
         whole = ("epochs", "batch_size", "width", "blocks", "critic_width", "max_steps")
         check_numbers(self, self.name, whole=whole, positive=("learning_rate", "distance"))
         check_at_most(self, self.name, {"width": MOST_WIDTH, "critic_width": MOST_WIDTH, "blocks": MOST_BLOCKS})
-        if isinstance(self.identity, bool) or not isinstance(self.identity, (int, float)) or not 0 <= self.identity < float("inf"):
-            raise parameter_error("identity", self.name, "a number of 0 or more", self.identity)
+        check_weight("identity", self.identity, self.name)
+        check_weight("focus", self.focus, self.name)
 
     def _translator(self, frame: Frame, n_out: int) -> Translator:
         return Translator(frame, n_out, width=self.width, halvings=HALVINGS, blocks=self.blocks, crosses=False)
@@ -70,5 +71,6 @@ class CycleGAN(ImageTranslation):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             distance=self.distance,
+            focus=self.focus,
             identity=self.identity,
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.images import EncodedImages, Pixels
 from manikin.data.dataset import Dataset
-from manikin.data.errors import FitError, ModelFolderError, ParameterError
+from manikin.data.errors import FitError, ModelFolderError, ParameterError, parameter_error
 from manikin.data.schema import ImageForm, Kind, Role
 from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, Conditions, State
@@ -31,6 +31,17 @@ from manikin.training.objectives.translation import Rows, Translation, Translati
 from manikin.training.pictures import MOST_PICTURES
 
 DRAWN_FROM = 40  # principal components of sources that nobody gives
+
+
+def check_weight(name: str, value: Any, owner: str) -> None:
+    """Refuses what is no weight.
+
+    Raises
+    ------
+    ParameterError : it is no number of 0 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise parameter_error(name, owner, "a number of 0 or more", value)
 
 
 @dataclass(kw_only=True)
