@@ -51,3 +51,30 @@ def test_apache(name: str, median: float, low: float, high: float) -> None:
     found = plausible_range(name, median=median)
     assert found is not None
     assert (found.minimum, found.maximum) == (low / 2, high * 1.5)
+
+
+# Medicare Code Editor (ICD-10 definitions, v41): newborn 0, maternity 9 to 64 years; categories of the tabular lists, entered anew
+MATERNAL = {"ICD-9-CM": "630-679 V22-V24 V27-V28", "ICD-10-CM": "A34-A34 O00-O9A Z33-Z34 Z36-Z37 Z39-Z39 Z3A-Z3A"}
+LIVEBORN = {"ICD-9-CM": "V30-V39", "ICD-10-CM": "Z38-Z38"}
+OF_MEN = {
+    "ICD-9-CM": "072.0-072.0 185-187 222-222 233.4-233.6 236.4-236.6 257-257 600-608 752.5-752.5",
+    "ICD-10-CM": "C60-C63 D07.4-D07.6 D29-D29 D40-D40 E29-E29 N40-N53 Q53-Q55",
+}
+OF_WOMEN = {
+    "ICD-9-CM": "179-184 218-221 233.1-233.3 236.0-236.3 256-256 614-629 752.0-752.4",
+    "ICD-10-CM": "C51-C58 D06-D06 D07.0-D07.3 D25-D28 D39-D39 E28-E28 N70-N77 N80-N98 Q50-Q52",
+}
+
+
+@pytest.mark.parametrize("system", ["ICD-9-CM", "ICD-10-CM"])
+def test_codes_bound_to_sex_and_age(system: str) -> None:
+    from manikin.clinical.bound_codes import FEMALE, MALE, UNKNOWN, bounds
+
+    def named(sex: int, ages: tuple[int | None, int | None]) -> list[str]:
+        return [f"{bound.first}-{bound.last}" for bound in bounds(system) if (bound.sex, bound.least, bound.most) == (sex, *ages)]
+
+    assert named(FEMALE, (9, 64)) == MATERNAL[system].split()
+    assert named(UNKNOWN, (0, 0)) == LIVEBORN[system].split()
+    assert named(MALE, (None, None)) == OF_MEN[system].split()
+    assert named(FEMALE, (None, None)) == OF_WOMEN[system].split()
+    assert len(bounds(system)) == sum(len(one[system].split()) for one in (MATERNAL, LIVEBORN, OF_MEN, OF_WOMEN))

@@ -142,6 +142,9 @@ METRICS: Registry[MetricEntry] = Registry(
         "plausible_values": _of_records(
             "plausible:plausible_values", "measured numbers that no living person can have, or that were never seen", Section.VALIDITY
         ),
+        "code_conflicts": _of_records(
+            "bound_codes:code_conflicts", "diagnoses that the patient's sex or age excludes", Section.VALIDITY
+        ),
         "next_visit": _of_records(
             "next_visit:next_visit", "the codes of the next visit by a model of synthetic patients, on real ones", Section.UTILITY
         ),

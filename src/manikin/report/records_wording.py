@@ -80,6 +80,12 @@ RECORDS: Mapping[str, Plain] = {
         low_text="none",
         style="percent",
     ),
+    "code_conflicts": Plain(
+        "The share of diagnoses that the patient's sex or age excludes: a pregnancy of a man, a newborn of sixty.",
+        high=None,
+        low_text="none",
+        style="percent",
+    ),
     "next_visit": Plain(
         "How well a model that learned from synthetic histories says what a real patient's next visit will hold. 0.5 is guessing; the "
         "reference is the same model having learned from as many real patients.",

@@ -30,6 +30,7 @@ from manikin.codecs.code_sets import MAX_CODES
 from manikin.codecs.numbers import MAX_TOKENS
 from manikin.codecs.records.base import EventTable, Records, RecordsLayout
 from manikin.codecs.records.clock import NEVER, add_up, later
+from manikin.codecs.records.code_limits import code_limits
 from manikin.codecs.records.conditions import completed, static_conditions, with_rows
 from manikin.codecs.records.event_codec import EventCodec, by_column, code_field, drawing_order, fit_events
 from manikin.codecs.records.flatten import event_table, flat_schemas, static_table
@@ -217,7 +218,8 @@ class RecordsCodec:
         deaths = tuple(
             tuple(m.name for m in own.moments if self.schema_[own.name][m.name].has_role(Role.DEATH)) for own in self.plan_.events
         )
-        self._masks = EventMasks(self.plan_, self.static_, self.events_, ends, deaths)
+        bound = code_limits(self.plan_, self.schema_, self.static_, self.events_)
+        self._masks = EventMasks(self.plan_, self.static_, self.events_, ends, deaths, bound)
         self.release_schema = public_tables(self.schema_, self.plan_, self.static_, self.events_)
 
     @property

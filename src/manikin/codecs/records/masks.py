@@ -13,8 +13,8 @@ What holds: no row without a parent that it must have; no second child of a pare
 are there, and that have not ended where rows of a table lie within their parents; no event behind the patient's death or end of follow-up,
 but for tables whose rows lie there in real data; no second row in a table, or at one time, where no patient has two; no rows of a table
 that her static fields say she has not; numbers that their code has; confirmed rules within a row. Masks speak of whole tokens: what is left
-open within a token (two times in one group) is settled when the patient is decoded. A code that one sex or age alone may have is not
-masked: `manikin.clinical` does not know these yet.
+open within a token (two times in one group) is settled when the patient is decoded. Nor does a row hold a code that the patient's sex or
+age excludes (`code_limits`), where the schema names its system.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import Floats, NumberCodec
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import Clock, later
+from manikin.codecs.records.code_limits import NONE as NO_LIMITS
+from manikin.codecs.records.code_limits import CodeLimits
 from manikin.codecs.records.event_codec import EventCodec
 from manikin.codecs.records.plan import ANCHOR, MOST_BACK, Link, RecordsPlan, presence
 from manikin.codecs.table import TableCodec
@@ -50,6 +52,7 @@ class Progress:
     n_rows : int64 (n, n_tables), rows so far. last : int64 (n, n_tables), ticks of the last of them, -1 where there is none.
     until : float64 (n, MOST_BACK + 1) by table, ticks behind which rows that lie within her last rows of it cannot be.
     used : int64 (n,) by (table, link) of links that no two rows may share: bit b is set if the parent b rows back has its child.
+    sex : int8 (n,), as `clinical.bound_codes` counts them. born : float64 (n,), days from birth to the anchor, NaN where unknown.
     """
 
     ticks: Ints
@@ -59,6 +62,8 @@ class Progress:
     last: Ints
     until: dict[int, Floats]
     used: dict[tuple[int, int], Ints]
+    sex: npt.NDArray[np.int8]
+    born: Floats
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -78,6 +83,7 @@ class EventMasks:
     events: tuple[EventCodec, ...]
     ends_of: tuple[str | None, ...]
     deaths_of: tuple[tuple[str, ...], ...]
+    limits: CodeLimits = NO_LIMITS
 
     def begin(self, static: Tokens) -> Progress:
         """Patients before their first event, from their static fields, int32 (n, n_static_fields)."""
@@ -99,7 +105,7 @@ class EventMasks:
         }
         n_rows, last = np.zeros((n, n_tables), dtype=np.int64), np.full((n, n_tables), -1, dtype=np.int64)
         until = {table: np.full((n, MOST_BACK + 1), np.inf) for table in self._enclosing}
-        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, until, used)
+        return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, until, used, *self.limits.of(static))
 
     def static_field(self, field: int, tokens: Tokens, given: Allowed) -> Allowed | None:
         """What a static field may be, bool (n, n_tokens), never all False; None where `emitted` says all.
@@ -178,6 +184,10 @@ class EventMasks:
         if link >= 0:
             now = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
             parts.append(self._link_tokens(progress, rows, table, link, now))
+        if (table, field) in self.limits.fields:
+            now = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
+            bound = self.limits.allowed(table, field, progress.sex[rows], progress.born[rows] + now * self.plan.clock.days_per_tick)
+            parts += [] if bound is None else [bound]
         return _narrowed(codec.emitted(field)[None], parts) if parts else None
 
     def advance(self, progress: Progress, rows: Sequence[int] | Ints, table: int, tokens: Tokens) -> None:
