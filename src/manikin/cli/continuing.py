@@ -60,24 +60,43 @@ def continue_patients(
 
 def anomalies(
     records: Records,
-    model: ModelOption,
     out: opt.OutFile,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="MODEL", help="By likelihood: a model folder, or a run folder that holds one.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", metavar="RECORDS", help="By a variational autoencoder of these patients' summaries: a folder, a URL."),
+    ] = None,
+    share: Annotated[
+        float, typer.Option("--share", metavar="P", help="Most of patients like the reference that are flagged.")
+    ] = 0.05,
+    seed: opt.Seed = 0,
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Which of given patients a model finds surprising, and by which of their events; ranks and places, no value.
+    """Which of given patients are surprising: to a model, by their events, or beside reference patients; ranks, no value.
 
     Example:
 
         manikin anomalies ward/ --model model -o surprising.csv
+
+        manikin anomalies new/ --reference ward/ --share 0.01 -o unlike.csv
     """
     from manikin.workflow.anomalies import anomalies as run
 
     with watching(as_json=as_json) as watcher:
-        done = run(records, model, out=out, force=force, watcher=watcher)
+        done = run(records, model, reference=reference, share=share, seed=seed, out=out, force=force, watcher=watcher)
     shown = done.table.head(N_SHOWN)
     if as_json:
-        say_json({"out": done.out, "patients": done.n_patients, "notices": list(done.notices)})
+        flagged = {"flagged": int(done.table["flagged"].sum())} if reference is not None else {}
+        say_json({"out": done.out, "patients": done.n_patients, **flagged, "notices": list(done.notices)})
+        return
+    if reference is not None:
+        cells = zip(*(shown[name] for name in ("rank", "patient", "nats", "p", "flagged", "part_1")), strict=True)
+        told = [(str(r), str(who), f"{nats:.1f}", f"{p:.3g}", "flagged" if is_one else "", part) for r, who, nats, p, is_one, part in cells]
+        say_table(("rank", "patient", "nats", "p", "", "most unlike"), told)
+        say(f"\n{int(done.table['flagged'].sum()):,} of {done.n_patients:,} patients flagged, the most unlike first: {done.out}")
         return
     rows = [
         (str(rank), str(patient), f"{n:,}", f"{nats:.3f}", f"{table} row {row}: {by}" if table else "")

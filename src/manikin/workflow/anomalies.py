@@ -1,4 +1,4 @@
-"""Which of given patients a model finds surprising, and which of their events: nats, ranks and places, no value. Knows no model by name."""
+"""Which of given patients are surprising: by a model's likelihood, with their events, or unlike reference patients. Ranks, no value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manikin.synthesizers.base import Likelihood
 from manikin.workflow.bands import names_of
 from manikin.workflow.linked_given import able_model, learned_schema, read_given
 from manikin.workflow.output import check_free, whole_file
-from manikin.workflow.places import Place, name_of, place_of
+from manikin.workflow.places import Place, name_of, place_of, read_linked
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 N_EVENTS = 3  # most surprising events that are named of each patient
@@ -34,44 +34,88 @@ class Scored:
 
 def anomalies(
     records: Place,
-    model: str | Path,
+    model: str | Path | None = None,
     *,
     out: str | Path,
+    reference: Place | None = None,
+    share: float = 0.05,
+    seed: int = 0,
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Scored:
-    """Scores given patients by their log-likelihood under a model and writes a .csv or .parquet file, the most surprising first.
+    """Scores given patients and writes a .csv or .parquet file, the most surprising first.
 
-    A row is a patient: rank, her key, her events, the log-likelihood of her whole record in nats, the same per event (by which patients are
-    ranked, so that long records are not surprising by being long), and her most surprising events: table, row of that table, and by what
-    an event surprises most (that it is of this table, the time since the event before, a reference, a column). No cell is written.
+    With a model, by their log-likelihood under it. A row is a patient: rank, her key, her events, the log-likelihood of her whole record in
+    nats, the same per event (by which patients are ranked, so that long records are not surprising by being long), and her most surprising
+    events: table, row of that table, and by what an event surprises most (that it is of this table, the time since the event before, a
+    reference, a column). No cell is written.
+
+    With reference patients, by a variational autoencoder of their summaries (`workflow.unlike`): reconstruction and divergence in nats, p
+    among reference patients whom it did not see, whether she is flagged, and the parts of the summary that cost most.
+
+    Parameters
+    ----------
+    model, reference : one of them. share : of patients like the reference that may be flagged. seed : of the autoencoder.
 
     Raises
     ------
-    InputError : the model cannot score, or the records cannot be used. Nothing is written.
+    InputError : the model cannot score, or the records or the reference patients cannot be used. Nothing is written.
     """
+    if (model is None) == (reference is None):
+        raise ParameterError("Patients are scored by a model or beside reference patients. Give --model or --reference, one of them.")
     target, source = Path(out), place_of(records)
     if not target.name.lower().endswith((".csv", ".parquet")):
         raise ParameterError(f"{target.name} ends in no format that can be written. Use .csv or .parquet.")
-    check_free(target, force=force, inputs=[source, model])
     stages = Stages(watcher or Silent())
+    if model is not None:
+        check_free(target, force=force, inputs=[source, model])
+        table = _by_likelihood(source, model, stages)
+    else:
+        assert reference is not None
+        check_free(target, force=force, inputs=[source, place_of(reference)])
+        table = _by_reference(source, reference, share, seed, stages)
+    with whole_file(target, force=force) as beside:
+        if target.suffix.lower() == ".parquet":
+            table.to_parquet(beside, index=False)
+        else:
+            table.to_csv(beside, index=False, lineterminator="\n")
+    return Scored(target, len(table), table, tuple(stages.notices))
+
+
+def _by_likelihood(source: Place, model: str | Path, stages: Stages) -> pd.DataFrame:
+    """The table by a model's likelihood."""
     with stages.stage("load", "Loading the model and the patients"):
         fitted = able_model(model, "scores", "scores")
-        data = read_given(source, learned_schema(fitted))
-        if not len(data):
-            raise ParameterError(f"{name_of(source)} holds no patients to score. Bring tables with rows.")
+        data = _some(read_given(source, learned_schema(fitted)), source)
     with stages.stage("score", f"Scoring {len(data):,} patients"):
         table = ranked(data, fitted.log_likelihood(data))
     stages.note(
         "A rare patient is not a wrong one: what a model finds surprising is unlike those it learned from, or was entered wrongly. "
         "Patients that it learned from may look less surprising than others."
     )
-    with whole_file(target, force=force) as beside:
-        if target.suffix.lower() == ".parquet":
-            table.to_parquet(beside, index=False)
-        else:
-            table.to_csv(beside, index=False, lineterminator="\n")
-    return Scored(target, len(data), table, tuple(stages.notices))
+    return table
+
+
+def _by_reference(source: Place, reference: Place, share: float, seed: int, stages: Stages) -> pd.DataFrame:
+    """The table beside reference patients."""
+    from manikin.workflow.unlike import unlike
+
+    with stages.stage("load", "Reading the patients and those beside whom they are seen"):
+        usual = read_linked(place_of(reference))
+        data = _some(read_given(source, usual.schema), source)
+    with stages.stage("score", f"Learning from reference patients and scoring {len(data):,} others"):
+        table = unlike(data, usual, names_of(data), share=share, seed=seed)
+    stages.note(
+        f"Of patients like the reference at most {share:.2%} are flagged. A rare patient is not a wrong one; patients who are also "
+        "among the reference look more ordinary than they are."
+    )
+    return table
+
+
+def _some(data: Dataset, source: Place) -> Dataset:
+    if not len(data):
+        raise ParameterError(f"{name_of(source)} holds no patients to score. Bring tables with rows.")
+    return data
 
 
 def ranked(data: Dataset, found: Likelihood) -> pd.DataFrame:
