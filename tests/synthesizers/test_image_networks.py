@@ -19,7 +19,7 @@ from manikin.training.networks.image_vae import log_logistic
 from manikin.training.networks.unet import folded, unfolded
 
 SMALL: dict[str, dict[str, Any]] = {
-    "dcgan": {"width": 8, "noise": 8, "batch_size": 32, "learning_rate": 1e-3},
+    "dcgan": {"width": 8, "noise": 8, "batch_size": 32, "learning_rate": 1e-3, "critic_rate": 3e-3},
     "stylegan2ada": {"width": 8, "noise": 8, "style": 16, "batch_size": 16, "average_images": 500, "learning_rate": 6e-3},
     "image_vae": {"width": 8, "latents": 2, "maps": 1, "batch_size": 32, "learning_rate": 5e-3},
 }
@@ -28,6 +28,11 @@ SMALL: dict[str, dict[str, Any]] = {
 def made(name: str, **more: Any) -> Any:
     more = {"steps": 2000} | more
     return synthesizer(name, **(SMALL[name] | more))
+
+
+def variety(data: Any, label: str) -> float:
+    """Mean spread of a pixel among images of one label."""
+    return float(data.table.images["file"].array()[(data.table.frame["label"].astype(str) == label).to_numpy()].std(0).mean())
 
 
 @pytest.mark.verify
@@ -40,6 +45,9 @@ def test_labels_bind_and_no_real_image_comes_out(name: str) -> None:
     given = model.sample(20, seed=3, conditions={"label": "left"})
     assert (brighter(given) == "left").mean() > 0.85
     assert (nearest(sample, data) > 8).all()
+    for label in ("left", "right"):  # not one image for each
+        apart = [variety(one, label) for one in (sample, data)]
+        assert apart[0] > 0.4 * apart[1], label
     assert model.training_["film"][-1]["pictures"]["file"].startswith("iVBO")
 
 
