@@ -238,7 +238,7 @@ def test_several_tables_and_partly_real_rows_are_refused(place: Path, tmp_path: 
     for options, names, message in (
         ({"partial": False}, ("synthetic.csv", "synthetic-2.csv"), "holds 2 synthetic data sets"),
         ({"partial": True}, ("synthetic.csv",), "never released"),
-        ({}, (), "does not hold the synthetic table"),
+        ({}, (), "does not hold the synthetic data"),
     ):
         manifest = json.loads((place / "fresh" / "manifest.json").read_text())
         manifest["options"] |= options
