@@ -10,7 +10,7 @@ import pytest
 
 from manikin.data.dataset import Dataset, Table
 from manikin.data.links import copies, parent_rows
-from manikin.data.new_keys import Family, above_real_keys, families, released_schema, renewed
+from manikin.data.new_keys import Family, above_real_keys, families, lost_references, released_schema, renewed
 from manikin.data.schema import Column, ForeignKey, Form, Kind, MissingCode, Role, Schema, TableSchema
 
 KEY = Column("subject", Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))
@@ -71,6 +71,13 @@ def test_released_schema_keeps_keys_and_leaves_text_out() -> None:
     assert schema["stays"].names == ["subject", "stay"]
     assert schema["codes"].names == ["code", "label"]
     assert schema["tests"]["stay"].missing[0].value == "", "a reference that may lead nowhere can be empty"
+
+
+def test_references_that_a_release_does_not_keep_are_named() -> None:
+    hidden = TESTS.replace_column(replace(TESTS["code"], roles=(Role.DIRECT_IDENTIFIER,)))
+    schema = Schema((hidden, STAYS, CODES))
+    assert lost_references(schema.tables, released_schema(schema).tables) == ["tests.code to codes"]
+    assert not lost_references(SCHEMA.tables, released_schema(SCHEMA).tables)
 
 
 def test_new_keys_lead_where_the_old_ones_led(ward: Dataset) -> None:

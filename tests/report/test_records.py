@@ -88,8 +88,8 @@ def test_a_number_that_never_changes_gets_no_lane():
 
 
 @pytest.mark.skipif(browser() is None, reason="no headless Chromium is installed here")
-def test_the_page_says_that_a_row_is_a_patient_and_fits_a_phone(judged, chapter, tmp_path):
-    assert any("a row is one patient" in getattr(block, "text", "") for block in summary(judged))
+def test_the_page_speaks_of_patients_and_fits_a_phone(judged, chapter, tmp_path):
+    assert any("Figures of whole patients look at one line for each" in getattr(block, "text", "") for block in summary(judged))
     assert SECTIONS["histories"].path.endswith(f"{histories.__module__.split('.')[-1]}:histories")
     html = page((Chapter("histories", "Histories of patients", chapter),), title="made")
     measured = measured_on_a_phone(html, tmp_path)

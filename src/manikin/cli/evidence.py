@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 TITLE, VALUE, INTERVAL, REFERENCE = 41, 8, 17, 9  # columns of the table, two spaces before each but the first
 OF_PATIENTS = ", whole patients"
+REAL = {"rows": "real rows"}  # what fresh real data score, by what is counted; a longer word has no room
 FAIR = ("representation", "subgroup_gap")  # who is represented and served, whatever question else they help with
 
 
@@ -26,9 +27,10 @@ def say_evidence(results: Results) -> None:
 
     Of linked tables most figures are of whole patients, which is said once and not in each line.
     """
-    is_linked = results.run.get("unit") == "patients"
+    unit = str(results.run.get("unit") or "rows")
+    is_linked = unit == "patients"
     if is_linked:
-        say("Figures are of whole patients, one row each, where they do not say otherwise.\n")
+        say("Figures are of whole patients where they do not say otherwise.\n")
     for question, answer, metrics in _questions(results):
         known = [metric for metric in metrics if metric.value is not None]
         unknown = [metric.title.removesuffix(OF_PATIENTS) for metric in metrics if metric.value is None]
@@ -38,7 +40,7 @@ def say_evidence(results: Results) -> None:
             say(line)
         if known:
             is_attacked = any(hasattr(metric, "control") for metric in known)
-            say(_row(("", "figure", "95 % interval", "control" if is_attacked else "real rows")))
+            say(_row(("", "figure", "95 % interval", "control" if is_attacked else REAL.get(unit, "real ones"))))
             for metric in known:
                 for line in _line(metric, without=OF_PATIENTS if is_linked else ""):
                     say(line)

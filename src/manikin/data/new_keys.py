@@ -110,6 +110,18 @@ def released_schema(schema: Schema) -> Schema:
     return Schema(tuple(tables))
 
 
+def lost_references(before: Sequence[TableSchema], after: Sequence[TableSchema]) -> list[str]:
+    """The foreign keys of tables of patients that other schemas of them lack, as "labs.caregiver to staff", in the order of tables."""
+    tables = {table.name: table for table in after}
+    return [
+        f"{table.name}.{'+'.join(key.columns)} to {key.table}"
+        for table in before
+        if table.form is not Form.REFERENCE and table.name in tables
+        for key in table.foreign_keys
+        if key not in tables[table.name].foreign_keys
+    ]
+
+
 def above_real_keys(data: Dataset) -> tuple[Family, ...]:
     """The families of keys, with a first number behind which no real key of any family lies for a billion; it tells no more than that."""
     found = families(data.schema)

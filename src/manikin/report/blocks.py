@@ -105,10 +105,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Grid:
-    """Figures side by side, as many as the page is wide; one below the other on a phone."""
+    """Figures side by side, as many as the page is wide; one below the other on a phone. `legend` names the two colours."""
 
     figures: tuple[Figure, ...]
     has_legend: bool = True
+    legend: tuple[str, str] = ("real rows", "synthetic rows")
 
 
 @dataclass(frozen=True)

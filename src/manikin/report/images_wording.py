@@ -137,8 +137,8 @@ UNTRIED: Mapping[str, str] = {
 }
 ATTACK_NAMES: Mapping[str, str] = {"image_membership": "Membership by images", "image_copies": "Copied images"}
 OF_IMAGES = (
-    "These are images with their labels. Where this page speaks of rows, of labels or attributes, a row is one image and what is written "
-    "beside it; the images themselves are in “Images”."
+    "These are images with their labels. Figures of labels and attributes look at what is written beside each image; the images "
+    "themselves are in “Images”."
 )
 
 

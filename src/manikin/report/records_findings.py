@@ -24,7 +24,7 @@ def _keys(metric: MetricResult) -> Finding:
 def _times(metric: MetricResult) -> Finding:
     best = metric.reference or 0.0
     low, high = ends(metric)
-    fresh = reference(metric, "; {} of unseen real rows do", "percent")
+    fresh = reference(metric, "; {} of unseen real ones do", "percent")
     text = f"{with_interval(metric, 'percent')} of the rows stand at a time that cannot be (outside their stay, before birth, …){fresh}."
     return Finding(text, graded((low - best, high - best), LATE_GOOD, LATE_FAIR))
 

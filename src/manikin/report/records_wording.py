@@ -113,8 +113,8 @@ ATTACKS: Mapping[str, str] = {
 }
 ATTACK_NAMES: Mapping[str, str] = {"trajectory_membership": "Membership by histories", "trajectory_copies": "Copied passages"}
 OF_PATIENTS = (
-    "These are linked patients. Where this page speaks of rows of whole patients, a row is one patient: what stays the same, and counts, "
-    "times and values of what happened to her. Her events themselves are in “Histories of patients”."
+    "These are linked patients. Figures of whole patients look at one line for each: what stays the same, and counts, times and values of "
+    "what happened to her. Her events themselves are in “Histories of patients”."
 )
 
 

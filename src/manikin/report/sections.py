@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from manikin.data.registry import Entry, Registry
 from manikin.evaluation.base import Results
 from manikin.report.blocks import Chapter
+from manikin.report.nouns import named_after, noun_of
 
 _HERE = "manikin.report"
 
@@ -68,4 +69,5 @@ def chapters(results: Results) -> tuple[Chapter, ...]:
     ['summary', 'making', 'glossary']
     """
     made = (Chapter(name, SECTIONS[name].title, SECTIONS.load(name)(results)) for name in SECTIONS)
-    return tuple(chapter for chapter in made if chapter.blocks)
+    noun = noun_of(results)
+    return tuple(named_after(chapter, noun) for chapter in made if chapter.blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from manikin.data.dataset import Dataset
+from manikin.data.new_keys import lost_references, released_schema
 from manikin.workflow.judge import several_notice
 from manikin.workflow.linked import KEY, left_out
 from manikin.workflow.linked_sizes import size_words
@@ -23,6 +24,9 @@ def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Sta
     n_keys = len(out.get(KEY, ()))
     if n_keys:
         stages.note(f"Made anew: {n_keys} column{'s' if n_keys > 1 else ''} of keys ({shortened(out[KEY])}).")
+    lost = lost_references(patients.schema.tables, released_schema(patients.schema).tables)
+    if lost:
+        stages.warn(f"Foreign keys that are not kept, since a column of theirs is left out: {shortened(lost)}.")
     if is_private:  # no figure of private rows, and none of what reading them taught
         notice = several_notice(n_sets)
         if notice:

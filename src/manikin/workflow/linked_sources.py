@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, InputError
-from manikin.data.new_keys import released_schema
-from manikin.data.schema import Form, Schema
+from manikin.data.new_keys import lost_references, released_schema
+from manikin.data.schema import Form, Schema, TableSchema
 from manikin.io.formats import is_url
 from manikin.workflow.places import Place, hash_place, linked_format, name_of
 from manikin.workflow.sources import read, read_schema
@@ -64,12 +65,22 @@ def tell_absent(place: Place, data: Dataset, like: Schema, stages: Stages) -> No
     tables = [table.name for table in wanted if table.form is not Form.REFERENCE and table.name not in known]
     if tables:
         stages.warn(f"{name_of(place)} has no table {', '.join(map(repr, tables))}; left out of the comparison.")
+    kept = tuple(table for table in wanted if table.name in known)
+    lost = lost_references(wanted, [_within(table, data.schema[table.name], known) for table in kept])
+    if lost:
+        stages.warn(f"Foreign keys that {name_of(place)} does not have, so that nothing is asked of them: {', '.join(lost)}.")
     for table in wanted:
         if table.name in known:
             absent = [name for name in table.names if name not in data.schema[table.name]]
             if absent:
                 which = ", ".join(map(repr, absent))
                 stages.warn(f"Table {table.name!r} of {name_of(place)} has no column {which}; left out of the comparison.")
+
+
+def _within(table: TableSchema, other: TableSchema, tables: set[str]) -> TableSchema:
+    """A table with the columns that another one has too, and with references to these tables alone."""
+    own = table.only([name for name in table.names if name in other])
+    return replace(own, foreign_keys=tuple(key for key in own.foreign_keys if key.table in tables))
 
 
 def keep_copy(place: Place, name: str, folder: Path, *, sha256: str, data: Dataset) -> str:
