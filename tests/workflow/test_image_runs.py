@@ -16,15 +16,16 @@ import manikin as mk
 from manikin.data.errors import DataError, InputError, ParameterError
 from manikin.release.manifest import read_manifest
 from manikin.workflow import judge
+from manikin.workflow.compare import compare
 from manikin.workflow.completion import complete
 from manikin.workflow.explanation import explain
-from manikin.workflow.face import augment
 from manikin.workflow.images import HONEST
 from manikin.workflow.look import Inspected, inspect
 from manikin.workflow.models import draw, fit_model
 from manikin.workflow.options import Options
 from manikin.workflow.receive import keygen
 from manikin.workflow.release import release
+from manikin.workflow.sources import read_flat
 from manikin.workflow.synthesize import synthesize
 
 picture = pytest.importorskip("PIL.Image")
@@ -118,6 +119,17 @@ def test_a_run_is_made_again_from_its_manifest(run: Path, scans: Path, tmp_path:
     other = write_folder(tmp_path / "other", seed=1)
     with pytest.raises(InputError, match="SHA-256 differs"):
         synthesize(other, out=tmp_path / "no", replay=run / "manifest.json")
+
+
+def test_two_runs_are_set_side_by_side(run: Path, scans: Path, tmp_path: Path) -> None:
+    other = synthesize(scans, out=tmp_path / "other", options=Options(synthesizer="resample_images", holdout="split=test", rows=40, seed=3))
+    found = compare([run, other.out], fidelity="image_intensity", privacy="identifiers", out=tmp_path / "compared")
+    assert [one["synthesizer"] for one in found.document["candidates"]] == ["image_pca", "resample_images"]
+    assert found.document["unit"] == "images"
+    page = (tmp_path / "compared" / "comparison.html").read_text()
+    assert "judged against the same real images" in page
+    with pytest.raises(ParameterError, match="were not judged against the same real rows"):
+        compare([run, synthesize(scans, out=tmp_path / "drawn", options=Options(synthesizer="image_pca", rows=40)).out])
 
 
 def test_a_model_draws_in_the_kind_that_came_in_or_as_asked(run: Path, tmp_path: Path) -> None:
@@ -226,8 +238,8 @@ def test_options_that_do_not_go_with_images_are_refused_by_name(scans: Path, tmp
 
 
 def test_jobs_of_tables_refuse_images_by_name(scans: Path, run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"images"):
-        augment(scans, target="label")
+    with pytest.raises(ParameterError, match=r"`manikin compare` sets the runs side by side"):
+        read_flat(scans, "`manikin study`")
     with pytest.raises(ParameterError, match=r"images"):
         complete(run, scans / "labels.csv", out=tmp_path / "x.csv")
     with pytest.raises(ParameterError, match=r"images"):

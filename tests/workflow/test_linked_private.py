@@ -6,15 +6,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import manikin as mk
+from gate_rules import let_out, policy
 from linked_ward import FILES, few_figures
-from manikin.data.errors import ManikinError
+from manikin.data.errors import ManikinError, ParameterError
 from manikin.workflow.audit import audit
 from manikin.workflow.models import draw, fit_model
 from manikin.workflow.options import Options
-from manikin.workflow.sources import infer, write_schema
+from manikin.workflow.sources import infer, read_each_by_itself, write_schema
 from manikin.workflow.synthesize import Outcome, synthesize
 
 EPSILON = 200.0  # of 120 patients hardly anything stands clear of less noise; nobody is protected by it
@@ -61,6 +63,31 @@ def test_of_the_patients_no_figure_is_told(run: Outcome) -> None:
     told = " ".join(run.notices)
     assert "keyed hash" in told
     assert "120 patients" not in told
+
+
+def test_the_run_is_released_with_its_ledger(run: Outcome, tmp_path: Path) -> None:
+    rules = policy(tmp_path / "gate.toml", ("key_integrity", "at_least = 1\nexact = true"), ("epsilon", f"at_most = {EPSILON}"))
+    made = let_out(run.out, tmp_path / "release", rules)
+    assert made.out is not None, made.decision.lines
+    assert (made.out / "ledger.json").is_file()
+    assert audit(made.out).passed
+    assert "no hash" not in (made.out / "card.md").read_text()
+    assert "results.json" not in json.loads((made.out / "decision.json").read_text())["evidence_sha256"]
+
+
+def test_python_reads_a_folder_as_the_command_does_under_a_budget(ward: Path, schema: Path) -> None:
+    rows = mk.read(ward, schema=schema, each_by_itself=True)
+    like = read_each_by_itself(ward, mk.read_schema(schema))
+    assert rows.schema == like.schema
+    assert rows.schema["patients"]["sex"].levels is None, "levels that all patients have are not known yet"
+    for table in rows.schema.tables:
+        pd.testing.assert_frame_equal(rows.tables[table.name].frame, like.tables[table.name].frame)
+    model = mk.synthesizer("markov").fit(rows, seed=0, ledger=mk.ledger(epsilon=EPSILON, delta=1e-4))
+    assert len(model.sample(3, seed=0)) == 3
+    with pytest.raises(ParameterError, match="each_by_itself takes linked tables with their schema"):
+        mk.read(ward, each_by_itself=True)
+    with pytest.raises(ParameterError, match="each_by_itself reads a CSV or Parquet file"):
+        mk.read(mk.read(ward), each_by_itself=True)
 
 
 def test_a_model_learns_under_a_budget_and_is_drawn_from(ward: Path, schema: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import manikin as mk
 from linked_ward import FILES, N_PATIENTS, few_figures
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.links import parent_rows
+from manikin.workflow.compare import compare
 from manikin.workflow.draw_linked import draw_linked
 from manikin.workflow.models import draw, fit_model
 from manikin.workflow.options import Options
@@ -84,6 +85,17 @@ def test_results_and_manifest_count_patients_and_rows_of_tables(run: Outcome) ->
 def test_no_notice_and_no_paper_shows_a_key(run: Outcome) -> None:
     assert not any("5007" in notice for notice in run.notices)
     assert any("120 patients" in notice for notice in run.notices)
+
+
+def test_two_runs_are_set_side_by_side(run: Outcome, ward: Path, tmp_path: Path) -> None:
+    other = synthesize(ward, out=tmp_path / "other", options=Options(synthesizer=FLOOR, target="patients.died", seed=3, rows=50))
+    found = compare([run.out, other.out], fidelity="code_prevalence", privacy="key_integrity", out=tmp_path / "compared")
+    assert found.document["unit"] == "patients"
+    assert {line["name"] for line in found.document["figures"]} >= {"code_prevalence", "key_integrity"}
+    page = (tmp_path / "compared" / "comparison.html").read_text()
+    assert "judged against the same real patients" in page
+    assert "Train patients" in page
+    assert found.document["notices"] == []
 
 
 def test_replay_makes_the_same_bytes_and_refuses_other_tables(run: Outcome, ward: Path, tmp_path: Path) -> None:

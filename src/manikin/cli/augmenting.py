@@ -102,6 +102,8 @@ def augment(
 
         manikin augment train.csv --target died --to yes=0.4,no=0.6 --mode full -o synthetic.csv
 
+        manikin augment films/ --target label --to pneumonia=0.5,normal=0.5 -o augmented
+
         manikin augment train.csv --mode partial --replace hiv --replace income -o masked.csv
     """
     from manikin.workflow.augmentation import Wishes
@@ -151,12 +153,13 @@ def _say(written: Written) -> None:
     if made.mode == "partial":
         say(f"partial: {made.rows['partial']:,} real records with {', '.join(made.replaced)} made anew{by}.")
     else:
-        real = f"{made.rows['real']:,} real rows and " if made.mode == "hybrid" else ""
-        say(f"{made.mode}: {real}{made.rows['synthetic']:,} synthetic rows{by}.\n")
+        noun = "images" if written.out.is_dir() else "rows"
+        real = f"{made.rows['real']:,} real {noun} and " if made.mode == "hybrid" else ""
+        say(f"{made.mode}: {real}{made.rows['synthetic']:,} synthetic {noun}{by}.\n")
         _say_cells(made)
     say(f"\n{made.statement}")
     say(f"{LEAKS}\n")
-    say(f"  table   {written.out} (column {made.mark!r} marks every row)")
+    say(f"  {'images' if written.out.is_dir() else 'table '}  {written.out} (column {made.mark!r} marks every row)")
     say(f"  record  {written.record}")
 
 

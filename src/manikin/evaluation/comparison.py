@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Direction, MetricResult, Results
 
-DEFAULT_PAIRS = (("c2st", "membership"), ("tstr", "membership"), ("c2st", "attribute_inference"))
+DEFAULT_PAIRS = (
+    ("c2st", "membership"),
+    ("tstr", "membership"),
+    ("c2st", "attribute_inference"),
+    ("c2st", "trajectory_membership"),
+    ("image_c2st", "image_membership"),
+    ("image_tstr", "image_membership"),
+    ("image_c2st", "image_copies"),
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from manikin.report.blocks import Banner, Block, Bullets, Chapter, Facts, Figure, Grid, Heading, Table, Text, Tone
 from manikin.report.comparison_figures import Spot, plane
+from manikin.report.nouns import named_after
 from manikin.report.render import page
 from manikin.report.wording import DIRECTIONS, listed, whole
 
@@ -22,17 +23,19 @@ def render_comparison(document: Mapping[str, Any], path: Path) -> None:
 
 
 def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
-    """The page's sections."""
-    return (
+    """The page's sections; rows are called patients or images where these were judged."""
+    noun = str(document.get("unit") or "rows")
+    parts = (
         Chapter("short", "In short", _in_short(document)),
         Chapter("tradeoff", "Likeness or use against privacy", _planes(document)),
         Chapter("figures", "All figures", _figures(document)),
         Chapter("made", "What was compared", _made(document)),
     )
+    return tuple(named_after(part, noun) for part in parts)
 
 
 def _in_short(document: Mapping[str, Any]) -> tuple[Block, ...]:
-    lead = f"{len(document['candidates'])} releases of one table, judged against the same real rows."
+    lead = f"{len(document['candidates'])} releases of the same data, judged against the same real rows."
     note = (
         "A release is on the front where no other is at least as good on both figures and better on one, by the values measured. It is "
         "surely beaten where another is better on both even at the unfavourable ends of all intervals. Between these nothing is decided: "

@@ -45,6 +45,14 @@ MODES: dict[str, Mode] = {
         holds_patients=True,
     ),
 }
+
+
+def statement_of(mode: str, modality: str) -> str:
+    """What a mode protects and what not, of a table or of images."""
+    said = MODES[mode].statement
+    return said.replace("rows", "images").replace("row ", "image ") if modality == "images" else said
+
+
 LEAKS = (
     "Give it the train part of an experiment only: test rows that the generator has seen, or that are split off after augmenting, "
     "flatter every model."

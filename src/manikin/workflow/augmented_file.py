@@ -16,13 +16,14 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
 from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
+from manikin.workflow import images
 from manikin.workflow.augmentation import LEAKS, Account, Wishes
-from manikin.workflow.augmented_rows import handwriting
+from manikin.workflow.augmented_rows import SYNTHETIC, handwriting
 from manikin.workflow.augmenting import begun
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
-from manikin.workflow.output import check_free, is_resumable, whole_file, work_folder, write_json
-from manikin.workflow.places import place_of
+from manikin.workflow.output import check_free, check_not_read, is_resumable, whole_file, work_folder, write_json
+from manikin.workflow.places import hash_place, image_format, place_of
 from manikin.workflow.sources import SUFFIX, check_suffix, read_flat, read_schema, schema_hash
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
@@ -55,7 +56,7 @@ def augment_file(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Written:
-    """Writes an augmented table to a .csv or .parquet file, and its record to OUT.augmented.json.
+    """Writes an augmented table to a .csv or .parquet file, images to a folder of pictures, and the record to OUT.augmented.json.
 
     Cells of real rows are those of the file, letter for letter, from one delimited file to another.
 
@@ -70,20 +71,22 @@ def augment_file(
     JobError : the generator could not learn, or broke what was asked of it. Nothing is written.
     """
     source, asked, limits = Path(data), wishes or Wishes(), options or Options()
-    path = _named(Path(out), file_format)
+    path = _folder(Path(out), file_format) if image_format(source) is not None else _named(Path(out), file_format)
     record = path.with_name(path.name + RECORD)
     asked.check()
     limits.check("augment")
-    for place in (path, record):
+    check_not_read(path, [source, schema, model])
+    for place in (record,) if image_format(source) is not None else (path, record):
         if place.is_dir():
             raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")
         check_free(place, force=force, inputs=[source, schema, model])
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
-        patients = read_flat(place_of(data), "`manikin augment`", schema=known)
+        has_images = image_format(source) is not None
+        patients = images.to_augment(source, known) if has_images else read_flat(place_of(data), "`manikin augment`", schema=known)
         fitted = None if model is None else open_model(model)
-        hashes = (hash_file(source), *_model_files(model))
+        hashes = (hash_place(source, patients)[0], *_model_files(model))
     job = {
         "command": "augment",
         "data": hashes[0].sha256,
@@ -96,7 +99,7 @@ def augment_file(
         stages.note(f"An interrupted run of this job was found beside {path.name}; going on from there.")
     with work_folder(path, job=job) as folder:
         made, pieces = begun(patients, asked, limits, model=fitted, folder=folder, stages=stages)
-        if _is_delimited(source) and _is_delimited(path):
+        if not has_images and _is_delimited(source) and _is_delimited(path):
             kept = [name for name in patients.columns.names if name not in made.replaced]
             pieces = _as_in(source, patients, pieces, kept if made.mode != "full" else ())
         document = {
@@ -104,7 +107,8 @@ def augment_file(
             "inputs": [file.model_dump(mode="json") for file in hashes],
             "schema_sha256": job["schema"],
         }
-        _write(pieces, document, path, record, force=force)
+        write = _write_images if has_images else _write
+        write(pieces, document, path, record, force=force)
     return Written(path, record, made)
 
 
@@ -145,6 +149,31 @@ def _write(pieces: Iterator[Dataset], document: dict[str, Any], path: Path, reco
         document["outputs"] = [hash_file(beside, name=path.name).model_dump(mode="json")]
         with whole_file(record, force=force) as record_beside:
             write_json(record_beside, document)
+
+
+def _write_images(pieces: Iterator[Dataset], document: dict[str, Any], path: Path, record: Path, *, force: bool) -> None:
+    """A folder of pictures with labels.csv; each made one says in its file that it shows no patient, the real ones do not."""
+    from manikin.io.images.picture_writing import PictureWriter
+    from manikin.io.images.provenance import Origin
+
+    mark = document["mark"]
+    with whole_file(record, force=force) as record_beside:
+        first = next(pieces)
+        with PictureWriter(path, first.schema, force=force, origin=Origin.REWRITTEN) as writer:
+            for piece in chain([first], pieces):
+                is_made = bool((piece.table.frame[mark] == SYNTHETIC).all())
+                writer.append(piece, origin=Origin.SYNTHETIC if is_made else Origin.REWRITTEN)
+        document["outputs"] = [file.model_dump(mode="json") for file in hash_folder(path)]
+        write_json(record_beside, document)
+
+
+def _folder(path: Path, file_format: str | None) -> Path:
+    """The folder that augmented images are written to, as pictures."""
+    if file_format not in (None, "images"):
+        raise ParameterError(f"Augmented images are written as a folder of pictures, each with its mark. Leave --format {file_format} out.")
+    if path.suffix.lower() in (".csv", ".parquet", ".npz", ".npy"):
+        raise ParameterError(f"{path.name} names a file, and augmented images are a folder of pictures with labels.csv. Name a folder.")
+    return path
 
 
 def _document(made: Account, wishes: Wishes, options: Options) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def with_origin(data: Dataset, origin: str, name: str) -> Dataset:
     frame = data.table.frame.copy()
     frame[name] = pd.Categorical([origin], categories=list(ORIGINS)).repeat(len(data))
     schema = replace(data.columns, columns=(*data.columns.columns, column))
-    return flat(Table(frame, data.table.marks), schema, data.native)
+    return flat(Table(frame, data.table.marks, data.table.images), schema, data.native)
 
 
 def with_holes_of(real: TableSchema, made: TableSchema) -> TableSchema:
@@ -84,13 +84,13 @@ def in_columns_of(real: Dataset, schema: TableSchema, made: Dataset, keys: Keys)
         if mark.any():
             marks[column.name] = _places(theirs, [code.value for code in column.missing])[mark]
     frame = pd.DataFrame(columns, index=pd.RangeIndex(len(made)))[schema.names]
-    return flat(Table(frame, marks), schema, real.native)
+    return flat(Table(frame, marks, made.table.images), schema, real.native)
 
 
 def with_keys(made: Dataset, keys: Keys) -> Dataset:
     """Made rows with these keys in place of those that the generator gave them."""
     known = {name: cells for name, cells in keys.items() if name in made.columns}
-    return made.with_table(Table(made.table.frame.assign(**known), made.table.marks))
+    return made.with_table(Table(made.table.frame.assign(**known), made.table.marks, made.table.images))
 
 
 def _places(theirs: Sequence[str], ours: Sequence[str]) -> Marks:

@@ -24,8 +24,8 @@ from manikin.release.manifest import Choice
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
-from manikin.workflow import proportions
-from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes
+from manikin.workflow import images, proportions
+from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes, statement_of
 from manikin.workflow.augmented_notices import tell_cells, tell_columns
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
 from manikin.workflow.auto import check_enough
@@ -70,6 +70,8 @@ def begun(
         broke a condition or rule.
     """
     _check_generator(options.synthesizer, model)
+    if data.modality == "images" and wishes.mode == "partial":
+        raise ParameterError("--mode partial makes columns of a table anew, and these are images. Choose --mode hybrid or full.")
     rows_of.check_mark(wishes.mark, data.columns)
     if model is not None:
         data = _fitting(data, model)
@@ -145,7 +147,7 @@ def _balanced(job: _Job, target: str | None) -> tuple[Account, Iterator[Dataset]
         pieces = _hybrid(job, drawn, n_made) if keeps_real else _full(job, drawn, n_made)
     account = Account(
         mode=wishes.mode,
-        statement=MODES[wishes.mode].statement,
+        statement=statement_of(wishes.mode, data.modality),
         mark=wishes.mark,
         rows={"given": len(data), "real": len(data) if keeps_real else 0, "synthetic": n_made},
         counts=tuple(
@@ -279,7 +281,10 @@ def _generator(job: _Job, given: Sequence[str]) -> tuple[Any, Choice]:
         name = name_of(job.model)
         known = hyperparameters_of(job.model)
         return job.model, Choice(name=name, asked="model", hyperparameters=known, training=training_of(job.model))
-    check_enough(job.data, job.stages)
+    if job.data.modality == "images":
+        images.check_enough(job.data, job.stages)
+    else:
+        check_enough(job.data, job.stages)
     name, told = job.options.synthesizer, None
     if name != AUTO and not SYNTHESIZERS[name].conditions:
         listed = {**job.options.settings, SYNTHESIZERS[name].told_by: list(given)}

@@ -146,6 +146,7 @@ def _document(
         "format": FORMAT,
         "made_by": f"manikin {versions(['manikin']).get('manikin', '')}",
         "internal": INTERNAL,
+        "unit": str(next(iter(results.values())).run.get("unit") or "rows"),
         "candidates": [_candidate(name, results[name], manifests[name]) for name in results],
         "trade_offs": [clean(_plain(trade)) for trade in trades],
         "figures": _figures(results),

@@ -190,7 +190,8 @@ def augment(
 
     Parameters
     ----------
-    data : the rows to learn from and to augment: a Dataset, a frame or a path. Of an experiment the train part only.
+    data : the rows, or images with their labels, to learn from and to augment: a Dataset, a frame or a path. Of an experiment the train
+        part only.
     target, balance : the column whose classes are balanced (the schema's target when None), and columns of groups within which they are.
     to : "equal", or shares that add up to 1: {"yes": 0.4, "no": 0.6} of the target, {"sex": {"F": 0.5, "M": 0.5}, …}, or the texts of
         the command line.
@@ -233,7 +234,7 @@ def augment(
     )
     wishes.check()
     options.check("augment")
-    patients = read_flat(data, "augment", schema=schema)
+    patients = images.to_augment(data, schema) if is_image_source(data) else read_flat(data, "augment", schema=schema)
     fitted = open_model(model) if isinstance(model, str | Path) else model
     with TemporaryDirectory(prefix="manikin-") as folder:
         stages = Stages(watcher or Silent())

@@ -169,6 +169,18 @@ def read_images_alike(first: Any, others: Sequence[Any], *, schema: Schema | str
     return real, [_like(without_split(read(other)), real.columns, other) for other in others]
 
 
+def to_augment(source: Any, schema: Schema | str | Path | None = None) -> Dataset:
+    """Images with their labels, all of them learned from; an official split is left out.
+
+    Raises
+    ------
+    DataError, SchemaError : they cannot be read.
+    """
+    from manikin.workflow.sources import read
+
+    return with_images_only(without_split(read(source, schema=schema)))
+
+
 def _like(data: Dataset, like: TableSchema, where: Any) -> Dataset:
     from manikin.workflow.places import name_of
     from manikin.workflow.sources import read_like

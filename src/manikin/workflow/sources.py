@@ -20,7 +20,7 @@ from manikin.data.schema_text import table_to_json
 from manikin.io import linked as folders
 from manikin.io import schema_file, tabular
 from manikin.io.delimited import read_texts
-from manikin.io.formats import is_url
+from manikin.io.formats import FOLDER, is_url
 from manikin.io.frames import profiles_of_frame, profiles_of_texts, read_parquet, to_pandas
 from manikin.io.inference import without_code_book_note
 from manikin.io.profiles import Profile, profile_texts
@@ -34,7 +34,7 @@ from manikin.workflow.wishes import check_columns
 SUFFIX = {"csv": ".csv", "parquet": ".parquet"}
 
 
-def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
+def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None, each_by_itself: bool = False) -> Dataset:
     """A data set from a file, a folder or database of linked tables, a folder or file of images, or a pandas, polars or pyarrow frame.
 
     Parameters
@@ -42,10 +42,13 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     source : the path of a CSV or Parquet file, of a folder of tables, or the URL of a database (`manikin list formats`); or a frame; a
         `Dataset` is given back as it is.
     schema : what is known of the columns, as a value or as the path of a schema.toml; inferred from the data when None.
+    each_by_itself : whether every cell is read for itself, as a generator under a privacy ledger must be handed them: what is inferred of
+        a column hangs on all patients. A file, or a folder of linked tables with their schema; what stands declared in it is used.
 
     Raises
     ------
     DataError, SchemaError : the file or frame cannot be used; the message names column and row, never a cell.
+    ParameterError, BudgetError : it cannot be read so.
 
     Examples
     --------
@@ -53,10 +56,12 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     >>> len(read(pd.DataFrame({"age": [54, 61, 47], "sex": ["F", "M", "F"]})))
     3
     """
-    if isinstance(source, Dataset):
+    if isinstance(source, Dataset) and not each_by_itself:
         return source
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     whole = Schema((known,)) if isinstance(known, TableSchema) else known
+    if each_by_itself:
+        return _read_for_a_ledger(source, whole)
     if linked_format(source) is not None:
         return read_linked(source, schema=whole)
     if image_format(source) is not None:
@@ -64,25 +69,54 @@ def read(source: Any, *, schema: Schema | TableSchema | str | Path | None = None
     return tabular.read(source, schema=whole)
 
 
+def _read_for_a_ledger(source: Any, schema: Schema | None) -> Dataset:
+    """A file or folder, every cell by itself; without a schema the structure of a flat table is what its columns are called.
+
+    Raises
+    ------
+    ParameterError : it is no file of rows and no folder of tables, or a folder without its schema.
+    """
+    name = linked_format(source)
+    if not isinstance(source, str | Path) or is_url(source) or image_format(source) is not None or name not in (None, FOLDER):
+        raise ParameterError("each_by_itself reads a CSV or Parquet file, or a folder of such files with their schema. Name its path.")
+    if name is None and (schema is None or not schema.is_linked):
+        return read_each_by_itself(Path(source), tabular.read(source).columns if schema is None else schema.only)
+    if schema is None:
+        raise ParameterError("each_by_itself takes linked tables with their schema, which says how they are linked: `manikin inspect -o`.")
+    return read_each_by_itself(Path(source), schema)
+
+
 def read_flat(source: Any, command: str, *, schema: Schema | TableSchema | str | Path | None = None) -> Dataset:
     """One flat table, for a command that takes nothing else.
 
     Raises
     ------
-    ParameterError : they are linked tables. DataError, SchemaError : as `read`.
+    ParameterError : they are linked tables or images; the message says what to do with these. DataError, SchemaError : as `read`.
     """
-    refused = ParameterError(f"{command} takes one flat table, and these are linked tables. Bring a table with a row per patient.")
+    word = command.strip("`").removeprefix("manikin ")
     if linked_format(source) is not None:
-        raise refused
-    no_images = ParameterError(f"{command} takes one flat table, and these are images. Bring a table with a row per patient.")
+        raise _not_flat(command, word, "records")
     if image_format(source) is not None:
-        raise no_images
+        raise _not_flat(command, word, "images")
     data = read(source, schema=schema)
-    if data.is_linked:
-        raise refused
-    if data.modality == "images":
-        raise no_images
+    if data.modality != "table":
+        raise _not_flat(command, word, data.modality)
     return data
+
+
+INSTEAD = {  # what to do with linked patients and images where a command takes a table
+    ("augment", "records"): "For more patients of a kind: `manikin fit`, then `manikin sample MODEL --where TABLE.COLUMN=VALUE`.",
+    ("complete", "records"): "To go on from given patients: `manikin continue`.",
+    ("complete", "images"): "To make one kind of image of another: `manikin translate`; labels alone are completed from labels.csv.",
+    ("study", "records"): "Run `manikin synthesize` for each generator and seed, and `manikin compare` sets the runs side by side.",
+    ("study", "images"): "Run `manikin synthesize` for each generator and seed, and `manikin compare` sets the runs side by side.",
+}
+
+
+def _not_flat(command: str, word: str, modality: str) -> ParameterError:
+    what = {"records": "linked tables", "images": "images"}[modality]
+    way_out = INSTEAD.get((word, modality), "Bring a table with a row per patient.")
+    return ParameterError(f"{command} takes one flat table, and these are {what}. {way_out}")
 
 
 def read_each_by_itself(source: Any, like: TableSchema | Schema) -> Dataset:

@@ -133,7 +133,8 @@ class PictureWriter:
         for column in self.columns:
             self.check(column.image or ImageForm(), column.name)
         refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in self.endings, "images", force=force)
-        self.texts = texts_of(how, origin=origin)
+        self._how, self._texts = how, texts_of(how, origin=origin)
+        self.texts = self._texts
         self._names = Names((*self.endings, *PICTURES))
         self._beside = beside(self.folder)
         self._open = ExitStack()
@@ -144,13 +145,14 @@ class PictureWriter:
         self._labels = self._open.enter_context(TableWriter(self._beside / LABELS, self.schema))
         return self
 
-    def append(self, data: Dataset) -> None:
-        """Adds rows with their images.
+    def append(self, data: Dataset, *, origin: Origin | None = None) -> None:
+        """Adds rows with their images; `origin` is what the files of these alone say of whom they show.
 
         Raises
         ------
         SchemaError : the piece has other columns. DataError : an image cannot be written; the message names its row.
         """
+        self.texts = self._texts if origin is None else texts_of(self._how, origin=origin)
         frame = data.table.frame.copy(deep=False)
         for column in self.columns:
             if column.name not in data.table.images:

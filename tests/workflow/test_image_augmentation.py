@@ -1,0 +1,96 @@
+"""Images of a rare label are made beside the real ones: a folder in which each file and each row says what it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import manikin as mk
+from manikin.data.errors import ParameterError
+from manikin.io.images.marks import says_synthetic
+from manikin.workflow.augmentation import Wishes
+from manikin.workflow.augmented_file import Written, augment_file
+from manikin.workflow.options import Options
+
+picture = pytest.importorskip("PIL.Image")
+OPTIONS = Options(synthesizer="image_pca", seed=1)
+N_RARE, N_OTHERS = 15, 45
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rare") / "films"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(N_RARE + N_OTHERS):
+        is_rare = i < N_RARE
+        pixels = rng.normal(60, 10, (8, 8))
+        pixels[:, 4 * is_rare : 4 * is_rare + 4] += 90
+        picture.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"film-{i}.png")
+        rows.append([f"film-{i}.png", "mass" if is_rare else "clear", "train"])
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "label", "split"], *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(films: Path) -> Written:
+    return augment_file(films, out=films.parent / "more", wishes=Wishes(target="label"), options=OPTIONS)
+
+
+def test_the_rare_label_is_filled_up_and_every_row_is_marked(written: Written) -> None:
+    made = mk.read(written.out)
+    frame = made.table.frame
+    assert frame.groupby(["label", "row_origin"], observed=True).size().to_dict() == {
+        ("clear", "real"): N_OTHERS,
+        ("mass", "real"): N_RARE,
+        ("mass", "synthetic"): N_OTHERS - N_RARE,
+    }
+    assert written.made.rows == {"given": 60, "real": 60, "synthetic": 30}
+    assert written.made.statement.startswith("The real images stand in it unchanged")
+
+
+def test_every_file_says_what_it_is_and_real_pixels_stay(written: Written, films: Path) -> None:
+    with (written.out / "labels.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert says_synthetic(written.out / row["file"]) is (row["row_origin"] == "synthetic"), row
+    real, whole = mk.read(films), mk.read(written.out)
+    assert np.array_equal(whole.table.images["file"].array()[:60], real.table.images["file"].array())
+    left = whole.table.images["file"].array()[60:, 0, :, :4].mean(axis=(1, 2))
+    right = whole.table.images["file"].array()[60:, 0, :, 4:].mean(axis=(1, 2))
+    assert (right > left).mean() > 0.9, "made images show what they are called"
+
+
+def test_the_record_stands_beside(written: Written, films: Path) -> None:
+    record = json.loads(written.record.read_text())
+    assert written.record == films.parent / "more.augmented.json"
+    assert record["holds_real_patients"] is True
+    assert {one["name"] for one in record["outputs"]} >= {"labels.csv", "film-0.png"}
+    assert [cell["synthetic"] for cell in record["cells"]] == [0, 30]
+
+
+def test_made_images_alone_and_in_python(films: Path) -> None:
+    made = mk.augment(films, target="label", mode="full", rows=12, synthesizer="image_pca")
+    assert len(made.data) == 12
+    assert made.data.table.images["file"].array().shape == (12, 1, 8, 8)
+    assert set(made.data.table.frame["row_origin"]) == {"synthetic"}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "out", "more", "why"),
+    [
+        (Wishes(target="label", mode="partial", replace=("label",)), "x", {}, "--mode partial makes columns of a table anew"),
+        (Wishes(target="label"), "x.csv", {}, "augmented images are a folder of pictures"),
+        (Wishes(target="label"), "x", {"file_format": "npz"}, "Leave --format npz out"),
+        (Wishes(target="label"), "films", {"force": True}, "never replaced"),
+    ],
+)
+def test_what_does_not_go_is_told(films: Path, wishes: Wishes, out: str, more: dict[str, object], why: str) -> None:
+    with pytest.raises(ParameterError, match=why):
+        augment_file(films, out=films.parent / out, wishes=wishes, options=OPTIONS, **more)  # type: ignore[arg-type]
+    assert (films / "labels.csv").is_file()
