@@ -6,7 +6,6 @@ Whatever pydicom and its decoders make of foreign bytes, nothing but `Unreadable
 from __future__ import annotations
 
 import re
-import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manikin.data.errors import MissingExtraError
+from manikin.io.images.dicom.encapsulated import refuse_other_size
 from manikin.io.images.files import Unreadable, quiet
 
 T = TypeVar("T")
 MARK = b"DICM"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-J2K = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 DIRECTORY = "1.2.840.10008.1.3.10"
 MAX_FILE_BYTES = 4 << 30
@@ -170,7 +169,7 @@ def refuse_bomb(data: Any, path: Path) -> None:
     size = max(path.stat().st_size, 1)
     if frame > MAX_DECODED_BYTES or (frame * frames > 64 << 20 and frame * frames > MAX_EXPANSION * size):
         raise Unreadable(f"declares {frame * frames:,} bytes of pixels in a file of {size:,}")
-    _refuse_other_size(data, bytes(element), frames)
+    refuse_other_size(data, bytes(element), frames, (value(data, "Columns", int), value(data, "Rows", int)))
 
 
 def frame_bytes(data: Any) -> int:
@@ -178,16 +177,3 @@ def frame_bytes(data: Any) -> int:
     bits = max(value(data, "BitsAllocated", int, 8) or 8, 8)
     sides = (value(data, "Rows", int, 0) or 0) * (value(data, "Columns", int, 0) or 0)
     return sides * (value(data, "SamplesPerPixel", int, 1) or 1) * bits // 8
-
-
-def _refuse_other_size(data: Any, pixels: bytes, frames: int) -> None:
-    """Refuses a JPEG 2000 codestream that declares another size than the header: its decoder would believe it (ISO 15444-1, A.5.1)."""
-    if str(data.file_meta.TransferSyntaxUID) not in J2K:
-        return
-    for frame in dicom().encaps.generate_frames(pixels, number_of_frames=frames):
-        at = frame.find(b"\xff\x4f\xff\x51")
-        if at < 0 or len(frame) < at + 24:
-            raise Unreadable("is cut short")
-        wide, high, left, top = struct.unpack(">4I", frame[at + 8 : at + 24])
-        if (wide - left, high - top) != (value(data, "Columns", int), value(data, "Rows", int)):
-            raise Unreadable("has pixels of another size than its header says")

@@ -17,11 +17,9 @@ from manikin.io.images.dicom.files import (
     dicom,
     distrusted,
     frame_bytes,
-    opened,
-    refuse_bomb,
-    refuse_no_image,
 )
 from manikin.io.images.dicom.headers import AGE, KNOWN, NUMBERS, PATIENT, TEXTS, Header, header_of
+from manikin.io.images.dicom.kept import KeptFile
 from manikin.io.images.dicom.pixels import frame_of
 from manikin.io.images.files import LABELS, OWN, Skipped, Unreadable, ending, refuse_none, refuse_skipped, walk
 from manikin.io.images.gathering import Decoded, Look, gathered
@@ -98,10 +96,10 @@ def look(
     if not items:
         raise refuse_none(skipped, place, "DICOM image")
     texts = _texts(items, rows, known)
-    by_name = {item.name: item for item in items}
+    by_name, kept = {item.name: item for item in items}, KeptFile()
     whole = Rows(texts, (FILE,), skipped, rows.notes)
     return gathered(
-        whole, place, lambda name: _decoded(folder, by_name[name]), schema=known, strict=strict, what="DICOM image", known=KNOWN
+        whole, place, lambda name: _decoded(folder, by_name[name], kept), schema=known, strict=strict, what="DICOM image", known=KNOWN
     )
 
 
@@ -222,8 +220,8 @@ def _without_gaps(patients: list[str]) -> list[str]:
 
 
 @distrusted()
-def _decoded(folder: Path, item: Item) -> Decoded:
-    """The pixels of an item.
+def _decoded(folder: Path, item: Item, kept: KeptFile) -> Decoded:
+    """The pixels of an item, from files one of which is kept open for the next item.
 
     Raises
     ------
@@ -233,9 +231,7 @@ def _decoded(folder: Path, item: Item) -> Decoded:
     remarks, data, last = list(item.remarks), None, ""
     for file, frame in item.frames:
         if file != last:
-            data, last = opened(folder / file), file
-            refuse_no_image(data)
-            refuse_bomb(data, folder / file)
+            data, last = kept.opened(folder / file), file
             if frame_bytes(data) * len(item.frames) > MAX_DECODED_BYTES:
                 raise Unreadable(f"belongs to a volume of more than {MAX_DECODED_BYTES >> 30} GiB")
         pixels, found = frame_of(data, frame)
