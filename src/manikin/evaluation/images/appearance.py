@@ -32,23 +32,24 @@ SHARPNESS = Definition("image_sharpness", "Sharpness (ratio to real)", Section.F
 
 @dataclass(frozen=True)
 class Looks:
-    """One row an image: shares of grey values by bin, power by frequency, roughness and mean gradient."""
+    """One row an image: shares of grey values by bin, power by frequency, roughness and mean gradient; and its patient."""
 
     values: Floats
     power: Floats
     roughness: Floats
     gradient: Floats
+    records: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.values)
 
 
-def looks(pixels: Pixels) -> Looks:
-    """The looks of images (n, channels, *size); colour is averaged, but for the grey values, which count every channel."""
+def looks(pixels: Pixels, records: npt.NDArray[np.int64]) -> Looks:
+    """The looks of images (n, channels, *size) of patients; colour is averaged, but for the grey values, which count every channel."""
     grey = pixels.mean(axis=1)
     steps = slopes(grey)
     size = np.sqrt(sum(step.reshape(len(grey), -1) ** 2 for step in steps))
-    return Looks(_shares(pixels), _power(grey), roughness(grey), np.asarray(size.mean(axis=1)))
+    return Looks(_shares(pixels), _power(grey), roughness(grey), np.asarray(size.mean(axis=1)), records)
 
 
 def edges() -> Floats:
@@ -63,7 +64,7 @@ def sides(data: ImageData, seed: int) -> tuple[dict[str, Looks], bool]:
         names = ("holdout", "synthetic", "train")
         rows, is_matched = matched([data.pictures[name] for name in names], MAX_IMAGES, seed, "looks")
         chosen = {name: data.pictures[name].take(some) for name, some in zip(names, rows, strict=True)}
-        data.memory[key] = {name: looks(data.fine(name, side)) for name, side in chosen.items()}, is_matched
+        data.memory[key] = {name: looks(data.fine(name, side), side.records) for name, side in chosen.items()}, is_matched
     made: tuple[dict[str, Looks], bool] = data.memory[key]
     return made
 
@@ -73,7 +74,7 @@ def image_intensity(data: ImageData, *, seed: int) -> MetricResult:
     """Mean distance that grey values must be moved to turn those of synthetic into those of holdout images; 0 is best.
 
     In units of the scale, on which train's darkest and brightest are 0 and 1 (pixels of all images together, 128 bins). The reference
-    takes train images; the interval is a jackknife of twenty groups of images. `details.brightness` and `contrast` are the mean and the
+    takes train images; the interval is a jackknife of twenty groups of patients. `details.brightness` and `contrast` are the mean and the
     standard deviation of single images, averaged.
     """
     width = float(np.diff(edges())[0])
@@ -144,8 +145,8 @@ def _figure(
 ) -> MetricResult:
     made, is_matched = sides(data, seed)
     held, fake, real = (part(made[name]) for name in ("holdout", "synthetic", "train"))
-    value, interval = jackknifed(of, fake, held, seed)
-    reference, reference_interval = jackknifed(of, real, held, seed)
+    value, interval = jackknifed(of, fake, held, seed, (made["synthetic"].records, made["holdout"].records))
+    reference, reference_interval = jackknifed(of, real, held, seed, (made["train"].records, made["holdout"].records))
     return definition.result(
         value,
         interval=(max(0.0, interval[0]), interval[1]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,27 @@ from manikin.evaluation.images.pictures import ImageData, matched
 from manikin.evaluation.images.spaces import CNN, RADIOMICS, Space, space
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 MIN_IMAGES = 20
 MAX_POINTS = 5_000
-N_GROUPS = 20
+N_GROUPS, FEWEST_PATIENTS = 20, 5  # of a jackknife; patients below which images count, since so few tell no interval
 SHARES = (0.4, 0.55, 0.7, 0.85, 1.0)  # of the images, at which the distance is taken before it is extrapolated
 N_DRAWS = 6
 SUBSET, N_SUBSETS = 200, 60
-T_19 = 2.093  # the 97.5 % quantile of Student's t with 19 degrees of freedom
+Patients = tuple[Ints, Ints]  # of the images of two sides, each numbered from 0
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Points of the same number of holdout, synthetic and train images, and whether labels were matched."""
+    """Points of the same number of holdout, synthetic and train images, their patients, and whether labels were matched."""
 
     space: Space
     held: Floats
     fake: Floats
     real: Floats
+    held_patients: Ints
+    fake_patients: Ints
+    real_patients: Ints
     is_matched: bool
 
     @property
@@ -54,6 +59,11 @@ class Compared:
             "n_dimensions": self.space.n_dimensions,
             "n_per_side": self.n,
             "labels_matched": self.is_matched,
+            "n_patients": {
+                "holdout": n_patients(self.held_patients),
+                "synthetic": n_patients(self.fake_patients),
+                "train": n_patients(self.real_patients),
+            },
         }
 
 
@@ -70,6 +80,9 @@ def compared(data: ImageData, name: str, seed: int) -> Compared:
             held=of.points["holdout"][held].astype(np.float64),
             fake=of.points["synthetic"][fake].astype(np.float64),
             real=of.points["train"][of.unseen][real].astype(np.float64),
+            held_patients=parts[0].take(held).records,
+            fake_patients=parts[1].take(fake).records,
+            real_patients=parts[2].take(real).records,
             is_matched=is_matched,
         )
     made: Compared = data.memory[key]
@@ -103,14 +116,42 @@ def extrapolated(a: Floats, b: Floats, seed: int) -> float:
     return float(slope_free[0])
 
 
-def jackknifed(of: Callable[[Floats, Floats], float], a: Floats, b: Floats, seed: int) -> tuple[float, Interval]:
-    """A figure and its 95 % interval by leaving out one of 20 groups of both samples at a time."""
+def n_patients(records: Ints) -> int:
+    """Patients among images numbered by them."""
+    return int(records.max(initial=-1)) + 1
+
+
+def counts_patients(records: Ints) -> bool:
+    """Whether an interval counts patients: some have several images, and there are enough of them."""
+    return FEWEST_PATIENTS <= n_patients(records) < len(records)
+
+
+def jackknifed(
+    of: Callable[[Floats, Floats], float], a: Floats, b: Floats, seed: int, patients: Patients | None = None
+) -> tuple[float, Interval]:
+    """A figure and its 95 % interval by leaving out one of 20 groups of both samples at a time, of patients where some have several images.
+
+    With fewer than 20 patients on such a side there are as many groups as patients; Student's t has a degree of freedom less than groups.
+    """
     rng = generator(seed, "images", "jackknife")
-    first, second = (rng.permutation(len(part)) % N_GROUPS for part in (a, b))
+    sides = patients or (np.arange(len(a)), np.arange(len(b)))
+    n_groups = min([N_GROUPS, *(n_patients(side) for side in sides if counts_patients(side))])
+    first, second = (
+        rng.permutation(n_patients(side))[side] % n_groups if counts_patients(side) else rng.permutation(len(side)) % n_groups
+        for side in sides
+    )
     value = of(a, b)
-    left_out = np.array([of(a[first != group], b[second != group]) for group in range(N_GROUPS)])
-    half = T_19 * float(((N_GROUPS - 1) / N_GROUPS * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5)
+    left_out = np.array([of(a[first != group], b[second != group]) for group in range(n_groups)])
+    half = _t_quantile(n_groups) * float(((n_groups - 1) / n_groups * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5)
     return value, (value - half, value + half)
+
+
+@cache
+def _t_quantile(n_groups: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, n_groups - 1))
 
 
 def kernel_distance(a: Floats, b: Floats, scale: float) -> float:
@@ -125,12 +166,19 @@ def kernel_distance(a: Floats, b: Floats, scale: float) -> float:
     return float((xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean())
 
 
-def _kid(a: Floats, b: Floats, scale: float, seed: int) -> tuple[float, Interval, dict[str, Any]]:
+def _drawn(records: Ints, size: int, rng: np.random.Generator) -> Ints:
+    """A subset of so many images, all those of a patient together where patients count."""
+    if not counts_patients(records):
+        return rng.permutation(len(records))[:size]
+    return np.argsort(rng.permutation(n_patients(records))[records], kind="stable")[:size]
+
+
+def _kid(a: Floats, b: Floats, scale: float, seed: int, patients: Patients) -> tuple[float, Interval, dict[str, Any]]:
     """The distance of all images, and its interval from subsets; drawn without replacement, these vary less than fresh ones would."""
     rng = generator(seed, "images", "subsets")
     size = min(SUBSET, max(2, len(a) // 2), max(2, len(b) // 2))
     draws = [
-        kernel_distance(a[rng.permutation(len(a))[:size]], b[rng.permutation(len(b))[:size]], scale) for _ in range(N_SUBSETS)
+        kernel_distance(a[_drawn(patients[0], size, rng)], b[_drawn(patients[1], size, rng)], scale) for _ in range(N_SUBSETS)
     ]
     value = kernel_distance(a, b, scale)
     n = min(len(a), len(b))
@@ -146,11 +194,13 @@ def _frechet(definition: Definition, name: str) -> Metric:
         """Fréchet distance of the synthetic from the holdout images in one named space; 0 is best, and the reference is what is possible.
 
         The reference takes train images (of a network, those it did not learn from) at the same number. `details.extrapolated` holds
-        both at infinitely many images. The interval is a jackknife of twenty groups.
+        both at infinitely many images. The interval is a jackknife of twenty groups, of patients where they have several images.
         """
         of = compared(data, name, seed)
-        value, interval = jackknifed(frechet_distance, of.fake, of.held, seed)
-        reference, reference_interval = jackknifed(frechet_distance, of.real, of.held, seed)
+        value, interval = jackknifed(frechet_distance, of.fake, of.held, seed, (of.fake_patients, of.held_patients))
+        reference, reference_interval = jackknifed(
+            frechet_distance, of.real, of.held, seed, (of.real_patients, of.held_patients)
+        )
         return definition.result(
             value,
             interval=(max(0.0, interval[0]), interval[1]),
@@ -182,8 +232,8 @@ def _kernel(definition: Definition, name: str) -> Metric:
         """
         of = compared(data, name, seed)
         scale = float(np.sqrt((of.real**2).mean())) or 1.0
-        value, interval, subsets = _kid(of.fake, of.held, scale, seed)
-        reference, reference_interval, other = _kid(of.real, of.held, scale, seed)
+        value, interval, subsets = _kid(of.fake, of.held, scale, seed, (of.fake_patients, of.held_patients))
+        reference, reference_interval, other = _kid(of.real, of.held, scale, seed, (of.real_patients, of.held_patients))
         return definition.result(
             value,
             interval=interval,

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from manikin.data.dataset import Dataset
 from manikin.data.images import ArraySource, Images
 from manikin.data.schema import Role
-from manikin.data.seeds import generator
+from manikin.data.seeds import derive, generator
 from manikin.evaluation.base import EvaluationData
 from manikin.evaluation.definition import UndefinedMetricError
 from manikin.evaluation.prepared import Feature, Prepared
@@ -162,13 +162,12 @@ class ImageData(Prepared):
         rows = np.flatnonzero(images.present).astype(np.int64)
         labels = self._labels(data)[rows]
         if len(rows) > MAX_IMAGES:
-            rng = generator(0, "images", "at most", name)  # not the metric's seed: all metrics see the same images
-            chosen = np.sort(rng.permutation(len(rows))[:MAX_IMAGES])
-            rows, labels = rows[chosen], labels[chosen]
+            chosen = some_by_content(images, rows, labels, MAX_IMAGES, derive(0, "images", "at most", name))
+            rows, labels = rows[chosen], labels[chosen]  # not by the metric's seed: all metrics see the same images
         pixels = brought(images, rows, self.frame, size)
         hashes = hashed(pixels)
         order = np.lexsort((labels, hashes))
-        _, records = np.unique(data.records[rows[order]], return_inverse=True)
+        records = _numbered(data.records[rows[order]])
         return Pictures(pixels[order], labels[order], records.astype(np.int64), rows[order], hashes[order])
 
     def _labels(self, data: Dataset) -> Ints:
@@ -226,6 +225,29 @@ def hashed(pixels: Pixels) -> npt.NDArray[np.uint64]:
     coarse = np.round(pixels * 1_000).astype(np.int16)
     digests = [blake2b(image.tobytes(), digest_size=8).digest() for image in coarse]
     return np.frombuffer(b"".join(digests), dtype=np.uint64) if digests else np.empty(0, dtype=np.uint64)
+
+
+def some_by_content(images: Images, rows: Ints, labels: Ints, n: int, seed: int) -> Ints:
+    """Positions of `n` of these rows, drawn by what is in them: the same images, in whichever order the rows stand.
+
+    Each image is given a number by a hash of its own pixels, its label and how many like it came before, keyed by the seed; the lowest are
+    taken. Equal images have numbers of their own, so that copies are drawn in their share.
+    """
+    key = seed.to_bytes(8, "little")
+    seen: Counter[bytes] = Counter()
+    drawn = np.empty(len(rows), dtype=np.uint64)
+    for i, (row, label) in enumerate(zip(rows.tolist(), labels.tolist(), strict=True)):
+        content = np.ascontiguousarray(images.image(row)).tobytes() + int(label).to_bytes(8, "little", signed=True)
+        own = blake2b(content, digest_size=16).digest()
+        drawn[i] = int.from_bytes(blake2b(own + seen[own].to_bytes(8, "little"), key=key, digest_size=8).digest(), "little")
+        seen[own] += 1
+    return np.sort(np.argpartition(drawn, n - 1)[:n]).astype(np.int64)
+
+
+def _numbered(records: Ints) -> Ints:
+    """Patients numbered from 0 in the order in which they first come."""
+    _, first, inverse = np.unique(records, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first, kind="stable"), kind="stable")[inverse].astype(np.int64)
 
 
 def _scaled(pixels: Pixels, frame: Frame) -> Pixels:

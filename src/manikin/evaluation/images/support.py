@@ -15,7 +15,7 @@ import numpy.typing as npt
 from manikin.evaluation.base import Direction, Metric, MetricResult, Section
 from manikin.evaluation.definition import Definition, Interval
 from manikin.evaluation.images.definition import of_images
-from manikin.evaluation.images.distances import Compared, compared
+from manikin.evaluation.images.distances import Compared, Ints, compared, counts_patients
 from manikin.evaluation.images.pictures import ImageData
 from manikin.evaluation.images.spaces import RADIOMICS, SPACES
 from manikin.evaluation.intervals import mean_interval
@@ -26,6 +26,7 @@ K = 5
 MIN_IMAGES = 20
 HEADLINE = RADIOMICS
 FIGURES = ("precision", "recall", "density", "coverage")
+OF_HELD = ("recall", "coverage")  # which are means over holdout images, and the others over those that are judged
 
 
 def support(real: Floats, other: Floats) -> dict[str, Floats]:
@@ -67,10 +68,10 @@ def _metric(figure: str, definition: Definition) -> Metric:
         of, made, other = _both(data, HEADLINE, seed)
         return definition.result(
             float(made[figure].mean()),
-            interval=_interval(made[figure]),
+            interval=_interval(made[figure], of.held_patients if figure in OF_HELD else of.fake_patients),
             n=of.n,
             reference=float(other[figure].mean()),
-            reference_interval=_interval(other[figure]),
+            reference_interval=_interval(other[figure], of.held_patients if figure in OF_HELD else of.real_patients),
             details={**of.told, "neighbours": K, "spaces": spaces},
             note=f"In the space of {of.space.words}.",
         )
@@ -79,12 +80,14 @@ def _metric(figure: str, definition: Definition) -> Metric:
     return found
 
 
-def _interval(values: Floats) -> Interval:
-    """Of a share, or of a mean that may be above 1."""
+def _interval(values: Floats, records: Ints) -> Interval:
+    """Of a share, or of a mean that may be above 1; patients count where they have several images."""
+    clusters = [records] if counts_patients(records) else []
     if values.max(initial=0.0) <= 1.0:
-        return mean_interval(values)
-    half = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
-    return max(0.0, float(values.mean()) - half), float(values.mean()) + half
+        return mean_interval(values, *clusters)
+    most = float(values.max())
+    low, high = mean_interval(values / most, *(clusters or [np.arange(len(values))]))
+    return most * low, most * high
 
 
 def _made(name: str, figure: str, title: str, section: Section) -> Callable[..., Any]:
