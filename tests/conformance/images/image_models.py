@@ -13,12 +13,12 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 
-STEPS, FEW = 4, 2
+STEPS, FEW = 3, 2
 SMALL = {  # where a generator has these hyperparameters
     "width": 8,
     "channels": (8,),
     "blocks": 1,
-    "batch_size": 16,
+    "batch_size": 8,
     "sampling_steps": 3,
     "coder_share": 0.5,
 }

@@ -104,7 +104,7 @@ def bare() -> Dataset:
 def pairs() -> Dataset:
     """Two columns of images of the same patients, the second the first turned dark for bright."""
     n = 46  # no width of a small network, so that no array of weights has as many rows by chance
-    first = _blobs(n, (1, 16, 16), np.random.default_rng(9).random(n) < 0.5, 10)
+    first = _blobs(n, (1, 8, 8), np.random.default_rng(9).random(n) < 0.5, 10)
     return built({"mr": first, "ct": 255 - first}, {}, [])
 
 

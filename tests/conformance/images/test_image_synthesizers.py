@@ -108,7 +108,7 @@ def test_translators_make_what_a_given_row_lacks(name: str, images: str, entry: 
 def test_patients_are_new(name: str) -> None:
     if home(name) != "grey":
         pytest.skip("its home has no patients")
-    real, made = SETS["grey"](), fitted(name, "grey").sample(300, seed=4)
+    real, made = SETS["grey"](), fitted(name, "grey").sample(100, seed=4)
     keys = made.table.frame["patient"]
     assert keys.is_unique
     assert not set(keys) & set(real.table.frame["patient"])
@@ -192,7 +192,7 @@ def test_saved_folder_names_no_real_image_and_no_rare_label(
 def test_a_rare_label_never_appears(name: str, entry: SynthesizerEntry) -> None:
     if not learns(name, "colour") or not entry.releasable:
         pytest.skip("it learns no labels, or gives back what it was given")
-    made = fitted(name, "colour").sample(300, seed=6)
+    made = fitted(name, "colour").sample(100, seed=6)
     assert set(made.table.frame["label"].dropna()) <= {"left", "right"}
     with pytest.raises(InputError) as refused:
         fitted(name, "colour").sample(3, seed=1, conditions={"label": RARE})
