@@ -65,7 +65,7 @@ class Halo:
 
     epochs: int | None = None
     batch_visits: int | None = None
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     dropout: float | None = None
     width: int | None = None
     layers: int = 2
@@ -145,7 +145,7 @@ class Halo:
 
     def _shape(self, n_patients: int) -> VisitShape:
         """Strong dropout for few patients, so that nobody is learned by heart."""
-        small = float(np.clip(math.log10(5000 / max(n_patients, 1)), 0, 1.8))
+        small = float(np.clip(math.log10(50_000 / max(n_patients, 1)), 0, 1))
         width = self.width or (128 if n_patients >= 3000 else 64)
         sizes = self.plan_.sizes(self.codec_)
         return VisitShape(
@@ -158,7 +158,7 @@ class Halo:
             heads=width // 32,
             hidden=self.hidden,
             is_direct=sum(sizes) + self.plan_.n_codes <= MOST_DIRECT,
-            dropout=min(0.4, 0.1 + 0.2 * small) if self.dropout is None else self.dropout,
+            dropout=0.1 + 0.3 * small if self.dropout is None else self.dropout,
         )
 
     def _starts(self, visits: VisitData) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -177,7 +177,7 @@ class Halo:
         n = max(len(visits.edges) - 1 + n_inside, 1)
         return VisitRecipe(
             batch_visits=self.batch_visits or int(2 ** np.clip(round(math.log2(n / 40)), 4, 9)),
-            epochs=self.epochs or int(np.clip(round(20 * (20_000 / n) ** 0.5), 6, 100)),
+            epochs=self.epochs or int(np.clip(round(12 * (20_000 / n) ** 0.5), 6, 100)),
             learning_rate=self.learning_rate,
             weight_decay=0.1 if n_inside >= 2000 else 0.5,
             patience=self.patience,
