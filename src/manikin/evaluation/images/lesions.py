@@ -84,7 +84,10 @@ def fate(
 def spots(
     made: npt.NDArray[np.floating], truth: npt.NDArray[np.floating], lesions: Mask, *, height: float, within: Mask | None = None
 ) -> npt.NDArray[np.int64]:
-    """How many spots each made image has that the true one has not: smoothed differences of at least `height`, outside of lesions."""
+    """How many spots each made image has that the true one has not: smoothed differences of at least `height`, outside of lesions.
+
+    Noise of the true images counts too, where theirs is more than the made ones'; a region that is wrong as a whole is one spot.
+    """
     from scipy.ndimage import binary_dilation, gaussian_filter, label
 
     out = np.zeros(len(made), dtype=np.int64)
