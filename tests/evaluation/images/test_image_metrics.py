@@ -132,3 +132,13 @@ def test_images_without_labels_or_without_images():
     none = flat(Table(table.frame, {}, {"file": Images(table.images["file"].source, np.full(60, -1))}), SCHEMA.only(["file"]))
     assert "0 images" in image_intensity(evidence(data, data, none, target=None), seed=0).note
     assert "no train row has an image" in image_intensity(evidence(none, data, data, target=None), seed=0).note
+
+
+def test_an_interval_from_three_seeds_is_as_wide_as_three_allow() -> None:
+    rng = np.random.default_rng(0)
+    agree = 0.1 + rng.normal(scale=0.02, size=(1, 2001)) * np.ones((3, 1))
+    value, (low, high) = utility._gain(agree)
+    assert (value - low, high - value) == pytest.approx((1.96 * agree[0, 1:].std(ddof=1),) * 2, rel=0.01), "patients alone: normal"
+    apart = np.repeat([[0.0], [0.1], [0.2]], 2001, axis=1)
+    value, (low, high) = utility._gain(apart)
+    assert high - value == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=0.01), "seeds alone: Student's t of 2 degrees of freedom"
