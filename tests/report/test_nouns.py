@@ -17,6 +17,7 @@ from manikin.report.nouns import named_after, noun_of, worded
         ("208 rows learned from; 52 rows set aside before.", "208 patients learned from; 52 patients set aside before."),
         ("Rows that repeat another row", "Patients that repeat another patient"),
         ("260 patients, 3,507 rows in 3 tables", "260 patients, 3,507 rows in 3 tables"),
+        ("A synthetic table was made.", "Synthetic patients were made."),
         ("labs: rows × stays: rows", "labs: rows × stays: rows"),
         ("Perhaps; too few rows to be sure", "Perhaps; too few patients to be sure"),
     ],

@@ -19,6 +19,7 @@ OF_TABLES: Mapping[str, frozenset[str]] = {  # chapters in which a row is a row 
     "patients": frozenset({"histories", "validity"}),
     "images": frozenset({"images"}),
 }
+NO_RECORD = "A synthetic table was made"  # all that is known without a record of the run
 DRAWN = frozenset({"svg", "png"})  # fields that are drawings
 _ADJECTIVES = "synthetic|real|training|train|holdout|held-out|released|unseen|few|fewer|all|other|another|some|these|alike|one|made-up"
 _PHRASE = re.compile(rf"\b({_ADJECTIVES})(\s+)(rows?)\b(?! in \d| a patient)", re.IGNORECASE)
@@ -40,7 +41,10 @@ def worded(text: str, noun: str) -> str:
     >>> worded("208 synthetic rows; a real row beside 3,507 rows in 3 tables.", "patients")
     '208 synthetic patients; a real patient beside 3,507 rows in 3 tables.'
     """
-    if noun == "rows" or "row" not in text.lower():
+    if noun == "rows":
+        return text
+    text = text.replace(NO_RECORD, f"Synthetic {noun} were made")
+    if "row" not in text.lower():
         return text
 
     def named(found: re.Match[str]) -> str:
