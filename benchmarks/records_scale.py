@@ -2,16 +2,22 @@
 
     python benchmarks/records_scale.py memory TABLES/physionet2012 OUT --sizes 500000,1000000,2000000 --model event_transformer
     python benchmarks/records_scale.py stream TABLES/pbcseq OUT --sizes 1000,10000,100000 --model event_transformer --format .parquet
+    python benchmarks/records_scale.py sample TABLES/pbcseq OUT --sizes 10000,100000,1000000 --model markov --format parquet
+    python benchmarks/records_scale.py sample TABLES/pbcseq OUT --sizes 10000,100000 --model markov --format fhir
 
 `memory` repeats the patients of train under new keys until there are that many events, fits and samples 100 patients. `stream` fits once,
 saves the model, and for each size loads it and writes that many patients to a folder, batch by batch; what is written is counted and taken
-away again. Both print a line a size and write OUT/<what>-<table>-<model>.json: CPU seconds and greatest resident memory, in MiB.
+away again. `sample` does so through the command line (`manikin fit`, `manikin sample --format`) and looks at every key that was written:
+none twice, none of a real patient, every reference to a patient who is there; FHIR gets train as Patient and Observation (bilirubin)
+resources, which are learned anew. All print a line a size and write OUT/<what>-<table>-<model>.json: CPU seconds and greatest resident
+memory, in MiB.
 `event_transformer+epochs=1` sets a hyperparameter.
 """
 
 from __future__ import annotations
 
 import argparse
+import array
 import json
 import os
 import resource
@@ -106,23 +112,112 @@ def one(options: argparse.Namespace) -> None:
     print(json.dumps(line | {"peak_mb": round(usage.ru_maxrss / 1024)}))
 
 
+def as_fhir(train: Path, out: Path) -> None:
+    """Writes pbcseq's patients and their bilirubin as FHIR R4 in NDJSON; days count from 1974-05-01."""
+    people, visits = (pd.read_csv(train / f"{name}.csv") for name in ("patients", "visits"))
+    begun = pd.Timestamp("1974-05-01")
+    born = (begun - pd.to_timedelta((365.25 * people["age"]).round(), unit="D")).dt.strftime("%Y-%m-%d")
+    taken = (begun + pd.to_timedelta(visits["day"], unit="D")).dt.strftime("%Y-%m-%d")
+    sexes = {"f": "female", "m": "male"}
+    out.mkdir(parents=True)
+    with (out / "Patient.ndjson").open("w") as lines:
+        for key, sex, day in zip(people["id"], people["sex"], born, strict=True):
+            lines.write(json.dumps({"resourceType": "Patient", "id": str(key), "gender": sexes[sex], "birthDate": day}) + "\n")
+    with (out / "Observation.ndjson").open("w") as lines:
+        for number, (key, day, value) in enumerate(zip(visits["id"], taken, visits["bili"], strict=True), 1):
+            made = {"resourceType": "Observation", "id": str(number), "status": "final", "subject": {"reference": f"Patient/{key}"}}
+            made |= {"code": {"coding": [{"system": "http://loinc.org", "code": "1975-2"}]}, "effectiveDateTime": day}
+            lines.write(json.dumps(made | {"valueQuantity": {"value": value, "unit": "mg/dL"}}) + "\n")
+
+
+def sample(options: argparse.Namespace, work: Path) -> list[dict]:
+    """Writes each size through the command line, and looks at the keys."""
+    train, made = options.tables / "train", work / "made"
+    if options.format == "fhir":
+        as_fhir(train, work / "fhir")
+        train = work / "fhir"
+    command = [sys.executable, "-m", "manikin.cli"]
+    subprocess.run([*command, "fit", train, "--synthesizer", options.model, "-o", work / "model"], check=True, stderr=subprocess.DEVNULL)
+    lines = []
+    for size in options.sizes:
+        told = [*command, "sample", work / "model", "-n", size, "--format", options.format, "-o", made]
+        usage = metered([str(part) for part in told])
+        read = fhir_keys if options.format == "fhir" else parquet_keys
+        lines.append({"patients": size} | usage | looked_at(*read(made), real_keys(train)))
+        lines[-1]["bytes"] = sum(path.stat().st_size for path in made.iterdir())
+        print(lines[-1], flush=True)
+        shutil.rmtree(made)
+    return lines
+
+
+def metered(command: list[str]) -> dict:
+    """Runs a command; its CPU seconds and greatest resident memory."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return {"cpu_s": round(usage.ru_utime + usage.ru_stime, 1), "peak_mb": round(usage.ru_maxrss / 1024)}
+
+
+def real_keys(train: Path) -> np.ndarray:
+    """Keys of real patients."""
+    if (train / "Patient.ndjson").exists():
+        return np.array([int(json.loads(line)["id"]) for line in (train / "Patient.ndjson").open()])
+    return pd.read_csv(train / "patients.csv", usecols=["id"])["id"].to_numpy(dtype=np.int64)
+
+
+def parquet_keys(made: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keys of patients, of rows (none here), and the patients that rows name."""
+    import pyarrow.parquet as pq
+
+    patients, rows = (pq.read_table(made / f"{name}.parquet", columns=["id"])["id"].to_numpy() for name in ("patients", "visits"))
+    return patients.astype(np.int64), np.zeros(0, dtype=np.int64), rows.astype(np.int64)
+
+
+def fhir_keys(made: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of NDJSON, read line by line."""
+    keys: tuple[array.array, ...] = tuple(array.array("q") for _ in range(3))
+    for name, into in (("Patient", keys[0]), ("Observation", keys[1])):
+        with (made / f"{name}.ndjson").open() as lines:
+            for line in lines:
+                one = json.loads(line)
+                into.append(int(one["id"]))
+                if name == "Observation":
+                    keys[2].append(int(one["subject"]["reference"].removeprefix("Patient/")))
+    return tuple(np.frombuffer(own, dtype=np.int64) if own else np.zeros(0, dtype=np.int64) for own in keys)
+
+
+def looked_at(patients: np.ndarray, rows: np.ndarray, named: np.ndarray, real: np.ndarray) -> dict:
+    """How many rows there are, keys that stand twice, keys of real patients, and rows of nobody."""
+    twice = len(patients) - len(np.unique(patients)) + len(rows) - len(np.unique(rows))
+    return {
+        "rows": len(patients) + len(named),
+        "keys_twice": int(twice),
+        "keys_of_real": int(np.isin(patients, real).sum()),
+        "rows_of_nobody": int((~np.isin(named, patients)).sum()),
+        "patients_written": len(patients),
+    }
+
+
 def main() -> None:
     """Measures as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("memory", "stream", "one"))
+    parser.add_argument("what", choices=("memory", "stream", "sample", "one"))
     parser.add_argument("tables", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], required=True)
     parser.add_argument("--model", default="event_transformer")
-    parser.add_argument("--format", default=".csv", help="ending of the files that are streamed: .csv, .parquet")
+    parser.add_argument("--format", default=".csv", help="of what is written: .csv, .parquet; of `sample`: parquet, fhir")
     options = parser.parse_args()
     if options.what == "one":
         return one(options)
     with tempfile.TemporaryDirectory() as work:
-        lines = (memory if options.what == "memory" else stream)(options, Path(work))
+        lines = {"memory": memory, "stream": stream, "sample": sample}[options.what](options, Path(work))
     options.out.mkdir(parents=True, exist_ok=True)
     told = {"table": options.tables.name, "model": options.model, "format": options.format, "lines": lines}
-    (options.out / f"{options.what}-{options.tables.name}-{options.model}.json").write_text(json.dumps(told, indent=1) + "\n")
+    kind = f"-{options.format}" if options.what == "sample" else ""
+    (options.out / f"{options.what}{kind}-{options.tables.name}-{options.model}.json").write_text(json.dumps(told, indent=1) + "\n")
     return None
 
 

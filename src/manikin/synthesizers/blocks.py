@@ -61,9 +61,9 @@ def patients_of(size: int) -> int:
     size : most events of a record, or the codes that are remembered of each patient, if these are more.
 
     >>> patients_of(26), patients_of(700)
-    (2048, 256)
+    (4096, 256)
     """
-    return int(min(4096, max(256, 2 ** int(math.log2(65_536 / max(size, 1))))))
+    return int(min(4096, max(256, 2 ** int(math.log2(131_072 / max(size, 1))))))
 
 
 def rows_of(conditions: Conditions | None, start: int, stop: int) -> Conditions | None:

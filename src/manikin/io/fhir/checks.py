@@ -7,7 +7,9 @@ Source: HL7 FHIR Release 4 (v4.0.1), https://hl7.org/fhir/R4/datatypes.html (pat
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from manikin.io.fhir.elements import BY_NAME, PARTS, Element, Resource, Type
@@ -24,6 +26,7 @@ VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 _VERIFICATIONS = {"unconfirmed", "provisional", "differential", "confirmed", "refuted", "entered-in-error"}
 _CLINICALS = {"active", "recurrence", "relapse", "inactive", "remission", "resolved"}
 _CHOICES = ("value", "deceased", "onset", "abatement", "effective", "performed", "medication")
+_CHOICE = re.compile(rf"({'|'.join(_CHOICES)})[A-Z]")
 
 
 def problems_of(resource: dict[str, Any]) -> list[str]:
@@ -49,43 +52,55 @@ def problems_of(resource: dict[str, Any]) -> list[str]:
 
 def _of_elements(known: Resource, resource: dict[str, Any]) -> list[str]:
     found = []
-    for choice in _CHOICES:
-        written = [key for key in resource if re.match(rf"^{choice}[A-Z]", key)]
-        if len(written) > 1:
-            found.append(f"{choice}[x] is written in {len(written)} forms; R4 allows one.")
-    for element in known.elements:
-        if element.column == "id" or not element.path:
-            continue
-        paths = (element.path, *element.others)
-        if element.column == "medication":
-            paths = (("medicationCodeableConcept",), ("medicationReference",))
-        values = [value for path in paths for value in _all_at(resource, path)]
-        name = element.path[0].removesuffix("[]")
+    forms = Counter(is_choice[1] for key in resource if (is_choice := _CHOICE.match(key)))
+    if len(forms) < forms.total():
+        found += [f"{name}[x] is written in {forms[name]} forms; R4 allows one." for name in _CHOICES if forms[name] > 1]
+    for element, name, paths in _looked_at(known.name):
+        values = [value for path, first in paths if first in resource for value in _all_at(resource, path)]
         if element.required and not values:
             found.append(f"{name} is required.")
         found += [problem for value in values for problem in _of_value(element, name, value)]
     return found
 
 
+@lru_cache(maxsize=64)
+def _looked_at(name: str) -> tuple[tuple[Element, str, tuple[tuple[tuple[str, ...], str], ...]], ...]:
+    """The checked elements of a resource or of a part of one: their names, and where their values may lie, with each path's first key."""
+    out = []
+    for element in BY_NAME[name].elements:
+        if element.column == "id" or not element.path:
+            continue
+        paths = (element.path, *element.others)
+        if element.column == "medication":
+            paths = (("medicationCodeableConcept",), ("medicationReference",))
+        out.append((element, element.path[0].removesuffix("[]"), tuple((path, _steps(path)[0][0]) for path in paths)))
+    return tuple(out)
+
+
 def _all_at(source: Any, path: tuple[str, ...]) -> list[Any]:
     """All values at a path, through every item of lists; an element of the wrong shape is itself a value."""
     here = [source]
-    for key in path:
-        name = key.split("=", 1)[0].removesuffix("[]")
+    for name, url, is_list in _steps(path):
         there: list[Any] = []
         for one in here:
             if not isinstance(one, dict) or name not in one:
                 continue
             value = one[name]
-            if "=" in key:
-                url = key.split("=", 1)[1]
+            if url:
                 there += [item for item in value if isinstance(item, dict) and item.get("url") == url] if isinstance(value, list) else []
-            elif key.endswith("[]"):
+            elif is_list:
                 there += value if isinstance(value, list) else [Misshapen("a list")]
             else:
                 there.append(Misshapen("no list") if isinstance(value, list) else value)
         here = there
     return here
+
+
+@lru_cache(maxsize=1024)
+def _steps(path: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
+    """The name of each step of a path, the address of the extension that it asks for, and whether it is a list."""
+    parts = [key.partition("=") for key in path]
+    return tuple((name.removesuffix("[]"), url, not url and name.endswith("[]")) for name, _, url in parts)
 
 
 class Misshapen(str):
@@ -182,7 +197,7 @@ def _codes_of_list(resource: dict[str, Any], element: str) -> list[str]:
 
 def _observation(resource: dict[str, Any]) -> list[str]:
     found = []
-    has_value = any(re.match(r"^value[A-Z]", key) for key in resource)
+    has_value = any(key.startswith("value") and "A" <= key[5:6] <= "Z" for key in resource)
     if has_value and "dataAbsentReason" in resource:
         found.append("dataAbsentReason stands only where there is no value (obs-6).")
     codes = {(c.get("system"), c.get("code")) for c in resource.get("code", {}).get("coding", []) if isinstance(c, dict)}
