@@ -4,7 +4,8 @@
 
 Reading the folder (its schema.toml where it has one, what is found in it otherwise) counts as fitting; writing counts as nothing, as with
 the peers. `event_transformer+epochs=20` sets a hyperparameter,
-`markov+epsilon=1` a privacy budget. Torch and the model's file are imported before the meter starts, as the
+`markov+epsilon=1` a privacy budget, `event_transformer+public=true` declares the columns of codes that judge.json names, and those that
+`inspect` finds to be listed by a dictionary, public code books. Torch and the model's file are imported before the meter starts, as the
 peers import theirs. Decimals are the package's own: nothing is rounded here.
 """
 
@@ -24,6 +25,7 @@ import psutil
 import torch
 
 import manikin as mk
+from manikin.data.rare_values import code_books
 from manikin.io import linked
 
 torch.set_num_threads(1)
@@ -37,12 +39,16 @@ def main() -> None:
         importlib.import_module(module)
     name = job.model.split("+")[0]
     settings = {key: json.loads(value) for key, value in job.options.items()}
-    epsilon = settings.pop("epsilon", None)
+    epsilon, is_public = settings.pop("epsilon", None), settings.pop("public", False)
     paid = {} if epsilon is None else {"ledger": mk.ledger(epsilon=epsilon)}
     model = mk.synthesizer(name, **settings)
     cost = shared.Cost(after_imports_mb=psutil.Process().memory_info().rss / 2**20)
     with adapter.timed(cost, "fit_cpu_s"):
         data = linked.read(job.train)
+        if is_public:
+            books = {f"{table}.{column}" for table, column, _ in code_books(data)}
+            books |= {f"{event['table']}.{event['code']}" for event in job.facts["events"] if "code" in event}
+            data = mk.declare_public(data, sorted(books))
         model.fit(data, seed=job.seed, **paid)
     print(f"{job.model}: fit {cost.fit_cpu_s:.1f} CPU s", file=sys.stderr, flush=True)
     with adapter.timed(cost, "sample_cpu_s"):

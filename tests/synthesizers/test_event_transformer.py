@@ -17,6 +17,7 @@ from manikin.data.errors import ParameterError
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 from manikin.synthesizers.records.event_tables import table_fields
 from manikin.synthesizers.records.event_transformer import EventTransformer
+from manikin.synthesizers.records.plan import grouped
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.training import loop
 from manikin.training.control import Control, Progress
@@ -327,3 +328,30 @@ def test_tokens_are_drawn_by_their_chances_among_those_left() -> None:
     only = np.array([[False, True, True]]).repeat(8000, 0)
     assert np.bincount(drawn(never, uniform, only)) / 8000 == pytest.approx([0, 0.5, 0.5], abs=0.02)
     assert set(drawn(logits, uniform, np.zeros((1, 3), dtype=bool))) == {0, 1, 2}
+
+
+def test_plans_have_the_mean_of_their_group_and_the_total_of_their_parts() -> None:
+    rng = np.random.default_rng(0)
+    numbers = np.concatenate([np.zeros(30), 1 + rng.geometric(0.02, 400)]).astype(float)
+    groups = grouped(numbers, most=6, fewest=11, has_none=True, is_whole=True)
+    tokens = groups.tokens(numbers)
+    assert (np.bincount(tokens) >= 11).all()
+    drawn_numbers = groups.draw(np.repeat(tokens, 40), rng.random(40 * len(tokens)), is_whole=True)
+    for token in range(len(groups)):
+        real, made = numbers[tokens == token], drawn_numbers[np.repeat(tokens, 40) == token]
+        assert made.mean() == pytest.approx(real.mean(), rel=0.03)
+        assert made.min() >= real.min()
+        assert made.max() <= real.max()
+    plan, fitted = model().plan_, model()
+    tokens = fitted._made_samplers()[0].sample(rng.random((200, fitted.patients_.n_columns), dtype=np.float32), *fitted._given(None, 200))
+    of_plan = tokens[:, plan.slots.n_static :]
+    planned = plan.draw(of_plan, rng.random((200, 2 + plan.slots.n)))
+    total = np.clip(planned.counts.sum(1), plan.total.low[of_plan[:, 1]], plan.total.high[of_plan[:, 1]])
+    np.testing.assert_array_equal(planned.total, total)
+
+
+def test_the_end_comes_when_the_plan_is_fulfilled_before_anything_is_learned() -> None:
+    fitted = EventTransformer(width=32, layers=1, max_steps=1, window=64).fit(chains(), seed=0)
+    made = fitted.sample(200, seed=2)
+    real, ours = (np.bincount(data.owners["tests"], minlength=len(data)).mean() for data in (chains(), made))
+    assert ours == pytest.approx(real, rel=0.25)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset
-from manikin.data.schema import Column, Kind, is_left_out
+from manikin.data.schema import Column, Form, Kind, is_left_out
 
 DEFAULT_SEPARATOR = "|"  # between the codes of a set, where the schema names none
 
@@ -47,13 +47,41 @@ def rare_values(data: Dataset, column: Column) -> RareValues:
         rows, values = _parts(series, present, column.separator or DEFAULT_SEPARATOR)
     else:
         rows, values = present, pd.factorize(series.iloc[present])[0].astype(np.int64)
+    return _counted(rows, values, data.records[rows], len(present), data.columns.threshold(column))
+
+
+def _counted(
+    rows: npt.NDArray[np.int64], values: npt.NDArray[np.int64], patients: npt.NDArray[np.int64], n_cells: int, k: int
+) -> RareValues:
+    """Counts from one entry for each value of each cell: its row, the value's number, the patient."""
     n_values = int(values.max(initial=-1)) + 1
-    pairs = pd.DataFrame({"value": values, "patient": data.records[rows]}).drop_duplicates()
-    n_holders = np.bincount(pairs["value"].to_numpy(), minlength=n_values)
-    k = data.columns.threshold(column)
-    is_rare = n_holders < k
-    n_rare_cells = len(np.unique(rows[is_rare[values]]))
-    return RareValues(n_values, int(is_rare.sum()), len(present), n_rare_cells, k)
+    pairs = pd.DataFrame({"value": values, "patient": patients}).drop_duplicates()
+    is_rare = np.bincount(pairs["value"].to_numpy(), minlength=n_values) < k
+    return RareValues(n_values, int(is_rare.sum()), n_cells, len(np.unique(rows[is_rare[values]])), k)
+
+
+def code_books(data: Dataset) -> list[tuple[str, str, RareValues]]:
+    """Columns of linked tables whose values may be those of a public list and of which some are rare: table, column, counts.
+
+    They are codes of a published system, or lead to a table of nobody that lists them (a dictionary of items). Whether such a list is
+    public knowledge, and not one hospital's own, a person has to say.
+    """
+    out = []
+    for table in data.schema.tables:
+        if table.form is Form.REFERENCE or table.name not in data.owners:
+            continue
+        lists = [key.columns for key in table.foreign_keys if data.schema[key.table].form is Form.REFERENCE]
+        listed = {name for names in lists for name in names}
+        for column in table:
+            if column.has_public_levels or not (has_code_book(column) or (column.name in listed and column.kind.is_discrete)):
+                continue
+            present = np.flatnonzero(data.tables[table.name].mark(column.name) == 0)
+            values = pd.factorize(data.tables[table.name].frame[column.name].iloc[present])[0].astype(np.int64)
+            owners = np.asarray(data.owners[table.name])[present]
+            counts = _counted(present, values, owners, len(present), table.threshold(column))
+            if counts.n_rare:
+                out.append((table.name, column.name, counts))
+    return out
 
 
 def has_code_book(column: Column) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset
+from manikin.data.rare_values import code_books
 from manikin.data.schema import Form, Kind, Role, Schema, TableSchema, is_left_out
 from manikin.io import linked
 from manikin.io.linked.integrity import Link, histories, settled
@@ -131,6 +132,15 @@ def warnings_of_tables(found: InspectedTables) -> list[str]:
         if names:
             out.append(f"{table.name}: numbers or names of rows that refer to no table here, not learned: {', '.join(names)}.")
         out += [f"{table.name}: {note}" for note in table.notes if note.startswith("Other times") or "UTC" in note]
+    books = code_books(found.data)
+    if books:
+        options = " ".join(f"--public {table}.{column}" for table, column, _ in books)
+        n_rare, n_values = (sum(getattr(counts, field) for *_, counts in books) for field in ("n_rare", "n_values"))
+        share = sum(counts.n_rare_cells for *_, counts in books) / max(sum(counts.n_cells for *_, counts in books), 1)
+        out.append(
+            f"{n_rare:,} of {n_values:,} codes are held by too few patients to be shown ({share:.0%} of the cells with a code); they are "
+            f"released as a relative. Where the list of all codes is public knowledge, every code may come: {options}"
+        )
     waiting = sum(not rule.confirmed for table in found.schema.tables for rule in table.rules)
     if waiting:
         out.append(f"{waiting} rules found; set confirmed = true in the schema for those that always hold.")

@@ -230,7 +230,7 @@ class EventTransformer:
             window=window,
             overlap=window // 4,
             learning_rate=5e-3 if self.learning_rate is None else self.learning_rate,
-            weight_decay=0.05 if n_patients >= 1000 else 0.3,
+            weight_decay=_decay(n_events, n_patients),
         )
 
     def sample(self, n: int, *, seed: int, conditions: Conditions | None = None) -> Dataset:
@@ -484,6 +484,12 @@ def _sides(n: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
 def _longest(lengths: npt.NDArray[np.int64]) -> int:
     """Most events of a record: those of the eleventh longest in training and a quarter more."""
     return math.ceil(1.25 * float(np.sort(lengths)[-min(FEWEST, len(lengths))])) + 8
+
+
+def _decay(n_events: int, n_patients: int) -> float:
+    """Weight decay: so strong for few events that fields fall back to how frequent their tokens are, as far as nothing else is sure."""
+    usual = 0.05 if n_patients >= 1000 else 0.3
+    return float(10 ** np.interp(math.log10(max(n_events, 1)), np.log10([2_000, 20_000]), np.log10([10, usual])))
 
 
 def _smallness(n_rows: int) -> float:

@@ -25,11 +25,15 @@ COUNT_BINS, LEVEL_BINS, LENGTH_BINS = 14, 10, 20
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of a number: group g holds what lies from low[g] to high[g]. Group 0 may be "none at all" (has_none), whose number is 0."""
+    """Groups of a number: group g holds what lies from low[g] to high[g]. Group 0 may be "none at all" (has_none), whose number is 0.
+
+    Numbers of a group lie at low + (high - low) * u ** power, u even on [0, 1], so that their mean is that of the group in training.
+    """
 
     low: Floats
     high: Floats
     has_none: bool
+    power: Floats
 
     def __len__(self) -> int:
         return len(self.low)
@@ -43,9 +47,9 @@ class Groups:
         return out.astype(np.int32)
 
     def draw(self, tokens: npt.NDArray[np.int32], uniform: Floats, *, is_whole: bool) -> Floats:
-        """A number of each group, evenly spread over it."""
-        low, high = self.low[tokens], self.high[tokens]
-        return np.minimum(low + np.floor(uniform * (high - low + 1)), high) if is_whole else low + uniform * (high - low)
+        """A number of each group."""
+        low, high, share = self.low[tokens], self.high[tokens], uniform ** self.power[tokens]
+        return np.minimum(low + np.floor(share * (high - low + 1)), high) if is_whole else low + share * (high - low)
 
     def scales(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Rank and standardised number of each group, float32 (n_groups,); NaN for none."""
@@ -63,10 +67,10 @@ class Groups:
         return TokenColumn(len(self), *self.scales(), marginals, hidden_width(marginals))
 
 
-def grouped(numbers: Floats, *, most: int, fewest: int, has_none: bool) -> Groups:
+def grouped(numbers: Floats, *, most: int, fewest: int, has_none: bool, is_whole: bool = False) -> Groups:
     """At most `most` groups of at least `fewest` patients each; 0 and NaN are a group of their own if `has_none`."""
     sure = np.sort(numbers[~np.isnan(numbers) & (numbers != 0)] if has_none else np.nan_to_num(numbers))
-    low, high = ([0.0], [0.0]) if has_none else ([], [])
+    low, high, power = ([0.0], [0.0], [1.0]) if has_none else ([], [], [])
     least = max(fewest, len(sure) / most)
     at = 0
     while at < len(sure):
@@ -75,11 +79,21 @@ def grouped(numbers: Floats, *, most: int, fewest: int, has_none: bool) -> Group
             stop = len(sure)
         low.append(float(sure[at]))
         high.append(float(sure[stop - 1]))
+        power.append(_power(low[-1], high[-1], float(sure[at:stop].mean()), is_whole=is_whole))
         at = stop
     if not low or (has_none and len(low) == 1 and len(sure)):
         low.append(float(sure[0]) if len(sure) else 0.0)
         high.append(float(sure[-1]) if len(sure) else 0.0)
-    return Groups(np.array(low), np.array(high), has_none)
+        power.append(1.0)
+    return Groups(np.array(low), np.array(high), has_none, np.array(power))
+
+
+def _power(low: float, high: float, mean: float, *, is_whole: bool) -> float:
+    """The power with which numbers of a group have this mean: above 1 where most of them lie low."""
+    if high <= low:
+        return 1.0
+    width, above = (high - low + 1, mean - low + 0.5) if is_whole else (high - low, mean - low)
+    return float(np.clip(width / max(above, 1e-9) - 1, 0.125, 8.0))
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,8 @@ class PlanFields:
         for m, (count, level) in enumerate(zip(self.counts, self.levels, strict=True)):
             counts[:, m] = count.draw(tokens[:, at], uniform[:, 2 + m], is_whole=True)
             at += 1 + (level is not None)
+        if self.counts:  # every event is of a slot, so the total is their sum, as far as its own group leaves that
+            total = np.clip(counts.sum(1), self.total.low[tokens[:, 1]], self.total.high[tokens[:, 1]])
         return Plan(counts, days.astype(np.float32), total.astype(np.float32))
 
     @property
@@ -138,6 +154,7 @@ class PlanFields:
             "low": np.concatenate([group.low for group in groups]),
             "high": np.concatenate([group.high for group in groups]),
             "size": np.array([len(group) for group in groups], dtype=np.int64),
+            "power": np.concatenate([group.power for group in groups]),
             "has_none": np.array([group.has_none for group in groups]),
             "has_level": np.array([level is not None for level in self.levels], dtype=bool),
         }
@@ -148,7 +165,7 @@ class PlanFields:
         """Takes `state` back."""
         ends = np.cumsum(arrays["size"])
         groups = [
-            Groups(arrays["low"][end - size : end], arrays["high"][end - size : end], bool(none))
+            Groups(arrays["low"][end - size : end], arrays["high"][end - size : end], bool(none), arrays["power"][end - size : end])
             for end, size, none in zip(ends, arrays["size"], arrays["has_none"], strict=True)
         ]
         knots = _knots(groups[0]), _knots(groups[1])
@@ -217,11 +234,12 @@ def make_slots(
 def make_plan(slots: PlanSlots, numbers: PlanNumbers, *, fewest: int) -> PlanFields:
     """Groups for every number of the plan."""
     days = grouped(numbers.days, most=LENGTH_BINS, fewest=fewest, has_none=False)
-    total = grouped(numbers.total, most=LENGTH_BINS, fewest=fewest, has_none=False)
+    total = grouped(numbers.total, most=LENGTH_BINS, fewest=fewest, has_none=False, is_whole=True)
     slots = replace(slots, days_knots=_knots(days), total_knots=_knots(total))
     counts, levels = [], []
     for m in range(slots.n):
-        counts.append(grouped(numbers.counts[:, m].astype(np.float64), most=COUNT_BINS, fewest=fewest, has_none=True))
+        counted = numbers.counts[:, m].astype(np.float64)
+        counts.append(grouped(counted, most=COUNT_BINS, fewest=fewest, has_none=True, is_whole=True))
         own = np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)
         levels.append(_level_groups(own, fewest) if slots.level[m] >= 0 else None)
     return PlanFields(slots, days, total, tuple(counts), tuple(levels))

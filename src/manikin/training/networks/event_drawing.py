@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from manikin.training.networks.any_order import NEVER
-from manikin.training.networks.event_transformer import EventNet, Situation, _Head
+from manikin.training.networks.event_transformer import HAS_PLAN, IS_OVER, EventNet, Situation, _Head
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -80,6 +80,7 @@ class Heads:
         _, rows, recalled = network.prepared()
         self.network, self.rows, self.recalled = network, _array(rows), _array(recalled)
         self.next_weight, self.next_bias = _linear(network.next_table)
+        self.table_gain, self.end_gain = _array(network.table_gain), _array(network.end_gain)
         self.key_embed, self.level_embed = _array(network.recall_key), _array(network.level_embed)
         self.level_embed = np.concatenate([self.level_embed[:-1], np.zeros_like(self.level_embed[-1:])])
         self.facts_weight, self.facts_bias = _linear(network.recall_facts)
@@ -118,8 +119,15 @@ class Heads:
     def next(self, state: Floats, now: Facts) -> Floats:
         """Logits of what comes next, (n, n_tables + 1), as `EventNet.next` says."""
         out: Floats = np.concatenate([state, now.clock], 1) @ self.next_weight + self.next_bias
-        if len(self.order):
-            out[:, :-1] += np.float32(NEVER) * np.minimum.reduceat(now.barred[:, self.order], self.edges, axis=1)
+        if not len(self.order):
+            return out
+        n = self.network.slots.n
+        left = np.expm1(2 * now.slots[:, n : 2 * n]) @ self.network.table_of_slot
+        has_plan, is_over = now.clock[:, HAS_PLAN, None], now.clock[:, IS_OVER, None]
+        urn = np.log((left + 0.3) / (left.sum(1, keepdims=True) + 1)) * self.table_gain
+        urn += np.float32(NEVER) * np.minimum.reduceat(now.barred[:, self.order], self.edges, axis=1)
+        out[:, :-1] += urn * has_plan
+        out[:, -1:] += (2 * is_over - 1) * self.end_gain * has_plan
         return out
 
     def hidden(self, t: int, state: Floats) -> Floats:

@@ -26,6 +26,8 @@ from torch.nn import functional as F
 from manikin.training.networks.any_order import NEVER, TokenColumn, _basis
 
 N_CLOCK = 18  # features of time, length and what is left of the plan
+HAS_PLAN, IS_OVER = 7, 9  # which of them say that there is a plan, and that all of its events have come
+TABLE_GAIN, END_GAIN = 0.5, 2.0  # how far the plan is believed before anything is learned
 TIED_FROM = 400  # tokens: larger vocabularies share their output weights with their embeddings
 COSINES = 6
 
@@ -185,6 +187,8 @@ class EventNet(nn.Module):
         self.recall_facts = _linear(generator, N_FACTS, r, std=0.3)
         self.level_embed = _normal(generator, self.n_static_tokens + 1, r, std=0.3)
         self.urn_gain = nn.Parameter(torch.full((slots.n,), 0.3))
+        self.table_gain = nn.Parameter(torch.full((self.n_tables if slots.n else 0,), TABLE_GAIN))
+        self.end_gain = nn.Parameter(torch.full((1,), END_GAIN))
         self.heads = nn.ModuleList([nn.ModuleList([_Head(c, shape, generator) for c in t.fields]) for t in self.tables])
 
     def _make_vocabulary(self, generator: torch.Generator) -> None:
@@ -286,12 +290,26 @@ class EventNet(nn.Module):
         return self.norm(x)
 
     def next(self, state: Tensor, now: Situation) -> Tensor:
-        """Logits of what comes next: each table, and last the end, (n, n_tables + 1); a table that the plan leaves out never comes."""
+        """Logits of what comes next: each table, and last the end, (n, n_tables + 1).
+
+        A table that the plan leaves out never comes; the others come the likelier the more of them is left, the end when nothing is.
+        """
         out = self.next_table(torch.cat([state, now.clock], -1))
         if not self.slots.n or not self.n_tables:
             return out
         barred = torch.stack([now.barred[:, self.put(own)].min(1).values for own in self._slots_of_tables], 1)
-        return out + F.pad(barred * NEVER, (0, 1))
+        left = torch.expm1(2 * now.slots[:, self.slots.n : 2 * self.slots.n]) @ self.put(self.table_of_slot)
+        has_plan, is_over = now.clock[:, HAS_PLAN, None], now.clock[:, IS_OVER, None]
+        urn = ((left + 0.3) / (left.sum(1, keepdim=True) + 1)).log() * self.table_gain + barred * NEVER
+        return out + torch.cat([urn, (2 * is_over - 1) * self.end_gain], 1) * has_plan
+
+    @cached_property
+    def table_of_slot(self) -> npt.NDArray[np.float32]:
+        """1 where a slot is of a table, float32 (n_slots, n_tables)."""
+        out = np.zeros((self.slots.n, self.n_tables), dtype=np.float32)
+        for t, own in enumerate(self._slots_of_tables):
+            out[own, t] = 1
+        return out
 
     @cached_property
     def _slots_of_tables(self) -> list[npt.NDArray[np.int64]]:
