@@ -104,7 +104,8 @@ def run(data: Dataset, name: str, label: str, seed: int, out: Path, args: argpar
             line = f"{progress.step} of {progress.total_steps}, loss {progress.loss}, held out {progress.validation}"
             print(f"  {time.strftime('%H:%M:%S')} {cpu_seconds():.0f} CPU s: {line}", flush=True)
 
-    control = Control(max_steps=args.max_steps, checkpoint=folder / "checkpoint", checkpoint_seconds=60, on_progress=shown, device="cpu")
+    limits = {"max_steps": args.max_steps, "stop_at": args.stop_at}
+    control = Control(**limits, checkpoint=folder / "checkpoint", checkpoint_seconds=60, on_progress=shown, device="cpu")
     try:
         model = synthesizer(name, **settings).fit(data, seed=seed, control=control)
     except KeyboardInterrupt:
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="images to make; as many as were learned by default")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--cpu-minutes", type=float, help="most processor minutes that a fit may take over all its processes")
+    parser.add_argument("--stop-at", type=int, help="last step that is done of the plan")
     parser.add_argument("--set", action="append", default=[], help="key=value, a hyperparameter")
     args = parser.parse_args()
     import torch

@@ -3,9 +3,6 @@
 PneumoniaMNIST (MedMNIST v2, doi:10.1038/s41597-022-01721-8; Kermany et al. 2018, doi:10.1016/j.cell.2018.02.010; CC BY 4.0): 4,708 images
 to learn from, 524 to choose by, 624 that nothing is chosen by. The test images come from other patients and another mix of labels. Those of
 val that are in train too (8) are left out, where they would count as copies.
-
-histology: 729 overlapping colour patches of 96 x 96 pixels of the stained section in scikit-image (ihc.png), labelled by how much of it
-is brown. One section of one patient: something to look at, nothing to judge by.
 """
 
 from __future__ import annotations
@@ -30,21 +27,6 @@ def main() -> None:
         kept = np.array([part != "val" or image.tobytes() not in known for image in images])
         np.savez_compressed(folder / f"{part}.npz", images=images[kept], labels=labels[kept].astype(np.int64))
         print(f"{part}: {kept.sum()} images, {np.bincount(labels[kept]).tolist()} of each label")
-    histology(args.out / "histology")
-
-
-def histology(folder: Path) -> None:
-    from skimage.color import rgb2hed
-    from skimage.data import immunohistochemistry
-
-    section = immunohistochemistry()
-    stain = rgb2hed(section)[..., 2]
-    corners = [(top, left) for top in range(0, 512 - 95, 16) for left in range(0, 512 - 95, 16)]
-    images = np.stack([section[top : top + 96, left : left + 96] for top, left in corners])
-    brown = np.array([stain[top : top + 96, left : left + 96].mean() for top, left in corners])
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "train.npz", images=images, labels=(brown > np.median(brown)).astype(np.int64))
-    print(f"histology: {len(images)} patches")
 
 
 if __name__ == "__main__":
