@@ -40,6 +40,7 @@ LEGEND = """\
 * **halves**: where patients are few, how many of eleven figures lie within the range that halves of the real patients span.
 * **member**: AUC of the nearest-patient attack, 0.5 is the best (hits at 1 % false alarms). **keys**: share of references that name a row.
 * **CPU s**: fit + sample, user and system of one thread with children. **MB**: greatest resident memory (+ what came after the imports).
+* Where there are several seeds, figures are medians, some with the least and the greatest behind them.
 * *real patients*: held-out patients against train; parts of train against one another for C2ST, half of train for TSTR.
 """
 HEAD = ("synthesizer", "seeds", "C2ST", "TSTR booster", "TSTR logistic", "codes", "pairs", "moments", "next", "length", "gaps", "values")
@@ -65,6 +66,14 @@ def shown(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
+def spread(rows: Iterable[Row], *path: str, digits: int = 3) -> str:
+    """The median over seeds, and where there are several the least and the greatest."""
+    values = [value for value in (found(row, *path) for row in rows) if value is not None]
+    if len(values) < 2:
+        return shown(middle(rows, *path), digits)
+    return f"{shown(median(values), digits)} ({shown(min(values), digits)} to {shown(max(values), digits)})"
+
+
 def interval(rows: list[Row], learner: str) -> str:
     """Excess TSTR with the interval of the middle seed."""
     kept = [row for row in rows if found(row, "excess_tstr", learner, "value") is not None]
@@ -83,17 +92,17 @@ def scores(rows: list[Row]) -> list[str]:
         member += f" ({100 * (middle(rows, 'membership', 'tpr_at_1_percent_fpr') or 0):.0f} %)"
     keys = middle(rows, "integrity", "references_held")
     return [
-        get("c2st", "auc"),
+        spread(rows, "c2st", "auc"),
         interval(rows, "booster"),
         interval(rows, "logistic"),
-        get("codes", "rate_r2"),
-        get("codes", "pairs_r2"),
+        spread(rows, "codes", "rate_r2"),
+        spread(rows, "codes", "pairs_r2"),
         get("codes", "moment_pairs_r2"),
         get("codes", "next_pairs_r2"),
-        get("timing", "n_rows"),
+        spread(rows, "timing", "n_rows"),
         get("timing", "gaps"),
         f"{get('values', 'mean')} ({get('values', 'worst', digits=2)})",
-        get("in_time", "mean_error"),
+        spread(rows, "in_time", "mean_error"),
         get("statics", "mean"),
         inside(rows),
         member,
