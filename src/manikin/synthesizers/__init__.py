@@ -222,6 +222,8 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_IMAGES}.latent_ddpm:LatentDDPM",
             "diffusion in the latent space of an autoencoder that is learned first; for images above 64 pixels",
             modality="images",
+            pixels=(65, 128),  # measured at 96; auto leaves larger ones to who asks for it
+            auto=True,
             conditions=True,
             volumes=True,
             is_neural=True,

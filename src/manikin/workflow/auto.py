@@ -35,6 +35,7 @@ SMALL_BUDGET_SECONDS = 30.0  # a network learns too little in less
 TRIAL_SHARE = 0.4  # of a time budget, for all candidates' trials together
 SMALL_ROWS = 1_500  # below this one trial rests on too few kept rows to tell candidates apart, and trials are cheap
 SMALL_TRIALS = 3
+MOST_VOXELS = 64  # a side of volumes: no network was measured on larger ones
 FEWEST_FOR_NETWORKS = 200  # images
 TIE = 0.01  # AUCs closer than this are a tie, broken by TSTR
 _SCORES = ("c2st", "tstr")
@@ -178,7 +179,8 @@ def _of_images(train: Dataset, options: Options, *, conditional: bool) -> Choice
 def _learns_images(entry: SynthesizerEntry, size: tuple[int, ...], is_pair: bool) -> bool:
     """Whether a generator is one for images of this size, by its line in the registry."""
     fewest, most = entry.pixels or (1, max(size))
-    return entry.pairs == is_pair and (entry.volumes or len(size) == 2) and fewest <= min(size) and max(size) <= most
+    learns_axes = len(size) == 2 or (entry.volumes and (not entry.is_neural or max(size) <= MOST_VOXELS))
+    return entry.pairs == is_pair and learns_axes and fewest <= min(size) and max(size) <= most
 
 
 def candidates(*, conditional: bool = False, modality: str = "table") -> list[str]:
