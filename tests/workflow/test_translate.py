@@ -189,7 +189,7 @@ def test_dicom_says_that_it_was_translated(tmp_path: Path) -> None:
         _of_modalities(pairs(highest=4095.0), {"mr": "MR", "ct": "CT"}), seed=0
     )
     save(model, tmp_path / "model")
-    given = _of_modalities(pairs(columns=("file",), highest=4095.0, form={"spacing": (0.5, 0.7)}), {"file": "MR"})
+    given = _of_modalities(pairs(6, columns=("file",), highest=4095.0, form={"spacing": (0.5, 0.7)}), {"file": "MR"})
     dicom.write(given, tmp_path / "mr", origin=Origin.REWRITTEN)
     done = translate_files(tmp_path / "model", tmp_path / "mr", out=tmp_path / "ct")
     one = pydicom.dcmread(next(iter((tmp_path / "ct").rglob("*.dcm"))))
@@ -199,7 +199,7 @@ def test_dicom_says_that_it_was_translated(tmp_path: Path) -> None:
     assert "mr to ct" in one.DerivationDescription
     assert "shows no patient" not in str(one)
     again = mk.read(tmp_path / "ct")
-    assert len(again) == done.n == N
+    assert len(again) == done.n == 6
     assert "EchoTime" not in again.columns
     with pytest.raises(DataError, match="holds images of the modality CT; the model translates MR"):
         translate_files(tmp_path / "model", tmp_path / "ct", out=tmp_path / "again")
@@ -221,7 +221,7 @@ def test_nifti_keeps_its_kind(tmp_path: Path) -> None:
     from manikin.io.images import nifti
 
     save(mk.synthesizer("pix2pix", **SMALL).fit(pairs(), seed=0), tmp_path / "model")
-    nifti.write(pairs(columns=("file",), form={"spacing": (0.5, 0.7)}), tmp_path / "mr", origin=Origin.REWRITTEN)
+    nifti.write(pairs(6, columns=("file",), form={"spacing": (0.5, 0.7)}), tmp_path / "mr", origin=Origin.REWRITTEN)
     translate_files(tmp_path / "model", tmp_path / "mr", out=tmp_path / "ct")
     one = nibabel.load(next(iter((tmp_path / "ct").rglob("*.nii.gz"))))
     assert b"TRANSLATED" in one.header["descrip"].tobytes()
