@@ -209,6 +209,7 @@ def test_hyperparameters_are_typed(key: str, value: float) -> None:
 
 def test_forged_folders_and_conditions_that_hardly_anybody_meets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manikin.synthesizers.records.halo.MOST_POOLS", 2)
+    monkeypatch.setattr("manikin.synthesizers.records.halo.POOL", 50)
     model = synthesizer("halo", max_steps=1, width=32).fit(LINKED["visits"](), seed=0)
     values, arrays = model.state()
     for path, value in (("longest", 10**9), ("shape", values["shape"] | {"width": 4096}), ("shape", values["shape"] | {"n_codes": 10**7})):

@@ -67,7 +67,8 @@ def test_planted_patients_come_first_and_no_value_is_written(ward: Path, tmp_pat
     }  # fmt: skip
 
 
-def test_the_same_seed_gives_the_same_scores(ward: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_scores(ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manikin.synthesizers.records.surprise.EPOCHS", 2)
     for name in ("a", "b"):
         anomalies(ward, out=tmp_path / f"{name}.csv", reference=ward, share=0.1, seed=3)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
@@ -102,6 +103,9 @@ def test_what_cannot_be_used_is_refused(ward: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_the_command_says_how_many_are_flagged(ward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_how_many_are_flagged(
+    ward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manikin.synthesizers.records.surprise.EPOCHS", 2)
     assert guarded(["anomalies", str(ward), "--reference", str(ward), "--share", "0.1", "-o", str(tmp_path / "u.csv")]) == 0
     assert "of 120 patients flagged" in capsys.readouterr().out

@@ -178,11 +178,16 @@ def _opening(codec: RecordsCodec, name: str) -> tuple[int, list[int]]:
     if not timed:
         raise FitError(f"The synthesizer {name!r} learns visits in time, and no table of events has a time. Use 'event_transformer'.")
     free = [t for t in timed if not any(link.is_row for link in plans[t].links)]
-    if len(free) != 1:
-        which = ", ".join(repr(plans[t].name) for t in free) or "none"
+    if not free:
         raise FitError(
-            f"The synthesizer {name!r} learns one table of visits with its codes; tables with a time of their own that name no other: "
-            f"{which}. Leave all but one out, or use 'event_transformer'."
+            f"The synthesizer {name!r} learns one table of visits with its codes; here every table with a time, as "
+            f"{plans[timed[0]].name!r}, names rows of another. Use 'event_transformer'."
+        )
+    if len(free) > 1:
+        which = ", ".join(repr(plans[t].name) for t in free)
+        raise FitError(
+            f"The synthesizer {name!r} learns one table of visits with its codes; {which} have times of their own and name no other. "
+            "Leave all but one out, or use 'event_transformer'."
         )
     opening, links = free[0], []
     for t, plan in enumerate(plans):
