@@ -3,10 +3,11 @@
     python dpmm_run.py --model mst --train train.csv --out synthetic.csv --rows N --seed S --cost cost.json
 
 `mst+epsilon=0.5` is another epsilon (the bins always have a tenth beside it). `mst+bounds` gives it the smallest and the largest value of
-every number, which it otherwise buys; `aim+max_model_size=80` bounds the model in MB (its pipeline's default is no bound). What it is
-given for nothing, so that its epsilon covers less than ours does: the columns' types, the lists of categories, the number of rows, where
-numbers are missing and their median, decimals. Whole numbers of at most ten values are declared categories, as the judge takes them.
-Its noise and everything else that it draws through OpenDP comes from the operating system: a seed does not repeat a run.
+every number, which it otherwise buys; `aim+max_model_size=80` bounds the model in MB (its pipeline's default is no bound) and
+`aim+n_iters=100` the steps of inference after each measurement (default 1,000, each begun from where the last ended). What it is given
+for nothing, so that its epsilon covers less than ours does: the columns' types, the lists of categories, the number of rows, where
+numbers are missing and their median, decimals. Whole numbers of at most ten values are declared categories, as the judge takes them. Its
+noise and everything else that it draws through OpenDP comes from the operating system: a seed does not repeat a run.
 """
 
 from __future__ import annotations
@@ -63,12 +64,14 @@ def main() -> None:
         whole, bounds = typed(whole), "bounds" in variants
         cost.notes.append(f"epsilon {epsilon:g} and {SHARE_OF_BINS * epsilon:g} for bins beside it, delta 1/n")
         cost.notes.append(f"category lists{' and ranges of numbers' if bounds else ''} given from the data, unpaid")
+        more = {"n_iters": int(chosen["n_iters"])} if "n_iters" in chosen else None
         model = MODELS[name](
             epsilon=epsilon,
             delta=1 / len(whole),
             proc_epsilon=SHARE_OF_BINS * epsilon,
             n_jobs=1,
             max_model_size=int(chosen["max_model_size"]) if "max_model_size" in chosen else None,
+            gen_kwargs=more,
         )
         model.fit(whole, domain=domain(whole, bounds), random_state=job.seed)
         return model
