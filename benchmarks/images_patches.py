@@ -3,7 +3,7 @@
 histology: 96 x 96 pixels of the stained section in scikit-image (ihc.png, CC0), labelled by how much of it is brown. retina: 64 x 64 of the
 eye's background there (retina.jpg, CC0) at half its resolution, labelled by whether its finer vessels lie in it. retina256: 256 x 256 at
 full resolution. Patches overlap, but no pixel is in patches of both train and test, which are different parts of the image: what is told of
-test is told of places that no generator saw, and still of the same patient.
+test is told of places that no generator saw, and still of the same patient. volumes: NIfTI of 120 simulated heads, half with a lesion.
 """
 
 from __future__ import annotations
@@ -59,12 +59,42 @@ def retina(out: Path) -> None:
     store(out / "retina256", train, cut(full, twice[0], 256, 32, (960, 1410), twice[1]))
 
 
+def volumes(out: Path, n: int = 120) -> None:
+    """Heads of 16 x 16 x 16 voxels with two ventricles, and a bright lesion in half of them."""
+    import nibabel
+
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    z, y, x = np.meshgrid(*[np.linspace(-1, 1, 16)] * 3, indexing="ij")
+
+    def ball(centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
+        """1 inside an ellipsoid, 0 outside, soft between."""
+        away = sum(((axis - c) / r) ** 2 for axis, c, r in zip((z, y, x), centre, radii, strict=True))
+        return 1 / (1 + np.exp(8 * (np.sqrt(away) - 1) * min(radii) / 0.15))
+
+    lines = ["file,lesion"]
+    for i in range(n):
+        radii, centre = rng.uniform(0.75, 0.95, 3), rng.normal(0, 0.04, 3)
+        head = 600 * ball(tuple(centre), tuple(radii))
+        for side in (-0.25, 0.25):
+            head -= 250 * ball((centre[0], centre[1], centre[2] + side), (0.25, 0.4, 0.13))
+        has = rng.random() < 0.5
+        if has:
+            head += 400 * ball(tuple(centre + rng.uniform(-0.4, 0.4, 3)), (0.2, 0.2, 0.2))
+        head += rng.normal(0, 20, head.shape)
+        nibabel.save(nibabel.Nifti1Image(np.rint(head).astype(np.int16), np.diag([2.0, 2.0, 2.0, 1.0])), out / f"v{i:03d}.nii.gz")
+        lines.append(f"v{i:03d}.nii.gz,{'yes' if has else 'no'}")
+    (out / "labels.csv").write_text("\n".join(lines) + "\n")
+    print(f"volumes: {n}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
     histology(out)
     retina(out)
+    volumes(out / "volumes")
 
 
 if __name__ == "__main__":
