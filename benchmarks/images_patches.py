@@ -56,7 +56,9 @@ def retina(out: Path) -> None:
     store(out / "retina", train, cut(half, vessels, 64, 12, (480, 705), is_inside))
     twice = vessels.repeat(2, 0).repeat(2, 1), is_inside.repeat(2, 0).repeat(2, 1)
     train = cut(full, twice[0], 256, 32, (0, 960), twice[1])
-    store(out / "retina256", train, cut(full, twice[0], 256, 32, (960, 1410), twice[1]))
+    test = cut(full, twice[0], 256, 32, (960, 1410), twice[1])
+    store(out / "retina256", train, test)
+    store(out / "retina256s", (train[0][::4], train[1][::4]), test)  # every fourth, for a first look
 
 
 def volumes(out: Path, n: int = 120) -> None:
