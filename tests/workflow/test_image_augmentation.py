@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import manikin as mk
-from manikin.data.errors import ParameterError
+from manikin.data.errors import DataError, ParameterError
 from manikin.io.images.marks import says_synthetic
+from manikin.io.images.picture_writing import refuse_place
 from manikin.workflow.augmentation import Wishes
 from manikin.workflow.augmented_file import Written, augment_file
 from manikin.workflow.options import Options
@@ -94,3 +95,47 @@ def test_what_does_not_go_is_told(films: Path, wishes: Wishes, out: str, more: d
     with pytest.raises(ParameterError, match=why):
         augment_file(films, out=films.parent / out, wishes=wishes, options=OPTIONS, **more)  # type: ignore[arg-type]
     assert (films / "labels.csv").is_file()
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def learns(*_: object, **__: object) -> None:
+        raise AssertionError("it was learned from what cannot be written")
+
+    monkeypatch.setattr("manikin.workflow.augmented_file.begun", learns)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("place", "force", "why"),
+    [
+        ("a-file", True, "is a file or a link; images need a folder"),
+        ("foreign", False, "exists already"),
+        ("foreign", True, "holds thesis.txt, which is none of these images"),
+        ("more.png", False, "is called like a file"),
+    ],
+)
+def test_a_place_that_is_taken_is_refused_before_any_work(films: Path, tmp_path: Path, place: str, force: bool, why: str) -> None:
+    (tmp_path / "a-file").write_text("mine")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match=why):
+        augment_file(films, out=tmp_path / place, wishes=Wishes(target="label"), options=OPTIONS, force=force)
+    assert (tmp_path / "a-file").read_text() == (tmp_path / "foreign" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("no_work")
+def test_what_is_no_picture_is_refused_before_any_work(tmp_path: Path) -> None:
+    rng, labels = np.random.default_rng(0), ["mass"] * 4 + ["clear"] * 8
+    np.savez(tmp_path / "scans.npz", images=rng.integers(0, 255, (12, 4, 6, 6), dtype=np.uint8), label=labels)
+    with pytest.raises(ParameterError, match=r"scans.npz holds volumes in the column 'file'.* a folder of pictures"):
+        augment_file(tmp_path / "scans.npz", out=tmp_path / "more", wishes=Wishes(target="label"), options=OPTIONS)
+    np.savez(tmp_path / "deep.npz", images=rng.integers(0, 4000, (12, 6, 6, 3), dtype=np.uint16), label=labels)
+    with pytest.raises(DataError, match=r"deep.npz, column 'file': colours beyond 0 to 255"):
+        augment_file(tmp_path / "deep.npz", out=tmp_path / "more", wishes=Wishes(target="label"), options=OPTIONS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep.npz", "scans.npz"]
+
+
+def test_folders_above_may_be_missing(tmp_path: Path) -> None:
+    refuse_place(tmp_path / "new" / "more", force=False)
+    assert not (tmp_path / "new").exists()

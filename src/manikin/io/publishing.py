@@ -32,6 +32,16 @@ def refuse_taken(folder: Path, is_ours: Callable[[Path], bool], what: str, *, fo
     """
     if not Path(os.path.abspath(folder)).parent.is_dir():
         raise DataError(f"There is no folder {folder.parent}. Make it first, or choose another.")
+    refuse_replacing(folder, is_ours, what, force=force)
+
+
+def refuse_replacing(folder: Path, is_ours: Callable[[Path], bool], what: str, *, force: bool) -> None:
+    """As `refuse_taken`, where folders above are made when it comes to writing.
+
+    Raises
+    ------
+    DataError : a file or a link, a folder that is not empty and `force` is not set or a file in it is not ours.
+    """
     if folder.suffix.lower() in FILE_ENDINGS:
         raise DataError(f"{what[0].upper()}{what[1:]} are written as a folder; {folder.name} is called like a file. Take its ending away.")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

@@ -51,7 +51,8 @@ def anomalies(
     reference, a column). No cell is written.
 
     With reference patients, by a variational autoencoder of their summaries (`workflow.unlike`): reconstruction and divergence in nats, p
-    among reference patients whom it did not see, whether she is flagged, and the parts of the summary that cost most.
+    among reference patients whom it did not see, whether she is flagged, and the parts of the summary that cost most: table, column and
+    statistic. No cell is written, no code either.
 
     Parameters
     ----------

@@ -80,11 +80,17 @@ def augment_file(
         if place.is_dir():
             raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")
         check_free(place, force=force, inputs=[source, schema, model])
+    if image_format(source) is not None:
+        from manikin.io.images.picture_writing import refuse_place
+
+        refuse_place(path, force=force)
     stages = Stages(watcher or Silent())
     with stages.stage("read", f"Reading {source.name}"):
         known = read_schema(schema) if isinstance(schema, str | Path) else schema
         has_images = image_format(source) is not None
         patients = images.to_augment(source, known) if has_images else read_flat(place_of(data), "`manikin augment`", schema=known)
+        if has_images:
+            _check_pictures(patients, source)
         fitted = None if model is None else open_model(model)
         hashes = (hash_place(source, patients)[0], *_model_files(model))
     job = {
@@ -165,6 +171,23 @@ def _write_images(pieces: Iterator[Dataset], document: dict[str, Any], path: Pat
                 writer.append(piece, origin=Origin.SYNTHETIC if is_made else Origin.REWRITTEN)
         document["outputs"] = [file.model_dump(mode="json") for file in hash_folder(path)]
         write_json(record_beside, document)
+
+
+def _check_pictures(data: Dataset, source: Path) -> None:
+    """Refuses images that no picture holds before anything is learned: by their columns' form, and by the first image of each."""
+    from manikin.data.schema import ImageForm
+    from manikin.io.images.picture_writing import storable
+
+    for column in data.columns.images:
+        form, images = column.image or ImageForm(), data.table.images[column.name]
+        first = next((images.image(row) for row in range(len(images)) if images.present[row]), None)
+        if len(form.size or ()) == 3 or (first is not None and first.ndim == 4):
+            raise ParameterError(
+                f"{source.name} holds volumes in the column {column.name!r}, and augmented images are a folder of pictures. "
+                "Bring slices as pictures."
+            )
+        if first is not None:
+            storable(first, form, f"{source.name}, column {column.name!r}")
 
 
 def _folder(path: Path, file_format: str | None) -> Path:

@@ -27,7 +27,7 @@ N_PARTS = 3
 def unlike(
     data: Dataset, reference: Dataset, names: Sequence[str], *, share: float, seed: int, control: Control | None = None
 ) -> pd.DataFrame:
-    """The table of patients, the most unlike first.
+    """The table of patients, the most unlike first; parts of a summary are told by table, column and statistic, without a code or level.
 
     Parameters
     ----------
@@ -60,10 +60,12 @@ def unlike(
     out["nats"], out["reconstruction"] = found.total.round(4), found.parts.sum(axis=1).round(4)
     out["divergence"], out["p"], out["flagged"] = found.divergence.round(4), p.round(6), p <= share
     excess = found.parts - np.median(usual.parts, axis=0)
+    places = {told.column.name: told.place for told in plan.told}
+    parts = [places.get(name, name) for name in model.names]
     best = np.argsort(-excess, axis=1, kind="stable")[:, :N_PARTS]
     for i in range(N_PARTS):
         inside = best.shape[1] > i
-        out[f"part_{i + 1}"] = [model.names[j] for j in best[:, i]] if inside else ""
+        out[f"part_{i + 1}"] = [parts[j] for j in best[:, i]] if inside else ""
         out[f"part_{i + 1}_nats"] = excess[np.arange(len(data)), best[:, i]].round(4) if inside else np.nan
     out = out.sort_values("nats", ascending=False, kind="stable").reset_index(drop=True)
     out["rank"] = np.arange(1, len(out) + 1)

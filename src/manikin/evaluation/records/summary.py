@@ -61,6 +61,14 @@ class Told:
     item: Item | None = None
     measure: Measure | None = None
 
+    @property
+    def place(self) -> str:
+        """Table, column and statistic: what the column is of without the code or level that its name holds."""
+        of = self.item or self.measure
+        if of is None:
+            return self.column.name
+        return f"{of.table}.{of.column}, {self.statistic}" if of.column else f"{of.table}, {self.statistic}"
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from manikin.io.images.files import PICTURES, ending, quiet
-from manikin.io.images.provenance import SYNTHETIC
+from manikin.io.images.provenance import SYNTHETIC, Origin
 from manikin.io.images.recognition import DICOM, NIFTI
 
 MAX_COMMENT = 1 << 16
@@ -58,7 +59,7 @@ def _arrays(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return SYNTHETIC.encode() in archive.comment[:MAX_COMMENT]
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):  # NotImplementedError among them: a zip of another version
         return False
 
 
@@ -66,19 +67,21 @@ def _nifti(path: Path) -> bool:
     try:
         with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) if path.name.lower().endswith(".gz") else packed as file:
             header = file.read(NIFTI_HEADER)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         return False
     size = next((size for size in NIFTI_TEXT if header[:4] in (size.to_bytes(4, "little"), size.to_bytes(4, "big"))), None)
     return size is not None and header[NIFTI_TEXT[size]].startswith(b"SYNTHETIC")
 
 
 def _dicom(path: Path) -> bool:
+    """Synthetic Data (0008,001C) is YES of a translated image too: what it shows was not measured, but it shows somebody."""
     from manikin.io.images.dicom.files import dicom
 
     package = dicom()
     with quiet():
         try:
-            return bool(package.dcmread(path, stop_before_pixels=True, specific_tags=["SyntheticData"]).get("SyntheticData") == "YES")
+            said = package.dcmread(path, stop_before_pixels=True, specific_tags=["SyntheticData", "SeriesDescription"])
+            return bool(said.get("SyntheticData") == "YES" and said.get("SeriesDescription") != Origin.TRANSLATED.upper())
         except Exception:  # foreign bytes: pydicom raises whatever a damaged file leads it to
             return False
 

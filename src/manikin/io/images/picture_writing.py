@@ -25,7 +25,7 @@ from manikin.io.images.labels import FILE
 from manikin.io.images.pillow import encode, pillow
 from manikin.io.images.provenance import Origin, texts_of
 from manikin.io.images.sources import Pixels
-from manikin.io.publishing import beside, publish, refuse_taken
+from manikin.io.publishing import beside, publish, refuse_replacing, refuse_taken
 from manikin.io.tabular import TableWriter
 
 MAX_NAME = 180  # characters of a file's path inside the folder
@@ -198,6 +198,11 @@ class PictureWriter:
                 publish(self._beside, self.folder)
         finally:
             shutil.rmtree(self._beside, ignore_errors=True)
+
+
+def refuse_place(folder: Path, *, force: bool) -> None:
+    """Refuses a place that pictures would not be written to, before there are any; folders above it may be missing."""
+    refuse_replacing(folder, lambda path: path.name in OWN or ending(path.name) in PICTURES, "images", force=force)
 
 
 def refuse_volumes(form: ImageForm, name: str) -> None:
