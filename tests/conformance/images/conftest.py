@@ -44,7 +44,7 @@ class Learned:
         return self.known[key]
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
     """Leaves out what is no question of this suite: one frame of each film, and attributes learned once."""
     with pytest.MonkeyPatch.context() as patch:
