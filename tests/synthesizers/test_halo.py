@@ -16,7 +16,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import BudgetError, FitError, ModelFolderError, ParameterError
 from manikin.data.schema import Column, Form, Kind, Schema, Storage
 from manikin.synthesizers import synthesizer
-from manikin.synthesizers.records.visits import encoded, make_plan, visits_of
+from manikin.synthesizers.records.visits import codes_of, count_rows, encoded, make_plan, visits_of
 from manikin.training.networks.visits import MaskedHead, Sets, VisitNet, VisitShape
 from manikin.training.objectives.visits import VisitData
 
@@ -139,6 +139,39 @@ def test_numbers_by_a_code_are_levels_of_it() -> None:
     assert made.loc[made["code"] == "K", "value"].max() < 10 < made.loc[made["code"] == "Na", "value"].min()
 
 
+def test_what_fewer_than_eleven_patients_hold_does_not_come_out() -> None:
+    """A missing value and a level of one patient are no codes; her rows set no counts."""
+    n = 40
+    rows = {"id": np.repeat(np.arange(n), 4).astype(str), "day": np.tile([0, 0, 1, 1], n).astype(str)}
+    rows["code"] = np.tile(["K", "note"], 2 * n)
+    rows["value"] = np.where(rows["code"] == "K", np.random.default_rng(0).normal(4, 0.5, 4 * n).round(1).astype(str), "")
+    rows["value"][[0, 41]] = "", "77.7"
+    again = np.repeat([0, 1], [30, 90])  # patient 0 repeats what she alone lacks, and a note
+    rows = {key: np.concatenate([own[again], own]) for key, own in rows.items()}
+    model = synthesizer("halo", max_steps=1, width=32, levels=3).fit(ward(n, rows), seed=0)
+    plan, counts = model.plan_, model.rows_
+    n_missing = model.codec_.layout.tables[0].layout.fields[plan.value[0]].n_missing
+    by_token = [sorted((plan.code_low[plan.code_token == token] >= n_missing).tolist()) for token in np.unique(plan.code_token)]
+    assert sorted(by_token) == [[False], [True, True, True]], "a note has no number, and K always has one"
+    assert counts.repeats.max() < 1.5 / n, "a heavy patient weighs as any other"
+    made = model.sample(100, seed=1).tables["diagnoses"].frame
+    assert (made["value"].isna() == (made["code"] == "note")).all()
+
+
+def test_counts_of_codes_that_few_patients_have_are_the_defaults() -> None:
+    codec = RecordsCodec(max_tokens=8)
+    records = codec.fit_encode(ward(40))
+    plan = make_plan(codec, records, "halo", 3)
+    mine = np.flatnonzero(codes_of(plan, records, 0) == 0)
+    owner = np.repeat(np.arange(len(records)), records.lengths)
+    few = replace(records, tokens=records.tokens.copy())
+    one = records.tokens[np.flatnonzero(codes_of(plan, records, 0) == 1)[0], plan.key[0]]
+    few.tokens[mine[owner[mine] != owner[mine[0]]], plan.key[0]] = one
+    counts = count_rows(plan, codec, few)
+    assert (counts.repeats[0], counts.place[0], counts.spread[0]) == (0, 0.5, 0.3)
+    assert counts.place[1] != 0.5
+
+
 def ward(n: int = 400, given: dict[str, Any] | None = None) -> Dataset:
     """Codes that come in pairs within a visit, and one that follows another in the next visit; women have other codes than men."""
     rng = np.random.default_rng(0)
@@ -212,11 +245,23 @@ def test_forged_folders_and_conditions_that_hardly_anybody_meets_are_refused(mon
     monkeypatch.setattr("manikin.synthesizers.records.halo.POOL", 50)
     model = synthesizer("halo", max_steps=1, width=32).fit(LINKED["visits"](), seed=0)
     values, arrays = model.state()
-    for path, value in (("longest", 10**9), ("shape", values["shape"] | {"width": 4096}), ("shape", values["shape"] | {"n_codes": 10**7})):
+    shape, many = values["shape"], [*values["plan"]["fields"], 0]
+    sizes = [*shape["fields"], shape["fields"][1]]
+    for path, value in (
+        ("longest", 10**9),
+        ("shape", shape | {"width": 4096}),
+        ("shape", shape | {"n_codes": 10**7}),
+    ):
         with pytest.raises(ModelFolderError):
             synthesizer("halo").restore(values | {path: value}, arrays)
     with pytest.raises(ModelFolderError):
         synthesizer("halo").restore(values, arrays | {"plan.code_token": arrays["plan.code_token"] + 1000})
+    with pytest.raises(ModelFolderError, match="visits of the model folder"):
+        synthesizer("halo").restore(values | {"plan": values["plan"] | {"fields": many}, "shape": shape | {"fields": sizes}}, arrays)
+    with pytest.raises(ModelFolderError, match="not of the codec's fields"):
+        synthesizer("halo").restore(values | {"shape": shape | {"is_direct": not shape["is_direct"]}}, arrays)
+    with pytest.raises(ModelFolderError, match="out of bounds"):
+        synthesizer("halo").restore(values, arrays | {"rows.repeats": np.full(len(arrays["rows.repeats"]), 1 - 1e-12)})
     first = int(np.cumsum([0, *model.codec_.layout.static.sizes])[model.codec_.layout.static.names.index("sex")])
     model.network_.own.bias.data[first + 2] = 30.0
     with pytest.raises(ParameterError, match="fewer than one in"):

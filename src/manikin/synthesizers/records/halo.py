@@ -27,7 +27,7 @@ from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.records.chances import Chances
 from manikin.synthesizers.records.visit_draws import VisitSampler
-from manikin.synthesizers.records.visits import VisitPlan, VisitRows, count_rows, encoded, make_plan
+from manikin.synthesizers.records.visits import MOST_REPEATS, VisitPlan, VisitRows, count_rows, encoded, make_plan
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.one_shot import check_numbers, check_weights
 from manikin.training.control import Control
@@ -38,7 +38,7 @@ from manikin.training.objectives.visits import VisitData, VisitObjective, VisitR
 Ints = npt.NDArray[np.int64]
 NAME = "halo"
 BLOCK = 256  # patients that share one stream of randomness
-FEWEST = 11  # patients that reach the longest record
+FEWEST = 11  # patients that reach the longest record, or that have no visit where records may be empty
 FEWEST_PATIENTS = 20
 MOST_VISITS = 512
 MOST_DIRECT = 2_048  # parts of a visit that speak to each other past the hidden units
@@ -141,7 +141,7 @@ class Halo:
                 "Use 'event_transformer', a coarser clock, or shorter records."
             )
         long = float(np.sort(lengths)[-min(FEWEST, len(lengths))])
-        self.longest_, self.least_ = min(math.ceil(1.25 * long) + 1, MOST_VISITS), int(lengths.min() > 0)
+        self.longest_, self.least_ = min(math.ceil(1.25 * long) + 1, MOST_VISITS), int((lengths == 0).sum() < FEWEST)
 
     def _shape(self, n_patients: int) -> VisitShape:
         """Strong dropout for few patients, so that nobody is learned by heart."""
@@ -289,7 +289,7 @@ class Halo:
         if any(one is None or one.shape != (n,) or one.dtype != np.float64 or not np.isfinite(one).all() for one in own):
             raise _refusal("the counts of its rows do not fit its codes")
         repeats, place, spread = (np.asarray(one, dtype=np.float64) for one in own)
-        if ((repeats < 0) | (repeats >= 1)).any() or (spread < 0).any():
+        if ((repeats < 0) | (repeats > MOST_REPEATS)).any() or (spread < 0).any():
             raise _refusal("the counts of its rows are out of bounds")
         tables: list[dict[int, Chances]] = []
         for t, table in enumerate(self.codec_.layout.tables):
@@ -313,7 +313,7 @@ class Halo:
             raise _refusal("'shape' contradicts itself")
         sizes, static = self.plan_.sizes(self.codec_), tuple(self.codec_.layout.static.sizes)
         fits = (tuple(values["fields"]), tuple(values["static"]), values["n_codes"]) == (sizes, static, self.plan_.n_codes)
-        if not fits or values["longest"] != MOST_VISITS or type(values["is_direct"]) is not bool:
+        if not fits or values["longest"] != MOST_VISITS or values["is_direct"] is not (sum(sizes) + self.plan_.n_codes <= MOST_DIRECT):
             raise _refusal("'shape' is not of the codec's fields")
         return VisitShape(**(values | {"fields": sizes, "static": static}))
 

@@ -231,6 +231,7 @@ class VisitSampler:
         owner, code = np.repeat(owner, more + 1), np.repeat(code, more + 1)
         place = self.rows.place[code] + self.rows.spread[code] * rng.standard_normal(len(code))
         order = np.lexsort([place, self.plan.code_table[code], owner])
+        order = order[_within(owner[order], np.zeros_like(owner)) < MOST_ROWS]
         owner, code = owner[order], code[order]
         table = self.plan.code_table[code]
         rank, total = _within(owner, table), _within(owner, np.zeros_like(owner))

@@ -98,7 +98,7 @@ class VisitPlan:
         tables = codec.layout.tables
         sizes = [table.layout.sizes for table in tables]
         fits = all(len(own) == len(tables) for own in (self.key, self.value, self.link, self.zero))
-        fits = fits and all(0 <= j < len(sizes[self.table]) for j in self.fields)
+        fits = fits and self.fields == _fields(len(sizes[self.table]), is_moment=self.is_moment)
         fits = fits and all(-1 <= own[t] < len(sizes[t]) for own in (self.key, self.value, self.link) for t in range(len(tables)))
         fits = fits and all(-1 <= self.zero[t] < sizes[t][0] for t in range(len(tables)))
         fits = fits and len({len(one) for one in (self.code_table, self.code_token, self.code_low, self.code_high)}) == 1
@@ -121,8 +121,9 @@ class VisitRows:
 
     Attributes
     ----------
-    repeats : float64 (n_codes,), the chance that one more row of a code follows in the same visit.
+    repeats : float64 (n_codes,), the chance that one more row of a code follows in the same visit, the mean of patients' own.
     place, spread : float64 (n_codes,), where in the rows of its table of a visit a code stands, 0 … 1.
+        A code that fewer than `min_patients` patients have gets 0, 0.5 and 0.3 for the three.
     beside : of each table, of each field beside its code, the chances of its tokens.
     """
 
@@ -159,7 +160,7 @@ def make_plan(codec: RecordsCodec, records: Records, name: str, levels: int) -> 
     is_moment = len(layout.tables) == 1 and key is not None and not own.is_distinct and zero[opening] >= 0
     keys = [f.key if f.key is not None and (t != opening or is_moment) else NONE for t, f in enumerate(fields)]
     values = [_value(codec, t) if keys[t] >= 0 else NONE for t in range(len(fields))]
-    one_token = (0,) if is_moment else tuple(range(len(layout.tables[opening].layout.fields)))
+    one_token = _fields(len(layout.tables[opening].layout.fields), is_moment=is_moment)
     codes = [_codes(codec, records, t, keys[t], values[t], levels) for t in range(len(fields)) if keys[t] >= 0]
     none = np.zeros(0, dtype=np.int64)
     code_table, token, low, high = (np.concatenate([none, *(one[i] for one in codes)]) for i in range(4))
@@ -169,6 +170,11 @@ def make_plan(codec: RecordsCodec, records: Records, name: str, levels: int) -> 
             "Raise min_patients in the schema, or use 'event_transformer'."
         )
     return VisitPlan(opening, is_moment, one_token, tuple(keys), tuple(values), tuple(links), tuple(zero), code_table, token, low, high)
+
+
+def _fields(n_fields: int, *, is_moment: bool) -> tuple[int, ...]:
+    """The fields of the opening row that have one token each in a visit."""
+    return (0,) if is_moment else tuple(range(n_fields))
 
 
 def _opening(codec: RecordsCodec, name: str) -> tuple[int, list[int]]:
@@ -216,33 +222,55 @@ def _value(codec: RecordsCodec, table: int) -> int:
 
 def _codes(codec: RecordsCodec, records: Records, table: int, key: int, value: int, levels: int) -> tuple[Ints, Ints, Ints, Ints]:
     """The codes of a table, the most frequent first: table, token, least and greatest token of the number."""
-    tokens = records.tokens[records.table == table].astype(np.int64)
+    events = records.table == table
+    tokens, patients = records.tokens[events].astype(np.int64), np.repeat(np.arange(len(records)), records.lengths)[events]
     sizes = codec.layout.tables[table].layout.sizes
     rows = np.bincount(tokens[:, key], minlength=sizes[key]) * codec.emitted(table, key)
     out: list[tuple[int, int, int]] = []
-    n_missing = codec.layout.tables[table].layout.fields[value].n_missing if value >= 0 else 0
+    n_missing, fewest = 0, 1
+    if value >= 0:
+        n_missing, schema = codec.layout.tables[table].layout.fields[value].n_missing, codec.schema_[codec.layout.tables[table].name]
+        fewest = schema.threshold(schema[codec.events_[table].plan.by[0][0]])
     for token in np.argsort(-rows, kind="stable")[: int((rows > 0).sum())].tolist():
         if value < 0:
             out.append((token, 0, 0))
             continue
-        held = np.bincount(tokens[tokens[:, key] == token, value], minlength=sizes[value])
-        out += [(token, low, high) for low, high in _spans(held, n_missing, levels)]
+        mine = tokens[:, key] == token
+        out += [(token, low, high) for low, high in _spans(tokens[mine, value], patients[mine], n_missing, levels, fewest)]
     made = np.array(out, dtype=np.int64).reshape(-1, 3)
     return np.full(len(made), table, dtype=np.int64), made[:, 0], made[:, 1], made[:, 2]
 
 
-def _spans(held: Ints, n_missing: int, levels: int) -> list[tuple[int, int]]:
-    """Spans of tokens: each missing code, then about equally frequent levels of the number."""
-    out = [(token, token) for token in np.flatnonzero(held[:n_missing]).tolist()]
-    known = held[n_missing:]
-    if not known.any():
+def _spans(tokens: Ints, patients: Ints, n_missing: int, levels: int, fewest: int) -> list[tuple[int, int]]:
+    """Spans of tokens: each missing code, then levels of the number that about equally many patients hold.
+
+    Parameters
+    ----------
+    tokens, patients : int64 (n_rows,), the number's token and the patient of each row of one code.
+    fewest : patients that must hold a span; a level of fewer joins its neighbour, and what is left of fewer is dropped.
+    """
+    pairs = np.unique(np.stack([tokens, patients]), axis=1)
+    places, holders = np.unique(pairs[0], return_counts=True)
+    out = [(token, token) for token, n in zip(places.tolist(), holders.tolist(), strict=True) if token < n_missing and n >= fewest]
+    places, holders = places[places >= n_missing], holders[places >= n_missing]
+    if not len(places):
         return out
-    level = np.minimum((np.cumsum(known) - known) * levels // known.sum(), levels - 1)
-    places = np.flatnonzero(known)
-    for one in np.unique(level[places]).tolist():
-        mine = places[level[places] == one]
-        out.append((n_missing + int(mine[0]), n_missing + int(mine[-1])))
-    return out
+    level = np.minimum((np.cumsum(holders) - holders) * levels // holders.sum(), levels - 1)
+    spans: list[tuple[int, int]] = []
+    is_full = False  # whether enough patients hold the last of the spans
+    for one in np.unique(level).tolist():
+        mine = places[level == one]
+        low, high = int(mine[0]), int(mine[-1])
+        if spans and not (is_full and _holders(pairs, low, high) >= fewest):
+            low = spans.pop()[0]
+        spans.append((low, high))
+        is_full = _holders(pairs, low, high) >= fewest
+    return out + spans if is_full else out
+
+
+def _holders(pairs: Ints, low: int, high: int) -> int:
+    """How many patients hold a token in [low, high]; pairs int64 (2, n) of tokens and patients."""
+    return len(np.unique(pairs[1, (pairs[0] >= low) & (pairs[0] <= high)]))
 
 
 def codes_of(plan: VisitPlan, records: Records, table: int) -> Ints:
@@ -326,9 +354,9 @@ def count_rows(plan: VisitPlan, codec: RecordsCodec, records: Records) -> VisitR
         rank, share = _ranks(own)
         known = code >= 0
         n_rows = np.bincount(code[known], minlength=plan.n_codes)
-        n_held = np.bincount(np.unique(own[known] * plan.n_codes + code[known]) % plan.n_codes, minlength=plan.n_codes)
-        mine = plan.code_table == t
-        repeats[mine] = np.minimum(((n_rows - n_held) / (n_rows + 1.0))[mine], MOST_REPEATS)
+        again, holders = _repeats(code[known], own[known], patient[events][known], plan.n_codes)
+        mine = (plan.code_table == t) & (holders >= max(codec.schema_[table.name].min_patients, 1))
+        repeats[mine] = np.minimum(again, MOST_REPEATS)[mine]
         mean = np.bincount(code[known], share[known], minlength=plan.n_codes) / np.maximum(n_rows, 1)
         off = np.bincount(code[known], (share[known] - mean[code[known]]) ** 2, minlength=plan.n_codes)
         place[mine], spread[mine] = mean[mine], np.sqrt(off / np.maximum(n_rows, 1))[mine]
@@ -339,6 +367,22 @@ def count_rows(plan: VisitPlan, codec: RecordsCodec, records: Records) -> VisitR
             parents = {RANK: (np.minimum(rank, RANKS - 1), RANKS), plan.key[t]: (tokens[:, plan.key[t]], table.layout.sizes[plan.key[t]])}
             beside[-1][j] = counted(tokens[:, j], codec.emitted(t, j), parents, patient[events])
     return VisitRows(repeats, place, spread, tuple(beside))
+
+
+def _repeats(code: Ints, visit: Ints, patient: Ints, n_codes: int) -> tuple[Floats, Ints]:
+    """Of each code the chance that one more row of it follows in the same visit, and the patients who hold it, both (n_codes,).
+
+    A patient with n rows of a code in v visits has the chance (n - v) / (n - 1), which has no bias where rows repeat at one rate; patients
+    weigh alike, so that one moves the mean by one part in as many as there are.
+    """
+    if not len(code):
+        return np.zeros(n_codes), np.zeros(n_codes, dtype=np.int64)
+    pairs, place, n_rows = np.unique(patient * n_codes + code, return_inverse=True, return_counts=True)
+    visits = np.unique(np.stack([place.reshape(-1), visit]), axis=1)[0]
+    n_held = np.bincount(visits, minlength=len(pairs))
+    holders = np.bincount(pairs % n_codes, minlength=n_codes)
+    own = (n_rows - n_held) / np.maximum(n_rows - 1, 1)
+    return np.bincount(pairs % n_codes, own, minlength=n_codes) / np.maximum(holders, 1), holders
 
 
 def _ranks(visit: Ints) -> tuple[Ints, Floats]:
