@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,11 @@ import torch
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Dataset
-from manikin.data.errors import ParameterError
+from manikin.data.errors import ModelFolderError, ParameterError
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 from manikin.synthesizers.records.event_tables import table_fields
 from manikin.synthesizers.records.event_transformer import EventTransformer
-from manikin.synthesizers.records.plan import grouped
+from manikin.synthesizers.records.plan import PlanFields, grouped
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.training import loop
 from manikin.training.control import Control, Progress
@@ -348,6 +350,72 @@ def test_plans_have_the_mean_of_their_group_and_the_total_of_their_parts() -> No
     planned = plan.draw(of_plan, rng.random((200, 2 + plan.slots.n)))
     total = np.clip(planned.counts.sum(1), plan.total.low[of_plan[:, 1]], plan.total.high[of_plan[:, 1]])
     np.testing.assert_array_equal(planned.total, total)
+
+
+@pytest.mark.parametrize("few", [[37, 58, 90], [37], [37, 412]])
+def test_no_group_is_made_of_few_patients(few: list[int]) -> None:
+    groups = grouped(np.array([0.0] * 500 + few), most=14, fewest=11, has_none=True, is_whole=True)
+    assert [groups.low.tolist(), groups.high.tolist(), groups.power.tolist()] == [[0, 1], [0, 1], [1, 1]]
+    assert grouped(np.array(few, dtype=float), most=14, fewest=11, has_none=False).high.tolist() == [1]
+
+
+def test_the_ends_of_groups_are_held_by_many() -> None:
+    rng = np.random.default_rng(3)
+    for n in (11, 12, 21, 22, 23, 40, 150, 400):
+        for is_whole in (True, False):
+            numbers = rng.geometric(0.05, n).astype(float) if is_whole else rng.normal(0, 5, n)
+            groups = grouped(numbers, most=14, fewest=11, has_none=True, is_whole=is_whole)
+            assert np.bincount(groups.tokens(numbers), minlength=len(groups))[1:].min() >= 11
+            assert (groups.low[1:] <= groups.high[1:]).all()
+            inner = np.sort(numbers)[[10, -11]] if n >= 22 else np.sort(numbers)[[5, -6]]
+            assert groups.low[1] >= inner[0]
+            assert groups.high[-1] <= max(inner[1], inner[0])
+    tail = grouped(np.concatenate([np.arange(1.0, 100), [10_000.0]]), most=14, fewest=11, has_none=True, is_whole=True)
+    assert tail.high[-1] == 90
+    assert tail.low[-1] < 90  # the eleven highest alone would be one number
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("power", lambda a: a * np.nan),
+        ("power", lambda a: a + 100),
+        ("power", lambda a: a[:-1]),
+        ("low", lambda a: a + 1e6),
+        ("high", lambda a: np.append(a, 1.0)),
+        ("high", lambda a: np.where(a == a.max(), np.inf, a)),
+        ("size", lambda a: np.concatenate([[a[0] + a[1] + 1, -1], a[2:]])),
+        ("size", lambda a: a.astype(float)),
+        ("size", lambda a: a + 2**62),
+        ("has_none", lambda a: a[:-1]),
+    ],
+)
+def test_damaged_plans_are_refused(name: str, change: Callable[[Any], Any]) -> None:
+    values, arrays = model().plan_.state()
+    assert PlanFields.from_state(values, arrays).n == model().plan_.n
+    with pytest.raises(ModelFolderError, match="plan of the model folder"):
+        PlanFields.from_state(values, arrays | {name: change(arrays[name])})
+
+
+def test_a_record_ends_where_no_table_is_left() -> None:
+    class Closed(CodecWalk):
+        """Nothing but the end may come."""
+
+        def tables(self, rows: Any) -> Any:
+            return np.arange(2)[None].repeat(len(rows), 0) == 1
+
+    fitted = model()
+    static = np.zeros((30, fitted.patients_.n_columns), dtype=np.int64)
+    walk = Closed(fitted.codec_, static[:, : fitted.plan_.slots.n_static].astype(np.int32))
+    made = fitted._made_samplers()[1].sample(static, None, walk, np.random.default_rng(0), most=6, least=3)
+    assert made.lengths.tolist() == [0] * 30
+
+
+def test_one_patient_without_events_is_not_told() -> None:
+    data = chains(60, 4)
+    rows = data.tables["tests"].take(np.flatnonzero(data.owners["tests"] > 0))
+    fitted = EventTransformer(width=16, layers=1, max_steps=1, window=16).fit(Dataset({**data.tables, "tests": rows}, data.schema), seed=0)
+    assert fitted.least_ == 1
 
 
 def test_the_end_comes_when_the_plan_is_fulfilled_before_anything_is_learned() -> None:

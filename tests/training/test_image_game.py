@@ -68,9 +68,16 @@ def test_images_are_compared_within_the_commonest_labels() -> None:
     groups = told_alike(rows(np.array([0] * 30 + [1] * 20 + [2])[:, None]), RNG(0))
     assert [set(told[:, 0].tolist()) for told, _ in groups] == [{0}, {1}]
     assert all(len(told) == LOOK // MOST_TOLD and 0 < real < 2 for told, real in groups)
-    assert len(told_alike(rows(np.array([[0], [0]])), RNG(0))) == 1
-    assert told_alike(rows(np.array([[0]])), RNG(0)) == []
-    assert told_alike(rows(np.arange(3)[:, None]), RNG(0))[0][0].shape == (3, 1)
+    assert told_alike(rows(np.arange(20)[:, None]), RNG(0))[0][0].shape == (16, 1)
+
+
+def test_nothing_is_told_of_a_label_of_few_images() -> None:
+    few = np.array([0] * 40 + [1] * 15)[:, None]
+    assert [set(told[:, 0].tolist()) for told, _ in told_alike(rows(few), RNG(0))] == [{0}]
+    assert {len(told) for told, _ in told_alike(rows(np.repeat([[0], [1]], 10, 0)), RNG(0))} == {16}  # any images, not ten of a label
+    assert told_alike(rows(np.zeros((15, 1))), RNG(0)) == []
+    apart = looked(few, 0.0837)
+    assert apart == round(apart, 2)
 
 
 def test_equal_images_have_no_spread_and_others_have() -> None:

@@ -61,7 +61,8 @@ class EventTransformer:
 
     Notes
     -----
-    No record is longer than `longest_`, the length of the eleventh longest in training and a quarter more; none is empty unless some were.
+    No record is longer than `longest_`, the length of the eleventh longest in training and a quarter more; none is empty
+    unless those of eleven patients were, or nothing that may come is left.
     """
 
     epochs: int | None = None
@@ -112,7 +113,7 @@ class EventTransformer:
         inside, outside = _sides(len(records), seed)
         self._fit_patients(columns, whole, inside, outside, seed, control)
         self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control)
-        self.longest_, self.least_ = _longest(records.lengths), int(records.lengths.min() > 0)
+        self.longest_, self.least_ = _longest(records.lengths), int((records.lengths == 0).sum() < FEWEST)
         self._samplers = None
         return self
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from manikin.data.errors import ModelFolderError
 from manikin.training.networks.any_order import TokenColumn, hidden_width
 from manikin.training.networks.event_history import History, Plan, Vocabulary
 from manikin.training.networks.event_transformer import PlanSlots, TableFields
@@ -21,6 +22,7 @@ from manikin.training.objectives.any_order import log_marginals
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 COUNT_BINS, LEVEL_BINS, LENGTH_BINS = 14, 10, 20
+POWERS = (0.125, 8.0)
 
 
 @dataclass(frozen=True)
@@ -68,32 +70,46 @@ class Groups:
 
 
 def grouped(numbers: Floats, *, most: int, fewest: int, has_none: bool, is_whole: bool = False) -> Groups:
-    """At most `most` groups of at least `fewest` patients each; 0 and NaN are a group of their own if `has_none`."""
+    """At most `most` groups of at least `fewest` patients each; 0 and NaN are a group of their own if `has_none`.
+
+    The `fewest` most extreme patients at either end lie inside the range of the rest. Numbers of fewer patients are not told: they are 1.
+    """
     sure = np.sort(numbers[~np.isnan(numbers) & (numbers != 0)] if has_none else np.nan_to_num(numbers))
     low, high, power = ([0.0], [0.0], [1.0]) if has_none else ([], [], [])
-    least = max(fewest, len(sure) / most)
+    if len(sure) < fewest:
+        if len(sure) or not has_none:
+            low, high, power = [*low, 1.0], [*high, 1.0], [*power, 1.0]
+        return Groups(np.array(low), np.array(high), has_none, np.array(power))
+    folded = _folded(sure, fewest, is_whole=is_whole)
+    least = int(np.ceil(max(fewest, len(sure) / most)))
     at = 0
     while at < len(sure):
-        stop = int(np.searchsorted(sure, sure[min(at + int(np.ceil(least)) - 1, len(sure) - 1)], side="right"))
-        if len(sure) - stop < least:
+        stop = int(np.searchsorted(folded, folded[min(at + least, len(sure)) - 1], side="right"))
+        if stop < len(sure) and sure[at] < folded[at] == folded[stop - 1]:  # the lowest alone would be one number
+            stop = int(np.searchsorted(folded, folded[stop], side="right"))
+        if len(sure) - stop < least or folded[stop] == folded[-1] < sure[-1]:  # too few are left, or the highest alone
             stop = len(sure)
-        low.append(float(sure[at]))
-        high.append(float(sure[stop - 1]))
+        low.append(float(folded[at]))
+        high.append(float(folded[stop - 1]))
         power.append(_power(low[-1], high[-1], float(sure[at:stop].mean()), is_whole=is_whole))
         at = stop
-    if not low or (has_none and len(low) == 1 and len(sure)):
-        low.append(float(sure[0]) if len(sure) else 0.0)
-        high.append(float(sure[-1]) if len(sure) else 0.0)
-        power.append(1.0)
     return Groups(np.array(low), np.array(high), has_none, np.array(power))
 
 
+def _folded(sure: Floats, fewest: int, *, is_whole: bool) -> Floats:
+    """Rising numbers, those of the `fewest` patients at either end brought to that of the innermost of them; all the same where few are."""
+    if len(sure) < 2 * fewest:
+        middle = float(np.median(sure))
+        return np.full(len(sure), np.round(middle) if is_whole else middle)
+    return np.clip(sure, sure[fewest - 1], sure[-fewest])
+
+
 def _power(low: float, high: float, mean: float, *, is_whole: bool) -> float:
-    """The power with which numbers of a group have this mean: above 1 where most of them lie low."""
+    """The power with which numbers of a group have about this mean: above 1 where most of them lie low."""
     if high <= low:
         return 1.0
     width, above = (high - low + 1, mean - low + 0.5) if is_whole else (high - low, mean - low)
-    return float(np.clip(width / max(above, 1e-9) - 1, 0.125, 8.0))
+    return float(np.clip(np.round(width / max(above, 1e-9) - 1, 2), *POWERS))
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,13 @@ class PlanFields:
 
     @classmethod
     def from_state(cls, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> PlanFields:
-        """Takes `state` back."""
+        """Takes `state` back.
+
+        Raises
+        ------
+        ModelFolderError : the arrays do not fit each other, or groups are none.
+        """
+        _check(arrays)
         ends = np.cumsum(arrays["size"])
         groups = [
             Groups(arrays["low"][end - size : end], arrays["high"][end - size : end], bool(none), arrays["power"][end - size : end])
@@ -173,6 +195,25 @@ class PlanFields:
         levels = iter(groups[2 + slots.n :])
         own = tuple(next(levels) if has else None for has in arrays["has_level"])
         return cls(slots, groups[0], groups[1], tuple(groups[2 : 2 + slots.n]), own)
+
+
+def _check(arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Refuses groups that are none, before anything is made of them."""
+    size, has_none, has_level, low, high, power = (arrays[name] for name in ("size", "has_none", "has_level", "low", "high", "power"))
+    if any(one.ndim != 1 for one in (size, has_none, has_level, low, high, power)) or not np.issubdtype(size.dtype, np.integer):
+        raise _refusal("a part of it is no list of its kind")
+    if not len(size) == len(has_none) == 2 + len(has_level) + int(np.count_nonzero(has_level)) or len(has_level) != len(arrays["key_of"]):
+        raise _refusal("it does not have one set of groups for each of its fields")
+    if (size < 1).any() or (size > len(low)).any() or not size.sum() == len(low) == len(high) == len(power):
+        raise _refusal("its groups are not as many as their sizes say")
+    if not all(np.isfinite(one).all() for one in (low, high, power)):
+        raise _refusal("a group has something else than finite numbers")
+    if (low > high).any() or (power < POWERS[0]).any() or (power > POWERS[1]).any():
+        raise _refusal(f"a group ends before it starts, or its power is not within {list(POWERS)}")
+
+
+def _refusal(why: str) -> ModelFolderError:
+    return ModelFolderError(f"The plan of the model folder does not fit itself: {why}. Save the model again.")
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ class _Run:
         may_end = self.drawn.lengths[rows] >= least
         if not may_end.all():
             open_ = np.ones((len(rows), network.n_tables + 1), dtype=bool) if open_ is None else open_
-            open_[:, -1] &= may_end
+            open_[:, -1] = (open_[:, -1] & may_end) | ~open_[:, :-1].any(1)  # where no table is left she ends early
         choice = drawn(self.sampler.heads.next(state, now), uniform[rows, 0], open_)
         choice[self.drawn.lengths[rows] >= limit[rows]] = network.n_tables
         is_going = np.isin(rows, self.alive, assume_unique=True) & (choice < network.n_tables)

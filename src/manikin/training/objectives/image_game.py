@@ -167,7 +167,7 @@ class ImageGame:
             "look": self._signals.get("look", 0.0) + 1,
             "accuracy real": float(self._seen[1]) / n,
             "accuracy synthetic": float(self._seen[2]) / n,
-            "spread": min(apart, default=1.0),
+            "spread": round(min(apart, default=1.0), 2),  # it is saved
         }
         self._seen[1:].zero_()
         return None
@@ -254,22 +254,23 @@ def told_alike(data: ImageRows, rng: np.random.Generator) -> list[tuple[Tensor, 
     """What a look asks for, so that one image for each label shows: tokens (n, n_attributes), all alike, and the spread of real images.
 
     They are the commonest combinations of attributes; where most images have one that hardly any other has (an age in days), some rows'
-    own, and the spread is that between any images. Empty where there are no two images.
+    own, and the spread is that between any images. None is of fewer than 16 images; empty where there are fewer.
     """
     told = data.images.tokens[data.rows]
     of, count = np.zeros(len(told), dtype=np.int64), np.array([len(told)])
     if told.shape[1]:
         _, of, count = np.unique(told, axis=0, return_inverse=True, return_counts=True)
     each = LOOK // MOST_TOLD
-    common = [one for one in np.argsort(-count, kind="stable")[:MOST_TOLD] if count[one] >= min(each, len(told) / 2)]
+    if len(told) < each:
+        return []
+    common = [one for one in np.argsort(-count, kind="stable")[:MOST_TOLD] if count[one] >= each]
     if sum(count[common]) < len(told) / 2:
         groups = [(rng.permutation(data.rows)[:each], int(row)) for row in rng.permutation(data.rows)[:MOST_TOLD]]
     else:
         groups = [(data.rows[rng.permutation(np.flatnonzero(of == one))[:each]], -1) for one in common]
     out = []
     for rows, asked in groups:
-        if len(rows) > 1:
-            batch = data.batch(rows)
-            tokens = batch.tokens if asked < 0 else data.batch(np.full(len(rows), asked)).tokens
-            out.append((tokens, max(spread(batch.pixels), 1e-8)))
+        batch = data.batch(rows)
+        tokens = batch.tokens if asked < 0 else data.batch(np.full(len(rows), asked)).tokens
+        out.append((tokens, max(spread(batch.pixels), 1e-8)))
     return out
