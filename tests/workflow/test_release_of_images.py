@@ -101,3 +101,18 @@ def test_copies_are_refused(place: Path, tmp_path: Path) -> None:
     assert {str(o.verdict) for o in made.decision.outcomes if o.figure.is_attack} == {"fail"}
     with pytest.raises(ParameterError, match="--format csv is no format of images"):
         let_out(place / "fresh evidence", tmp_path / "no", place / "gate.toml", file_format="csv")
+
+
+def test_rows_of_real_patients_never_leave_as_labels(tmp_path: Path) -> None:
+    for seed, name in enumerate(("train", "holdout", "made")):
+        rng = np.random.default_rng(seed % 2)  # the labels of what was made are those of train
+        labels = {"label": np.repeat(["left", "right"], 30), "age": rng.normal(60, 9, 60).round(2)}
+        np.savez(tmp_path / f"{name}.npz", images=np.random.default_rng(seed).integers(0, 255, (60, SIDE, SIDE), dtype=np.uint8), **labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "measure", partial(judging.measure, metrics=["identifiers", "rare_values"], attacks=["image_copies"]))
+        judging.judge(tmp_path / "train.npz", tmp_path / "holdout.npz", tmp_path / "made.npz", out=tmp_path / "evidence")
+    rules = policy(tmp_path / "gate.toml", ("rare_values", "at_most = 0\nexact = true"), ("image_copies", "at_most = 0.3"))
+    made = let_out(tmp_path / "evidence", tmp_path / "release", rules)
+    assert made.out is None
+    assert made.decision.verdict is Verdict.INSUFFICIENT
+    assert any("Nobody attacked the columns beside the images (label, age)" in reason for _, _, reason, _ in made.decision.lines)

@@ -13,6 +13,7 @@ from typing import Any
 
 from manikin.data.schema import Column, Kind, Schema, TableSchema
 from manikin.evaluation.base import AttackResult, Results, ThreatModel
+from manikin.release.beside import named
 from manikin.release.catalogue import attacks_of
 from manikin.release.judgement import Decision, Outcome, Verdict, passed_words, words
 from manikin.release.manifest import Choice
@@ -242,6 +243,8 @@ def not_assessed(decision: Decision, evidence: Evidence, kept_back: Sequence[str
         if name not in checked and (name not in evidence.results or evidence.results[name].value is None)
     ]
     lines += [f"{name.replace('_', ' ').capitalize()}: not attacked." for name in missing]
+    if evidence.beside:
+        lines.append(f"The columns beside the images ({named(evidence.beside)}): not attacked, neither for copies nor for membership.")
     lines += [f"{outcome.step.title}: not answered." for outcome in decision.steps if outcome.verdict is Verdict.NOT_ASSESSED]
     if kept_back:
         lines.append(f"Tables of nobody (code books), which were kept back: {', '.join(kept_back)}.")

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Any
 
 from manikin.data.errors import ParameterError
+from manikin.release.beside import NOT_ATTACKED, may_tell, named
 from manikin.release.catalogue import applies, attacks_of, entry_of
 from manikin.release.measures import Evidence, Figure, measured
 from manikin.release.policy import Check, Policy, Step, Style
@@ -27,6 +28,16 @@ NOTHING_SURE = (
 )
 WHAT = {"table": "rows of one table", "records": "linked patients", "images": "images"}
 BEHIND = {"regulator": "a regulator's", "literature": "from the literature", "convention": "a convention, no regulator behind it"}
+OF_TABLES = ("copies", "membership")
+BESIDE = Check(
+    name="columns_beside_images",
+    measure="copies.excess",
+    title="Copies of real rows in the columns beside the images",
+    at_most=0,
+    rationale="A copy is a disclosure unless people are that alike anyway.",
+    source="engineering default",
+    kind="convention",
+)  # of policies that have none of tables
 
 
 class Verdict(StrEnum):
@@ -147,6 +158,8 @@ def passed_words(policy: str, adversaries: Sequence[tuple[str, str]]) -> str:
 def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Decision:
     """The decision of a policy on what its checks say of such data; a check whose measure is of other data is passed over.
 
+    Columns beside images by which people may be told are a table that nobody attacked: its checks of copies and membership lack evidence.
+
     Parameters
     ----------
     answers : what people have answered, by step name.
@@ -157,10 +170,25 @@ def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Dec
     """
     asked = [check for check in policy.checks if applies(check.measure, evidence.modality)]
     _check_applies(policy, asked, evidence.modality)
+    owed = _owed(policy, evidence)
     outcomes = tuple(judge_check(check, measured(check.measure, evidence), answers) for check in asked)
+    outcomes += tuple(_not_attacked(check, evidence) for check in owed)
     waivers = {check.waiver.step for check in policy.checks if check.waiver is not None}
     steps = tuple(judge_step(step, answers.get(step.name, "")) for step in policy.steps if step.name not in waivers)
-    return Decision(policy, outcomes, steps, tuple(check for check in policy.checks if check not in asked))
+    return Decision(policy, outcomes, steps, tuple(c for c in policy.checks if c not in asked and c not in owed))
+
+
+def _owed(policy: Policy, evidence: Evidence) -> list[Check]:
+    """The checks of copies and membership of tables, where people may be told by the columns beside images; never none then."""
+    if not may_tell(evidence.beside, evidence.n_patients):
+        return []
+    found = [c for c in policy.checks if c.measure.partition(".")[0] in OF_TABLES and not applies(c.measure, evidence.modality)]
+    return found or [BESIDE]
+
+
+def _not_attacked(check: Check, evidence: Evidence) -> Outcome:
+    why = NOT_ATTACKED.format(names=named(evidence.beside))
+    return Outcome(check, Figure(None), Verdict.INSUFFICIENT, why)
 
 
 def _check_applies(policy: Policy, asked: Sequence[Check], modality: str) -> None:

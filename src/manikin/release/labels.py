@@ -26,9 +26,11 @@ ENDING: Final = "-metadata.json"
 SOURCE_TYPE: Final = "https://schema.org/TrainedAlgorithmicMediaDigitalSource"
 SYNTHETIC_TYPES = ("TrainedAlgorithmicMedia", "CompositeSynthetic", "AlgorithmicMedia", "trainedAlgorithmicMedia")
 PARQUET = (".parquet", ".pq")
+TABBED = (".tsv", ".tsv.gz")
 DELIMITED = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")  # a .txt in a folder may be anything
 FHIR = (".ndjson", ".json")
 TEST_DATA = b'"HTEST"'  # FHIR's tag of test health data, which synthetic patients carry
+RESOURCE = b'"resourceType"'
 MAX_BYTES = 8 << 20
 MAX_RESOURCE = 1 << 16
 SHOWN = 12  # files that a sentence names
@@ -65,7 +67,7 @@ def csvw(facts: PublicFacts, file: str, sha256: str, columns: Sequence[PublicCol
         "schema:expires": facts.expires.isoformat(),
         SYNTHETIC: True,
         SHA256: sha256,
-        "dialect": {"encoding": "utf-8", "delimiter": ",", "header": True},
+        "dialect": {"encoding": "utf-8", "delimiter": "\t" if file.lower().endswith(TABBED) else ",", "header": True},
         "tableSchema": {"columns": [_column(column) for column in described]},
     }
 
@@ -146,7 +148,16 @@ def _folder_mark(folder: Path) -> Marked:
 
 def _holds_data(path: Path) -> bool:
     name = path.name.lower()
-    return name.endswith((*PARQUET, *DELIMITED[:-1], ".ndjson")) or is_known(name)
+    return name.endswith((*PARQUET, *DELIMITED[:-1], ".ndjson")) or is_known(name) or (name.endswith(".json") and _is_resource(path))
+
+
+def _is_resource(path: Path) -> bool:
+    """Whether a JSON file holds FHIR resources, and no description of others."""
+    try:
+        with path.open("rb") as file:
+            return RESOURCE in file.read(MAX_RESOURCE)
+    except OSError:
+        return False
 
 
 def _parquet_mark(path: Path) -> Marked:

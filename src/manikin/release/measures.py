@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from manikin.data.schema import Column
 from manikin.evaluation.base import AttackResult, MetricResult, Results
 
 
@@ -20,7 +21,7 @@ class Evidence:
     epsilon, delta : the patient-level budget that holds by its ledger, None where none was kept. power : the most true positives that any
         attacker reaches at 1 % false alarms, by everything that was spent. rows_per_patient : of hers that counted at most.
     has_patient_key : whether patients were told apart by a key; without one each row counts as a patient.
-    modality : of what is released: "table", "records" of linked patients, "images".
+    modality : of what is released: "table", "records" of linked patients, "images". beside : the columns that leave beside images.
     """
 
     results: Results
@@ -31,6 +32,7 @@ class Evidence:
     rows_per_patient: int = 1
     has_patient_key: bool = True
     modality: str = "table"
+    beside: tuple[Column, ...] = ()
 
     @property
     def is_private(self) -> bool:

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Table
-from manikin.data.schema import DEFAULT_MIN_PATIENTS, Column, Role, Schema, Source, Sources, TableSchema
+from manikin.data.schema import DEFAULT_MIN_PATIENTS, Column, ImageForm, Role, Schema, Source, Sources, TableSchema
 
 PUBLIC_HEADER = """\
 The columns of these synthetic rows. Levels, ranges, decimals and missing codes are those that occur in the released rows, or were declared
 public knowledge (source = "declared"); none was taken from a patient's row.
 """
+BYTES = (0.0, 255.0)
 KEPT_ROLES = (Role.PATIENT_KEY, Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.TARGET, Role.TIME, Role.EVENT)
 
 
@@ -50,10 +51,27 @@ def _public(rows: Table, column: Column) -> Column:
         significant=column.significant,
         missing=missing,
         by=column.by,
-        image=column.image,
+        image=shown_form(rows, column),
         source=Sources(range=column.source.range, levels=column.source.levels),
     )
     return _with_levels(public, column, series) if column.levels is not None else _with_range(public, column, series)
+
+
+def shown_form(rows: Table, column: Column) -> ImageForm | None:
+    """What the images have in common, with the range of the released pixels unless it is declared, or that of every picture of bytes."""
+    form = column.image
+    if form is None or column.source.range is Source.DECLARED or (form.is_whole and (form.lowest, form.highest) == BYTES):
+        return form
+    images = rows.images[column.name]
+    low, high = np.inf, -np.inf
+    for row in np.flatnonzero(images.present):
+        pixels = images.image(int(row))
+        values = pixels[np.isfinite(pixels)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if not low < high:  # one value, or none
+        low, high = (low, low + 1) if np.isfinite(low) else BYTES
+    return replace(form, lowest=low, highest=high)
 
 
 def _with_levels(public: Column, column: Column, series: pd.Series) -> Column:

@@ -56,7 +56,7 @@ def ro_crate(
         "@type": "CreateAction",
         "name": f"The synthetic {facts.noun} were made and judged",
         "instrument": {"@id": "#generator"},
-        "result": {"@id": files[0].name},
+        "result": [{"@id": f"{name}/"} for name in folders] if folders else {"@id": files[0].name},
         "endTime": facts.issued.isoformat(),
         "description": facts.privacy,
     }

@@ -14,6 +14,7 @@ from manikin.data.schema import TableSchema, is_left_out
 from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
 from manikin.io import tabular
+from manikin.release.beside import columns_beside
 from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow import images, linked
 from manikin.workflow.linked_sizes import parts_of_run
@@ -216,7 +217,7 @@ def judge(
                 real, others[0], others[1:], target=aim, seed=seed, watcher=stages.watcher, analyses=asked, partial=partial
             )
         if len(made) == 1 and not partial:  # several tables at once, and partly real rows, are never released
-            run["policies"] = verdicts(results, n_patients=rows["train"], modality=real.modality)
+            run["policies"] = verdicts(results, n_patients=rows["train"], modality=real.modality, beside=columns_beside(real.schema))
         results = replace(results, run={**dict(results.run), **run, "notices": list(stages.notices)})
         write_schema(real.schema, beside / "schema.toml")
         if is_linked or (has_images and not all(Path(path).is_file() for path in made)):

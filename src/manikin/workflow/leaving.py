@@ -18,7 +18,9 @@ from manikin.data.errors import ParameterError
 from manikin.data.new_keys import released_schema
 from manikin.data.schema import Form, Kind, Role, Schema, TableSchema, is_left_out
 from manikin.io import tabular
+from manikin.io.formats import FOLDER
 from manikin.release.manifest import hash_file, hash_folder
+from manikin.release.public_schema import shown_form
 from manikin.workflow import images
 from manikin.workflow.linked_sources import read_linked_like
 from manikin.workflow.options import check_format
@@ -75,7 +77,7 @@ def read_leaving(place: Path, schema: Schema, *, with_books: bool) -> Leaving:
         return _linked(place, schema, with_books=with_books)
     if schema.modality == "images":
         _, (read,) = images.read_images_alike(_like(schema), [place])
-        return Leaving(place, hash_place(place, read)[0].sha256, _renamed(_judged_only(read, schema.only)))
+        return Leaving(place, hash_place(place, read)[0].sha256, _own_range(_renamed(_judged_only(read, schema.only))))
     return Leaving(place, hash_file(place).sha256, read_like(place, schema.only, with_strangers=True))
 
 
@@ -97,6 +99,14 @@ def _renamed(data: Dataset) -> Dataset:
     cells = {column.name: pd.Series(np.full(len(data), None), dtype=object) for column in data.columns if column.kind is Kind.IMAGE}
     frame = data.table.frame.assign(**{name: column.to_numpy() for name, column in cells.items()})
     return data.with_table(Table(frame, data.table.marks, data.table.images))
+
+
+def _own_range(data: Dataset) -> Dataset:
+    """Images whose schema has the range of their own pixels: files' headers are written from it, and it was that of real images."""
+    columns = data.columns
+    for column in data.columns.images:
+        columns = columns.replace_column(replace(column, image=shown_form(data.table, column)))
+    return Dataset({columns.name: data.table}, Schema((columns,)), data.native)
 
 
 def _linked(place: Path, schema: Schema, *, with_books: bool) -> Leaving:
@@ -134,7 +144,11 @@ def storage_of_leaving(leaving: Leaving, file_format: str | None) -> Storage | N
     ParameterError : the format is none of such data.
     """
     check_format(file_format, leaving.modality)
-    return None if leaving.modality == "table" else stored_as(leaving.place, file_format)
+    if leaving.modality == "table":
+        return None
+    if leaving.modality == "records" and file_format is not None:
+        return Storage(FOLDER, SUFFIX[file_format])
+    return stored_as(leaving.place, file_format)
 
 
 def write_leaving(leaving: Leaving, folder: Path, file_format: str | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import write_results
 from manikin.io.schema_file import write_schema
 from manikin.privacy.ledger import Ledger
+from manikin.release.beside import columns_beside
 from manikin.release.energy import estimate_energy
 from manikin.release.manifest import (
     Choice,
@@ -137,11 +138,11 @@ def _policies(made: Made) -> list[dict[str, Any]]:
     is_released = name not in SYNTHESIZERS or SYNTHESIZERS[name].releasable
     if sum(part.startswith("synthetic") for part in made.rows) != 1 or not is_released:
         return []
-    modality = made.schema.modality
+    modality, beside = made.schema.modality, columns_beside(made.schema)
     if made.ledger is None:
-        return verdicts(made.results, n_patients=made.rows.get("train", 0), modality=modality)
+        return verdicts(made.results, n_patients=made.rows.get("train", 0), modality=modality, beside=beside)
     claim = claimed(made.ledger)
-    return verdicts(made.results, n_patients=claim.n_patients, modality=modality, epsilon=claim.epsilon, delta=claim.delta)
+    return verdicts(made.results, n_patients=claim.n_patients, modality=modality, beside=beside, epsilon=claim.epsilon, delta=claim.delta)
 
 
 def _run(folder: Path, made: Made, stages: Stages) -> dict[str, Any]:

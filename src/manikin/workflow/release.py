@@ -20,6 +20,7 @@ from manikin.data.schema import Schema
 from manikin.evaluation.base import Results
 from manikin.evaluation.results_file import read_results
 from manikin.release import facts as public
+from manikin.release.beside import columns_beside
 from manikin.release.croissant import FEW, media_type
 from manikin.release.facts import LEDGER
 from manikin.release.judgement import Decision, Verdict, judge
@@ -191,9 +192,9 @@ def _read_judged(folder: Path) -> _Judged:
     _check_none_added(folder, data[0], set(hashes))
     results, schema = read_results(folder / "results.json"), read_schema(folder / "schema.toml")
     if LEDGER not in hashes and manifest.options.get("epsilon") is None:
-        evidence = Evidence(results, manifest.rows.get("train", 0), modality=schema.modality)
+        evidence = Evidence(results, manifest.rows.get("train", 0), modality=schema.modality, beside=columns_beside(schema))
         return _Judged(folder, manifest, results, folder / data[0], schema, evidence)
-    evidence = replace(_audited(folder, results), modality=schema.modality)
+    evidence = replace(_audited(folder, results), modality=schema.modality, beside=columns_beside(schema))
     return _Judged(folder, manifest, results, folder / data[0], schema, evidence, folder / LEDGER)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from manikin.data.schema import Column
 from manikin.evaluation.base import Results
 from manikin.release.judgement import Decision, Outcome, Verdict, judge, words
 from manikin.release.measures import Evidence
@@ -16,13 +17,20 @@ PLAIN = {Verdict.INSUFFICIENT: "insufficient"}
 
 
 def verdicts(
-    results: Results, *, n_patients: int, modality: str, epsilon: float | None = None, delta: float | None = None
+    results: Results,
+    *,
+    n_patients: int,
+    modality: str,
+    beside: tuple[Column, ...] = (),
+    epsilon: float | None = None,
+    delta: float | None = None,
 ) -> list[dict[str, Any]]:
     """The decision of each built-in policy, the laxest first.
 
     Parameters
     ----------
     n_patients : that the generator learned from. modality : what they are: a "table", "records" of linked patients, "images".
+    beside : the columns beside images.
     epsilon, delta : the budget that it kept, if it kept one.
 
     Returns
@@ -31,7 +39,7 @@ def verdicts(
         answer, and `checks`: `check`, `title`, `verdict`, `measured`, `limit`, `reason`, `kind` of what stands behind the limit, and its
         `source`.
     """
-    evidence = Evidence(results, n_patients, epsilon, delta, modality=modality)
+    evidence = Evidence(results, n_patients, epsilon, delta, modality=modality, beside=beside)
     return [_told(judge(load_policy(name), evidence, {})) for name in BUILT_IN]
 
 

@@ -1,0 +1,130 @@
+"""Columns beside images: a clinical table that nobody attacked never passes, and what is said of files is what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import manikin as mk
+from gate_rules import policy
+from manikin.data.schema import Column, Kind
+from manikin.evaluation.base import AttackResult, Direction, MetricResult, Results, Section
+from manikin.release.facts import PublicFacts, not_assessed
+from manikin.release.judgement import Decision, Verdict, judge
+from manikin.release.labels import csvw, read_mark
+from manikin.release.manifest import FileHash
+from manikin.release.measures import Evidence
+from manikin.release.policy import load_policy
+from manikin.release.public_schema import public_schema
+from manikin.release.ro_crate import ro_crate
+from manikin.workflow.leaving import Leaving, read_leaving, storage_of_leaving
+
+LEVELS = Column("label", Kind.CATEGORICAL, levels=("a", "b"))
+SEX = replace(LEVELS, name="sex")
+
+
+def decided(tmp_path: Path, *beside: Column, of_tables: bool = False, n_patients: int = 60) -> tuple[Decision, Evidence]:
+    rules = [("rare_values", "at_most = 0\nexact = true"), ("image_copies", "at_most = 0.3")]
+    rules += [("copies.excess", "at_most = 0\nexact = true"), ("membership", "at_most = 1")] if of_tables else []
+    rare = MetricResult("rare_values", "Rare", value=0.0, direction=Direction.LOWER, section=Section.PRIVACY, n=9)
+    lower = {"direction": Direction.LOWER, "section": Section.PRIVACY}
+    copies = AttackResult("image_copies", "Copies", value=0.0, interval=(0.0, 0.1), reference=0.0, n=500, **lower)  # type: ignore[arg-type]
+    evidence = Evidence(Results((rare,), attacks=(copies,)), n_patients, modality="images", beside=beside)
+    return judge(load_policy(policy(tmp_path / "gate.toml", *rules)), evidence, {}), evidence
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        (Column("age", Kind.CONTINUOUS),),
+        (Column("seen", Kind.DATE),),
+        (Column("code", Kind.CODE, levels=("I21", "I22")),),
+        (Column("label", Kind.CATEGORICAL),),
+        tuple(replace(LEVELS, name=name) for name in "abcd"),
+        (LEVELS, Column("postcode", Kind.CATEGORICAL, levels=tuple(map(str, range(9))))),
+    ],
+    ids=["number", "date", "code", "no levels", "four", "many combinations"],
+)
+@pytest.mark.parametrize("of_tables", [True, False])
+def test_columns_by_which_people_may_be_told_never_pass(beside: tuple[Column, ...], of_tables: bool, tmp_path: Path) -> None:
+    decision, _ = decided(tmp_path, *beside, of_tables=of_tables, n_patients=100)
+    assert decision.verdict is Verdict.INSUFFICIENT
+    owed = [o for o in decision.outcomes if o.verdict is Verdict.INSUFFICIENT]
+    assert {o.check.measure for o in owed} == ({"copies.excess", "membership"} if of_tables else {"copies.excess"})
+    assert all(beside[0].name in o.reason and "release them as a table of their own" in o.reason for o in owed)
+
+
+def test_a_few_categories_pass_and_the_card_says_that_nobody_attacked_them(tmp_path: Path) -> None:
+    decision, evidence = decided(tmp_path, LEVELS, SEX)
+    assert decision.verdict is Verdict.PASS
+    line = "The columns beside the images (label, sex): not attacked, neither for copies nor for membership."
+    assert line in not_assessed(decision, evidence)
+    decision, evidence = decided(tmp_path)
+    assert decision.verdict is Verdict.PASS
+    assert not any("beside the images" in line for line in not_assessed(decision, evidence))
+
+
+def arrays(path: Path, seed: int, top: int, **labels: object) -> Path:
+    pixels = np.random.default_rng(seed).integers(-top, top, (60, 8, 8)).astype(np.int16)
+    np.savez(path, images=pixels, **labels)  # type: ignore[arg-type]
+    return path
+
+
+def test_the_schema_that_leaves_has_the_range_of_the_released_pixels(tmp_path: Path) -> None:
+    real = mk.read(arrays(tmp_path / "real.npz", 0, 3071, label=np.repeat(["a", "b"], 30)))
+    leaving = read_leaving(arrays(tmp_path / "synthetic.npz", 1, 900, label=np.repeat(["a", "b"], 30)), real.schema, with_books=False)
+    (own,) = leaving.data.columns.images
+    pixels = leaving.data.table.images[own.name].array()
+    (public,) = public_schema(leaving.data).only.images
+    for form in (own.image, public.image):
+        assert form is not None
+        assert (form.lowest, form.highest) == (pixels.min(), pixels.max())
+
+
+def facts() -> PublicFacts:
+    from datetime import date
+
+    day = date(2026, 1, 2)
+    return PublicFacts(
+        title="t", statement="s", policy={"label": "gate v1"}, checks=(), steps=(), labels=(), adversaries=(), answers={}, columns=(),
+        n_rows=60, generator="g", settings={}, n_train="", n_holdout="", unit="rows", privacy="p", budget={}, not_assessed=(),
+        recipients="r", issued=day, expires=day, key="k", noun="images",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.csv.gz", ","), ("a.tsv", "\t"), ("a.tsv.gz", "\t")])
+def test_a_description_names_the_delimiter_of_its_file(name: str, delimiter: str) -> None:
+    assert csvw(facts(), name, "0")["dialect"]["delimiter"] == delimiter
+
+
+def test_what_was_made_is_the_folder_where_files_are_described_as_one() -> None:
+    card = FileHash(name="card.md", sha256="0", n_bytes=1)
+    graph = ro_crate(facts(), [card], {"card.md": ("The card", "text/markdown")}, [], {"synthetic": "60 files"})["@graph"]
+    assert next(one for one in graph if one["@id"] == "#made")["result"] == [{"@id": "synthetic/"}]
+
+
+def test_a_folder_of_bundles_holds_data(tmp_path: Path) -> None:
+    place = tmp_path / "release" / "synthetic"
+    place.mkdir(parents=True)
+    (tmp_path / "release" / "decision.json").write_text('{"synthetic": true}')
+    tag = '"meta": {"tag": [{"code": "HTEST"}]}'
+    (place / "one.json").write_text('{"resourceType": "Bundle", %s}' % tag)  # noqa: UP031
+    found = read_mark(tmp_path / "release")
+    assert found.is_synthetic
+    assert "synthetic/one.json" in found.where
+    (place / "two.json").write_text('{"resourceType": "Bundle"}')
+    assert not read_mark(tmp_path / "release").is_synthetic
+
+
+def test_patients_in_fhir_leave_as_tables_where_that_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType": "Patient", "id": "a"}\n')
+    seen = '{"resourceType": "Observation", "id": "b", "status": "final", "code": {}, "subject": {"reference": "Patient/a"}}'
+    (tmp_path / "Observation.ndjson").write_text(f"{seen}\n")
+    leaving = Leaving(tmp_path, "0", mk.read(tmp_path))
+    kept, asked = storage_of_leaving(leaving, None), storage_of_leaving(leaving, "csv")
+    assert kept is not None
+    assert asked is not None
+    assert (kept.format, asked.format, asked.like) == ("fhir", "folder", ".csv")
