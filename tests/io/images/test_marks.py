@@ -48,6 +48,17 @@ def test_only_what_shows_no_patient_is_labelled_synthetic(kind: str, origin: Ori
     assert {read_mark(file).is_synthetic for file in files} == {origin is Origin.SYNTHETIC}
 
 
+def test_a_translated_image_is_no_synthetic_one_after_deidentification_either(tmp_path: Path) -> None:
+    from manikin.io.images.deid import deidentify
+    from manikin.io.images.deid.secret import Secret
+
+    written("dicom", tmp_path, Origin.TRANSLATED)
+    deidentify(tmp_path / "films", tmp_path / "out", Secret(b"k" * 32))
+    files = sorted((tmp_path / "out").rglob("*.dcm"))
+    assert files
+    assert not any(read_mark(file).is_synthetic for file in files)
+
+
 def test_a_file_that_is_damaged_does_not_say_so(tmp_path: Path) -> None:
     volume = bytearray(gzip.compress(bytes(range(256)) * 8))
     volume[10:40] = b"\xff" * 30

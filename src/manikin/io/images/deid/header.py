@@ -13,6 +13,7 @@ from manikin.io.images.deid.profile import BASIC, KEEP, SAFE_PRIVATE, WORDS_THAT
 from manikin.io.images.deid.secret import Secret
 from manikin.io.images.dicom.files import dicom, value
 from manikin.io.images.dicom.headers import age_years
+from manikin.io.images.provenance import Origin
 
 STANDARD_ROOT = "1.2.840.10008."  # of UIDs that DICOM itself gives: classes, syntaxes
 DUMMIES = {"PN": "ANONYMIZED", "DA": "19000101", "TM": "000000", "DT": "19000101000000", "DS": "0", "IS": "0", "AS": "000Y"}
@@ -22,6 +23,7 @@ IDENTIFYING_VRS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "AE")  # whose valu
 KEPT_VRS = (*TEXTS[:-1], "SQ")  # whose being kept is told: what a person can read
 MIN_LEFTOVER = 4  # characters of a value that is looked for
 AGE = 0x00101010
+SERIES_DESCRIPTION = 0x0008103E
 OLD = 90
 OLDEST = "090Y"  # ages of 90 and more are one (45 CFR 164.514(b)(2)(i)(C))
 MAX_DEPTH = 24  # of sequences in sequences
@@ -98,6 +100,8 @@ def _walk(data: Any, secret: Secret, keep: frozenset[str], days: int, done: Done
         else:
             is_known = has_tag(element.tag) or element.tag.group & 0xFF00 == 0x6000
             action = action_of(f"{int(element.tag):08X}", element.VR, keep, is_known=is_known)
+            if element.tag == SERIES_DESCRIPTION and element.value == Origin.TRANSLATED.upper():
+                action = Action.KEEP  # our own mark, which says that the image shows somebody
             if action is Action.KEEP and (element.tag == AGE or element.VR == "AS"):
                 action = Action.CLEAN
         if action not in (Action.KEEP, Action.UID) or name == "private":
