@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import BudgetError, FitError, ParameterError, parameter_error
+from manikin.data.errors import BudgetError, FitError, ModelFolderError, ParameterError, parameter_error
 from manikin.synthesizers import SYNTHESIZERS
-from manikin.synthesizers.base import Conditions, np
+from manikin.synthesizers.base import Arrays, Conditions, np
 
 if TYPE_CHECKING:
     from manikin.codecs.base import Tokens
@@ -51,6 +51,25 @@ def in_batches(draw: Draw, n: int, *, batch_size: int, block: int = BLOCK) -> It
         size -= whole
     if size:
         yield concat(waiting)
+
+
+def parted(arrays: Arrays, *parts: str) -> dict[str, Arrays]:
+    """The arrays of a model folder by the part that stands before the first dot of their names, without it.
+
+    >>> parted({"codec.levels": np.zeros(2)}, "codec", "network")
+    {'codec': {'levels': array([0., 0.])}, 'network': {}}
+
+    Raises
+    ------
+    ModelFolderError : an array of no such part.
+    """
+    found: dict[str, Arrays] = {part: {} for part in parts}
+    for name, array in arrays.items():
+        head, _, rest = name.partition(".")
+        if head not in found:
+            raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
+        found[head][rest] = array
+    return found
 
 
 def patients_of(size: int) -> int:

@@ -120,3 +120,11 @@ class Adam:
             }
             for i, moments in state_dict["state"].items()
         }
+
+
+def decaying(network: torch.nn.Module, learning_rate: float, weight_decay: float) -> Adam:
+    """For transformers: decay apart from the moments, of matrices alone and not of biases and scales; betas of 0.9 and 0.98."""
+    decayed = [one for one in network.parameters() if one.dim() > 1]
+    plain = [one for one in network.parameters() if one.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return Adam(groups, lr=learning_rate, betas=(0.9, 0.98), decoupled=True)

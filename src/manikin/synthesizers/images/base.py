@@ -17,7 +17,15 @@ from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import (
+    check_request,
+    in_batches,
+    parted,
+    refuse_conditions,
+    refuse_ledger,
+    require_fitted,
+    rows_of,
+)
 from manikin.training.control import Control
 
 BLOCK = 256  # images that share one stream of randomness
@@ -185,12 +193,7 @@ class ImageModel(ABC):
         ------
         ModelFolderError : the values and the arrays do not fit each other.
         """
-        parts: dict[str, Arrays] = {"codec": {}, "attributes": {}, "model": {}}
-        for name, array in arrays.items():
-            head, _, rest = name.partition(".")
-            if head not in parts:
-                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
-            parts[head][rest] = array
+        parts = parted(arrays, "codec", "attributes", "model")
         self._check()
         self.codec_ = ImageCodec.from_state(values["codec"], parts["codec"])
         n_attributes = len(self.codec_.schema_.learned)

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from manikin.codecs.base import Tokens
 from manikin.codecs.images import EncodedImages, Pixels
 from manikin.data.dataset import Dataset
-from manikin.data.errors import FitError, ModelFolderError, ParameterError, parameter_error
+from manikin.data.errors import FitError, ParameterError, parameter_error
 from manikin.data.schema import ImageForm, Kind, Role
 from manikin.data.seeds import derive
 from manikin.synthesizers.base import Arrays, Conditions, State
+from manikin.synthesizers.blocks import parted
 from manikin.synthesizers.images.network import PIECE, ImageNetwork
 from manikin.synthesizers.images.pca import ImagePCA
 from manikin.training.control import Control
@@ -235,12 +236,7 @@ class ImageTranslation(ImageNetwork):
         return values, {f"network.{k}": v for k, v in arrays.items()} | {f"source.{k}": v for k, v in floor.items()}
 
     def _take_back(self, values: dict[str, Any], arrays: Arrays) -> None:
-        parts: dict[str, Arrays] = {"network": {}, "source": {}}
-        for name, array in arrays.items():
-            head, _, rest = name.partition(".")
-            if head not in parts:
-                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
-            parts[head][rest] = array
+        parts = parted(arrays, "network", "source")
         super()._take_back(values, parts["network"])
         self.source_ = self._floor()
         self.source_._take_back({}, parts["source"])

@@ -28,7 +28,7 @@ from manikin.synthesizers.records.continued import with_given
 from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
 from manikin.synthesizers.records.walk import CodecWalk
-from manikin.synthesizers.tables.held_out import hold_out
+from manikin.synthesizers.tables.held_out import hold_out_some
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, causal_mask
@@ -110,7 +110,7 @@ class EventTransformer:
         planned = self.plan_.tokens(numbers)
         columns = static + self.plan_.columns(planned)
         whole = torch.from_numpy(np.concatenate([records.static, planned], 1).astype(np.int64))
-        inside, outside = _sides(len(records), seed)
+        inside, outside = hold_out_some(len(records), seed)
         self._fit_patients(columns, whole, inside, outside, seed, control)
         self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control)
         self.longest_, self.least_ = _longest(records.lengths), int((records.lengths == 0).sum() < FEWEST)
@@ -470,16 +470,6 @@ def _joined(parts: list[Records]) -> Records:
         np.concatenate([getattr(part, name) for part in parts]) for name in ("static", "table", "tokens", "times")
     )
     return Records(static, starts, table, tokens, times)
-
-
-def _sides(n: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Patients to learn from, and others to stop by. Each has many events, so that a few patients say when nothing gets better."""
-    inside, outside = hold_out(np.arange(n), seed)
-    if not len(outside):
-        order = generator(seed, "held out").permutation(n)
-        few = max(2, round(0.15 * n))
-        inside, outside = np.sort(order[few:]), np.sort(order[:few])
-    return inside, outside
 
 
 def _longest(lengths: npt.NDArray[np.int64]) -> int:

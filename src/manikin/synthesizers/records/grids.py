@@ -27,7 +27,7 @@ from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.schema import DEFAULT_MIN_PATIENTS
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, refuse_conditions, refuse_ledger, require_fitted
+from manikin.synthesizers.blocks import check_request, in_batches, parted, refuse_conditions, refuse_ledger, require_fitted
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.one_shot import check_weights
 from manikin.training.control import Control
@@ -263,12 +263,7 @@ class GridModel(ABC):
         ------
         ModelFolderError : the values and the arrays do not fit each other.
         """
-        parts: dict[str, Arrays] = {"codec": {}, "rows": {}, "static": {}, "network": {}, "own": {}}
-        for name, array in arrays.items():
-            head, _, rest = name.partition(".")
-            if head not in parts:
-                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
-            parts[head][rest] = array
+        parts = parted(arrays, "codec", "rows", "static", "network", "own")
         self._check()
         self.codec_ = RecordsCodec.from_state(values["codec"], parts["codec"])
         lengths, carry = parts["own"].get("lengths"), parts["own"].get("carry")

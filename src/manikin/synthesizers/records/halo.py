@@ -21,15 +21,15 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import FitError, ModelFolderError, ParameterError, parameter_error
+from manikin.data.errors import FitError, ParameterError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, parted, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.records.chances import Chances
 from manikin.synthesizers.records.visit_draws import VisitSampler
 from manikin.synthesizers.records.visits import MOST_REPEATS, VisitPlan, VisitRows, count_rows, encoded, make_plan
-from manikin.synthesizers.tables.held_out import hold_out
-from manikin.synthesizers.tables.one_shot import check_numbers, check_weights
+from manikin.synthesizers.tables.held_out import hold_out_some
+from manikin.synthesizers.tables.one_shot import check_numbers, check_weights, weights_refusal
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.visits import VisitNet, VisitShape, log_odds, log_shares
@@ -113,7 +113,7 @@ class Halo:
         visits = encoded(self.plan_, self.codec_, records)
         self._measure(visits.lengths)
         self.rows_ = count_rows(self.plan_, self.codec_, records)
-        inside, outside = _sides(len(records), seed)
+        inside, outside = hold_out_some(len(records), seed)
         device = choose_device(control.device)
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
@@ -261,19 +261,14 @@ class Halo:
         ------
         ModelFolderError : the values and the arrays do not fit each other.
         """
-        parts: dict[str, Arrays] = {"codec": {}, "plan": {}, "rows": {}, "beside": {}, "network": {}}
-        for name, array in arrays.items():
-            head, _, rest = name.partition(".")
-            if head not in parts:
-                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
-            parts[head][rest] = array
+        parts = parted(arrays, "codec", "plan", "rows", "beside", "network")
         self._check()
         self.codec_ = RecordsCodec.from_state(values["codec"], parts["codec"])
         self.plan_ = VisitPlan.from_state(values["plan"], parts["plan"], self.codec_)
         self.rows_ = self._restored_rows(parts["rows"], parts["beside"])
         self.longest_, self.least_ = values["longest"], values["least"]
         if any(type(one) is not int for one in (self.longest_, self.least_)) or not 0 <= self.least_ <= self.longest_ <= MOST_VISITS:
-            raise _refusal("the lengths of its records are out of bounds")
+            raise weights_refusal("the lengths of its records are out of bounds")
         shape = self._restored_shape(values["shape"])
         starts = np.zeros(sum(shape.static), np.float32), np.zeros(shape.n_parts, np.float32)
         with torch.device("meta"):
@@ -287,10 +282,10 @@ class Halo:
     def _restored_rows(self, arrays: Arrays, beside: Arrays) -> VisitRows:
         n, own = self.plan_.n_codes, [arrays.get(name) for name in ("repeats", "place", "spread")]
         if any(one is None or one.shape != (n,) or one.dtype != np.float64 or not np.isfinite(one).all() for one in own):
-            raise _refusal("the counts of its rows do not fit its codes")
+            raise weights_refusal("the counts of its rows do not fit its codes")
         repeats, place, spread = (np.asarray(one, dtype=np.float64) for one in own)
         if ((repeats < 0) | (repeats > MOST_REPEATS)).any() or (spread < 0).any():
-            raise _refusal("the counts of its rows are out of bounds")
+            raise weights_refusal("the counts of its rows are out of bounds")
         tables: list[dict[int, Chances]] = []
         for t, table in enumerate(self.codec_.layout.tables):
             tables.append({})
@@ -305,28 +300,14 @@ class Halo:
         """The size as saved: of the codec's fields, and within the bounds of the hyperparameters."""
         names = {f.name for f in fields(VisitShape)}
         if not isinstance(values, dict) or set(values) != names:
-            raise _refusal("'shape' does not have the parts that it must have")
+            raise weights_refusal("'shape' does not have the parts that it must have")
         whole = ("width", "layers", "heads", "hidden")
         if any(type(values[name]) is not int or not 1 <= values[name] <= 4096 for name in whole) or values["layers"] > 24:
-            raise _refusal("'shape' is not within its bounds")
+            raise weights_refusal("'shape' is not within its bounds")
         if values["width"] % (2 * values["heads"]) or type(values["dropout"]) not in (int, float) or not 0 <= values["dropout"] < 1:
-            raise _refusal("'shape' contradicts itself")
+            raise weights_refusal("'shape' contradicts itself")
         sizes, static = self.plan_.sizes(self.codec_), tuple(self.codec_.layout.static.sizes)
         fits = (tuple(values["fields"]), tuple(values["static"]), values["n_codes"]) == (sizes, static, self.plan_.n_codes)
         if not fits or values["longest"] != MOST_VISITS or values["is_direct"] is not (sum(sizes) + self.plan_.n_codes <= MOST_DIRECT):
-            raise _refusal("'shape' is not of the codec's fields")
+            raise weights_refusal("'shape' is not of the codec's fields")
         return VisitShape(**(values | {"fields": sizes, "static": static}))
-
-
-def _sides(n: int, seed: int) -> tuple[Ints, Ints]:
-    """Patients to learn from, and others to stop by, also where there are few."""
-    inside, outside = hold_out(np.arange(n), seed)
-    if not len(outside):
-        order = generator(seed, "held out").permutation(n)
-        few = max(2, round(0.15 * n))
-        inside, outside = np.sort(order[few:]), np.sort(order[:few])
-    return inside, outside
-
-
-def _refusal(why: str) -> ModelFolderError:
-    return ModelFolderError(f"The weights of the model folder do not fit its config.json: {why}. Save the model again.")

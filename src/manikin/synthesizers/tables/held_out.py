@@ -25,3 +25,13 @@ def hold_out(
         share = SHARE if n * SHARE >= FEWEST else (FEWEST / n if n >= 4 * FEWEST else 0.0)
     outside = np.isin(records, generator(seed, "held out").permutation(n)[: round(share * n)])
     return np.flatnonzero(~outside), np.flatnonzero(outside)
+
+
+def hold_out_some(n: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """As `hold_out` of n patients with a record each; of too few 15 %, two at least, since a record is long and few say when to stop."""
+    inside, outside = hold_out(np.arange(n), seed)
+    if not len(outside):
+        order = generator(seed, "held out").permutation(n)
+        few = max(2, round(0.15 * n))
+        inside, outside = np.sort(order[few:]), np.sort(order[:few])
+    return inside, outside

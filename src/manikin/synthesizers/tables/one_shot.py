@@ -27,7 +27,7 @@ from manikin.privacy import dpsgd, mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.privacy.sealed import PrivateDataset, Sealed
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, parted, refuse_ledger, require_fitted, rows_of
 from manikin.synthesizers.tables.held_out import hold_out
 from manikin.synthesizers.tables.kept_codec import as_tensors, kept_codec
 from manikin.training.control import Control
@@ -335,12 +335,7 @@ class OneShot(ABC):
         ------
         ModelFolderError : the values and the arrays do not fit each other.
         """
-        parts: dict[str, Arrays] = {"codec": {}, "vectors": {}, "own": {}, "network": {}}
-        for name, array in arrays.items():
-            head, _, rest = name.partition(".")
-            if head not in parts:
-                raise ModelFolderError(f"The array {name[:60]!r} of the model folder belongs to nothing. Save the model again.")
-            parts[head][rest] = array
+        parts = parted(arrays, "codec", "vectors", "own", "network")
         self._check()
         self.codec_ = TableCodec.from_state(values["codec"], parts["codec"])
         self.vectors_ = VectorCodec.from_state(values["vectors"], parts["vectors"], self.codec_)
@@ -362,15 +357,16 @@ def check_weights(wanted: Mapping[str, tuple[int, ...]], found: Arrays) -> None:
     ModelFolderError : names the array.
     """
     for name in sorted(set(wanted).symmetric_difference(found)):
-        raise _refusal(f"the array {name[:60]!r} is {'missing' if name in wanted else 'left over'}")
+        raise weights_refusal(f"the array {name[:60]!r} is {'missing' if name in wanted else 'left over'}")
     for name, shape in wanted.items():
         if found[name].shape != shape:
-            raise _refusal(f"the array {name!r} is of shape {found[name].shape}, where {shape} is asked for")
+            raise weights_refusal(f"the array {name!r} is of shape {found[name].shape}, where {shape} is asked for")
         if not np.isfinite(found[name]).all():
-            raise _refusal(f"the array {name!r} has something else than finite numbers")
+            raise weights_refusal(f"the array {name!r} has something else than finite numbers")
 
 
-def _refusal(why: str) -> ModelFolderError:
+def weights_refusal(why: str) -> ModelFolderError:
+    """What to raise where saved arrays and values contradict each other."""
     return ModelFolderError(f"The weights of the model folder do not fit its config.json: {why}. Save the model again.")
 
 
@@ -456,5 +452,6 @@ __all__ = [
     "check_layers",
     "check_numbers",
     "check_weights",
+    "weights_refusal",
     "is_number_field",
 ]

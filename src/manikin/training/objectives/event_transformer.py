@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from manikin.training.adam import Adam
+from manikin.training.adam import decaying
 from manikin.training.networks.event_history import History, Ints, Plan, Vocabulary
 from manikin.training.networks.event_transformer import EventNet
 from manikin.training.networks.event_windows import Windows, cut, window_nats
@@ -105,14 +105,7 @@ class EventObjective(Averaged[EventNet]):
 
     def stages(self) -> Sequence[Stage]:
         """One stage with one phase."""
-        decayed = [one for name, one in self.network.named_parameters() if one.dim() > 1]
-        plain = [one for name, one in self.network.named_parameters() if one.dim() <= 1]
-        optimiser = Adam(
-            [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=self.recipe.learning_rate,
-            betas=(0.9, 0.98),
-            decoupled=True,
-        )
+        optimiser = decaying(self.network, self.recipe.learning_rate, self.recipe.weight_decay)
         return [Stage([Phase("likelihood", self.network, optimiser, self._loss, clip_norm=1.0, schedule=_warm_cosine)])]
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from manikin.training.adam import Adam
+from manikin.training.adam import decaying
 from manikin.training.networks.visits import Sets, VisitBatch, VisitNet
 from manikin.training.objective import Phase, Stage
 from manikin.training.objectives.averaged import Averaged
@@ -109,14 +109,7 @@ class VisitObjective(Averaged[VisitNet]):
 
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
-        decayed = [one for one in self.network.parameters() if one.dim() > 1]
-        plain = [one for one in self.network.parameters() if one.dim() <= 1]
-        optimiser = Adam(
-            [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=self.recipe.learning_rate,
-            betas=(0.9, 0.98),
-            decoupled=True,
-        )
+        optimiser = decaying(self.network, self.recipe.learning_rate, self.recipe.weight_decay)
         return [Stage([Phase("likelihood", self.network, optimiser, self._loss, clip_norm=1.0, schedule=_warm_cosine)])]
 
     def batches(self, rng: np.random.Generator) -> Iterator[VisitBatch]:
