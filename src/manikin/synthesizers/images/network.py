@@ -22,7 +22,7 @@ from manikin.synthesizers.base import Arrays, State
 from manikin.synthesizers.images.attributes import told_attributes
 from manikin.synthesizers.images.base import ImageModel
 from manikin.synthesizers.tables.held_out import hold_out
-from manikin.synthesizers.tables.one_shot import check_weights
+from manikin.synthesizers.tables.one_shot import with_weights
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, seed_torch, train
 from manikin.training.monitors import Monitor, standard_monitors
@@ -118,9 +118,4 @@ class ImageNetwork(ImageModel):
         return {}, {name: tensor.numpy() for name, tensor in self.network_.state_dict().items()}
 
     def _take_back(self, values: dict[str, Any], arrays: Arrays) -> None:  # noqa: ARG002 (there are none)
-        with torch.device("meta"):
-            wanted = self._build().state_dict()
-        check_weights({name: tuple(tensor.shape) for name, tensor in wanted.items()}, arrays)
-        network = self._build()
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        self.network_ = network.eval()
+        self.network_ = with_weights(self._build, arrays)

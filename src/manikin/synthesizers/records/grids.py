@@ -29,7 +29,7 @@ from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, parted, refuse_conditions, refuse_ledger, require_fitted
 from manikin.synthesizers.tables.held_out import hold_out
-from manikin.synthesizers.tables.one_shot import check_weights
+from manikin.synthesizers.tables.one_shot import with_weights
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, seed_torch, train
 from manikin.training.networks.grids import GridBatch, GridShape, MixedOutput
@@ -277,12 +277,7 @@ class GridModel(ABC):
         self.static_ = None
         if self.codec_.static_ is not None:
             self.static_ = VectorCodec.from_state(values["static"], parts["static"], self.codec_.static_)
-        with torch.device("meta"):
-            wanted = self._build().state_dict()
-        check_weights({name: tuple(tensor.shape) for name, tensor in wanted.items()}, parts["network"])
-        network = self._build()
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in parts["network"].items()})
-        self.network_, self.training_ = network.eval(), values["training"]
+        self.network_, self.training_ = with_weights(self._build, parts["network"]), values["training"]
         n_scalars = sum(part.is_number for part in self.rows_.parts_)
         if carry is None or carry.shape != (n_scalars,) or not np.all((carry >= 0) & (carry <= MOST_CARRY)):
             raise ModelFolderError("The noise of the model folder does not fit its columns. Save the model again.")

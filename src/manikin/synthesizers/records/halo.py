@@ -29,7 +29,7 @@ from manikin.synthesizers.records.chances import Chances
 from manikin.synthesizers.records.visit_draws import VisitSampler
 from manikin.synthesizers.records.visits import MOST_REPEATS, VisitPlan, VisitRows, count_rows, encoded, make_plan
 from manikin.synthesizers.tables.held_out import hold_out_some
-from manikin.synthesizers.tables.one_shot import check_numbers, check_weights, weights_refusal
+from manikin.synthesizers.tables.one_shot import check_numbers, weights_refusal, with_weights
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
 from manikin.training.networks.visits import VisitNet, VisitShape, log_odds, log_shares
@@ -271,12 +271,8 @@ class Halo:
             raise weights_refusal("the lengths of its records are out of bounds")
         shape = self._restored_shape(values["shape"])
         starts = np.zeros(sum(shape.static), np.float32), np.zeros(shape.n_parts, np.float32)
-        with torch.device("meta"):
-            wanted = {name: tuple(tensor.shape) for name, tensor in VisitNet(shape, *starts).state_dict().items()}
-        check_weights(wanted, parts["network"])
-        network = VisitNet(shape, *starts)
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in parts["network"].items()})
-        self.network_, self.training_, self._sampler = network.eval(), values["training"], None
+        self.network_ = with_weights(lambda: VisitNet(shape, *starts), parts["network"])
+        self.training_, self._sampler = values["training"], None
         return self
 
     def _restored_rows(self, arrays: Arrays, beside: Arrays) -> VisitRows:

@@ -6,9 +6,9 @@ A model brings its networks and its objective; codec, held-out patients, samplin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from manikin.training.networks.mixed import Given, Group, MixedHead, log_shares
 from manikin.training.objective import Objective
 from manikin.training.objectives.likeness import Column, Likeness
 
+N = TypeVar("N", bound=nn.Module)
 BLOCK = 4096  # rows that share one stream of randomness
 CHUNK = 1024  # rows that go through the network at a time, so that what it gives stays in a core's cache
 NUMBERS = ("modes", "quantile", "standard")
@@ -340,13 +341,23 @@ class OneShot(ABC):
         self.codec_ = TableCodec.from_state(values["codec"], parts["codec"])
         self.vectors_ = VectorCodec.from_state(values["vectors"], parts["vectors"], self.codec_)
         self._restore_own(values["own"], parts["own"])
-        with torch.device("meta"):
-            wanted = self._build().state_dict()
-        check_weights({name: tuple(tensor.shape) for name, tensor in wanted.items()}, parts["network"])
-        network = self._build()
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in parts["network"].items()})
-        self.network_, self.training_ = network.eval(), values["training"]
+        self.network_, self.training_ = with_weights(self._build, parts["network"]), values["training"]
         return self
+
+
+def with_weights(build: Callable[[], N], arrays: Arrays) -> N:
+    """A network with saved weights, ready to draw; memory is taken only once every array that it asks for is there and of its shape.
+
+    Raises
+    ------
+    ModelFolderError : names the array that does not fit.
+    """
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    check_weights(wanted, arrays)
+    network = build()
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+    return network.eval()
 
 
 def check_weights(wanted: Mapping[str, tuple[int, ...]], found: Arrays) -> None:
@@ -453,5 +464,6 @@ __all__ = [
     "check_numbers",
     "check_weights",
     "weights_refusal",
+    "with_weights",
     "is_number_field",
 ]

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from manikin.data.seeds import derive, generator
 from manikin.training.adam import Adam
 from manikin.training.networks.grids import GridBatch, TimeGANNetwork, TimeVAENetwork
-from manikin.training.objective import Phase, Stage, Tensors
-from manikin.training.objectives.averaged import Averaged
+from manikin.training.objective import Phase, Stage
+from manikin.training.objectives.averaged import AveragedOverSteps
 
 Indices = npt.NDArray[np.int64]
 Encode = Callable[[Indices, np.random.Generator], GridBatch]
@@ -46,7 +46,7 @@ class GridRecipe:
     shares: tuple[float, float, float] = (0.3, 0.2, 0.5)
 
 
-class GridObjective(Averaged[nn.Module], ABC):
+class GridObjective(AveragedOverSteps[nn.Module], ABC):
     """What both have: batches of patients, a plan, averaged weights.
 
     Parameters
@@ -75,7 +75,7 @@ class GridObjective(Averaged[nn.Module], ABC):
         self.planned_steps = max(1, math.ceil(len(inside) / self.batch_size)) * recipe.epochs
         self.validate_every = max(1, math.ceil(self.planned_steps / recipe.validations))
         self.patience = recipe.patience
-        self._steps = torch.zeros(1)
+        super().__init__(recipe.average_steps)
 
     @abstractmethod
     def stages(self) -> Sequence[Stage]:
@@ -90,22 +90,6 @@ class GridObjective(Averaged[nn.Module], ABC):
         order = rng.permutation(self.inside)
         for start in range(0, len(order), self.batch_size):
             yield on(self.encode(order[start : start + self.batch_size], rng), self.device)
-
-    @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the weights; early ones are forgotten."""
-        del fraction
-        self._steps += 1
-        memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._steps))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def state(self) -> Tensors:
-        """How far the averages are."""
-        return {"steps": self._steps}
-
-    def load_state(self, tensors: Tensors) -> None:
-        """Takes that back."""
-        self._steps = tensors["steps"].clone()
 
 
 class GridVariational(GridObjective):

@@ -16,7 +16,7 @@ from manikin.data.seeds import derive
 from manikin.training.adam import Adam
 from manikin.training.networks.summary_vae import SummaryVAE
 from manikin.training.objective import Phase, Stage
-from manikin.training.objectives.averaged import Averaged
+from manikin.training.objectives.averaged import AveragedOverSteps
 
 Rows = npt.NDArray[np.float32]
 AVERAGED = 100  # steps
@@ -39,7 +39,7 @@ class SummaryRows:
         return values, known, flags
 
 
-class SummaryObjective(Averaged[SummaryVAE]):
+class SummaryObjective(AveragedOverSteps[SummaryVAE]):
     """The negative bound per row; `average` holds the weights to keep, chosen by the rows held out."""
 
     has_fixed_batches = True
@@ -54,7 +54,7 @@ class SummaryObjective(Averaged[SummaryVAE]):
         self.batch_size = int(np.clip(len(inside) // 8, 8, 128))
         self.planned_steps = max(1, math.ceil(len(inside) / self.batch_size)) * epochs
         self.validate_every = max(1, self.planned_steps // 40)
-        self._steps = torch.zeros(1)
+        super().__init__(AVERAGED)
 
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
@@ -72,14 +72,6 @@ class SummaryObjective(Averaged[SummaryVAE]):
         return _bound(self.network, batch, torch.randn(len(batch[0]), self.network.posterior.out_features // 2))
 
     @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the weights; early ones are forgotten."""
-        del fraction
-        self._steps += 1
-        memory = min(AVERAGED, 1 + 0.1 * float(self._steps))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    @torch.no_grad()
     def validate(self) -> float | None:
         """The averaged network's negative bound of the rows held out, with the same noise at every look."""
         if not len(self.outside):
@@ -88,14 +80,6 @@ class SummaryObjective(Averaged[SummaryVAE]):
         made = torch.Generator().manual_seed(derive(self.seed, "look"))
         noise = torch.randn(len(self.outside), self.average.posterior.out_features // 2, generator=made)
         return float(_bound(self.average, self.outside.tensors(), noise).mean())
-
-    def state(self) -> dict[str, Tensor]:
-        """How far the averages are."""
-        return {"steps": self._steps}
-
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Takes that back."""
-        self._steps = tensors["steps"].clone()
 
 
 def _bound(network: SummaryVAE, batch: tuple[Tensor, Tensor, Tensor], noise: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from manikin.training.adam import decaying
 from manikin.training.networks.visits import Sets, VisitBatch, VisitNet
 from manikin.training.objective import Phase, Stage
-from manikin.training.objectives.averaged import Averaged
+from manikin.training.objectives.averaged import AveragedOverSteps
 
 Ints = npt.NDArray[np.int64]
 WARM = 0.05  # of the plan
@@ -84,7 +84,7 @@ class VisitRecipe:
     average_steps: int = 100
 
 
-class VisitObjective(Averaged[VisitNet]):
+class VisitObjective(AveragedOverSteps[VisitNet]):
     """Negative log-likelihood of whole patients; `average` holds the weights to keep.
 
     Parameters
@@ -105,7 +105,7 @@ class VisitObjective(Averaged[VisitNet]):
         self.planned_steps = max(1, math.ceil(visits / recipe.batch_visits)) * recipe.epochs
         self.validate_every = max(1, self.planned_steps // recipe.validations)
         self.patience = recipe.patience
-        self._steps = torch.zeros(1)
+        super().__init__(recipe.average_steps)
 
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
@@ -128,14 +128,6 @@ class VisitObjective(Averaged[VisitNet]):
         return (static + visits) / self.per_patient
 
     @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the weights; early ones are forgotten."""
-        del fraction
-        self._steps += 1
-        memory = min(self.recipe.average_steps, 1 + 0.1 * float(self._steps))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    @torch.no_grad()
     def validate(self) -> float | None:
         """Held-out nats per visit; None without held-out patients."""
         if not len(self.outside):
@@ -146,14 +138,6 @@ class VisitObjective(Averaged[VisitNet]):
             static, visits = self.average.nats(on(self.data.batch(self.outside[start : start + 256]), self.device))
             lost += float((static + visits).sum())
         return lost / int((self.data.lengths[self.outside] + 1).sum())
-
-    def state(self) -> dict[str, Tensor]:
-        """How far the averages are."""
-        return {"steps": self._steps}
-
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Takes that back."""
-        self._steps = tensors["steps"].clone()
 
 
 def on(batch: VisitBatch, device: torch.device) -> VisitBatch:
