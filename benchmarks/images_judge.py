@@ -94,10 +94,17 @@ class CNN(nn.Module):
 
 def scored(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int, epochs: int) -> np.ndarray:
     """Probabilities of a CNN that learned x and y."""
+    net = taught(x, y, seed, epochs)
+    with torch.no_grad():
+        test = torch.from_numpy((x_test - x.mean()) / x.std())
+        return torch.sigmoid(torch.cat([net(part) for part in test.split(256)])).numpy()
+
+
+def taught(x: np.ndarray, y: np.ndarray, seed: int, epochs: int) -> CNN:
+    """A CNN that learned x, standardised, and y."""
     torch.manual_seed(seed)
     net, rng = CNN(x.shape[1]), np.random.default_rng(seed)
-    mean, spread = x.mean(), x.std()
-    images, labels, test = (torch.from_numpy(a) for a in ((x - mean) / spread, y.astype(np.float32), (x_test - mean) / spread))
+    images, labels = torch.from_numpy((x - x.mean()) / x.std()), torch.from_numpy(y.astype(np.float32))
     steps = epochs * max(1, len(x) // 64)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
@@ -114,9 +121,7 @@ def scored(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int, epochs: 
         loss.backward()
         optimiser.step()
         schedule.step()
-    net.eval()
-    with torch.no_grad():
-        return torch.sigmoid(torch.cat([net(part) for part in test.split(256)])).numpy()
+    return net.eval()
 
 
 def cnn_c2st(a: np.ndarray, b: np.ndarray, seed: int) -> float:

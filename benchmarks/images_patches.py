@@ -1,9 +1,10 @@
 """Colour patches of two open images as npz: `python images_patches.py OUT`. Each is one patient's: to look at what a larger image takes.
 
-histology: 96 x 96 pixels of the stained section in scikit-image (ihc.png, CC0), labelled by how much of it is brown. retina: 64 x 64 of the
-eye's background there (retina.jpg, CC0) at half its resolution, labelled by whether its finer vessels lie in it. retina256: 256 x 256 at
-full resolution. Patches overlap, but no pixel is in patches of both train and test, which are different parts of the image: what is told of
-test is told of places that no generator saw, and still of the same patient. volumes: NIfTI of 120 simulated heads, half with a lesion.
+histology, histology128: 96 x 96 and 128 x 128 pixels of the stained section in scikit-image (ihc.png, CC0), labelled by how much of it is
+brown. retina: 64 x 64 of the eye's background there (retina.jpg, CC0) at half its resolution, labelled by whether its finer vessels lie in
+it. retina256: 256 x 256 at full resolution. Patches overlap, but no pixel is in patches of both train and test, which are different parts
+of the image: what is told of test is told of places that no generator saw, and still of the same patient. volumes: NIfTI of 120 simulated
+heads, half with a lesion.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def histology(out: Path) -> None:
     brown, everywhere = rgb2hed(section)[..., 2], np.ones(section.shape[:2], dtype=bool)
     train = cut(section, brown, 96, 12, (0, 400), everywhere)
     store(out / "histology", train, cut(section, brown, 96, 8, (400, 512), everywhere))
+    train = cut(section, brown, 128, 12, (0, 384), everywhere)
+    store(out / "histology128", train, cut(section, brown, 128, 8, (384, 512), everywhere))
 
 
 def retina(out: Path) -> None:

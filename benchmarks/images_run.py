@@ -1,6 +1,7 @@
 """Learns images and makes as many, by synthesizer and seed: `python images_run.py TABLES OUT --synthesizers ddpm --seeds 0,1,2`.
 
-For each: OUT/TABLE/NAME/SEED/{synthetic.npz, run.json, model/}. A killed run goes on where its checkpoint stands; what is done is left.
+For each: OUT/TABLE/NAME/SEED/{synthetic.npz, run.json, signals.json, model/}. A killed run goes on where its checkpoint stands; what is
+done is left.
 Processor seconds are the process's own (user and system), one thread; memory is the largest resident set. Those of a killed run are
 kept in spent.json and counted on, what it did after its last checkpoint included. A run that has spent --cpu-minutes stops; its checkpoint
 stays.
@@ -134,6 +135,7 @@ def run(data: Dataset, name: str, label: str, seed: int, out: Path, args: argpar
         "command": " ".join(["python", *sys.argv]),
         "training": {k: v for k, v in model.training_.items() if k not in ("film", "signals")},
     }
+    (folder / "signals.json").write_text(json.dumps(model.training_.get("signals", []), indent=1))
     (folder / "run.json").write_text(json.dumps(record, indent=1))
     print(json.dumps({k: v for k, v in record.items() if k != "training"}), flush=True)
 

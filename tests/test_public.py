@@ -32,6 +32,7 @@ NAMES = {
     "infer",
     "ledger",
     "load",
+    "pair",
     "read",
     "read_schema",
     "report",

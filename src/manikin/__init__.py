@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from manikin.workflow.compare import compare
     from manikin.workflow.explanation import explain
     from manikin.workflow.face import augment, complete, evaluate, ledger, load, report, save
+    from manikin.workflow.pairing import pair
     from manikin.workflow.sources import declare_public, infer, read, read_schema, write, write_schema
     from manikin.workflow.stress import stress
     from manikin.workflow.synthesize import synthesize
@@ -45,6 +46,7 @@ _HOMES = {
     "manikin.workflow.compare": ("compare",),
     "manikin.workflow.explanation": ("explain",),
     "manikin.workflow.face": ("augment", "complete", "evaluate", "ledger", "load", "save"),
+    "manikin.workflow.pairing": ("pair",),
     "manikin.workflow.stress": ("stress",),
     "manikin.workflow.sources": ("declare_public", "infer", "read", "read_schema", "write", "write_schema"),
     "manikin.workflow.synthesize": ("synthesize",),
@@ -75,6 +77,7 @@ __all__ = [
     "infer",
     "ledger",
     "load",
+    "pair",
     "read",
     "read_schema",
     "report",

@@ -41,6 +41,7 @@ class Place:
     Attributes
     ----------
     seed : what the UIDs of a patient's study are made from. number : of the slice in its series, from 1. n : slices in it.
+    frame : of reference; images that show the same pixel by pixel have one.
     """
 
     seed: str
@@ -48,6 +49,7 @@ class Place:
     number: int = 1
     n: int = 1
     spacing: tuple[float, ...] | None = None
+    frame: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _set_own(data: Any, word: str, form: ImageForm, place: Place) -> None:
     spacing = [float(f"{side:.10g}") for side in (place.spacing or form.spacing or (1.0, 1.0))]
     if word in DEEP:
         data.ImageType = ["DERIVED", "SECONDARY", THIRD_WORD[word]]
-        data.FrameOfReferenceUID = uid(place.seed, "frame", str(place.series))
+        data.FrameOfReferenceUID = uid(place.seed, "frame", str(place.frame))
         data.PositionReferenceIndicator = data.PatientPosition = ""
         step = spacing[0] if len(spacing) == 3 else 1.0
         data.PixelSpacing = spacing[-2:]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from manikin.io.images.dicom.files import (
     frame_bytes,
 )
 from manikin.io.images.dicom.headers import AGE, KNOWN, NUMBERS, PATIENT, TEXTS, Header, header_of
+from manikin.io.images.dicom.items import Item, images_of, volumes_of, without_gaps
 from manikin.io.images.dicom.kept import KeptFile
+from manikin.io.images.dicom.pairs import paired
 from manikin.io.images.dicom.pixels import frame_of
 from manikin.io.images.files import LABELS, OWN, Skipped, Unreadable, ending, refuse_none, refuse_skipped, walk
 from manikin.io.images.gathering import Decoded, Look, gathered
@@ -29,21 +31,6 @@ from manikin.io.images.recognition import DICOM, is_dicom
 from manikin.io.images.sources import Pixels
 
 NOT_DICOM = (".csv", ".toml", ".json", ".txt", ".md", ".pdf", ".xml", ".html")
-UNEVEN = "slices at uneven distances"
-UNPLACED = "slices without a place, taken in the order of their numbers"
-EVEN = 0.02  # relative difference of distances between slices that is even
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image or volume: the frames that make it, (file, frame), and where they lie."""
-
-    name: str
-    frames: tuple[tuple[str, int], ...]
-    header: Header
-    is_volume: bool = False
-    step: float | None = None
-    remarks: tuple[str, ...] = ()
 
 
 def read(
@@ -82,24 +69,35 @@ def look(
     known = None if schema is None else schema.only
     unnamed = [one.file for one in rows.skipped if one.reason == UNNAMED]
     extra = set(unnamed)
-    headers, bad = _headers(folder, [*rows.texts[FILE], *unnamed])
+    named = dict.fromkeys(cell for name in rows.columns for cell in rows.texts[name] if cell)
+    headers, bad = headers_of(folder, [*named, *unnamed])
     if as_volumes is None:
         as_volumes = _wants_volumes(known) or _names_series(headers, extra)
+    if len(rows.columns) > 1:
+        texts, by_name, odd = paired(headers, rows, as_volumes=as_volumes, schema=known)
+        others = [one for one in rows.skipped if not (as_volumes and one.reason == UNNAMED)]
+        skipped: tuple[Skipped, ...] = (*bad, *odd, *others)
+        return _gathered(place, folder, Rows(texts, rows.columns, skipped, rows.notes), by_name, known, strict=strict)
     if as_volumes:
-        items, lost = _labelled(_volumes(headers), rows, extra)
+        items, lost = _labelled(volumes_of(headers), rows, extra)
         skipped = (*bad, *lost, *(one for one in rows.skipped if one.reason != UNNAMED))
     else:
-        items = _images([header for header in headers if header.file not in extra])
+        items = images_of([header for header in headers if header.file not in extra])
         skipped = (*bad, *rows.skipped)
+    texts = _texts(items, rows, known) if items else rows.texts.iloc[:0]
+    whole = Rows(texts, rows.columns, skipped, rows.notes)
+    return _gathered(place, folder, whole, {item.name: item for item in items}, known, strict=strict)
+
+
+def _gathered(place: Path, folder: Path, rows: Rows, items: Mapping[str, Item], known: TableSchema | None, *, strict: bool) -> Look:
+    """The data set of rows whose image columns name items."""
     if strict:
-        refuse_skipped(skipped, place)
-    if not items:
-        raise refuse_none(skipped, place, "DICOM image")
-    texts = _texts(items, rows, known)
-    by_name, kept = {item.name: item for item in items}, KeptFile()
-    whole = Rows(texts, (FILE,), skipped, rows.notes)
+        refuse_skipped(rows.skipped, place)
+    if not len(rows.texts):
+        raise refuse_none(rows.skipped, place, "DICOM image")
+    kept = KeptFile()
     return gathered(
-        whole, place, lambda name: _decoded(folder, by_name[name], kept), schema=known, strict=strict, what="DICOM image", known=KNOWN
+        rows, place, lambda name: _decoded(folder, items[name], kept), schema=known, strict=strict, what="DICOM image", known=KNOWN
     )
 
 
@@ -108,14 +106,24 @@ def _rows(folder: Path, schema: TableSchema | None) -> Rows:
     names, skipped = walk(folder)
     if LABELS in names:
         return rows_of(folder, lambda name: ending(name) in DICOM or (ending(name) not in NOT_DICOM and is_dicom(folder / name)), schema)
-    files = [name for name in names if name not in OWN and ending(name) not in NOT_DICOM and not name.upper().endswith("DICOMDIR")]
+    files = _no_others(names)
     taken = {*files, *OWN}
     others = [name for name in names if name not in taken]
     notes = (f"{len(others):,} files are no images and were not read: {', '.join(others[:5])}.",) if others else ()
     return Rows(pd.DataFrame({FILE: files}, dtype=object), (FILE,), tuple(skipped), notes)
 
 
-def _headers(folder: Path, files: Sequence[str]) -> tuple[list[Header], list[Skipped]]:
+def files_in(folder: Path) -> list[str]:
+    """The files of a folder that may be DICOM images, whatever its labels.csv says."""
+    return _no_others(walk(folder)[0])
+
+
+def _no_others(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name not in OWN and ending(name) not in NOT_DICOM and not name.upper().endswith("DICOMDIR")]
+
+
+def headers_of(folder: Path, files: Sequence[str]) -> tuple[list[Header], list[Skipped]]:
+    """The headers of files, and those that have none that can be read."""
     found, bad = [], []
     for file in files:
         try:
@@ -143,55 +151,16 @@ def _labelled(items: list[Item], rows: Rows, unnamed: set[str]) -> tuple[list[It
     """The volumes of which labels.csv names a file, called by it and in its order, and the others."""
     if not unnamed:
         return items, []
-    order = {file: row for row, file in enumerate(rows.texts[FILE])}
+    (column,) = rows.columns
+    order = {file: row for row, file in enumerate(rows.texts[column])}
     kept, lost = [], []
     for item in items:
         named = min((order[file] for file, _ in item.frames if file in order), default=None)
         if named is None:
             lost.append(Skipped(item.name, f"belongs to no row of {LABELS}"))
         else:
-            kept.append((named, replace(item, name=rows.texts[FILE][named])))
+            kept.append((named, replace(item, name=rows.texts[column][named])))
     return [item for _, item in sorted(kept, key=lambda pair: pair[0])], lost
-
-
-def _images(headers: Sequence[Header]) -> list[Item]:
-    """An item for each frame; a frame of several is called by its file and number, counted from 1."""
-    items = []
-    for header in headers:
-        for frame in range(header.n_frames):
-            name = header.file if header.n_frames == 1 else f"{header.file}#{frame + 1}"
-            items.append(Item(name, ((header.file, frame),), header))
-    return items
-
-
-def _volumes(headers: Sequence[Header]) -> list[Item]:
-    """An item for each series and kind of slice (size, orientation), called by its first file; and for each file of several frames."""
-    items = [
-        Item(header.file, tuple((header.file, frame) for frame in range(header.n_frames)), header, is_volume=True, step=header.slice_step)
-        for header in headers
-        if header.n_frames > 1
-    ]
-    groups: dict[tuple[object, ...], list[Header]] = {}
-    for header in headers:
-        if header.n_frames == 1:
-            groups.setdefault((header.series, header.attributes.get(PATIENT), *header.like), []).append(header)
-    for group in groups.values():
-        ordered, step, remarks = _ordered(group)
-        items.append(Item(ordered[0].file, tuple((one.file, 0) for one in ordered), ordered[0], is_volume=True, step=step, remarks=remarks))
-    return sorted(items, key=lambda item: item.name)
-
-
-def _ordered(group: list[Header]) -> tuple[list[Header], float | None, tuple[str, ...]]:
-    """The slices of a volume in their order in space, mm between them, and what is odd about them."""
-    if any(one.position is None for one in group):
-        return sorted(group, key=lambda one: (one.number, one.file)), group[0].slice_step, (UNPLACED,) if len(group) > 1 else ()
-    ordered = sorted(group, key=lambda one: (one.position, one.number, one.file))
-    steps = np.diff([one.position for one in ordered])
-    if not len(steps):
-        return ordered, group[0].slice_step, ()
-    step = float(np.median(steps))
-    is_even = step > 0 and bool((np.abs(steps - step) <= EVEN * step + 1e-3).all())
-    return ordered, round(step, 6) if step > 0 else None, () if is_even else (UNEVEN,)
 
 
 def _texts(items: Sequence[Item], rows: Rows, schema: TableSchema | None) -> pd.DataFrame:
@@ -200,23 +169,19 @@ def _texts(items: Sequence[Item], rows: Rows, schema: TableSchema | None) -> pd.
     Those that a given schema does not name are left out, and so are all of synthetic files with a labels.csv: it has the columns that the
     real table had.
     """
-    labels = {file: row for row, file in enumerate(rows.texts[FILE])}
+    (column,) = rows.columns
+    labels = {file: row for row, file in enumerate(rows.texts[column])}
     at = [min(labels[file] for file, _ in item.frames if file in labels) for item in items]
     texts = rows.texts.iloc[at].reset_index(drop=True)
-    texts[FILE] = pd.Series([item.name for item in items], dtype=object)
+    texts[column] = pd.Series([item.name for item in items], dtype=object)
     present = [key for key in (PATIENT, AGE, *TEXTS, *NUMBERS) if any(key in item.header.attributes for item in items)]
     if len(texts.columns) > 1 and all(item.header.is_synthetic for item in items):
         present = []
     for keyword in present:
         if keyword not in texts and (schema is None or keyword in schema):
             cells = [item.header.attributes.get(keyword, "") for item in items]
-            texts[keyword] = pd.Series(_without_gaps(cells) if keyword == PATIENT else cells, dtype=object)
+            texts[keyword] = pd.Series(without_gaps(cells) if keyword == PATIENT else cells, dtype=object)
     return texts
-
-
-def _without_gaps(patients: list[str]) -> list[str]:
-    """Patient keys, each image without one being a patient of her own."""
-    return [patient or f"unknown {i + 1}" for i, patient in enumerate(patients)]
 
 
 @distrusted()

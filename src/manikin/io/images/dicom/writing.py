@@ -7,6 +7,7 @@ import os
 import shutil
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ import pandas as pd
 from manikin.data.cells import column_texts
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, SchemaError
-from manikin.data.schema import ImageForm, Kind, Role, Schema
+from manikin.data.schema import Column, ImageForm, Kind, Role, Schema
 from manikin.io.images.dicom.files import dicom
 from manikin.io.images.dicom.headers import PATIENT
 from manikin.io.images.dicom.making import Place, slice_of
@@ -61,7 +62,8 @@ def write(
 class DicomWriter:
     """Writes a folder of DICOM files in pieces of rows; it appears when the last one is in, and not at all after an error.
 
-    Rows of one patient key are one patient with one study; each row is a series of its own.
+    Rows of one patient key are one patient with one study; each image is a series of its own, and the two of a pair share a frame of
+    reference, as they show the same pixel by pixel.
     """
 
     def __init__(
@@ -77,10 +79,9 @@ class DicomWriter:
         dicom()
         self.folder = Path(folder)
         self.schema = schema
-        columns = [column for column in schema.only if column.kind is Kind.IMAGE]
-        if len(columns) != 1:
-            raise SchemaError(f"DICOM is written from one column of images; the table has {len(columns)}. Write a folder of pictures.")
-        self.column = columns[0]
+        self.columns = [column for column in schema.only if column.kind is Kind.IMAGE]
+        if not self.columns:
+            raise SchemaError("The table has no column of images. Write it as a table: .csv or .parquet.")
         refuse_taken(self.folder, lambda path: path.name in OWN or ending(path.name) in DICOM, "DICOM files", force=force)
         self.how, self.origin = how, origin
         self._names = Names((*DICOM, *PICTURES))
@@ -100,42 +101,57 @@ class DicomWriter:
         ------
         SchemaError : the piece has other columns. DataError : an image cannot be stored; the message names its row.
         """
-        name = self.column.name
-        if data.columns.names != self.schema.only.names or name not in data.table.images:
+        names = [column.name for column in self.columns]
+        if data.columns.names != self.schema.only.names or not set(names) <= set(data.table.images):
             raise SchemaError(f"Rows with other columns cannot be added to {self.folder}. Give every piece the same schema.")
-        images, cells = data.table.images[name], data.table.frame[name].to_numpy(dtype=object)
         texts = {column.name: column_texts(data.table, column) for column in data.columns if column.kind is not Kind.IMAGE}
         keys = [column.name for column in data.columns.with_role(Role.PATIENT_KEY)]
-        out: list[str] = []
-        for row in range(len(images)):
-            where = f"Row {self.n_rows + row + 1}, column {name!r}"
-            if not images.present[row]:
-                raise DataError(f"{where} has no image. Leave the row out.")
+        out: dict[str, list[str | None]] = {name: [] for name in names}
+        for row in range(len(data)):
             said = {key: str(values[row]) for key, values in texts.items() if values[row]}
             if keys:
                 said[PATIENT] = said.get(keys[0], "")
-            out.append(self._written(images.image(row), cells[row], said, self.n_rows + row + 1, where))
+            for name, file in zip(names, self._row(data, row, said), strict=True):
+                out[name].append(file)
         frame = data.table.frame.copy(deep=False)
-        frame[name] = pd.Series(out, dtype=object)
+        for name, files in out.items():
+            frame[name] = pd.Series(files, dtype=object)
         self._labels.append(Dataset({data.columns.name: Table(frame, data.table.marks)}, data.schema))
         self.n_rows += len(data)
 
-    def _written(self, pixels: Pixels, cell: object, said: dict[str, str], row: int, where: str) -> str:
+    def _row(self, data: Dataset, row: int, said: dict[str, str]) -> list[str | None]:
+        """Writes the images of a row, and gives the name of each one's first file; None where a pair lacks one."""
+        number = self.n_rows + row + 1
+        names = [column.name for column in self.columns]
+        found = [data.table.images[name].image(row) if data.table.images[name].present[row] else None for name in names]
+        given = [pixels for pixels in found if pixels is not None]
+        if not given:
+            where = f"Row {number}" if len(names) > 1 else f"Row {number}, column {names[0]!r}"
+            raise DataError(f"{where} has no image. Leave the row out.")
+        seed = said.get(PATIENT) or hashlib.sha256(f"{number}\0".encode() + given[0].tobytes()).hexdigest()
+        out: list[str | None] = []
+        for at, (column, pixels) in enumerate(zip(self.columns, found, strict=True)):
+            if pixels is None:
+                out.append(None)
+                continue
+            where, series = f"Row {number}, column {column.name!r}", (number - 1) * len(names) + at + 1
+            own = Place(f"{self.how}\0{seed}", series, frame=number)
+            out.append(self._written(pixels, column, data.table.frame[column.name].iloc[row], said, own, where))
+        return out
+
+    def _written(self, pixels: Pixels, column: Column, cell: object, said: dict[str, str], place: Place, where: str) -> str:
         """Writes an image or the slices of a volume, and gives the name of the first file."""
-        form = self.column.image or ImageForm()
+        form = column.image or ImageForm()
         if pixels.ndim not in (3, 4) or len(pixels) not in (1, 3):
             raise DataError(f"{where}: an image of the shape {tuple(pixels.shape)} has neither 1 nor 3 channels. Write .npz.")
-        seed = said.get(PATIENT) or hashlib.sha256(f"{row}\0".encode() + pixels.tobytes()).hexdigest()
-        seed = f"{self.how}\0{seed}"
         volume = pixels if pixels.ndim == 4 else pixels[:, None]
         n = volume.shape[1]
-        first = self._names.of(cell, "images", ".dcm" if n == 1 else "")
-        spacing = form.spacing
+        first = self._names.of(cell, "images" if len(self.columns) == 1 else column.name, ".dcm" if n == 1 else "")
         for i in range(n):
             file = first if n == 1 else f"{first}/{i + 1:05d}.dcm"
-            place = Place(seed, row, i + 1, n, spacing)
+            own = replace(place, number=i + 1, n=n, spacing=form.spacing)
             try:
-                one = slice_of(volume[:, i], form, place, said, how=self.how, origin=self.origin)
+                one = slice_of(volume[:, i], form, own, said, how=self.how, origin=self.origin)
             except DataError as error:
                 raise DataError(f"{where}: {error}.") from None
             path = self._beside / file
