@@ -20,8 +20,9 @@ from typing import Any, Self
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.schema import Schema
-from manikin.io.fhir.building import resources_of
+from manikin.io.fhir.building import sheets_of
 from manikin.io.fhir.checks import problems_of
+from manikin.io.fhir.lines import lines_of
 from manikin.io.fhir.reading import dataset_of, gather
 from manikin.io.fhir.resources import BUNDLE, BUNDLES, ENDINGS, NDJSON, files_of, layout_of, resources, starts_like_fhir
 
@@ -145,23 +146,29 @@ class FhirWriter:
         DataError : a resource breaks R4; names the table, the row and the rule.
         """
         by_patient: dict[str, list[dict[str, Any]]] = {}
-        counts: Counter[str] = Counter()
-        for resource in resources_of(data, is_test=self.is_test):
-            kind = resource["resourceType"]
-            counts[kind] += 1
-            for problem in problems_of(resource):
-                if not problem.endswith(("(con-3).", "(con-4).", "(con-5).", "(obs-6).", "(obs-7).", "(per-1).")):
-                    raise DataError(f"Row {counts[kind]} of table {kind!r} cannot be written as FHIR R4: {problem}")
-                self.problems[f"{kind}: {problem}"] += 1
+        for sheet in sheets_of(data, is_test=self.is_test):
+            kind = sheet.resource.name
             if self.like == NDJSON:
-                self._stream(kind).write(json.dumps(resource, ensure_ascii=False, allow_nan=False) + "\n")
-            elif self.like == BUNDLE:
-                self._entries.append(resource)
-            else:
-                owner = resource["id"] if kind == "Patient" else resource["subject"]["reference"].split("/", 1)[1]
-                by_patient.setdefault(owner, []).append(resource)
+                self._stream(kind).writelines(lines_of(sheet, self._note))
+                continue
+            for row in range(len(sheet)):
+                resource = sheet.made(row)
+                self._note(resource, row + 1, 1)
+                if self.like == BUNDLE:
+                    self._entries.append(resource)
+                else:
+                    owner = resource["id"] if kind == "Patient" else resource["subject"]["reference"].split("/", 1)[1]
+                    by_patient.setdefault(owner, []).append(resource)
         for name, held in by_patient.items():
             (self._beside / f"{name}.json").write_text(_bundle(held), encoding="utf-8")
+
+    def _note(self, resource: dict[str, Any], row: int, n_alike: int) -> None:
+        """Refuses what breaks R4, and counts what merely should not be, in this row and those that are alike."""
+        kind = resource["resourceType"]
+        for problem in problems_of(resource):
+            if not problem.endswith(("(con-3).", "(con-4).", "(con-5).", "(obs-6).", "(obs-7).", "(per-1).")):
+                raise DataError(f"Row {row} of table {kind!r} cannot be written as FHIR R4: {problem}")
+            self.problems[f"{kind}: {problem}"] += n_alike
 
     def _stream(self, kind: str) -> Any:
         if kind not in self._streams:

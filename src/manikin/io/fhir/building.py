@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Table
@@ -16,6 +18,38 @@ from manikin.io.fhir.reading import UCUM
 
 Cells = dict[str, list[Any]]
 OFFSET = "+00:00"  # R4 wants an offset behind a clock time; the clock of the data is kept, whatever its own offset was
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table on its way to resources.
+
+    Attributes
+    ----------
+    cells : by column, what JSON says of each row; None where there is no value.
+    inner : by id, the repeated elements that stand within a resource.
+    """
+
+    resource: Resource
+    schema: TableSchema
+    cells: Cells
+    displays: dict[str, str]
+    inner: dict[str, list[dict[str, Any]]]
+    is_test: bool
+
+    def __len__(self) -> int:
+        return len(self.cells["id"])
+
+    def made(self, row: int) -> dict[str, Any]:
+        """The resource of one row."""
+        key = self.cells["id"][row]
+        made: dict[str, Any] = {"resourceType": self.resource.name, "id": key}
+        if self.is_test:
+            made["meta"] = {"security": [dict(HTEST)]}
+        _fill(made, self.resource, self.cells, row, self.schema, self.displays)
+        if key in self.inner:
+            made[PARTS[self.resource.name].part] = self.inner[key]
+        return made
 
 
 def resources_of(data: Dataset, *, is_test: bool = True) -> Iterator[dict[str, Any]]:
@@ -29,6 +63,12 @@ def resources_of(data: Dataset, *, is_test: bool = True) -> Iterator[dict[str, A
     ------
     DataError : a table or column is none of FHIR's.
     """
+    for sheet in sheets_of(data, is_test=is_test):
+        yield from map(sheet.made, range(len(sheet)))
+
+
+def sheets_of(data: Dataset, *, is_test: bool = True) -> Iterator[Sheet]:
+    """The tables of a data set as `resources_of` goes through them; its parameters and errors are the same."""
     check_tables(data)
     displays = _displays(data)
     parts = {part.part_of: _parts(data, part, displays) for part in PARTS.values() if part.name in data.tables}
@@ -37,15 +77,7 @@ def resources_of(data: Dataset, *, is_test: bool = True) -> Iterator[dict[str, A
             continue
         schema = data.schema[resource.name]
         cells = _cells(data.tables[resource.name], schema, resource)
-        for row in range(len(data.tables[resource.name])):
-            made: dict[str, Any] = {"resourceType": resource.name, "id": cells["id"][row]}
-            if is_test:
-                made["meta"] = {"security": [dict(HTEST)]}
-            _fill(made, resource, cells, row, schema, displays)
-            inner = parts.get(resource.name, {}).get(cells["id"][row])
-            if inner:
-                made[PARTS[resource.name].part] = inner
-            yield made
+        yield Sheet(resource, schema, cells, displays, parts.get(resource.name, {}), is_test)
 
 
 def check_tables(data: Dataset) -> None:
@@ -93,24 +125,38 @@ def _cells(table: Table, schema: TableSchema, resource: Resource) -> Cells:
     }
 
 
-def _json_cells(series: pd.Series, is_empty: Any, column: Column, element: Element) -> list[Any]:
+def _json_cells(series: pd.Series, is_empty: npt.NDArray[np.bool_], column: Column, element: Element) -> list[Any]:
     if element.type is Type.NUMBER:
         numbers = series.to_numpy(dtype=float)
-        whole = column.decimals == 0
         decimals = 15 if column.decimals is None else column.decimals
-        return [
-            None if gap or np.isnan(value) else int(value) if whole else round(float(value), decimals)
-            for value, gap in zip(numbers, is_empty, strict=True)
-        ]
+
+        def number(bits: Any) -> int | float:
+            """A number under the column's decimals."""
+            value = float(np.int64(bits).view(float))
+            return int(value) if column.decimals == 0 else round(value, decimals)
+
+        return _each(np.ascontiguousarray(numbers).view(np.int64), is_empty | np.isnan(numbers), number)  # -0.0 is not 0.0
     if element.type in (Type.DATE, Type.TIME):
         times = series.to_numpy(dtype="datetime64[us]")
-        return [None if gap or np.isnat(t) else _moment(t, column) for t, gap in zip(times, is_empty, strict=True)]
+        return _each(times, is_empty | np.isnat(times), lambda time: _moment(np.datetime64(time, "us"), column))
     cells = series.to_numpy(dtype=object)
+    gaps = is_empty | pd.isna(cells)
     if element.type is Type.BOOLEAN:
-        return [None if gap or pd.isna(cell) else cell == "true" for cell, gap in zip(cells, is_empty, strict=True)]
-    if column.kind.is_number:  # keys made anew may be numbers
-        return [None if gap or pd.isna(cell) else str(int(cell)) for cell, gap in zip(cells, is_empty, strict=True)]
-    return [None if gap or pd.isna(cell) else str(cell) for cell, gap in zip(cells, is_empty, strict=True)]
+        return _each(cells, gaps, lambda cell: bool(cell == "true"))
+    said: Callable[[Any], str] = (lambda cell: str(int(cell))) if column.kind.is_number else str  # keys made anew may be numbers
+    if element.type in (Type.ID, Type.REFERENCE):  # few are alike
+        return [None if gap else said(cell) for cell, gap in zip(cells.tolist(), gaps.tolist(), strict=True)]
+    return _each(cells, gaps, said)
+
+
+def _each(cells: npt.NDArray[Any], gaps: npt.NDArray[np.bool_], said: Callable[[Any], Any]) -> list[Any]:
+    """What is said of each cell, asked once of equal ones; None in gaps."""
+    out = np.full(len(cells), None, dtype=object)
+    which, alike = pd.factorize(cells[~gaps])
+    words = np.empty(len(alike), dtype=object)
+    words[:] = [said(cell) for cell in alike]
+    out[~gaps] = words[which]
+    return out.tolist()
 
 
 def _moment(moment: np.datetime64, column: Column) -> str:

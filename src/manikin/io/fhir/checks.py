@@ -6,11 +6,15 @@ Source: HL7 FHIR Release 4 (v4.0.1), https://hl7.org/fhir/R4/datatypes.html (pat
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from manikin.io.fhir.elements import BY_NAME, PARTS, Element, Resource, Type
 
@@ -161,6 +165,27 @@ _TYPES: dict[Type, Callable[[Any], str]] = {
 }
 
 
+def is_sound(element: Element, cell: Any) -> bool:
+    """Whether a cell is what R4 asks of an id, a time or a number; the `problems_of` its resource say what else is wrong."""
+    if element.type in (Type.ID, Type.REFERENCE):
+        return isinstance(cell, str) and bool(_ID.match(cell))
+    if element.type is Type.NUMBER:
+        return isinstance(cell, int | float) and math.isfinite(cell)
+    return not _TYPES[element.type](cell)
+
+
+def has_sound_times(elements: list[Element], cells: dict[str, list[Any]], n: int) -> npt.NDArray[np.bool_]:
+    """For each of `n` rows, whether no period of these elements ends before it starts, bool (n,)."""
+    out = np.ones(n, dtype=bool)
+    ends = {element.path[0]: element.column for element in elements if element.path[1:] == ("end",)}
+    for element in elements:
+        if element.path[1:] == ("start",) and element.path[0] in ends:
+            for row, (start, end) in enumerate(zip(cells[element.column], cells[ends[element.path[0]]], strict=True)):
+                if start is not None and end is not None and start > end:
+                    out[row] &= not problems_of_times({element.path[0]: {"start": start, "end": end}})
+    return out
+
+
 def _codes(resource: dict[str, Any], element: str, system: str) -> list[str]:
     concept = resource.get(element)
     codings = concept.get("coding", []) if isinstance(concept, dict) else []
@@ -208,7 +233,8 @@ def _observation(resource: dict[str, Any]) -> list[str]:
     return found
 
 
-def _periods(resource: dict[str, Any]) -> list[str]:
+def problems_of_times(resource: dict[str, Any]) -> list[str]:
+    """What R4 forbids of the times of a resource beside one another: the only problems that hang on a time that is one."""
     found = []
     for element in ("period", "performedPeriod", "onsetPeriod", "effectivePeriod"):
         period = resource.get(element)
@@ -221,7 +247,7 @@ def _periods(resource: dict[str, Any]) -> list[str]:
 
 _INVARIANTS: dict[str, tuple[Callable[[dict[str, Any]], list[str]], ...]] = {
     "Condition": (_condition,),
-    "Observation": (_observation, _periods),
-    "Encounter": (_periods,),
-    "Procedure": (_periods,),
+    "Observation": (_observation, problems_of_times),
+    "Encounter": (problems_of_times,),
+    "Procedure": (problems_of_times,),
 }
