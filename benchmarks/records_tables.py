@@ -9,6 +9,7 @@ seed 0 and never stand on both sides; the 100 patients of the MIMIC-III demo are
 physionet2012 4,000 intensive care stays, 48 hours, 3,200 to learn from: `patients` (statics of minute 0 and the outcomes) and `events`.
               -1 means unknown there and becomes an empty cell; every other cell stays as it is, implausible ones too.
 physionet600  600 of these 3,200 and the same 800 patients held out, first 24 hours: what slow peers can end on.
+physionet600_grid  these as a regular grid: a row an hour up to the last with a measurement, a column a measurement, its last value in the hour.
 pbcseq        312 patients with primary biliary cirrhosis and their visits.
 icu_hourly    132 stays, an hourly grid of 48 measurements, 80 % of its cells empty.
 mimic_iii     the MIMIC-III demo: 20 linked tables of 100 patients, five of them vocabularies.
@@ -131,6 +132,18 @@ def physionet2012(shared: Path) -> Tables:
     return {"patients": patients, "events": events.assign(Value=value.mask(value == UNKNOWN))}
 
 
+def hourly(events: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Events as a grid: every hour from 0 to the patient's last, and each measurement's last value in it."""
+    known = events.dropna(subset="Value").assign(hour=events["minute"] // 60)
+    last = known.groupby(["RecordID", "hour", "Parameter"])["Value"].last().unstack().reindex(columns=names)
+    ends = events.groupby("RecordID")["minute"].max() // 60
+    keys = np.repeat(ends.index.to_numpy(), ends.to_numpy() + 1)
+    hours = np.concatenate([np.arange(end + 1) for end in ends])
+    grid = last.reindex(pd.MultiIndex.from_arrays([keys, hours], names=["RecordID", "hour"])).reset_index()
+    whole = [name for name in names if (grid[name].dropna() % 1 == 0).all()]
+    return grid.astype(dict.fromkeys(whole, "Int64")).rename_axis(columns=None)
+
+
 def pbcseq(shared: Path) -> Tables:
     """Patients and their visits; futime and status end the follow-up and stay with the patient."""
     frame = pd.read_csv(shared / "survival" / "pbcseq.csv")
@@ -207,11 +220,20 @@ def write_physionet(shared: Path, out: Path, wanted: set[str]) -> None:
     parts = {"train": of_patients(tables, owners, train), "holdout": of_patients(tables, owners, held_out)}
     if "physionet2012" in wanted:
         write(out, "physionet2012", parts, PHYSIONET_JUDGE, PHYSIONET_SCHEMA)
-    if "physionet600" in wanted:
+    if wanted.intersection(("physionet600", "physionet600_grid")):
         of_train = {name: table["RecordID"] for name, table in parts["train"].items()}
         small = {"train": of_patients(parts["train"], of_train, train[:N_SMALL]), "holdout": parts["holdout"]}
         day = {p: t | {"events": t["events"][t["events"]["minute"] < SMALL_MINUTES]} for p, t in small.items()}
-        write(out, "physionet600", day, PHYSIONET_JUDGE, PHYSIONET_SCHEMA)
+        if "physionet600" in wanted:
+            write(out, "physionet600", day, PHYSIONET_JUDGE, PHYSIONET_SCHEMA)
+        if "physionet600_grid" in wanted:
+            names = sorted(tables["events"]["Parameter"].unique())
+            made = {p: {"patients": t["patients"], "grid": hourly(t["events"], names)} for p, t in day.items()}
+            both = pd.concat([t["grid"] for t in made.values()])
+            schema = PHYSIONET_SCHEMA.split("[tables.events]")[0] + grid_schema("patients", "grid", both, "grid", "h")
+            events = {"table": "grid", "key": "RecordID", "time": "hour", "unit": "h", "wide": True}
+            links = [PHYSIONET_JUDGE["links"][0] | {"table": "grid"}]
+            write(out, "physionet600_grid", made, PHYSIONET_JUDGE | {"events": [events], "links": links}, schema)
 
 
 def write_pbcseq(shared: Path, out: Path) -> None:
@@ -320,7 +342,7 @@ PLAIN: dict[str, Callable[[Path, Path], None]] = {
     "mimic_iii": write_mimic_iii,
     "meds": write_meds,
 }
-OF_PHYSIONET = ("physionet2012", "physionet600")
+OF_PHYSIONET = ("physionet2012", "physionet600", "physionet600_grid")
 
 
 def main(shared: Path, out: Path, names: list[str]) -> None:

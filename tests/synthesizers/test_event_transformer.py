@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ModelFolderError, ParameterError
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
+from manikin.io.linked.writing import FolderWriter
 from manikin.synthesizers.records.event_tables import table_fields
 from manikin.synthesizers.records.event_transformer import EventTransformer
 from manikin.synthesizers.records.plan import PlanFields, grouped
@@ -423,3 +426,25 @@ def test_the_end_comes_when_the_plan_is_fulfilled_before_anything_is_learned() -
     made = fitted.sample(200, seed=2)
     real, ours = (np.bincount(data.owners["tests"], minlength=len(data)).mean() for data in (chains(), made))
     assert ours == pytest.approx(real, rel=0.25)
+
+
+def test_a_stream_of_patients_holds_no_more_from_batch_to_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is alive between two batches, arrays and what waits for the file included, is after the ninth what it was after the fifth."""
+    monkeypatch.setattr("manikin.synthesizers.records.event_transformer.patients_of", lambda size: 32)
+    monkeypatch.setattr("manikin.io.tabular.GROUP_ROWS", 256)  # what waits for a group of rows of the file is less than that
+    held = []
+    stream = model().sample_batches(9 * 32, seed=1, batch_size=1)
+    first = next(stream)
+    gc.collect()
+    gc.freeze()  # collecting is quick
+    tracemalloc.start()
+    with FolderWriter(tmp_path / "made", first.schema, like=".parquet") as writer:
+        writer.append(first)
+        for batch in stream:
+            writer.append(batch)
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0] / 2**10)
+    tracemalloc.stop()
+    gc.unfreeze()
+    assert writer.n_rows["people"] == 9 * 32
+    assert max(held[4:]) < max(held[:4]) + 16  # KiB; a batch is 30, what is drawn with it 1,000
