@@ -1,8 +1,9 @@
 """Diagnoses that sex excludes: how many real tables hold, and how many generators make with the masks and without.
 
     python benchmarks/code_conflicts.py DIABETES130/diabetic_data.csv.gz TABLES/diabetes_visits
+    python benchmarks/code_conflicts.py MIMIC_IV_DEMO_MEDS/events.parquet
 
-The first line counts all 101,766 encounters of the diabetes data; the others are `markov` on the folder of records_visits.py, seed 0.
+The first line counts all 101,766 encounters of the diabetes data (or the diagnoses among the codes of MEDS); the others are `markov` on the folder of records_visits.py, seed 0.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ def real(path: Path) -> None:
     print(f"real: {wrong.sum()} of {len(held):,} diagnoses ({bound.sum():,} of them bound to one sex): {titles}")
 
 
+def real_meds(path: Path) -> None:
+    """Counts the diagnoses of data in MEDS, whose codes hold those of ICD-9 and ICD-10, against sex and age."""
+    data = mk.read(path)
+    found = code_conflicts(EvaluationData(data, data, (data,), data.schema, None), seed=0)
+    print(f"real: {found.details['n_wrong']} of {found.n:,} diagnoses: {found.details['ranges']}")
+
+
 def main(data: Path, tables: Path) -> None:
     """Prints the shares."""
     real(data)
@@ -49,4 +57,4 @@ def main(data: Path, tables: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    real_meds(Path(sys.argv[1])) if len(sys.argv) == 2 else main(Path(sys.argv[1]), Path(sys.argv[2]))

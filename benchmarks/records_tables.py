@@ -9,7 +9,7 @@ seed 0 and never stand on both sides; the 100 patients of the MIMIC-III demo are
 physionet2012 4,000 intensive care stays, 48 hours, 3,200 to learn from: `patients` (statics of minute 0 and the outcomes) and `events`.
               -1 means unknown there and becomes an empty cell; every other cell stays as it is, implausible ones too.
 physionet600  600 of these 3,200 and the same 800 patients held out, first 24 hours: what slow peers can end on.
-physionet600_grid  these as a regular grid: a row an hour up to the last with a measurement, a column a measurement, its last value in the hour.
+physionet600_grid  these as a regular grid: a row an hour up to the patient's last, a column a measurement, its last value in the hour.
 pbcseq        312 patients with primary biliary cirrhosis and their visits.
 icu_hourly    132 stays, an hourly grid of 48 measurements, 80 % of its cells empty.
 mimic_iii     the MIMIC-III demo: 20 linked tables of 100 patients, five of them vocabularies.

@@ -44,6 +44,12 @@ def test_ranges_are_codes_and_do_not_overlap() -> None:
         ("ICD-10-CM", "N60.1", UNKNOWN, None),  # breast: both
         ("ICD-10-CM", "P07.3", UNKNOWN, None),  # may last through life
         ("ICD-10-CM", "Z38.00", UNKNOWN, (0, 1)),
+        ("MEDS", "DIAGNOSIS//ICD//9//V3001", UNKNOWN, (0, 1)),
+        ("MEDS", "DIAGNOSIS//ICD//10//O80", FEMALE, (9, 65)),
+        ("MEDS", "DIAGNOSIS//ICD10CM//C61", MALE, None),
+        ("MEDS", "DIAGNOSIS//ICD//9", UNKNOWN, None),
+        ("MEDS", "PROCEDURE//ICD//9//650", UNKNOWN, None),
+        ("MEDS", "LAB//51301//K/uL", UNKNOWN, None),
     ],
 )
 def test_codes(system: str, code: str, sex: int, ages: tuple[int, int] | None) -> None:
@@ -66,6 +72,7 @@ def test_a_token_that_stands_for_several_codes_is_open_where_all_are() -> None:
 def test_sex_and_age_are_known_where_a_column_plainly_says_so() -> None:
     assert sexes_of("patients.gender", ["F", "M", "", "other"]) == {"F": FEMALE, "M": MALE}
     assert sexes_of("gender_concept_id", ["8507", "8532", "0"]) == {"8507": MALE, "8532": FEMALE}
+    assert sexes_of("GENDER", ["GENDER//F", "GENDER//M"]) == {"GENDER//F": FEMALE, "GENDER//M": MALE}
     assert sexes_of("Gender", ["0", "1"]) == sexes_of("group", ["f", "m"]) == {}
     assert is_age("Age", "a")
     assert is_age("people.age_years", None)
@@ -78,5 +85,9 @@ def test_systems_are_those_that_the_schema_names() -> None:
         "ICD-9-CM",
         "ICD-10-CM",
         "ICD-10-CM",
-        *[None] * 5,
+        None,
+        None,
+        "MEDS",
+        None,
+        None,
     ]

@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 import numpy as np
@@ -25,6 +25,8 @@ MCE = Citation(
     2024,
     "https://www.cms.gov/medicare/payment/prospective-payment-systems/acute-inpatient-pps/ms-drg-classifications-and-software",
 )
+MEDS = "MEDS"  # its codes hold others', as MIMIC-IV's do: DIAGNOSIS//ICD//10//O80
+MEDS_DIAGNOSIS = re.compile(r"DIAGNOSIS//ICD(?://|-?)(?P<version>9|10)(?:-?CM)?//(?P<code>[^/]+)", re.IGNORECASE)
 UNKNOWN, FEMALE, MALE = 0, 1, 2
 SEXES = {"": UNKNOWN, "female": FEMALE, "male": MALE}
 WORDS = {
@@ -85,14 +87,29 @@ def bounds(system: str) -> tuple[Bound, ...]:
 def system_of(name: str | None) -> str | None:
     """The system of a schema's column of codes, None where it is none whose codes are bound.
 
-    >>> system_of("ICD-9"), system_of("ATC"), system_of("our own")
-    ('ICD-9-CM', None, None)
+    >>> system_of("ICD-9"), system_of("MEDS"), system_of("ATC"), system_of("our own")
+    ('ICD-9-CM', 'MEDS', None, None)
     """
     words = re.sub(r"[^a-z0-9]", "", (name or "").lower())
+    if words == "meds":
+        return MEDS
     if not words.startswith("icd"):
         return None
     found = code_system(name or "").name if words in {"icd9", "icd9cm", "icd10", "icd10cm"} else None
     return found if found and bounds(found) else None
+
+
+def diagnosis(system: str, text: str) -> tuple[str, str] | None:
+    """The system and the code of a diagnosis; None for what is none, as most codes of MEDS are.
+
+    >>> diagnosis("MEDS", "DIAGNOSIS//ICD//9//V3001"), diagnosis("MEDS", "PROCEDURE//ICD//9//7569"), diagnosis("ICD-9-CM", "650")
+    (('ICD-9-CM', 'V3001'), None, ('ICD-9-CM', '650'))
+    """
+    if system != MEDS:
+        return system, text
+    found = MEDS_DIAGNOSIS.fullmatch(text)
+    own = None if found is None else system_of("icd" + found["version"])
+    return None if found is None or own is None else (own, found["code"])
 
 
 def bounds_on(system: str, text: str) -> tuple[Bound, ...]:
@@ -101,6 +118,10 @@ def bounds_on(system: str, text: str) -> tuple[Bound, ...]:
     >>> [bound.title for bound in bounds_on("ICD-9-CM", "V22.1")], bounds_on("ICD-9-CM", "250.00")
     (['supervision of pregnancy, postpartum care'], ())
     """
+    known = diagnosis(system, text)
+    if known is None:
+        return ()
+    system, text = known
     first, _, last = text.partition("-")
     ends = [SYSTEMS[system].normalise(one) for one in (first, last or first)]
     return tuple(bound for bound in bounds(system) if all(bound.holds(one) for one in ends))
@@ -122,7 +143,7 @@ class Limits:
     @property
     def are_any(self) -> bool:
         """Whether any code is bound at all."""
-        return not self.sexes.all() or bool(np.isfinite(self.least).any() or np.isfinite(self.below).any())
+        return len(self.bound) > 0
 
     def open_to(self, sex: npt.NDArray[np.int8], age: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Whether each patient may have each code, bool (n_patients, n_codes); what is not known of her excludes nothing.
@@ -131,10 +152,16 @@ class Limits:
         ----------
         sex : int8 (n_patients,). age : float64 (n_patients,), years, NaN where it is not known.
         """
-        out = self.sexes.T[sex].copy()
-        years = age[:, None]
-        out &= ~((years < self.least) | (years >= self.below))
+        bound = self.bound  # few of many
+        least, below, years = self.least[bound], self.below[bound], age[:, None]
+        out = np.ones((len(sex), len(self.least)), dtype=bool)
+        out[:, bound] = self.sexes[bound].T[sex] & ~((years < least) | (years >= below))
         return out
+
+    @cached_property
+    def bound(self) -> npt.NDArray[np.int64]:
+        """Places of the codes that not everybody may have."""
+        return np.flatnonzero(~self.sexes.all(axis=1) | np.isfinite(self.least) | np.isfinite(self.below))
 
 
 def limits(system: str, codes: Iterable[Sequence[str]]) -> Limits:
@@ -151,12 +178,13 @@ def limits(system: str, codes: Iterable[Sequence[str]]) -> Limits:
 def sexes_of(name: str, levels: Iterable[str]) -> Mapping[str, int]:
     """What each level of a column says of the sex; empty where the name or the levels do not plainly say that they do.
 
-    >>> sexes_of("gender", ["F", "M", "unknown"]), sexes_of("sex", ["0", "1"])
-    ({'F': 1, 'M': 2}, {})
+    >>> sexes_of("gender", ["F", "M", "unknown"]), sexes_of("sex", ["0", "1"]), sexes_of("GENDER", ["GENDER//F"])
+    ({'F': 1, 'M': 2}, {}, {'GENDER//F': 1})
     """
     if _plain(name) not in SEX_NAMES:
         return {}
-    return {level: sex for level in levels for sex, words in WORDS.items() if level.strip().lower() in words}
+    said = {level: level.rpartition("//")[2].strip().lower() for level in levels}  # the last part of a code of MEDS
+    return {level: sex for level, word in said.items() for sex, words in WORDS.items() if word in words}
 
 
 def is_age(name: str, unit: str | None) -> bool:

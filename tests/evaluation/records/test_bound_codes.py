@@ -69,3 +69,16 @@ def test_codes_of_no_known_system_are_not_checked(good):
     result = judged(everywhere(good, "C61", None))
     assert result.value is None
     assert "no table has codes" in result.note
+
+
+def test_diagnoses_within_codes_of_meds_are_checked_and_nothing_else(good):
+    """Every second code is a laboratory test, which is not counted; a delivery is excluded by the sex of men."""
+    sides = []
+    for side in everywhere(good, "DIAGNOSIS//ICD//10//N80.0", "MEDS"):
+        frame = side.tables["diagnoses"].frame
+        codes = np.where(np.arange(len(frame)) % 2 == 0, "LAB//51301//K/uL", frame["icd"].astype(str)).astype(object)
+        sides.append(coded(side, codes, "MEDS"))
+    result = judged(sides)
+    is_man = sexes(sides[2])[1::2] == "M"
+    assert result.n == len(is_man)
+    assert result.details["n_wrong"] == is_man.sum() > 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.clinical.bound_codes import (
     DAYS_IN_YEAR,
@@ -14,6 +15,7 @@ from manikin.clinical.bound_codes import (
     UNKNOWN,
     Limits,
     bounds_on,
+    diagnosis,
     is_age,
     limits,
     sexes_of,
@@ -47,7 +49,8 @@ class Checked:
 def code_conflicts(data: LinkedData, *, seed: int) -> MetricResult:
     """Share of the release's diagnoses that the patient's sex or age excludes; in [0, 1], 0 is best, the reference or less is enough.
 
-    The codes are those of columns whose code system the schema names (ICD-9-CM, ICD-10-CM); the ranges that one sex or an age alone can
+    The codes are those of columns whose code system the schema names (ICD-9-CM, ICD-10-CM, and the diagnoses
+    among those of MEDS); the ranges that one sex or an age alone can
     have are those of `clinical.bound_codes`, coarse and after the Medicare Code Editor. Sex is a static column that says so by its name
     and levels; age is counted to the row's time from a static date of birth, else a static number of years is taken as it is. Rows of
     patients of whom neither is known are left out. The reference is the holdout's share, for real tables hold errors too. `details.ranges`
@@ -94,7 +97,7 @@ def _checked(side: Dataset, data: LinkedData) -> list[Checked]:
             cells, owner = side.tables[table.name].frame[column.name], side.owners[table.name]
             start = when.start[table.name]
             age = (born[owner] + np.where(np.isnan(start), 0.0, start)) / DAYS_IN_YEAR
-            known = np.flatnonzero(cells.notna().to_numpy() & ((sex[owner] != UNKNOWN) | ~np.isnan(age)))
+            known = np.flatnonzero(_is_diagnosis(cells, system) & ((sex[owner] != UNKNOWN) | ~np.isnan(age)))
             held = cells.iloc[known].astype(str)
             codes = sorted(set(held))
             place = {code: i for i, code in enumerate(codes)}
@@ -103,6 +106,13 @@ def _checked(side: Dataset, data: LinkedData) -> list[Checked]:
             broken = [bound.title for i in code[~allowed].tolist() for bound in bounds_on(system, codes[i])[:1]]
             out.append(Checked(~allowed, owner[known], {title: broken.count(title) for title in set(broken)}))
     return out
+
+
+def _is_diagnosis(cells: pd.Series, system: str) -> npt.NDArray[np.bool_]:
+    """Which cells hold a diagnosis, bool (n_rows,)."""
+    codes, texts = pd.factorize(cells.astype(object))
+    of_text = np.array([diagnosis(system, str(text)) is not None for text in texts] + [False])
+    return of_text[codes]
 
 
 def _open(known: Limits, code: npt.NDArray[np.int64], sex: npt.NDArray[np.int8], age: Floats) -> npt.NDArray[np.bool_]:
