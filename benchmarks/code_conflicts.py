@@ -3,7 +3,8 @@
     python benchmarks/code_conflicts.py DIABETES130/diabetic_data.csv.gz TABLES/diabetes_visits
     python benchmarks/code_conflicts.py MIMIC_IV_DEMO_MEDS/events.parquet
 
-The first line counts all 101,766 encounters of the diabetes data (or the diagnoses among the codes of MEDS); the others are `markov` on the folder of records_visits.py, seed 0.
+The first line counts all 101,766 encounters of the diabetes data (or the diagnoses among the codes of MEDS); the others are `markov` on
+the folder of records_visits.py, seed 0.
 """
 
 from __future__ import annotations

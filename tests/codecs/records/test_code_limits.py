@@ -54,7 +54,8 @@ def held(made: Dataset, sex: str = "sex") -> pd.DataFrame:
     """Each diagnosis with its patient's sex and age in years."""
     people, rows, owner = made.tables["people"].frame, made.tables["diagnoses"].frame, made.owners["diagnoses"]
     age = (rows["day"].to_numpy() - people["born"].to_numpy()[owner]) / np.timedelta64(1, "D") / 365.25
-    return pd.DataFrame({"code": rows["icd"].astype(str).str.rpartition("//")[2].to_numpy(), "sex": people[sex].astype(str).to_numpy()[owner], "age": age})
+    code = rows["icd"].astype(str).str.rpartition("//")[2].to_numpy()
+    return pd.DataFrame({"code": code, "sex": people[sex].astype(str).to_numpy()[owner], "age": age})
 
 
 def broken(rows: pd.DataFrame) -> pd.Series:
