@@ -140,6 +140,8 @@ def test_a_model_draws_in_the_kind_that_came_in_or_as_asked(run: Path, tmp_path:
     again, folder = mk.read(tmp_path / "made.npz"), mk.read(tmp_path / "made")
     assert np.array_equal(again.table.images["file"].array(), folder.table.images["file"].array())
     draw(run, n=300, out=tmp_path / "more", seed=1)
+    draw(run, n=300, out=tmp_path / "made", seed=1, force=True)
+    assert contents(tmp_path / "more") == contents(tmp_path / "made"), "a folder of synthetic images is replaced with force"
     draw(run, n=300, out=tmp_path / "more again", seed=1)
     assert contents(tmp_path / "more") == contents(tmp_path / "more again")
 
@@ -160,6 +162,18 @@ def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(run: Path, tmp_p
     with pytest.raises(InputError, match=why):
         draw(run, n=3, out=tmp_path / out, **asked)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stranger", ["real.png", "notes.txt"])
+def test_force_replaces_no_folder_with_a_real_image_or_another_file(run: Path, tmp_path: Path, stranger: str) -> None:
+    draw(run, n=3, out=tmp_path / "made", seed=1)
+    picture.fromarray(np.zeros((SIDE, SIDE), dtype=np.uint8)).save(tmp_path / "real.png")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "made" / stranger).write_bytes((tmp_path / stranger).read_bytes())
+    before = contents(tmp_path / "made")
+    with pytest.raises(ParameterError, match="was not written by Manikin"):
+        draw(run, n=3, out=tmp_path / "made", seed=2, force=True)
+    assert contents(tmp_path / "made") == before
 
 
 def test_arrays_come_back_as_arrays(scans: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from manikin.workflow.synthesize import synthesize
 def run(ward: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("linked gate")
     with few_figures():
-        yield synthesize(ward, out=place / "run", options=Options(synthesizer="resample_patients", seed=3)).out
+        yield synthesize(ward, out=place / "run", options=Options(synthesizer="markov", seed=3)).out
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +103,15 @@ def test_a_policy_of_other_data_is_refused(run: Path, tmp_path: Path) -> None:
     of_images = policy(tmp_path / "gate.toml", ("image_copies", "at_most = 0.1"))
     with pytest.raises(ParameterError, match="The policy gate v1 sets no limit on linked patients"):
         let_out(run, tmp_path / "no", of_images)
+
+
+@pytest.mark.parametrize("name", ["resample_patients", "resample", "resample_images", "smote", "k_anonymity", "independent"])
+def test_what_yardsticks_made_never_leaves(run: Path, rules: Path, tmp_path: Path, name: str) -> None:
+    """By the registry's own word, even where every figure would pass."""
+    folder = shutil.copytree(run, tmp_path / "run")
+    told = json.loads((folder / "manifest.json").read_text())
+    told["synthesizer"]["name"] = name
+    (folder / "manifest.json").write_text(json.dumps(told))
+    with pytest.raises(GateError, match=f"made by '{name}' .*never released"):
+        let_out(folder, tmp_path / "release", rules)
+    assert not (tmp_path / "release").exists()

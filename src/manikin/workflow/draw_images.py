@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import chain
@@ -11,6 +12,8 @@ from typing import Any
 from manikin.data.errors import ParameterError
 from manikin.data.schema import TableSchema
 from manikin.io.formats import FORMATS
+from manikin.io.images.files import OWN
+from manikin.io.images.marks import is_known, says_synthetic
 from manikin.workflow.models import Drawn, model_folder, open_model, schema_of
 from manikin.workflow.options import check_format
 from manikin.workflow.output import check_free
@@ -40,7 +43,7 @@ def draw_images(
     InputError : the model, a condition or the place cannot be used. Nothing is written.
     """
     storage = storage_for(out, kept_storage(model_folder(model)), file_format)
-    check_free(out, force=force, inputs=[model])
+    check_free(out, force=force, inputs=[model], is_ours=holds_synthetic)
     with stages.stage("load", "Loading the model"):
         fitted = open_model(model)
         known = schema_of(fitted)
@@ -57,6 +60,13 @@ def draw_images(
             done += len(batch)
             stages.watcher.advance(min(done / n, 1.0), f"{done:,} images")
     return Drawn(out, done, unit="images")
+
+
+def holds_synthetic(folder: Path) -> bool:
+    """Whether a folder holds images whose headers say that they are synthetic, their labels, and nothing else."""
+    paths = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
+    pictures = [path for path in paths if path.name not in OWN]
+    return bool(pictures) and not any(path.is_symlink() for path in paths) and all(is_known(p.name) and says_synthetic(p) for p in pictures)
 
 
 def attributes_in(schema: TableSchema) -> TableSchema:

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,16 @@ MARKS: Mapping[
 }
 
 
-def check_free(path: Path, *, force: bool, inputs: Iterable[object] = ()) -> None:
+def check_free(
+    path: Path, *, force: bool, inputs: Iterable[object] = (), is_ours: Callable[[Path], bool] | None = None
+) -> None:
     """Refuses a place that is taken, or that cannot be written to.
 
     Parameters
     ----------
     inputs : what the job reads; never replaced, with or without `force`, nor is a folder that one of them is in. Whatever is no path
         is passed over.
+    is_ours : whether a folder without a document of Manikin's was written by it all the same.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def check_free(path: Path, *, force: bool, inputs: Iterable[object] = ()) -> Non
     if path.is_dir() and any(path.iterdir()):
         if not force:
             raise ParameterError(f"{path} exists already. Choose another place with --out, or replace it with --force.")
-        if not _is_ours(path):
+        if not _is_ours(path) and (is_ours is None or not is_ours(path)):
             raise ParameterError(
                 f"{path} exists and was not written by Manikin, so --force does not replace it. Choose another --out."
             )

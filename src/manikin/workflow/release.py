@@ -29,6 +29,7 @@ from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder,
 from manikin.release.measures import Evidence
 from manikin.release.policy import Policy, load_policy
 from manikin.release.questions import QUESTIONS, STEPS, check_answers
+from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow.audit import audit
 from manikin.workflow.images import size_words
 from manikin.workflow.leaving import Leaving, check_few, parts_in, read_leaving, tables_of_files, write_leaving
@@ -176,6 +177,7 @@ def _read_judged(folder: Path) -> _Judged:
     manifest = read_manifest(folder / "manifest.json")
     if manifest.command not in JUDGING:
         raise ParameterError(f"{folder} was written by `{manifest.command}`. Give a folder of `synthesize` or `evaluate`.")
+    _check_generator(folder, manifest)
     hashes = {file.name: file for file in manifest.outputs}
     data = parts_in(hashes)
     if len(data) > 1:
@@ -196,6 +198,16 @@ def _read_judged(folder: Path) -> _Judged:
         return _Judged(folder, manifest, results, folder / data[0], schema, evidence)
     evidence = replace(_audited(folder, results), modality=schema.modality, beside=columns_beside(schema))
     return _Judged(folder, manifest, results, folder / data[0], schema, evidence, folder / LEDGER)
+
+
+def _check_generator(folder: Path, manifest: Manifest) -> None:
+    """Refuses what a generator made whose rows never leave, whatever figures say of them: yardsticks hand out real rows, or next to it."""
+    name = "" if manifest.synthesizer is None else manifest.synthesizer.name
+    if name in SYNTHESIZERS and not SYNTHESIZERS[name].releasable:
+        raise GateError(
+            f"{folder} was made by {name!r} ({SYNTHESIZERS[name].summary}), whose output the registry says is never released. "
+            "Make it with a synthesizer that `manikin list synthesizers` does not mark as never released."
+        )
 
 
 def _check_none_added(folder: Path, part: str, known: set[str]) -> None:
