@@ -128,3 +128,31 @@ def test_patients_in_fhir_leave_as_tables_where_that_is_asked(tmp_path: Path) ->
     assert kept is not None
     assert asked is not None
     assert (kept.format, asked.format, asked.like) == ("fhir", "folder", ".csv")
+
+
+def test_columns_that_were_attacked_are_judged_by_what_was_found(tmp_path: Path) -> None:
+    age, lower = Column("age", Kind.CONTINUOUS), {"direction": Direction.LOWER, "section": Section.PRIVACY}
+    _, evidence = decided(tmp_path, age)
+    rules = load_policy(policy(tmp_path / "gate.toml", ("image_copies", "at_most = 0.3"), ("image_membership", "at_most = 0.2")))
+
+    def verdict(hits: float, excess: float, *beside: Column) -> tuple[Verdict, list[tuple[str, Verdict]], list[str]]:
+        """What comes of an attack that names so many people, and of so many copies."""
+        part = {"excess": excess, "excess_interval": [excess, excess]}
+        copies = MetricResult("copies", "Copies", value=excess, n=500, details=part, **lower)  # type: ignore[arg-type]
+        named = [
+            AttackResult(name, name, value=hits, interval=(hits, hits), reference=0.0, n=500, **lower)  # type: ignore[arg-type]
+            for name in ("image_membership", "membership")
+        ]
+        results = Results((copies,), attacks=(*evidence.results.attacks, *named))
+        own = replace(evidence, results=results, beside=beside or (age,))
+        decision = judge(rules, own, {})
+        found = [(o.check.measure, o.verdict) for o in decision.outcomes if o.check.title.endswith("(columns beside the images)")]
+        return decision.verdict, found, list(not_assessed(decision, own))
+
+    decision, found, lacking = verdict(0.01, 0.0)
+    assert decision is Verdict.PASS
+    assert found == [("copies.excess", Verdict.PASS), ("membership", Verdict.PASS)]  # within the limit of membership by images
+    assert not any("beside the images" in line for line in lacking)
+    assert verdict(0.01, 0.02)[0] is verdict(0.5, 0.0)[0] is Verdict.FAIL
+    decision, found, _ = verdict(0.01, 0.0, age, Column("file_id", Kind.IDENTIFIER))
+    assert decision is Verdict.INSUFFICIENT  # no attack looks at an identifier

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from manikin.data.registry import Registry
 from manikin.evaluation.base import Linked, MetricEntry, Section
 
@@ -9,6 +11,7 @@ _HERE = "manikin.evaluation"
 _OF_LABELS = frozenset(  # those that make sense of the few columns that stand beside images
     ("column_shapes", "pair_trends", "missingness", "representation", "rule_violations", "rare_values", "identifiers")
 )
+_BESIDE = frozenset(("copies",))  # those that are asked of them only where people may be told by them
 
 
 def _line(
@@ -20,8 +23,9 @@ def _line(
     pools: bool = False,
     linked: Linked = Linked.PATIENTS,
 ) -> MetricEntry:
-    labels = path.split(":")[1] in _OF_LABELS
-    return MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools, linked=linked, labels=labels)
+    name = path.split(":")[1]
+    entry = MetricEntry(f"{_HERE}.{path}", summary, section=section, is_slow=is_slow, pools=pools, linked=linked)
+    return replace(entry, labels=name in _OF_LABELS, beside=name in _BESIDE)
 
 
 def _of_records(path: str, summary: str, section: Section, *, is_slow: bool = False) -> MetricEntry:

@@ -190,7 +190,8 @@ class MetricEntry(Entry):
     ----------
     modality : "table" for rows of a flat table, "records" for linked patients, "images" for images with their labels.
     linked : how a metric of flat tables judges linked patients, if it does.
-    labels : whether a metric of flat tables judges the labels and attributes of images too.
+    labels : whether a metric of flat tables judges the labels and attributes of images too. beside : whether it does so where people may
+        be told by them (`evaluation.images.beside`), and only there.
     """
 
     section: Section = Section.FIDELITY
@@ -199,18 +200,20 @@ class MetricEntry(Entry):
     modality: str = "table"
     linked: Linked = Linked.NOT
     labels: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True)
 class AttackEntry(Entry):
     """An attack's line in the registry; one that `needs_refit` retrains the generator and is left out where it cannot be had.
 
-    `modality` and `linked` say, as a metric's do, which data it fits.
+    `modality`, `linked` and `beside` say, as a metric's do, which data it fits.
     """
 
     needs_refit: bool = False
     modality: str = "table"
     linked: Linked = Linked.NOT
+    beside: bool = False
 
 
 def fits(entry: Any, modality: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from manikin.data.dataset import Dataset, Table, concat
 from manikin.data.errors import ParameterError, parameter_error
 from manikin.data.registry import Registry
-from manikin.data.schema import Role
+from manikin.data.schema import Role, TableSchema
 from manikin.evaluation import METRICS
 from manikin.evaluation.attacks import ATTACKS
 from manikin.evaluation.base import (
@@ -37,6 +37,7 @@ from manikin.evaluation.records.views import views as records_views
 from manikin.evaluation.views import views
 
 LOG = logging.getLogger(__name__)
+OF_LABELS = ", labels and attributes"  # ends the titles of figures of tables that were taken of the columns beside images
 FAILED = "it failed unexpectedly"
 TABLE, RECORDS, IMAGES = MODALITIES
 WORDS = {TABLE: "one flat table", RECORDS: "linked patients", IMAGES: "images"}
@@ -75,7 +76,9 @@ def evaluate(
     """
     if not data.synthetic:
         raise parameter_error("synthetic", "evaluate", "at least one synthetic table", 0)
-    tasks = [*_tasks(METRICS, metrics, data.modality), *_tasks(ATTACKS, attacks, data.modality, has_refit=data.refit is not None)]
+    told_by = _tells_beside(data)
+    tasks = _tasks(METRICS, metrics, data.modality, beside=told_by)
+    tasks += _tasks(ATTACKS, attacks, data.modality, has_refit=data.refit is not None, beside=told_by)
     prepared = _preparing(data.modality)
     releases: list[Any] = [prepared(data, i) for i in range(len(data.synthetic))]
     together = releases[0] if len(releases) == 1 else prepared(replace(data, synthetic=(_joined(data),)))
@@ -135,11 +138,15 @@ def _gathering(modality: str) -> Callable[..., dict[str, object]]:
 
 
 def _tasks(
-    registry: Registry[Any], names: Sequence[str] | None, modality: str, *, has_refit: bool = True
+    registry: Registry[Any], names: Sequence[str] | None, modality: str, *, has_refit: bool = True, beside: bool = False
 ) -> list[tuple[Registry[Any], str]]:
-    """What is asked of one registry; an unknown name, and one that does not fit the data, are refused before any work."""
+    """What is asked of one registry; an unknown name, and one that does not fit the data, are refused before any work.
+
+    `beside` asks of images, too, what looks at the columns beside them; who names such a figure gets it in any case.
+    """
     entries = {name: registry[name] for name in (registry if names is None else dict.fromkeys(names))}
-    strange = [name for name, entry in entries.items() if not fits(entry, modality)]
+    looks = modality == IMAGES and (beside or names is not None)
+    strange = [name for name, entry in entries.items() if not fits(entry, modality) and not (looks and getattr(entry, "beside", False))]
     if names is not None and strange:
         what = WORDS.get(getattr(entries[strange[0]], "modality", TABLE), "other data")
         raise ParameterError(f"The {registry.what} {strange[0]!r} judges {what}, and these data are something else. Leave it out.")
@@ -158,7 +165,7 @@ def _measured(registry: Registry[Any], name: str, data: Prepared | LinkedData, s
                 entry = registry[name]
                 return of_linked(measure, entry.linked, data, seed=seed, pools=getattr(entry, "pools", False))
             found = measure(data, seed=seed)
-            return of_labels(found) if data.modality == IMAGES and getattr(registry[name], "labels", False) else found
+            return of_labels(found) if data.modality == IMAGES and _is_of_labels(registry[name]) else found
     except Exception as error:  # metrics are many and some come from elsewhere: no list of what they raise is whole
         place = extract_tb(error.__traceback__)[-1]  # not the message: it may hold a patient's value
         LOG.warning(
@@ -171,10 +178,23 @@ def _measured(registry: Registry[Any], name: str, data: Prepared | LinkedData, s
         return failed if registry is METRICS else AttackResult(**{key: getattr(failed, key) for key in vars(failed)})
 
 
+def _tells_beside(data: EvaluationData) -> bool:
+    """Whether these are images and people may be told by the columns beside them."""
+    if data.modality != IMAGES or not isinstance(data.schema, TableSchema):
+        return False
+    from manikin.evaluation.images.beside import beside, may_tell
+
+    return may_tell(beside(data.schema), data.train.n_records)
+
+
+def _is_of_labels(entry: Any) -> bool:
+    return bool(getattr(entry, "labels", False) or getattr(entry, "beside", False))
+
+
 def of_labels(result: MetricResult) -> MetricResult:
     """A figure of tables that was taken of the columns beside images, by its name."""
     unit = "images" if result.unit == "rows" else result.unit
-    return replace(result, title=f"{result.title}, labels and attributes", unit=unit)
+    return replace(result, title=f"{result.title}{OF_LABELS}", unit=unit)
 
 
 def _pooled(results: list[MetricResult]) -> MetricResult:

@@ -27,13 +27,15 @@ class MeasureEntry(Entry):
     kind : "metric", "attack", or "derived" for a figure that is made of others for policies.
     modalities : the data that it is of: "table", "records" of linked patients, "images".
     is_sampled : whether it says what an adversary finds of a sample of people, so that it is never exact and no label makes it good.
-    needs_refit : whether it trains the generator anew.
+    needs_refit : whether it trains the generator anew. beside : whether it is of tables, and of the columns beside images where people may
+        be told by those.
     """
 
     kind: str = "metric"
     modalities: frozenset[str] = EVERY
     is_sampled: bool = False
     needs_refit: bool = False
+    beside: bool = False
 
 
 _HERE = "manikin.release.measures"
@@ -68,10 +70,8 @@ def measures() -> dict[str, MeasureEntry]:
     for kind, registry in (("metric", METRICS), ("attack", ATTACKS)):
         for name, entry in registry.items():
             of = frozenset(modality for modality in MODALITIES if fits(entry, modality))
-            needs_refit = bool(getattr(entry, "needs_refit", False))
-            found.setdefault(
-                name, MeasureEntry(entry.path, entry.summary, entry.extra, kind, of, is_sampled=kind == "attack", needs_refit=needs_refit)
-            )
+            says = {key: bool(getattr(entry, key, False)) for key in ("needs_refit", "beside")}
+            found.setdefault(name, MeasureEntry(entry.path, entry.summary, entry.extra, kind, of, is_sampled=kind == "attack", **says))
     return found
 
 
@@ -95,6 +95,12 @@ def applies(measure: str, modality: str) -> bool:
     """Whether a measure is of such data at all, measured or not."""
     entry = entry_of(measure)
     return entry is not None and modality in entry.modalities
+
+
+def looks_beside(measure: str) -> bool:
+    """Whether a measure of tables is taken of the columns beside images, where people may be told by those."""
+    entry = entry_of(measure)
+    return entry is not None and entry.beside
 
 
 def attacks_of(modality: str) -> dict[str, MeasureEntry]:

@@ -243,7 +243,7 @@ def not_assessed(decision: Decision, evidence: Evidence, kept_back: Sequence[str
         if name not in checked and (name not in evidence.results or evidence.results[name].value is None)
     ]
     lines += [f"{name.replace('_', ' ').capitalize()}: not attacked." for name in missing]
-    if evidence.beside:
+    if evidence.beside and ("membership" not in evidence.results or evidence.results["membership"].value is None):
         lines.append(f"The columns beside the images ({named(evidence.beside)}): not attacked, neither for copies nor for membership.")
     lines += [f"{outcome.step.title}: not answered." for outcome in decision.steps if outcome.verdict is Verdict.NOT_ASSESSED]
     if kept_back:

@@ -8,14 +8,15 @@ surely above what is found where nothing leaks), or that of a group of patients 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
 from typing import Any
 
 from manikin.data.errors import ParameterError
-from manikin.release.beside import NOT_ATTACKED, may_tell, named
-from manikin.release.catalogue import applies, attacks_of, entry_of
+from manikin.evaluation.images.beside import may_tell
+from manikin.release.beside import NOT_ATTACKED, UNSEEN, named
+from manikin.release.catalogue import applies, attacks_of, entry_of, looks_beside
 from manikin.release.measures import Evidence, Figure, measured
 from manikin.release.policy import Check, Policy, Step, Style
 
@@ -28,11 +29,10 @@ NOTHING_SURE = (
 )
 WHAT = {"table": "rows of one table", "records": "linked patients", "images": "images"}
 BEHIND = {"regulator": "a regulator's", "literature": "from the literature", "convention": "a convention, no regulator behind it"}
-OF_TABLES = ("copies", "membership")
 BESIDE = Check(
     name="columns_beside_images",
     measure="copies.excess",
-    title="Copies of real rows in the columns beside the images",
+    title="Copies of real rows",
     at_most=0,
     rationale="A copy is a disclosure unless people are that alike anyway.",
     source="engineering default",
@@ -158,7 +158,8 @@ def passed_words(policy: str, adversaries: Sequence[tuple[str, str]]) -> str:
 def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Decision:
     """The decision of a policy on what its checks say of such data; a check whose measure is of other data is passed over.
 
-    Columns beside images by which people may be told are a table that nobody attacked: its checks of copies and membership lack evidence.
+    Columns beside images by which people may be told are a table: the policy's checks of what is attacked there count too, and lack
+    evidence where nobody did.
 
     Parameters
     ----------
@@ -172,23 +173,39 @@ def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Dec
     _check_applies(policy, asked, evidence.modality)
     owed = _owed(policy, evidence)
     outcomes = tuple(judge_check(check, measured(check.measure, evidence), answers) for check in asked)
-    outcomes += tuple(_not_attacked(check, evidence) for check in owed)
+    outcomes += tuple(_beside(check, evidence, answers) for check in owed)
     waivers = {check.waiver.step for check in policy.checks if check.waiver is not None}
     steps = tuple(judge_step(step, answers.get(step.name, "")) for step in policy.steps if step.name not in waivers)
     return Decision(policy, outcomes, steps, tuple(c for c in policy.checks if c not in asked and c not in owed))
 
 
 def _owed(policy: Policy, evidence: Evidence) -> list[Check]:
-    """The checks of copies and membership of tables, where people may be told by the columns beside images; never none then."""
+    """The checks of tables, where people may be told by the columns beside images; never none then.
+
+    A policy without checks of tables owes what it asks of images: none of copies, and membership within its limit on that of images.
+    """
     if not may_tell(evidence.beside, evidence.n_patients):
         return []
-    found = [c for c in policy.checks if c.measure.partition(".")[0] in OF_TABLES and not applies(c.measure, evidence.modality)]
-    return found or [BESIDE]
+    found = [c for c in policy.checks if c.limit is not None and looks_beside(c.measure) and not applies(c.measure, evidence.modality)]
+    named_here = {check.measure.partition(".")[0] for check in found}
+    if "copies" not in named_here:
+        found.append(BESIDE)
+    if "membership" not in named_here:
+        of_images = [check for check in policy.checks if check.measure == "image_membership"]
+        found += [check.model_copy(update={"name": "membership_beside_images", "measure": "membership"}) for check in of_images]
+    return found
 
 
-def _not_attacked(check: Check, evidence: Evidence) -> Outcome:
-    why = NOT_ATTACKED.format(names=named(evidence.beside))
-    return Outcome(check, Figure(None), Verdict.INSUFFICIENT, why)
+def _beside(check: Check, evidence: Evidence, answers: Mapping[str, str]) -> Outcome:
+    """The verdict on a figure of the columns beside images; insufficient where nobody took it, or some column escaped it."""
+    own = check.model_copy(update={"title": f"{check.title} (columns beside the images)"})
+    if check.measure.partition(".")[0] not in evidence.results:
+        return Outcome(own, Figure(None), Verdict.INSUFFICIENT, NOT_ATTACKED.format(names=named(evidence.beside)))
+    outcome = judge_check(own, measured(check.measure, evidence), answers)
+    unseen = [column for column in evidence.beside if not column.kind.is_learned]
+    if unseen and outcome.verdict is Verdict.PASS:
+        return replace(outcome, verdict=Verdict.INSUFFICIENT, reason=UNSEEN.format(names=named(unseen)))
+    return outcome
 
 
 def _check_applies(policy: Policy, asked: Sequence[Check], modality: str) -> None:

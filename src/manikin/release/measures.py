@@ -157,7 +157,8 @@ def near_copies(evidence: Evidence) -> Figure:
 def epsilon(evidence: Evidence) -> Figure:
     """The patient-level privacy budget that the generator kept."""
     if evidence.epsilon is None:
-        return Figure(None, note="no patient-level differential privacy was kept")
+        more = "; no generator of images here keeps one, so a release of images cannot pass this" if evidence.modality == "images" else ""
+        return Figure(None, note=f"no patient-level differential privacy was kept{more}")
     return Figure(evidence.epsilon, (evidence.epsilon, evidence.epsilon), evidence.n_patients, "patients")
 
 

@@ -14,7 +14,7 @@ from manikin.report.dials import dial
 from manikin.report.forest import Line, Mark, forest
 from manikin.report.plain import Style
 from manikin.report.safety import MEMBERSHIP
-from manikin.report.wording import ATTACK_NAMES, ATTACKS, METRICS, absent, number, span, whole
+from manikin.report.wording import ATTACKS, METRICS, absent, attack_name, number, span, whole
 
 N_GROUPS = 8
 N_TRIALS = 20
@@ -48,8 +48,8 @@ def attacks(results: Results) -> tuple[Block, ...]:
 def _overview(made: Sequence[AttackResult]) -> Figure:
     """Every attack's figure beside what it would be if nothing leaked, in one drawing."""
     shown = [attack for attack in made if _style(attack) == "percent"]
-    lines = tuple(Line(_name(attack), _found(attack)) for attack in shown)
-    told = "; ".join(f"{_name(attack)} {_figure(attack)}" for attack in shown)
+    lines = tuple(Line(attack_name(attack), _found(attack)) for attack in shown)
+    told = "; ".join(f"{attack_name(attack)} {_figure(attack)}" for attack in shown)
     return Figure(
         forest(lines, axis="found (95 % intervals)", is_share=True),
         "Orange rings: what each attack found. Blue dots: what it finds of people who were not in the data; grey diamonds: nothing to "
@@ -72,7 +72,7 @@ def _found(attack: AttackResult) -> tuple[Mark, ...]:
 def _table(made: Sequence[AttackResult]) -> Table:
     rows = tuple(
         (
-            _name(attack),
+            attack_name(attack),
             _figure(attack),
             "–" if attack.reference is None else number(attack.reference, _style(attack)),
             f"{whole(attack.n)} of {whole(attack.n_requested or attack.n)}",
@@ -90,7 +90,7 @@ def _table(made: Sequence[AttackResult]) -> Table:
 
 def _one(attack: AttackResult) -> list[Block]:
     """One attack: its attacker in a sentence, its dial, its rates, its parts."""
-    blocks: list[Block] = [Heading(_name(attack))]
+    blocks: list[Block] = [Heading(attack_name(attack))]
     if attack.threat_model is not None:
         who = attack.threat_model
         blocks.append(Text(f"The attacker {who.knows}; he {who.wants}. He {who.succeeds}."))
@@ -118,7 +118,7 @@ def _rates(attack: AttackResult) -> Figure | None:
         forest(tuple(lines), axis="attempts that succeed (95 % intervals)", is_share=True),
         "Orange ring: on patients the generator learned from. Blue dot: the same attack on patients it never saw. Grey diamond: a guess "
         "without the release. Only what lies to the right of the blue interval is gained from the release.",
-        f"{_name(attack)}: {told}.",
+        f"{attack_name(attack)}: {told}.",
         "Attempts that succeed",
     )
 
@@ -220,10 +220,6 @@ def _not_assessed(results: Results) -> tuple[Block, ...]:
         Text("What no attack of this page has looked at; an attacker may try it.", Tone.NOTE),
         Bullets(tuple(lines)),
     )
-
-
-def _name(attack: MetricResult) -> str:
-    return ATTACK_NAMES.get(attack.name, attack.title if attack.title != attack.name else attack.name.replace("_", " ").capitalize())
 
 
 def _figure(attack: AttackResult) -> str:

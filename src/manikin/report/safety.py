@@ -25,7 +25,7 @@ from manikin.report.findings import (
     reference,
     with_interval,
 )
-from manikin.report.wording import ATTACK_NAMES, ATTACKS, absent, number, span, whole
+from manikin.report.wording import ATTACKS, OF_LABELS, absent, attack_name, number, span, whole
 
 TPR_GOOD, TPR_FAIR = 0.074, 0.20  # membership hits at 1 % false alarms: e^2 % and e^3 %, see the release policy
 RISK_GOOD, RISK_FAIR = 0.09, 0.20  # residual risk (attack - control) / (1 - control)
@@ -165,15 +165,16 @@ def _worse_group(attack: MetricResult, good: float) -> str:
 
 def _recognised(attack: MetricResult) -> str:
     who = "An attacker who retrains the generator and" if attack.name == "shadow_membership" else "An attacker who"
+    by = " by what stands beside their images" if attack.title.endswith(OF_LABELS) else ""
     return (
-        f"{who} tries to recognise training patients names {with_interval(attack, 'percent')} of them"
+        f"{who} tries to recognise training patients{by} names {with_interval(attack, 'percent')} of them"
         f"{reference(attack, ', and {} of people who were not in the data', 'percent')}."
     )
 
 
 def _risk(attack: MetricResult) -> str:
     """The residual risk with the two rates that it is made of."""
-    name = ATTACK_NAMES.get(attack.name, attack.title)
+    name = attack_name(attack)
     if attack.name == "identity_disclosure":
         stranger = reference(attack, "; {} for a person who was not in the data", "percent")
         return f"{name}: a training patient is found, and something learned of her, with risk {with_interval(attack, 'percent')}{stranger}."
@@ -191,7 +192,7 @@ def _reading(attack: MetricResult, scale: Scale, *, is_membership: bool) -> Read
     what = "of strangers" if is_membership or compared else "where nothing is learned"
     return reading(
         attack,
-        f"{ATTACK_NAMES.get(attack.name, attack.title)}: {'patients named' if is_membership else 'risk'}",
+        f"{attack_name(attack)}: {'patients named' if is_membership else 'risk'}",
         lambda value: value,
         scale,
         (f"{100 * scale.fair:g} %", f"{100 * scale.good:g} %"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from manikin.evaluation.base import Direction
+from manikin.evaluation.base import Direction, MetricResult
 from manikin.report import images_wording, records_wording
 from manikin.report.images_wording import IMAGES
 from manikin.report.plain import Plain, Style
@@ -302,6 +302,16 @@ ATTACK_NAMES: Mapping[str, str] = {
     **records_wording.ATTACK_NAMES,
     **images_wording.ATTACK_NAMES,
 }
+
+OF_LABELS = ", labels and attributes"
+
+
+def attack_name(attack: MetricResult) -> str:
+    """What an attack is called; of the columns beside images it says so."""
+    known = ATTACK_NAMES.get(attack.name, attack.title if attack.title != attack.name else attack.name.replace("_", " ").capitalize())
+    is_beside = attack.title.endswith(OF_LABELS) and not known.endswith(OF_LABELS)
+    return f"{known}{OF_LABELS}" if is_beside else known
+
 
 DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
     Direction.HIGHER: ("↑", "higher is better"),

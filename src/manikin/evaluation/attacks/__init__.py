@@ -10,8 +10,14 @@ _RECORDS = "manikin.evaluation.records"
 _IMAGES = "manikin.evaluation.images"
 
 
+_BESIDE = frozenset(  # those that are made on the columns beside images too, where people may be told by them
+    ("membership", "reconstruction", "identity_disclosure", "attribute_inference", "singling_out", "linkability")
+)
+
+
 def _line(path: str, summary: str, *, needs_refit: bool = False) -> AttackEntry:
-    return AttackEntry(f"{_HERE}.{path}", summary, needs_refit=needs_refit, linked=Linked.PATIENTS)
+    beside = path.split(":")[1] in _BESIDE
+    return AttackEntry(f"{_HERE}.{path}", summary, needs_refit=needs_refit, linked=Linked.PATIENTS, beside=beside)
 
 
 ATTACKS: Registry[AttackEntry] = Registry(
