@@ -11,10 +11,12 @@ import pytest
 
 import manikin as mk
 from manikin.data.errors import DataError, ParameterError
+from manikin.evaluation.images import utility
 from manikin.io.images.marks import says_synthetic
 from manikin.io.images.picture_writing import refuse_place
 from manikin.workflow.augmentation import Wishes
 from manikin.workflow.augmented_file import Written, augment_file
+from manikin.workflow.augmented_worth import in_words
 from manikin.workflow.options import Options
 
 picture = pytest.importorskip("PIL.Image")
@@ -139,3 +141,40 @@ def test_what_is_no_picture_is_refused_before_any_work(tmp_path: Path) -> None:
 def test_folders_above_may_be_missing(tmp_path: Path) -> None:
     refuse_place(tmp_path / "new" / "more", force=False)
     assert not (tmp_path / "new").exists()
+
+
+def test_what_made_images_add_is_told_on_images_set_aside(films: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test"
+    test.mkdir()
+    rng = np.random.default_rng(9)
+    lines = ["file,label"]
+    for i in range(40):
+        pixels = rng.normal(60, 40, (8, 8))
+        pixels[:, 4 * (i % 2) : 4 * (i % 2) + 4] += 20  # hard to tell, so that no arm is always right
+        picture.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(test / f"t{i}.png")
+        lines.append(f"t{i}.png,{'mass' if i % 2 else 'clear'}")
+    (test / "labels.csv").write_text("\n".join(lines) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utility, "ADDED_STEPS", 20)
+        patch.setattr(utility, "N_SEEDS", 2)
+        written = augment_file(films, out=tmp_path / "more", wishes=Wishes(target="label"), options=OPTIONS, test=test)
+        same = mk.augment(films, target="label", synthesizer="image_pca", seed=1, test=test).added
+    assert same is not None
+    assert same.value == written.added.value
+    added = json.loads(written.record.read_text())["added"]
+    assert (added["details"]["label"], added["n_test_images"]) == ("mass", 40)
+    assert added["details"]["n_of_the_class"] == {"real": N_RARE, "synthetic": N_OTHERS, "repeated": N_OTHERS}
+    assert all(0.6 < area < 1 for area in added["details"]["auc"].values())
+    assert added["interval"][0] <= added["value"] <= added["interval"][1]
+    first, second = in_words(written.added)
+    assert first.startswith("Recognising 'mass' on 40 real images set aside (AUC, 95 % interval): learned from the real images alone 0.")
+    assert second.startswith("The made images ")
+
+
+def test_images_to_test_on_are_others(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="60 of the 60 images of --test are among those to learn from"):
+        augment_file(films, out=tmp_path / "more", wishes=Wishes(target="label"), options=OPTIONS, test=films)
+    assert not (tmp_path / "more").exists()
+    (tmp_path / "rows.csv").write_text("age,died\n" + "60,no\n" * 50 + "70,yes\n" * 20)
+    with pytest.raises(ParameterError, match="--test judges images"):
+        augment_file(tmp_path / "rows.csv", out=tmp_path / "m.csv", wishes=Wishes(target="died"), test=films)

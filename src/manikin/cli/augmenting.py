@@ -81,6 +81,12 @@ def augment(
     time_budget: opt.TimeBudget = None,
     max_steps: opt.MaxSteps = None,
     seed: opt.Seed = 0,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test", metavar="IMAGES", help="Real images set aside: tells what the made ones add to recognising the label (AUC)."
+        ),
+    ] = None,
     file_format: Format = None,
     force: opt.Force = False,
     as_json: opt.Json = False,
@@ -136,11 +142,15 @@ def augment(
             schema=schema,
             model=model,
             file_format=file_format,
+            test=test,
             force=force,
             watcher=watcher,
         )
     if as_json:
-        say_json({"out": written.out, "record": written.record, **written.made.facts()})
+        from manikin.workflow.augmented_worth import as_json as added
+
+        more = {} if test is None else {"added": added(written.added)}
+        say_json({"out": written.out, "record": written.record, **written.made.facts(), **more})
     else:
         _say(written)
 
@@ -157,6 +167,12 @@ def _say(written: Written) -> None:
         real = f"{made.rows['real']:,} real {noun} and " if made.mode == "hybrid" else ""
         say(f"{made.mode}: {real}{made.rows['synthetic']:,} synthetic {noun}{by}.\n")
         _say_cells(made)
+    if written.added is not None:
+        from manikin.workflow.augmented_worth import in_words
+
+        say("")
+        for line in in_words(written.added):
+            say(line)
     say(f"\n{made.statement}")
     say(f"{LEAKS}\n")
     say(f"  {'images' if written.out.is_dir() else 'table '}  {written.out} (column {made.mark!r} marks every row)")

@@ -11,6 +11,7 @@ from typing import Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
+from manikin.evaluation.base import MetricResult
 from manikin.release.manifest import Choice
 from manikin.workflow.augmented_rows import DEFAULT_MARK
 from manikin.workflow.proportions import MOST_ROWS
@@ -164,9 +165,11 @@ class Augmented(Account):
     Attributes
     ----------
     data : the rows, in the columns of the table given and one more, `mark`; `to_native()` gives a frame of the user's kind.
+    added : what made images add to recognising the label on images that were set aside, where that was asked.
     """
 
     data: Dataset
+    added: MetricResult | None = None
 
     def to_native(self) -> Any:
         """The table as the kind of frame the user brought (pandas, polars or pyarrow)."""

@@ -15,10 +15,12 @@ from typing import Any
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.data.schema import Schema
+from manikin.evaluation.base import MetricResult
 from manikin.release.manifest import FileHash, hash_file, hash_folder, platform_words, versions
 from manikin.workflow import images
 from manikin.workflow.augmentation import LEAKS, Account, Wishes
 from manikin.workflow.augmented_rows import SYNTHETIC, handwriting
+from manikin.workflow.augmented_worth import Worth, as_json, test_images
 from manikin.workflow.augmenting import begun
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
@@ -37,11 +39,12 @@ _PARQUET = (".parquet", ".pq")
 
 @dataclass(frozen=True)
 class Written:
-    """An augmented table as files: the table, its record, and an account of what is in them."""
+    """An augmented table as files: the table, its record, an account of what is in them, and what made images add where it was asked."""
 
     out: Path
     record: Path
     made: Account
+    added: MetricResult | None = None
 
 
 def augment_file(
@@ -53,6 +56,7 @@ def augment_file(
     schema: Schema | str | Path | None = None,
     model: str | Path | None = None,
     file_format: str | None = None,
+    test: str | Path | None = None,
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Written:
@@ -64,6 +68,7 @@ def augment_file(
     ----------
     file_format : "csv" or "parquet", for an `out` that has no ending; otherwise it must agree with it.
     model : a saved model to use instead of learning one.
+    test : real images that were set aside: what the made ones add to recognising the label on them is measured and told.
 
     Raises
     ------
@@ -91,6 +96,7 @@ def augment_file(
         patients = images.to_augment(source, known) if has_images else read_flat(place_of(data), "`manikin augment`", schema=known)
         if has_images:
             _check_pictures(patients, source)
+        aside = None if test is None else test_images(test, patients)
         fitted = None if model is None else open_model(model)
         hashes = (hash_place(source, patients)[0], *_model_files(model))
     job = {
@@ -108,14 +114,19 @@ def augment_file(
         if not has_images and _is_delimited(source) and _is_delimited(path):
             kept = [name for name in patients.columns.names if name not in made.replaced]
             pieces = _as_in(source, patients, pieces, kept if made.mode != "full" else ())
+        worth = None if aside is None else Worth(patients, aside, made.mark, limits.seed, asked.target)
+        if worth is not None:
+            pieces = worth.watched(pieces)
         document = {
             **_document(made, asked, limits),
             "inputs": [file.model_dump(mode="json") for file in hashes],
             "schema_sha256": job["schema"],
         }
-        write = _write_images if has_images else _write
-        write(pieces, document, path, record, force=force)
-    return Written(path, record, made)
+        if not has_images:
+            _write(pieces, document, path, record, force=force)
+            return Written(path, record, made)
+        added = _write_images(pieces, document, path, record, worth, stages, force=force)
+    return Written(path, record, made, added)
 
 
 def _named(path: Path, file_format: str | None) -> Path:
@@ -157,8 +168,13 @@ def _write(pieces: Iterator[Dataset], document: dict[str, Any], path: Path, reco
             write_json(record_beside, document)
 
 
-def _write_images(pieces: Iterator[Dataset], document: dict[str, Any], path: Path, record: Path, *, force: bool) -> None:
-    """A folder of pictures with labels.csv; each made one says in its file that it shows no patient, the real ones do not."""
+def _write_images(
+    pieces: Iterator[Dataset], document: dict[str, Any], path: Path, record: Path, worth: Worth | None, stages: Stages, *, force: bool
+) -> MetricResult | None:
+    """A folder of pictures with labels.csv; each made one says in its file that it shows no patient, the real ones do not.
+
+    Gives what the made ones add, where that was asked.
+    """
     from manikin.io.images.picture_writing import PictureWriter
     from manikin.io.images.provenance import Origin
 
@@ -170,7 +186,13 @@ def _write_images(pieces: Iterator[Dataset], document: dict[str, Any], path: Pat
                 is_made = bool((piece.table.frame[mark] == SYNTHETIC).all())
                 writer.append(piece, origin=Origin.SYNTHETIC if is_made else Origin.REWRITTEN)
         document["outputs"] = [file.model_dump(mode="json") for file in hash_folder(path)]
+        added = None
+        if worth is not None:
+            with stages.stage("judge", "Learning with and without the made images"):
+                added = worth.told()
+            document["added"] = as_json(added)
         write_json(record_beside, document)
+    return added
 
 
 def _check_pictures(data: Dataset, source: Path) -> None:

@@ -166,7 +166,19 @@ def read_images_alike(first: Any, others: Sequence[Any], *, schema: Schema | str
     from manikin.workflow.sources import read
 
     real = without_split(read(first, schema=schema))
-    return real, [_like(without_split(read(other)), real.columns, other) for other in others]
+    return real, [alike(other, real.columns) for other in others]
+
+
+def alike(source: Any, like: TableSchema) -> Dataset:
+    """Images read by the schema of others.
+
+    Raises
+    ------
+    DataError : the place holds no images, or other columns of images; a cell does not fit.
+    """
+    from manikin.workflow.sources import read
+
+    return _like(without_split(read(source)), like, source)
 
 
 def to_augment(source: Any, schema: Schema | str | Path | None = None) -> Dataset:
