@@ -26,7 +26,7 @@ from manikin.synthesizers.records.plan import PlanFields, grouped
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.training import loop
 from manikin.training.control import Control, Progress
-from manikin.training.networks.event_drawing import Facts, Heads, drawn
+from manikin.training.networks.event_drawing import Facts, Heads, drawn, forced
 from manikin.training.networks.event_history import History, Vocabulary
 from manikin.training.networks.event_sampler import Drawn, EventSampler, _Run
 from manikin.training.networks.event_transformer import N_CLOCK, Situation
@@ -448,3 +448,22 @@ def test_a_stream_of_patients_holds_no_more_from_batch_to_batch(tmp_path: Path, 
     gc.unfreeze()
     assert writer.n_rows["people"] == 9 * 32
     assert max(held[4:]) < max(held[:4]) + 16  # KiB; a batch is 30, what is drawn with it 1,000
+
+
+def test_a_token_that_is_the_only_one_left_is_not_asked_of_the_network() -> None:
+    """What `forced` says is what would be drawn; where any row has a choice, or nothing is left to one, it says nothing."""
+    rng = np.random.default_rng(0)
+    logits, uniform = rng.normal(0, 30, (50, 6)).astype(np.float32), rng.random(50, dtype=np.float32)
+    allowed = np.eye(6, dtype=bool)[rng.integers(0, 6, 50)]
+    assert np.array_equal(forced(allowed), drawn(logits, uniform, allowed))
+    assert np.array_equal(np.broadcast_to(forced(allowed[:1]), 50), drawn(logits, uniform, allowed[:1]))
+    two, none = allowed.copy(), allowed.copy()
+    two[3] = True
+    none[3] = False
+    assert forced(two) is forced(none) is forced(None) is None
+    emitted = [[np.arange(c.n_tokens) == 1 for c in table.fields] for table in model().events_.tables]
+    heads = Heads(model().events_, emitted)
+    for f in range(len(emitted[0])):
+        token, says = heads.only(0, f)
+        assert token == 1
+        assert np.array_equal(says, heads.said(0, f, np.array([1], dtype=np.int32))[0])

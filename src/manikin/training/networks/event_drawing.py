@@ -45,7 +45,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class _Field:
-    """One head: `of_row` (row_width, w); two layers; `out` (w, n_tokens), `bias` with -inf where a token may not be generated."""
+    """One head: `of_row` (row_width, w); two layers; `out` (w, n_tokens), `bias` with -inf where a token may not be generated.
+
+    `only` is the token where no other may be generated, -1 where several may, and `says` what it says to later fields.
+    """
 
     hidden: slice
     of_row: Floats
@@ -55,6 +58,8 @@ class _Field:
     deeper_out_bias: Floats
     out: Floats
     bias: Floats
+    only: int
+    says: Floats
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,9 @@ class Heads:
                 out = out + _array(head.smooth) @ _array(head.get_buffer("basis")).T
             deeper, deeper_out = _linear(head.deeper), _linear(head.deeper_out)
             bias = np.where(emitted[f], _array(head.bias), -np.inf).astype(np.float32)
-            fields.append(_Field(slice(at, at + w), _array(head.of_row), *deeper, *deeper_out, np.ascontiguousarray(out), bias))
+            only = int(np.argmax(emitted[f])) if emitted[f].sum() == 1 else -1
+            layers = (_array(head.of_row), *deeper, *deeper_out, np.ascontiguousarray(out), bias)
+            fields.append(_Field(slice(at, at + w), *layers, only, self.rows[place + max(only, 0)]))
             at += w
         slots, tokens = (one.numpy() for one in network._urn_of(t))
         width = network.shape.width
@@ -148,6 +155,11 @@ class Heads:
             out[:, tokens] += now.urn[:, slots] * own.gain + np.float32(NEVER) * now.barred[:, slots]
         return out
 
+    def only(self, t: int, f: int) -> tuple[int, Floats]:
+        """The token of a field where no other may be generated, -1 where several may; and what it says, (row_width,)."""
+        field = self.tables[t].fields[f]
+        return field.only, field.says
+
     def said(self, t: int, f: int, tokens: npt.NDArray[np.int32]) -> Floats:
         """What drawn tokens of a field say to the fields behind it, (n, row_width)."""
         return self.rows[tokens + self.tables[t].into[f]]
@@ -167,22 +179,31 @@ def drawn(logits: Floats, uniform: Floats, allowed: Bools | None) -> npt.NDArray
 
     A row in which everything allowed has no chance draws evenly among what is allowed; one to which nothing is allowed is not narrowed.
     """
-    chance = np.exp(logits - logits.max(1, keepdims=True))
-    if allowed is not None:
-        left = chance * allowed
-        dead = np.flatnonzero(left.sum(1) <= 0)
-        if len(dead):
-            open_ = np.broadcast_to(allowed, left.shape)[dead]
-            left[dead] = np.where(open_.any(1, keepdims=True), open_, chance[dead])
-        chance = left
-    ends = np.cumsum(chance, axis=1)
+    chance = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+    left = chance if allowed is None else chance * allowed
+    ends = left.cumsum(axis=1)
+    if allowed is not None and not ends[:, -1].all():
+        dead = np.flatnonzero(ends[:, -1] <= 0)
+        open_ = np.broadcast_to(allowed, left.shape)[dead]
+        left[dead] = np.where(open_.any(1, keepdims=True), open_, chance[dead])
+        ends = left.cumsum(axis=1)
     target = uniform[:, None] * ends[:, -1:] * np.float32(1 - 2**-20)
-    return (ends <= target).sum(1, dtype=np.int32)
+    return np.add.reduce(ends <= target, axis=1, dtype=np.int32)
+
+
+def forced(allowed: Bools | None) -> npt.NDArray[np.int64] | None:
+    """The one token that is left to each row (or to all), int64 (n or 1,); None where a row has a choice, or nothing is told."""
+    if allowed is None or not (np.add.reduce(allowed, axis=1) == 1).all():
+        return None
+    return allowed.argmax(axis=1)
 
 
 def _silu(x: Floats) -> Floats:
-    out: Floats = x / (1 + np.exp(-np.maximum(x, -80)))
-    return out
+    out: Floats = np.maximum(x, -80)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    out += 1
+    return np.divide(x, out, out=out)
 
 
 def _array(tensor: Tensor) -> Floats:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manikin.training.networks.event_drawing import Facts, Heads, drawn
+from manikin.training.networks.event_drawing import Facts, Heads, drawn, forced
 from manikin.training.networks.event_history import History, Ints, Plan, Vocabulary, recalled_facts, situation
 from manikin.training.networks.event_transformer import EventNet, Situation, _turn
 from manikin.training.networks.event_windows import Windows, inputs, levels
@@ -104,7 +104,7 @@ class EventSampler:
         with torch.no_grad():
             self.events = network.prepared()[0]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(
         self,
         static: Ints,
@@ -292,9 +292,17 @@ class _Run:
             said += self._memory(t, rows, tokens, self.days[rows])
         hidden, chances = heads.hidden(t, state), uniform[rows]
         for f in range(len(table.fields)):
-            logits = heads.logits(t, f, hidden, said, now)
-            tokens[:, f] = drawn(logits, chances[:, 1 + f], walk.allowed(t, f, rows, tokens))
-            said += heads.said(t, f, tokens[:, f])
+            only, says = heads.only(t, f)
+            if only >= 0:
+                tokens[:, f] = only
+                said += says
+            else:
+                allowed = walk.allowed(t, f, rows, tokens)
+                token = forced(allowed)
+                if token is None:
+                    token = drawn(heads.logits(t, f, hidden, said, now), chances[:, 1 + f], allowed)
+                tokens[:, f] = token
+                said += heads.said(t, f, tokens[:, f])
             if f == table.key:
                 said += self._memory(t, rows, tokens, walk.days(t, rows, tokens))
         return tokens, walk.days(t, rows, tokens)
