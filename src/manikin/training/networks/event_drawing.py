@@ -191,11 +191,11 @@ def drawn(logits: Floats, uniform: Floats, allowed: Bools | None) -> npt.NDArray
     return np.add.reduce(ends <= target, axis=1, dtype=np.int32)
 
 
-def forced(allowed: Bools | None) -> npt.NDArray[np.int64] | None:
-    """The one token that is left to each row (or to all), int64 (n or 1,); None where a row has a choice, or nothing is told."""
+def forced(allowed: Bools | None) -> npt.NDArray[np.int32] | None:
+    """The one token that is left to each row (or to all), int32 (n or 1,); None where a row has a choice, or nothing is told."""
     if allowed is None or not (np.add.reduce(allowed, axis=1) == 1).all():
         return None
-    return allowed.argmax(axis=1)
+    return allowed.argmax(axis=1).astype(np.int32)
 
 
 def _silu(x: Floats) -> Floats:
