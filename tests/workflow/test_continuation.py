@@ -74,7 +74,7 @@ def test_bands_are_those_of_the_draws(few: Path, model: Path, tmp_path: Path) ->
     mine = labs[(labs["subject_id"] == first["patient"]) & (labs["code"] == first["code"])]
     drawn = mine[mine.groupby("draw").cumcount() == mine.groupby("draw")["value"].transform("size") - 1]["value"]
     np.testing.assert_allclose(first["median"], drawn.median())
-    np.testing.assert_allclose([first["low"], first["high"]], drawn.quantile([0.05, 0.95]))
+    np.testing.assert_allclose([first["low"], first["high"]], np.quantile(drawn, [0.05, 0.95], method="weibull"))
     document = json.loads((tmp_path / "twins" / "continue.json").read_text())
     assert document["format"] == "manikin-continuation"
     assert {file["name"] for file in document["files"]} >= {"bands.csv", "report.html", "continued/labs.csv"}

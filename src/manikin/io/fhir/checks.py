@@ -19,6 +19,7 @@ import numpy.typing as npt
 from manikin.io.fhir.elements import BY_NAME, PARTS, Element, Resource, Type
 
 _ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}$")
+_IDS = re.compile(r"(?:[A-Za-z0-9\-.]{1,64}\n)*")
 _CODE = re.compile(r"^[^\s]+(\s[^\s]+)*$")
 _DATE = re.compile(r"^([0-9]{4})(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$")
 _DATETIME = re.compile(
@@ -165,13 +166,22 @@ _TYPES: dict[Type, Callable[[Any], str]] = {
 }
 
 
-def is_sound(element: Element, cell: Any) -> bool:
-    """Whether a cell is what R4 asks of an id, a time or a number; the `problems_of` its resource say what else is wrong."""
+def are_sound(element: Element, cells: list[Any]) -> npt.NDArray[np.bool_]:
+    """Whether each cell is none or what R4 asks of an id, a time or a number, bool (n,); `problems_of` says what else is wrong."""
     if element.type in (Type.ID, Type.REFERENCE):
-        return isinstance(cell, str) and bool(_ID.match(cell))
-    if element.type is Type.NUMBER:
-        return isinstance(cell, int | float) and math.isfinite(cell)
-    return not _TYPES[element.type](cell)
+        told = [cell for cell in cells if cell is not None]
+        text = "".join([f"{cell}\n" for cell in told])
+        if text.count("\n") == len(told) and _IDS.fullmatch(text):
+            return np.ones(len(cells), dtype=bool)
+    known: dict[Any, bool] = {None: True}
+    for cell in set(cells) - {None}:
+        if element.type in (Type.ID, Type.REFERENCE):
+            known[cell] = isinstance(cell, str) and bool(_ID.match(cell))
+        elif element.type is Type.NUMBER:
+            known[cell] = math.isfinite(cell)
+        else:
+            known[cell] = not _TYPES[element.type](cell)
+    return np.fromiter((known[cell] for cell in cells), bool, len(cells))
 
 
 def has_sound_times(elements: list[Element], cells: dict[str, list[Any]], n: int) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.io.fhir.building import Sheet
-from manikin.io.fhir.checks import has_sound_times, is_sound
+from manikin.io.fhir.checks import are_sound, has_sound_times
 from manikin.io.fhir.elements import Element, Type
 
 HOLES = (Type.ID, Type.REFERENCE, Type.DATE, Type.TIME, Type.NUMBER)
@@ -61,8 +61,7 @@ def _alike(sheet: Sheet, holes: list[Element]) -> list[npt.NDArray[np.int64]]:
         group = pd.factorize(group * (len(own) + 2) + codes + 1)[0]
     is_alone = np.fromiter((key in sheet.inner for key in sheet.cells["id"]), bool, len(sheet)) if sheet.inner else group < 0
     for element in holes:
-        cells = sheet.cells[element.column]
-        is_alone |= np.fromiter((cell is not None and not is_sound(element, cell) for cell in cells), bool, len(cells))
+        is_alone |= ~are_sound(element, sheet.cells[element.column])
     group = 2 * group + has_sound_times(holes, sheet.cells, len(sheet))
     group[is_alone] = group.max(initial=0) + 1 + np.arange(int(is_alone.sum()))
     order = np.argsort(group, kind="stable")

@@ -41,7 +41,8 @@ MOST_STEPS = 1024
 MOST_LOOKED_AT = 1000  # patients that the noise's memory is measured on
 FEWEST_PAIRS = 50
 FEWEST_PATIENTS = 4
-MOST_CARRY = 0.98
+MOST_CARRY = 0.998
+CARRIES = 1 - np.geomspace(1, 1 - MOST_CARRY, 48)  # 0 ... 0.998
 MAX_TOKENS = 200  # of a number
 
 Mask = Callable[[int, Tokens, npt.NDArray[np.bool_]], Allowed | None]
@@ -55,7 +56,7 @@ class GridModel(ABC):
     ----------
     lengths_ : int64 (most steps + 1,), training patients with each number of steps; longer ones count as the most. The most steps are
         those that at least `min_patients` patients reach, so that no generated record gives one patient's length away.
-    carry_ : float32 (n_scalars,), how much of a number's distance from what the network says is still there at the next step.
+    carry_ : float32 (n_scalars,), how much of a number's distance from what the network says is still there a step later.
     """
 
     name: ClassVar[str] = ""
@@ -127,16 +128,20 @@ class GridModel(ABC):
 
     @torch.no_grad()
     def _carry(self, batch: GridBatch) -> npt.NDArray[np.float32]:
-        """Lag-one correlation of each number's distance from what the network says, over steps that both have it, in [0, 0.98]."""
+        """How much of each number's distance from what the network says is still there a step later, in [0, 0.998].
+
+        Measured on a patient's neighbouring values, however many steps lie between them, since most cells of a grid may be missing.
+        """
         given, output = self._said(self.network_, batch)
-        off = ((batch.scalars - given.scalars) / output.sigma()).view(*batch.alive.shape, given.scalars.shape[1])
-        there = batch.counts.view(off.shape)
-        both = there[:, 1:] * there[:, :-1]
-        across = (off[:, 1:] * off[:, :-1] * both).sum((0, 1))
-        before, after = ((one.square() * both).sum((0, 1)) for one in (off[:, :-1], off[:, 1:]))
-        n = both.sum((0, 1))
-        carry = across / (before * after).sqrt().clamp_min(1e-6)
-        return torch.where(n >= FEWEST_PAIRS, carry, torch.zeros(())).clamp(0, MOST_CARRY).numpy()
+        off = ((batch.scalars - given.scalars) / output.sigma()).view(*batch.alive.shape, given.scalars.shape[1]).numpy()
+        there = batch.counts.view(off.shape).numpy() > 0
+        out = np.zeros(off.shape[2], dtype=np.float32)
+        for j in range(len(out)):
+            who, step = np.nonzero(there[:, :, j])
+            found, is_next = off[who, step, j], who[1:] == who[:-1]
+            if is_next.sum() >= FEWEST_PAIRS:
+                out[j] = carried(found[:-1][is_next], found[1:][is_next], np.diff(step)[is_next])
+        return out
 
     @property
     def _flat(self) -> TableCodec:
@@ -279,7 +284,7 @@ class GridModel(ABC):
             self.static_ = VectorCodec.from_state(values["static"], parts["static"], self.codec_.static_)
         self.network_, self.training_ = with_weights(self._build, parts["network"]), values["training"]
         n_scalars = sum(part.is_number for part in self.rows_.parts_)
-        if carry is None or carry.shape != (n_scalars,) or not np.all((carry >= 0) & (carry <= MOST_CARRY)):
+        if carry is None or carry.shape != (n_scalars,) or not np.all((carry >= 0) & (carry <= np.float32(MOST_CARRY))):
             raise ModelFolderError("The noise of the model folder does not fit its columns. Save the model again.")
         self.carry_ = carry.astype(np.float32)
         return self
@@ -358,6 +363,19 @@ def encoded(vectors: VectorCodec, tokens: Tokens, rng: np.random.Generator) -> t
         counts.append((options[:, p] < len(part.mean)).astype(np.float32))
     none = np.empty((len(tokens), 0), dtype=np.float32)
     return rows, np.stack(scalars, axis=1) if scalars else none, np.stack(counts, axis=1) if counts else none, options
+
+
+def carried(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], gap: npt.NDArray[np.int64]) -> float:
+    """The share r of a distance that is left after each step, by the likelihood of pairs of distances `gap` steps apart.
+
+    Pairs are normal with mean 0, the spread of all of them and the correlation r^gap; the most likely r of a list in [0, 0.998].
+    """
+    scale = float(np.sqrt((np.square(before).mean() + np.square(after).mean()) / 2)) or 1.0
+    a, b = before.astype(float) / scale, after.astype(float) / scale
+    together = CARRIES[:, None] ** gap
+    left = 1 - together**2
+    likely = -0.5 * np.log(left) - (a**2 - 2 * together * a * b + b**2) / (2 * left)
+    return float(CARRIES[likely.sum(axis=1).argmax()])
 
 
 def remembering(noise: npt.NDArray[np.float32], carry: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
