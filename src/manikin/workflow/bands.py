@@ -89,10 +89,11 @@ def bands_of(given: Values, draws: Sequence[Values], until: npt.NDArray[np.float
     by = ["patient", "table", "column", "code", "step"]
     means = cells.assign(step=step, patient=patient).groupby([*by, "draw"], sort=True)["value"].mean()
     sizes = means.groupby(by).size()
-    ends = sizes.cumsum().to_numpy(dtype=np.int64)
+    ends = np.cumsum(sizes.to_numpy(), dtype=np.int64)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends])[:-1]
     ordered = means.reset_index().sort_values([*by, "value"], kind="stable")["value"].to_numpy()
     quantiles = {
-        name: quantile_of(ordered, ends - sizes.to_numpy(dtype=np.int64), ends, share)
+        name: quantile_of(ordered, starts, ends, share)
         for name, share in (("low", LOW), ("median", 0.5), ("high", HIGH))
     }
     out = sizes.rename("draws").reset_index().assign(**quantiles)
