@@ -315,14 +315,15 @@ def _composed(events: tuple[Event, ...]) -> Any:
     from dp_accounting.pld import PLDAccountant
 
     made = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE)
+    gaussian = sum(precision(event) for event in events if isinstance(event, Gaussian | Exponential))
+    if gaussian:  # all that are costed as Gaussian are one, exactly (Dong, Roth & Su, arXiv 1905.02383, corollary 3.3), and sooner
+        made.compose(dp_event.GaussianDpEvent(gaussian**-0.5))
     for event in events:
         if isinstance(event, SampledGaussian):
             one = dp_event.PoissonSampledDpEvent(event.sampling_rate, dp_event.GaussianDpEvent(event.noise_multiplier))
             made.compose(one, event.steps)
         elif isinstance(event, Laplace):
             made.compose(dp_event.LaplaceDpEvent(event.noise_multiplier))
-        elif isinstance(event, Gaussian | Exponential):
-            made.compose(dp_event.GaussianDpEvent(precision(event) ** -0.5))
     return made
 
 

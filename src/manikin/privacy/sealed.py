@@ -171,6 +171,11 @@ class PrivateRecords:
         self.rows_per_patient = rows_per_patient
         self.of_nobody = {table.name: data.tables[table.name] for table in data.schema.tables if table.form is Form.REFERENCE}
 
+    @property
+    def patients(self) -> Sealed:
+        """The number of the patient of each entry of `EVERYBODY`; as `PrivateDataset.patients` never to be counted or divided."""
+        return Sealed(np.arange(self._data.n_records))
+
     def map(self, change: Callable[[Dataset], Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]]) -> dict[str, Sealed]:
         """Arrays by the name of a table (or `EVERYBODY`, or `EVENTS`), each with the row that each of its entries is of."""
         made = _row_wise(change, self._data)

@@ -189,6 +189,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_RECORDS}.event_transformer:EventTransformer",
             "a plan of the whole record, then a transformer over its events in all tables; the flagship for linked patients",
             modality="records",
+            private=True,
             some_conditions=True,
             continues=True,
             scores=True,

@@ -97,6 +97,16 @@ def refuse_unaccounted(
         )
     if private is None and any(phase.private_by == "dpsgd" for stage in stages for phase in stage.phases):
         raise BudgetError("DP-SGD draws Poisson samples of sealed rows, and none were given. Give the sampler of a plan.")
+    refuse_time_budget(control)
+
+
+def refuse_time_budget(control: Control) -> None:
+    """Refuses a limit on wall time under a privacy ledger.
+
+    Raises
+    ------
+    BudgetError : there is one.
+    """
     if control.time_budget_seconds is not None:
         raise BudgetError("How long steps take depends on the patients, so a time budget would tell of them. Give --max-steps.")
 

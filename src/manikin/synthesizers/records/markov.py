@@ -64,7 +64,7 @@ class Markov:
         if not data.is_linked:
             raise FitError(f"The synthesizer {NAME!r} learns linked patients, and this is one flat table. Choose one of flat tables.")
         if ledger is not None:
-            return self._buy(data, ledger)
+            return self.buy(data, ledger)
         if len(data) < FEWEST_PATIENTS:
             raise FitError(f"The synthesizer {NAME!r} needs at least {FEWEST_PATIENTS} patients; there are {len(data)}. Bring more.")
         self.codec_ = RecordsCodec()
@@ -93,7 +93,8 @@ class Markov:
         self.fields_, self.n_planned_ = tuple(made), 0
         return self
 
-    def _buy(self, data: Dataset, ledger: Any) -> Self:
+    def buy(self, data: Any, ledger: Any, *, share: float = 1.0) -> Self:
+        """Buys the chain of patients who may be sealed already, for all that is left of a budget or for a share of the whole."""
         from manikin.synthesizers.records.private_markov import buy_chain
 
         def codes_of(codec: RecordsCodec) -> list[int]:
@@ -101,7 +102,7 @@ class Markov:
             self.codec_ = codec
             return self._codes
 
-        chain = buy_chain(data, ledger, codes_of)
+        chain = buy_chain(data, ledger, codes_of, share=share)
         self.static_, self.fields_, self.n_planned_ = chain.static, chain.fields, len(chain.fields)
         table_of = np.repeat(np.arange(self.n_planned_ + 1), np.append(np.diff(self._offsets), 1))
         self.next_ = np.concatenate([chain.following[table_of], np.zeros((len(table_of), 1))], axis=1)
@@ -200,11 +201,12 @@ class Markov:
         def draw(number: int, start: int, stop: int) -> Dataset:
             """The patients of one block, from its own stream of randomness."""
             rng = generator(seed, NAME, number)
-            return self.codec_.decode(self._draw(stop - start, rng), rng, first_key=start + 1)
+            return self.codec_.decode(self.draw(stop - start, rng), rng, first_key=start + 1)
 
         return in_batches(draw, n, batch_size=batch_size, block=patients_of(max(self.longest_, int(self._offsets[-1]))))
 
-    def _draw(self, n: int, rng: np.random.Generator) -> Records:
+    def draw(self, n: int, rng: np.random.Generator) -> Records:
+        """`n` new patients, as tokens."""
         masks, layout, codes, offsets = self.codec_.masks(), self.codec_.layout, self._codes, self._offsets
         static, planned = self._draw_static(n, rng)
         progress = masks.begin(static)

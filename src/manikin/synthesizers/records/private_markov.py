@@ -22,7 +22,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.schema import Kind
 from manikin.privacy import mechanisms
 from manikin.privacy.ledger import Ledger
-from manikin.privacy.sealed import EVENTS, EVERYBODY, Sealed
+from manikin.privacy.sealed import EVENTS, EVERYBODY, PrivateRecords, Sealed
 from manikin.synthesizers.records.chances import NONE, Chances
 from manikin.synthesizers.records.private_chances import Follow, Known, bought_chances, given_rows, shares_of
 
@@ -51,26 +51,30 @@ class Chain:
     following: Floats
 
 
-def buy_chain(data: Dataset, ledger: Ledger, codes_of: Callable[[RecordsCodec], list[int]]) -> Chain:
-    """Buys a chain for all that is left of a budget.
+def buy_chain(
+    data: Dataset | PrivateRecords, ledger: Ledger, codes_of: Callable[[RecordsCodec], list[int]], *, share: float = 1.0
+) -> Chain:
+    """Buys a chain for all that is left of a budget, or for a share of the whole.
 
     Parameters
     ----------
+    data : as it was read, or sealed already.
     codes_of : gives the field of each table that tells rows of a kind, -1 for none, from a fitted codec.
+    share : of the ledger's precision, in (0, 1].
 
     Raises
     ------
     BudgetError : the ledger does not allow it, or the structure cannot be learned under one. FitError : nothing stands clear of the noise.
     """
-    private = mechanisms.seal_records(as_readable(data), ledger)
+    private = mechanisms.seal_records(data if isinstance(data, PrivateRecords) else as_readable(data), ledger)
     codec = RecordsCodec(max_tokens=24)
-    counted = buy_records(codec, private, ledger, SHARES)
+    counted = buy_records(codec, private, ledger, SHARES.times(share))
     codes = codes_of(codec)
     rows = private.map(lambda own: _rows(codec, counted, own, codes))
-    total = ledger.precision
+    total = share * ledger.precision
     following = _following(rows[EVENTS], codec, counted, ledger, NEXT * total)
     static = _patients(rows[EVERYBODY], codec, counted, ledger, PATIENTS * total)
-    left = ledger.precision_left * (1 - ROUNDING)
+    left = max(0.0, ledger.precision_left - (1 - share) * ledger.precision) * (1 - ROUNDING)
     n_fields = [len(table.layout.fields) for table in codec.layout.tables]
     fields = []
     for i, table in enumerate(codec.layout.tables):
