@@ -108,6 +108,8 @@ def augment(
 
         manikin augment train.csv --target died --to yes=0.4,no=0.6 --mode full -o synthetic.csv
 
+        manikin augment ward/ --target patients.died -o augmented
+
         manikin augment films/ --target label --to pneumonia=0.5,normal=0.5 -o augmented
 
         manikin augment train.csv --mode partial --replace hiv --replace income -o masked.csv
@@ -163,7 +165,7 @@ def _say(written: Written) -> None:
     if made.mode == "partial":
         say(f"partial: {made.rows['partial']:,} real records with {', '.join(made.replaced)} made anew{by}.")
     else:
-        noun = "images" if written.out.is_dir() else "rows"
+        noun = made.unit if made.unit != "rows" or not written.out.is_dir() else "images"
         real = f"{made.rows['real']:,} real {noun} and " if made.mode == "hybrid" else ""
         say(f"{made.mode}: {real}{made.rows['synthetic']:,} synthetic {noun}{by}.\n")
         _say_cells(made)
@@ -175,7 +177,8 @@ def _say(written: Written) -> None:
             say(line)
     say(f"\n{made.statement}")
     say(f"{LEAKS}\n")
-    say(f"  {'images' if written.out.is_dir() else 'table '}  {written.out} (column {made.mark!r} marks every row)")
+    what = "tables" if made.unit == "patients" else "images" if written.out.is_dir() else "table "
+    say(f"  {what}  {written.out} (column {made.mark!r} marks every row)")
     say(f"  record  {written.record}")
 
 

@@ -51,6 +51,8 @@ MODES: dict[str, Mode] = {
 def statement_of(mode: str, modality: str) -> str:
     """What a mode protects and what not, of a table or of images."""
     said = MODES[mode].statement
+    if modality == "records":
+        return said.replace("No row is a patient's record, but the rows", "No patient is a real one, but they").replace("rows", "patients")
     return said.replace("rows", "images").replace("row ", "image ") if modality == "images" else said
 
 
@@ -127,6 +129,7 @@ class Account:
     n_without : rows that lack a value in one of the balanced columns.
     statement : what the table protects and what not.
     choice : the generator; None when there was nothing to make.
+    unit : what is counted: "rows" of a table, or "patients" of linked tables.
     """
 
     mode: str
@@ -139,6 +142,7 @@ class Account:
     replaced: tuple[str, ...] = ()
     choice: Choice | None = None
     notices: tuple[str, ...] = ()
+    unit: str = "rows"
 
     def facts(self) -> dict[str, Any]:
         """Everything but the rows, as JSON values."""
@@ -148,6 +152,7 @@ class Account:
             "statement": self.statement,
             "holds_real_patients": MODES[self.mode].holds_patients,
             "mark": self.mark,
+            "unit": self.unit,
             "rows": self.rows,
             "cells": [asdict(count) for count in self.counts],
             "n_small_cells": self.n_small_cells,

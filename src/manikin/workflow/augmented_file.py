@@ -22,11 +22,12 @@ from manikin.workflow.augmentation import LEAKS, Account, Wishes
 from manikin.workflow.augmented_rows import SYNTHETIC, handwriting
 from manikin.workflow.augmented_worth import Worth, as_json, test_images
 from manikin.workflow.augmenting import begun
+from manikin.workflow.linked_sources import is_linked_source
 from manikin.workflow.models import open_model
 from manikin.workflow.options import Options
 from manikin.workflow.output import check_free, check_not_read, is_resumable, whole_file, work_folder, write_json
-from manikin.workflow.places import hash_place, image_format, place_of
-from manikin.workflow.sources import SUFFIX, check_suffix, read_flat, read_schema, schema_hash
+from manikin.workflow.places import Place, hash_place, image_format, name_of, place_of
+from manikin.workflow.sources import SUFFIX, check_suffix, read, read_flat, read_schema, schema_hash
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.threads import threads_in_use
 
@@ -76,6 +77,9 @@ def augment_file(
     JobError : the generator could not learn, or broke what was asked of it. Nothing is written.
     """
     source, asked, limits = Path(data), wishes or Wishes(), options or Options()
+    if is_linked_source(place_of(data), schema):
+        stages = Stages(watcher or Silent())
+        return _augment_linked(place_of(data), Path(out), asked, limits, schema, model, file_format, test, stages, force=force)
     path = _folder(Path(out), file_format) if image_format(source) is not None else _named(Path(out), file_format)
     record = path.with_name(path.name + RECORD)
     asked.check()
@@ -127,6 +131,44 @@ def augment_file(
             return Written(path, record, made)
         added = _write_images(pieces, document, path, record, worth, stages, force=force)
     return Written(path, record, made, added)
+
+
+def _augment_linked(
+    source: Place,
+    path: Path,
+    asked: Wishes,
+    limits: Options,
+    schema: Schema | str | Path | None,
+    model: str | Path | None,
+    file_format: str | None,
+    test: str | Path | None,
+    stages: Stages,
+    *,
+    force: bool,
+) -> Written:
+    """Linked patients, to a folder of tables."""
+    from manikin.workflow.augmented_patients import augment_patients, write_patients, writer_of
+
+    if test is not None:
+        raise ParameterError("--test measures what made images add; these are linked tables. Leave it out.")
+    record = path.with_name(path.name + RECORD)
+    asked.check()
+    limits.check("augment")
+    check_not_read(path, [source, schema, model])
+    check_free(record, force=force, inputs=[source, schema, model])
+    with stages.stage("read", f"Reading {name_of(source)}"):
+        data = read(source, schema=schema)
+        fitted = None if model is None else open_model(model)
+        hashes = (hash_place(source, data)[0], *_model_files(model))
+    writer = writer_of(data, source, path, asked.mark, file_format, force=force)
+    told = {"data": hashes[0].sha256, "schema": schema_hash(data.schema), "model": [file.sha256 for file in hashes[1:]]}
+    job = {"command": "augment", **told, "wishes": _wishes_to_json(asked), "options": limits.to_json()}
+    with work_folder(path, job=job) as folder:
+        made, pieces = augment_patients(data, asked, limits, model=fitted, folder=folder, stages=stages)
+        document = _document(made, asked, limits)
+        document |= {"inputs": [file.model_dump(mode="json") for file in hashes], "schema_sha256": told["schema"]}
+        write_patients(pieces, writer, document, record, force=force)
+    return Written(path, record, made)
 
 
 def _named(path: Path, file_format: str | None) -> Path:

@@ -112,7 +112,7 @@ def _own_range(data: Dataset) -> Dataset:
 def _linked(place: Path, schema: Schema, *, with_books: bool) -> Leaving:
     files = [path for path in place.iterdir() if not path.name.startswith(".")] if place.is_dir() else []
     source = files[0] if len(files) == 1 and linked_format(files[0]) is not None else place  # a bundle or shard that was judged as a file
-    data = _released_only(read_linked_like(source, schema), schema)
+    data = released_only(read_linked_like(source, schema), schema)
     books = [table.name for table in data.schema.tables if table.form is Form.REFERENCE]
     digest = hash_place(place, data)[0].sha256
     if with_books or not books:
@@ -120,7 +120,7 @@ def _linked(place: Path, schema: Schema, *, with_books: bool) -> Leaving:
     return Leaving(place, digest, without_tables(data, books), tuple(books))
 
 
-def _released_only(data: Dataset, schema: Schema) -> Dataset:
+def released_only(data: Dataset, schema: Schema) -> Dataset:
     """The tables and columns that a release holds by the schema of what was judged."""
     names = {table.name: set(table.names) for table in released_schema(schema).tables}
     kept = without_tables(data, [table.name for table in data.schema.tables if table.name not in names])
