@@ -62,7 +62,9 @@ Format = Annotated[
 
 
 def augment(
-    data: opt.FlatData,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A CSV or Parquet file, a folder of images, or linked tables.", show_default=False)
+    ],
     out: opt.OutFile,
     target: Annotated[
         str | None,
