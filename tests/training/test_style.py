@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,7 +16,9 @@ from manikin.training.networks.dcgan import group_spread
 from manikin.training.networks.image_conditioning import Attribute
 from manikin.training.networks.image_frame import Frame
 from manikin.training.networks.style import GAIN, Modulated, Scaled, StyleCritic, StyleGenerator, doubled
-from manikin.training.objectives.style_game import MOST_P, next_p, path_lengths
+from manikin.training.objectives.image_batches import ImageRows
+from manikin.training.objectives.image_game import GameRecipe
+from manikin.training.objectives.style_game import MOST_P, StyleGame, StyleRecipe, next_p, path_lengths
 
 
 @pytest.mark.parametrize("demodulate", [True, False])
@@ -174,3 +179,58 @@ def test_p_moves_towards_its_target() -> None:
     assert math.isclose(next_p(0.1, 0.3, 0.6, 0.01), 0.09)
     assert next_p(0.0, -1.0, 0.6, 0.01) == 0.0
     assert next_p(MOST_P, 1.0, 0.6, 0.01) == MOST_P
+
+
+class Judge(torch.nn.Module):
+    """A critic of one opinion: bright pictures, which are real, get it, and dark ones the opposite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opinion = torch.nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        del tokens
+        return self.opinion * images.mean((1, 2, 3)).sign()
+
+
+def test_p_follows_the_signs_of_real_images_in_images_of_the_plan() -> None:
+    """Of 400 steps of 8 images p could go from 0 to 1 over a fifth, 640 images: 32 of them, 4 steps, move it by 1/20."""
+
+    class Bright:
+        tokens = np.zeros((64, 0), dtype=np.int32)
+
+        def pixels(self, column: str, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+            del column
+            return np.full((len(rows), 1, 8, 8), 0.5, dtype=np.float32)
+
+    def dark(noise: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(noise), 1, 8, 8), -0.5)
+
+    network = StyleGenerator(Frame(1, (8, 8)), [], n_noise=2, style=2, mapping=1, width=4)
+    data = ImageRows(Bright(), "file", np.arange(64), batch_size=8, device=torch.device("cpu"))
+    game = StyleGame(network, Judge(), data, recipe=GameRecipe(steps=400), style=StyleRecipe(kinds=("noise",), target=0.6), seed=0)
+    game.network.image = dark  # type: ignore[method-assign,assignment]
+    batch, steps = data.batch(np.arange(8)), 0
+
+    def go(n: int, opinion: float) -> float:
+        """So many steps of a critic of this opinion, and p after them."""
+        nonlocal steps
+        with torch.no_grad():
+            game.critic.opinion.fill_(opinion)
+        for _ in range(n):
+            game.critic_loss(batch)
+            steps += 1
+            game.after_step(steps / 400)
+        return game.p
+
+    assert go(3, 1.0) == 0.0
+    assert go(1, 1.0) == pytest.approx(1 / 20)
+    assert go(8, 1.0) == pytest.approx(3 / 20)  # real pictures alone count: those of the generator got the opposite
+    assert go(4, -1.0) == pytest.approx(2 / 20)
+    state = {key: value.clone() for key, value in game.state().items()}
+    assert go(60, 1.0) == pytest.approx(MOST_P)
+    game.load_state(state)
+    assert game.p == pytest.approx(2 / 20)
+    assert go(40, -1.0) == 0.0
+    game.validate()
+    assert game.signals()["augmented"] == 0.0
