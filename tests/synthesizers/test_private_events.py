@@ -21,13 +21,14 @@ from manikin.privacy import accountant, dpsgd, mechanisms
 from manikin.privacy.events import SampledGaussian
 from manikin.privacy.ledger import Ledger, read_ledger
 from manikin.privacy.per_patient import clipped_sum
-from manikin.synthesizers.records import private_events
+from manikin.synthesizers.records import taught
 from manikin.synthesizers.records.event_transformer import EventTransformer
 from manikin.synthesizers.records.plan import in_hindsight
 from manikin.training.control import Control
 from manikin.training.networks.event_history import History, Plan, Vocabulary
 from manikin.training.networks.event_packed import PackedNats, Packing, packed
 from manikin.training.networks.event_windows import Windows, window_nats
+from manikin.training.objectives.row_private import PrivateRowObjective, RowRecipe
 
 LABS = TableSchema(
     "labs",
@@ -59,7 +60,7 @@ def labs(n: int = 200, *, odd: int = 0) -> Dataset:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Budgets are added up as one Gaussian event, which is never too little; few patients of the chain teach."""
     monkeypatch.setattr(accountant, "MOST_PRECISION", 0.0)
-    monkeypatch.setattr(private_events, "DRAWN_PATIENTS", 60)
+    monkeypatch.setattr(taught, "DRAWN_PATIENTS", 60)
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +95,12 @@ def test_the_nats_of_a_row_are_those_of_the_patient(parts: Any, window: int, tol
 def test_a_patient_of_any_length_moves_a_step_by_no_more_than_the_clipping_norm(parts: Any) -> None:
     model, *_, packing = parts
     vocabulary, network = Vocabulary.of(model.events_.tables), model.events_
-    objective = private_events.PrivateEventObjective(
-        PackedNats(network, vocabulary, packing, 16), private_events.PrivateEventRecipe(steps=1)
-    )
+    objective = PrivateRowObjective(PackedNats(network, vocabulary, packing, 16), RowRecipe(steps=1))
     rows = torch.from_numpy(packed(packing, *parts[1:4]))[:6].clone()
     rows[0, packing.head + 2 :: packing.each] = 1e30  # days that nobody has
     for clip_norm in (0.1, 1.0):
         for i in range(len(rows)):
-            own = clipped_sum(network, objective._loss, rows[i : i + 1], torch.ones(1, 1), clip_norm=clip_norm, is_recorded=False)
+            own = clipped_sum(network, objective.row_losses, rows[i : i + 1], torch.ones(1, 1), clip_norm=clip_norm, is_recorded=False)
             assert float(sum(one.double().square().sum() for one in own)) ** 0.5 <= clip_norm
     network.requires_grad_(requires_grad=False)
 

@@ -14,7 +14,7 @@ from gate_rules import let_out, policy
 from linked_ward import FILES, few_figures
 from manikin.data.errors import ManikinError, ParameterError
 from manikin.privacy import accountant
-from manikin.synthesizers.records import private_events
+from manikin.synthesizers.records import taught
 from manikin.workflow.audit import audit
 from manikin.workflow.models import draw, fit_model
 from manikin.workflow.options import Options
@@ -104,7 +104,7 @@ def test_a_network_learns_under_a_budget_and_the_audit_passes(
     ward: Path, schema: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accountant, "MOST_PRECISION", 0.0)  # added up as one Gaussian event, which is never too little
-    monkeypatch.setattr(private_events, "DRAWN_PATIENTS", 60)
+    monkeypatch.setattr(taught, "DRAWN_PATIENTS", 60)
     options = Options(synthesizer="event_transformer", epsilon=EPSILON, delta=1e-4, max_steps=2)
     made = fit_model(ward, out=tmp_path / "model", schema=schema, options=options)
     assert made.is_private
@@ -118,7 +118,7 @@ def test_a_network_learns_under_a_budget_and_the_audit_passes(
     ("options", "words"),
     [
         ({"synthesizer": "aim"}, "learns one flat table"),
-        ({"synthesizer": "halo"}, "cannot keep a privacy budget"),
+        ({"synthesizer": "timegan"}, "cannot keep a privacy budget"),
         ({"audit_canaries": 50}, "--audit-canaries does not go with linked tables"),
         ({"public": ("labs.code",)}, "--public takes the list of values from the data"),
     ],

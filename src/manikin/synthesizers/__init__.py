@@ -182,6 +182,7 @@ SYNTHESIZERS: Registry[SynthesizerEntry] = Registry(
             f"{_RECORDS}.halo:Halo",
             "two-level model of visits with codes: a transformer over visits, masked layers within one (HALO, Theodorou et al. 2023)",
             modality="records",
+            private=True,
             some_conditions=True,
             is_neural=True,
         ),

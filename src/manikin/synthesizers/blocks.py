@@ -152,8 +152,8 @@ def require_fitted(model: Any, attribute: str) -> None:
         raise FitError(f"This {type(model).__name__} has not learned anything yet. Call fit first, or load a saved model.")
 
 
-def refuse_ledger(name: str, ledger: Any | None) -> None:
-    """Refuses a privacy ledger by the synthesizer's name.
+def refuse_ledger(name: str, ledger: Any | None, *, why: str = "nothing that it takes from the data is paid for") -> None:
+    """Refuses a privacy ledger by the synthesizer's name, and says why.
 
     Raises
     ------
@@ -161,6 +161,6 @@ def refuse_ledger(name: str, ledger: Any | None) -> None:
     """
     if ledger is not None:
         raise BudgetError(
-            f"The synthesizer {name!r} cannot learn under a privacy ledger: nothing that it takes from the data is paid for. "
+            f"The synthesizer {name!r} cannot learn under a privacy ledger: {why}. "
             "Choose one that `manikin list synthesizers` marks as private, or run without --epsilon."
         )

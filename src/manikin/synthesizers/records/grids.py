@@ -60,6 +60,7 @@ class GridModel(ABC):
     """
 
     name: ClassVar[str] = ""
+    unpaid: ClassVar[str] = ""  # why no ledger is kept
     codec_: RecordsCodec = field(init=False, repr=False, compare=False)
     rows_: VectorCodec = field(init=False, repr=False, compare=False)
     static_: VectorCodec | None = field(init=False, repr=False, compare=False, default=None)
@@ -101,7 +102,7 @@ class GridModel(ABC):
         ------
         BudgetError : a ledger is given. FitError : there is not one table of steps alone, or its records are too long.
         """
-        refuse_ledger(self.name, ledger)
+        refuse_ledger(self.name, ledger, why=self.unpaid)
         self._check()
         if not data.is_linked:
             raise FitError(f"The synthesizer {self.name!r} learns linked patients, not one flat table. Give the table a form.")

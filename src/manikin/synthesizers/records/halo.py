@@ -24,7 +24,7 @@ from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ParameterError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, State
-from manikin.synthesizers.blocks import check_request, in_batches, or_none, parted, refuse_ledger, require_fitted, rows_of
+from manikin.synthesizers.blocks import check_request, in_batches, or_none, parted, require_fitted, rows_of
 from manikin.synthesizers.records.chances import Chances
 from manikin.synthesizers.records.visit_draws import VisitSampler
 from manikin.synthesizers.records.visits import MOST_REPEATS, VisitPlan, VisitRows, count_rows, encoded, make_plan
@@ -94,22 +94,30 @@ class Halo:
             raise parameter_error("dropout", NAME, "a number in [0, 1)", self.dropout)
 
     def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None, control: Control | None = None) -> Self:
-        """Learns linked patients whose tables are visits with codes.
+        """Learns linked patients whose tables are visits with codes; under a ledger as `private_visits` says.
 
         Raises
         ------
-        BudgetError : a ledger is given. FitError : too few patients, records too long, or tables that are no visits; the table is named.
+        BudgetError : the ledger does not allow it, or the tables are such as cannot be learned under one.
+        FitError : too few patients, records too long, or tables that are no visits; the table is named.
         """
-        refuse_ledger(NAME, ledger)
         self._check()
         if not data.is_linked:
             raise FitError(f"The synthesizer {NAME!r} learns linked patients, not one flat table. Give the table a form.")
+        control = (control or Control()).at_most(self.max_steps)
+        if ledger is not None:
+            from manikin.synthesizers.records.private_visits import learn
+
+            learn(self, data, seed=seed, ledger=ledger, control=control)
+            return self
         if len(data) < FEWEST_PATIENTS:
             raise FitError(f"{len(data)} patients are too few for {NAME!r} to learn from. Bring at least {FEWEST_PATIENTS}.")
-        control = (control or Control()).at_most(self.max_steps)
         self.codec_ = RecordsCodec(max_tokens=int(np.clip(len(data) / 20, 8, 32)), max_ranks=20)
-        records = self.codec_.fit_encode(data)
-        self.plan_ = make_plan(self.codec_, records, NAME, self.levels)
+        return self.learn_records(self.codec_.fit_encode(data), seed=seed, control=control)
+
+    def learn_records(self, records: Records, *, seed: int, control: Control, is_bought: bool = False) -> Self:
+        """Learns encoded patients with the codec that the model has, which may be a bought one."""
+        self.plan_ = make_plan(self.codec_, records, NAME, self.levels, is_bought=is_bought)
         visits = encoded(self.plan_, self.codec_, records)
         self._measure(visits.lengths)
         self.rows_ = count_rows(self.plan_, self.codec_, records)
@@ -117,7 +125,7 @@ class Halo:
         device = choose_device(control.device)
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
-            network = VisitNet(self._shape(len(data)), *self._starts(visits))
+            network = VisitNet(self._shape(len(records)), *self._starts(visits))
             objective = VisitObjective(network, visits, inside, outside, self._recipe(visits, len(inside)), device)
         training = train(objective, seed=seed, control=control)
         training.device = device.type

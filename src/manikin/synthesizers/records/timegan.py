@@ -36,6 +36,7 @@ class TimeGAN(GridModel):
     """
 
     name: ClassVar[str] = "timegan"
+    unpaid: ClassVar[str] = "its autoencoder, its supervisor, its critic and the moments that its generator is held to all see patients"
     epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 1e-3

@@ -42,6 +42,7 @@ class TimeVAE(GridModel):
     """
 
     name: ClassVar[str] = "timevae"
+    unpaid: ClassVar[str] = "the scales of its columns, its lengths and its weights are taken from patients unpaid"
     epochs: int = 300
     batch_size: int = 64
     learning_rate: float = 1e-3

@@ -8,7 +8,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
+from manikin.codecs.records.plan import EventPlan
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.synthesizers.base import Arrays
 from manikin.synthesizers.records.chances import Chances, counted
@@ -133,12 +134,12 @@ class VisitRows:
     beside: tuple[dict[int, Chances], ...]
 
 
-def make_plan(codec: RecordsCodec, records: Records, name: str, levels: int) -> VisitPlan:
+def make_plan(codec: RecordsCodec, records: Records, name: str, levels: int, *, is_bought: bool = False) -> VisitPlan:
     """Which rows are visits, and which codes there are.
 
     Parameters
     ----------
-    levels : of a number that is measured by a code.
+    levels : of a number that is measured by a code. is_bought : whether the codec was bought under a ledger, as `opening_table` asks.
 
     Raises
     ------
@@ -147,13 +148,18 @@ def make_plan(codec: RecordsCodec, records: Records, name: str, levels: int) -> 
     schema, layout = codec.schema_, codec.layout
     by = {t.name: {c.name: c.by for c in t if c.by is not None} for t in schema.tables}
     fields = table_fields(layout, records, by)
-    opening, links = _opening(codec, name)
+    opening, links = _opening(codec, name, is_bought=is_bought)
     middles = codec.masks().middles
     zero = []
     for t, table in enumerate(layout.tables):
         at_once = np.flatnonzero((middles[t] == 0) & codec.emitted(t, 0))
         zero.append(int(at_once[-1]) if len(at_once) else NONE)
         if t != opening and (fields[t].key is None or not zero[t] >= 0):
+            if is_bought:
+                raise FitError(
+                    f"In table {table.name!r} no codes stand clear of the noise, and the synthesizer {name!r} asks for some. Give a larger "
+                    "epsilon, declare the list of codes public in the schema, or leave the table out."
+                )
             raise FitError(f"Table {table.name!r} has no column of codes, which the synthesizer {name!r} asks for. {WAY_OUT}")
     own = codec.plan_.events[opening]
     key = fields[opening].key
@@ -177,9 +183,25 @@ def _fields(n_fields: int, *, is_moment: bool) -> tuple[int, ...]:
     return (0,) if is_moment else tuple(range(n_fields))
 
 
-def _opening(codec: RecordsCodec, name: str) -> tuple[int, list[int]]:
+def _opening(codec: RecordsCodec, name: str, *, is_bought: bool) -> tuple[int, list[int]]:
     """The table whose rows open visits, and of each table the field of its link to it."""
     plans = codec.plan_.events
+    opening = opening_table(plans, name, is_bought=is_bought)
+    links = [[link for link in plan.links if link.is_row] for plan in plans]
+    return opening, [NONE if t == opening else codec.events_[t].field(links[t][0].name) for t in range(len(plans))]
+
+
+def opening_table(plans: Sequence[EventPlan], name: str, *, is_bought: bool = False) -> int:
+    """The table whose rows open visits.
+
+    Parameters
+    ----------
+    is_bought : whether the plan is the public one, which cannot know that every row names a visit; a row that names none is of the latest.
+
+    Raises
+    ------
+    FitError : tables of this structure are no visits; the table is named.
+    """
     timed = [t for t, plan in enumerate(plans) if plan.start is not None]
     if not timed:
         raise FitError(f"The synthesizer {name!r} learns visits in time, and no table of events has a time. Use 'event_transformer'.")
@@ -195,23 +217,21 @@ def _opening(codec: RecordsCodec, name: str) -> tuple[int, list[int]]:
             f"The synthesizer {name!r} learns one table of visits with its codes; {which} have times of their own and name no other. "
             "Leave all but one out, or use 'event_transformer'."
         )
-    opening, links = free[0], []
+    opening = free[0]
     for t, plan in enumerate(plans):
         rows = [link for link in plan.links if link.is_row]
-        links.append(NONE)
         if t == opening:
             continue
         if plan.start is not None:
             raise FitError(
                 f"Table {plan.name!r} has a time of its own within visits, which the synthesizer {name!r} cannot keep. {WAY_OUT}"
             )
-        if len(rows) != 1 or rows[0].parent != plans[opening].name or rows[0].has_none:
+        if len(rows) != 1 or rows[0].parent != plans[opening].name or (rows[0].has_none and not is_bought):
             raise FitError(
                 f"Not every row of table {plan.name!r} names one row of {plans[opening].name!r} and no other row, "
                 f"as the synthesizer {name!r} asks for. {WAY_OUT}"
             )
-        links[-1] = codec.events_[t].field(rows[0].name)
-    return opening, links
+    return opening
 
 
 def _value(codec: RecordsCodec, table: int) -> int:

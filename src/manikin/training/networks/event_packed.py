@@ -22,6 +22,7 @@ from manikin.training.networks.event_windows import row_nats
 
 Floats = npt.NDArray[np.float32]
 OF_EVENT = ("table", "key", "days", "tied", "last", "seen", "mean")  # columns of an event, its tokens behind them
+FROZEN = ("embed", "basis", "value_of_key", "start", "digest", "recall_key", "static_in", "static_out")  # in the names of what stays
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,15 @@ class PackedNats:
         self._value = torch.tensor(value, dtype=torch.int64)
         slots = self.network.slots
         self._knots = tuple(put(np.asarray(one, dtype=np.float32)) for one in (slots.days_knots, slots.total_knots))
+
+    def drawn(self, row: Tensor) -> Tensor:
+        """The nats of a part that is drawn, told the plan or not."""
+        uniform, told = torch.rand((), device=row.device), torch.rand((), device=row.device)
+        return self(row, uniform, (told >= self.without_plan).to(row.dtype))
+
+    def learns(self, name: str) -> bool:
+        """Whether a parameter learns: vocabularies stay as they are, since noise would fall on each of their numbers."""
+        return not any(part in name.split(".")[0] for part in FROZEN)
 
     def __call__(self, row: Tensor, uniform: Tensor, is_told: Tensor) -> Tensor:
         """The mean of the nats of `window` events in a row, or of all where there are fewer, a scalar.

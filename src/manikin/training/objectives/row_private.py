@@ -1,7 +1,6 @@
-"""Trains a transformer over patients' events by DP-SGD: no held-out patients, passes or batch size. Knows nobody and no number of them.
+"""Trains a network by DP-SGD on one row a patient: no held-out patients, passes or batch size. Knows neither the network nor anybody's row.
 
-A patient's loss is the mean over a part of her events, which is drawn for her by herself at each step; who else is in a step changes
-nothing about it.
+What of a row a step looks at may be drawn for each patient by herself; who else is in a step changes nothing about her loss.
 """
 
 from __future__ import annotations
@@ -10,23 +9,36 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manikin.training.adam import Adam
-from manikin.training.networks.event_packed import PackedNats
-from manikin.training.networks.event_transformer import EventNet
 from manikin.training.objective import Phase, Stage, Tensors
 from manikin.training.objectives.averaged import Averaged
 
-FROZEN = ("embed", "basis", "value_of_key", "start", "digest", "recall_key", "static_in", "static_out")  # begin the names of what stays
+N = TypeVar("N", bound=nn.Module)
+
+
+class RowLoss(Protocol[N]):
+    """A network with the loss of one patient's row, by operations that torch.func maps over patients."""
+
+    network: N
+
+    def drawn(self, row: Tensor) -> Tensor:
+        """The loss of a row (size,), a scalar; what it looks at is drawn from torch's generator."""
+        ...
+
+    def learns(self, name: str) -> bool:
+        """Whether a parameter learns; the others stay as they are, so that no noise falls on them."""
+        ...
 
 
 @dataclass(frozen=True)
-class PrivateEventRecipe:
-    """How the network is trained under a ledger.
+class RowRecipe:
+    """How a network is trained under a ledger.
 
     Attributes
     ----------
@@ -39,16 +51,16 @@ class PrivateEventRecipe:
     average: float = 0.1
 
 
-class PrivateEventObjective(Averaged[EventNet]):
+class PrivateRowObjective(Averaged[N], Generic[N]):
     """The objective that the loop trains under a ledger; `average` holds the weights to keep, which are post-processing."""
 
     has_fixed_batches = False
     patience: int | None = None
 
-    def __init__(self, nats: PackedNats, recipe: PrivateEventRecipe) -> None:
-        self.network, self.nats, self.recipe = nats.network.eval(), nats, recipe
+    def __init__(self, loss: RowLoss[N], recipe: RowRecipe) -> None:
+        self.network, self.loss, self.recipe = loss.network.eval(), loss, recipe
         for name, one in self.network.named_parameters():
-            one.requires_grad = _learns(name)
+            one.requires_grad = loss.learns(name)
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         self.planned_steps = self.validate_every = recipe.steps
         self._done = torch.zeros(1)
@@ -57,18 +69,16 @@ class PrivateEventObjective(Averaged[EventNet]):
         """One stage with one phase, private by DP-SGD."""
         learning = [one for one in self.network.parameters() if one.requires_grad]
         optimiser = Adam(learning, lr=self.recipe.learning_rate, betas=(0.9, 0.99))
-        return [Stage([Phase("likelihood", self.network, optimiser, self._loss, private_by="dpsgd", schedule=_warm_cosine)])]
+        return [Stage([Phase("likelihood", self.network, optimiser, self.row_losses, private_by="dpsgd", schedule=_warm_cosine)])]
 
     def batches(self, rng: np.random.Generator) -> Iterator[Tensor]:
         """None: real patients come through DP-SGD alone."""
         del rng
         return iter(())
 
-    def _loss(self, rows: Tensor) -> Tensor:
-        """Nats of one patient, (k,): her row stands first, the others fill up and weigh nothing."""
-        uniform, told = torch.rand((), device=rows.device), torch.rand((), device=rows.device)
-        is_told = (told >= self.nats.without_plan).to(rows.dtype)
-        own = self.nats(rows[0], uniform, is_told)
+    def row_losses(self, rows: Tensor) -> Tensor:
+        """The losses of one patient's rows, (k,): hers stands first, the others fill up and weigh nothing."""
+        own = self.loss.drawn(rows[0])
         return torch.cat([own[None], own.new_zeros(rows.shape[0] - 1)])
 
     @torch.no_grad()
@@ -90,11 +100,6 @@ class PrivateEventObjective(Averaged[EventNet]):
     def load_state(self, tensors: Tensors) -> None:
         """Takes that back."""
         self._done = tensors["done"].clone()
-
-
-def _learns(name: str) -> bool:
-    """Whether a parameter learns: vocabularies stay as they are, since noise would fall on each of their numbers."""
-    return not any(part in name.split(".")[0] for part in FROZEN)
 
 
 def _warm_cosine(fraction: float) -> float:
