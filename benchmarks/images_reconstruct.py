@@ -4,6 +4,9 @@ PSNR and SSIM (7 x 7 windows) of up to 64 patches of test, from the means of the
 latents that are off by a fifth of their spread, as diffusion leaves them. detail: strength of the finest band, over that of the patches:
 below 1 is blur. border: the error of the outermost pixels over that of inner ones; much above 1 is a border. 8-bit patches of a side that
 halves evenly.
+
+--write FILE.npz keeps what comes of up to -n train patches that were encoded, drawn and decoded, for images_patches_judge.py: what it finds
+there is lost by the autoencoder, whatever the diffusion does; the rest is the diffusion's.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("-n", type=int, default=200)
+    parser.add_argument("--write", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -62,6 +67,12 @@ def main() -> None:
     found |= {name: {k: round(v, 3) for k, v in told(both.decode(code), real).items()} for name, code in codes.items()}
     (args.out or args.model.parent / "reconstructed.json").write_text(json.dumps(found, indent=1))
     print(json.dumps(found))
+    if args.write:
+        images, labels = read(args.table / "train.npz")
+        rows = np.sort(np.random.default_rng(1).permutation(len(images))[: args.n])
+        made = [both.decode(drawn(*both.coder.encode(part * 2 - 1))) for part in torch.from_numpy(images[rows]).split(16)]
+        pixels = ((torch.cat(made).clamp(-1, 1) + 1) * 127.5).round().byte().movedim(1, -1).numpy()
+        np.savez_compressed(args.write, images=pixels, labels=labels[rows])
 
 
 if __name__ == "__main__":

@@ -135,3 +135,29 @@ def test_jpeg_ls_that_declares_another_size_is_never_decoded(harm: str, tmp_path
     monkeypatch.setattr(pydicom.pixels, "pixel_array", never)
     with pytest.raises((DataError, InputError)):
         look(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(("name", "process"), [("MR_small.dcm", "JPEGLosslessProcess14_1"), ("CT_small.dcm", "JPEGLosslessProcess14")])
+def test_jpeg_lossless_is_read_to_the_pixel_where_its_extra_is_installed(name: str, process: str, tmp_path: Path) -> None:
+    gdcm = pytest.importorskip("gdcm")
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(FILES / name))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(tmp_path / name))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    assert pydicom.dcmread(tmp_path / name).file_meta.TransferSyntaxUID in ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+    data = pydicom.dcmread(tmp_path / name)
+    frame = bytearray(next(pydicom.encaps.generate_frames(data.PixelData, number_of_frames=1)))
+    at = frame.index(b"\xff\xc3")
+    frame[at + 5 : at + 9] = struct.pack(">2H", 65535, 65535)
+    data.PixelData = pydicom.encaps.encapsulate([bytes(frame)])
+    data.save_as(tmp_path / "huge.dcm")
+    with pytest.raises((DataError, InputError), match="another size than its header says"):
+        look(tmp_path / "huge.dcm")
+    packed, plain = (read(folder / name).table.images["file"].image(0) for folder in (tmp_path, FILES))
+    assert (packed == plain).all()

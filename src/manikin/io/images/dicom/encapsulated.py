@@ -10,8 +10,9 @@ from manikin.io.images.files import Unreadable
 
 J2K = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-SIZED = {*J2K, *JPEG_LS}
-START_OF_FRAME = 0xF7  # of JPEG-LS (ISO 14495-1, C.2.2)
+JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # of 12 bits, and lossless: what gdcm decodes
+SIZED = {*J2K, *JPEG_LS, *JPEG}
+STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG (ISO 10918-1, table B.1) and JPEG-LS (ISO 14495-1, C.2.2)
 
 
 def refuse_other_size(data: Any, pixels: bytes, frames: int, size: tuple[int | None, int | None]) -> None:
@@ -21,7 +22,7 @@ def refuse_other_size(data: Any, pixels: bytes, frames: int, size: tuple[int | N
         return
     from pydicom.encaps import generate_frames
 
-    declared = _j2k_size if syntax in J2K else _jpeg_ls_size
+    declared = _j2k_size if syntax in J2K else _jpeg_size
     for frame in generate_frames(pixels, number_of_frames=frames):
         if declared(frame) != size:
             raise Unreadable("has pixels of another size than its header says")
@@ -36,9 +37,9 @@ def _j2k_size(frame: bytes) -> tuple[int, int]:
     return wide - left, high - top
 
 
-def _jpeg_ls_size(frame: bytes) -> tuple[int, int]:
-    """Columns and rows of a JPEG-LS codestream; a second declaration is refused, whichever its decoder takes."""
-    found = [frame[at + 5 : at + 10] for marker, at in _segments(frame) if marker == START_OF_FRAME]
+def _jpeg_size(frame: bytes) -> tuple[int, int]:
+    """Columns and rows of a JPEG or JPEG-LS codestream; a second declaration is refused, whichever its decoder takes."""
+    found = [frame[at + 5 : at + 10] for marker, at in _segments(frame) if marker in STARTS_OF_FRAME]
     if len(found) != 1 or len(found[0]) < 5:
         raise Unreadable("is cut short")
     high, wide, samples = struct.unpack(">2HB", found[0])
