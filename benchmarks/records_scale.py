@@ -176,15 +176,20 @@ def parquet_keys(made: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fhir_keys(made: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same of NDJSON, read line by line."""
+    """The same of NDJSON, read line by line; of every hundredth line as JSON, to see that its keys are those that were found."""
     keys: tuple[array.array, ...] = tuple(array.array("q") for _ in range(3))
     for name, into in (("Patient", keys[0]), ("Observation", keys[1])):
         with (made / f"{name}.ndjson").open() as lines:
-            for line in lines:
-                one = json.loads(line)
-                into.append(int(one["id"]))
-                if name == "Observation":
-                    keys[2].append(int(one["subject"]["reference"].removeprefix("Patient/")))
+            for number, line in enumerate(lines):
+                key = line.split('"id": "', 1)[1].split('"', 1)[0]
+                into.append(int(key))
+                patient = line.split('"Patient/', 1)[1].split('"', 1)[0] if name == "Observation" else ""
+                if patient:
+                    keys[2].append(int(patient))
+                if number % 100 == 0:
+                    one = json.loads(line)
+                    assert one["id"] == key, name
+                    assert one.get("subject", {"reference": "Patient/"})["reference"] == f"Patient/{patient}", name
     return tuple(np.frombuffer(own, dtype=np.int64) if own else np.zeros(0, dtype=np.int64) for own in keys)
 
 

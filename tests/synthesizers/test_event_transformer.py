@@ -153,6 +153,22 @@ def test_patients_are_continued_from_where_they_are() -> None:
     assert len(changed) > len(after[0])  # women have more
 
 
+def test_a_level_of_rows_holds_in_every_new_row_and_numbers_follow_it() -> None:
+    data = chains(40, 4)
+    given = len(events(data))
+    held = events(next(model().continue_(data, until=np.full(len(data), 60.0), draws=1, seed=5, set={"tests.code": "c", "sex": "m"})))
+    assert set(held["sex"]) == {"m"}
+    before = events(data).groupby("owner").size()
+    new = held[held.groupby("owner").cumcount() >= before.reindex(held["owner"]).to_numpy()]
+    assert len(new) == len(held) - given > 20
+    assert set(new["code"]) == {"c"}
+    assert new["value"].mean() > 18, "values of c are 20 higher"
+    refused = (("day", 3, "cannot be held"), ("code", "zz", "never learned"), ("patient", 1, "is a key"), ("sox", "f", "No table"))
+    for name, value, why in refused:
+        with pytest.raises(ParameterError, match=why):
+            next(model().continue_(data, until=np.full(len(data), 60.0), draws=1, seed=5, set={name: value}))
+
+
 def test_likelihoods_follow_the_rows_of_each_table() -> None:
     data = chains(30, 5)
     mixed = data.tables["tests"].take(np.random.default_rng(0).permutation(len(data.tables["tests"])))

@@ -19,6 +19,7 @@ import torch
 from manikin.codecs.base import Tokens
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
+from manikin.codecs.records.held import Held, parted_conditions
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
@@ -356,7 +357,7 @@ class EventTransformer:
         ----------
         data : patients with all of their events so far; static columns that it lacks are drawn.
         until : days since each patient's first event after which nothing is drawn, one number or float64 (n_patients,).
-        set : static columns that hold another value ("what if"), changed before the record is read.
+        set : static columns that hold another value ("what if"), changed before the record is read; columns of levels of rows, in new rows.
 
         Yields
         ------
@@ -365,7 +366,7 @@ class EventTransformer:
 
         Raises
         ------
-        ParameterError : `draws` is no whole number from 1 up, or `set` names something else than a static column.
+        ParameterError : `draws` is no whole number from 1 up, or `set` names what cannot be held.
         """
         require_fitted(self, "events_")
         if not isinstance(draws, int) or draws < 1:
@@ -374,20 +375,21 @@ class EventTransformer:
         n = len(records)
         tokens, given = self._given(None, n)
         tokens[:, : len(known)], given[: len(known)] = records.static, known
-        if set:
-            own, which = self.codec_.encode_conditions(dict(set), n)
+        static, held = parted_conditions(self.codec_, set or {})
+        if static:
+            own, which = self.codec_.encode_conditions(static, n)
             tokens[:, : len(which)][:, which], given[: len(which)] = own[:, which], given[: len(which)] | which
         limits = np.broadcast_to(np.asarray(until, dtype=float), n).copy()
         has_any = records.lengths > 0
         limits[has_any] += records.times[records.starts[:-1][has_any]]  # from the anchor
         order = self.codec_.rows_in_order(data)
         for m in range(draws):
-            made = self._continued(records, tokens, given, limits, derive(seed, "continue", m))
+            made = self._continued(records, tokens, given, limits, held, derive(seed, "continue", m))
             decoded = self.codec_.decode(made, generator(seed, "continued", m))
-            yield with_given(decoded, data, order, self.codec_, changed=dict(set or {}))
+            yield with_given(decoded, data, order, self.codec_, changed=static)
 
     def _continued(
-        self, records: Records, tokens: Tokens, given: npt.NDArray[np.bool_], limits: npt.NDArray[np.float64], seed: int
+        self, records: Records, tokens: Tokens, given: npt.NDArray[np.bool_], limits: npt.NDArray[np.float64], held: Held, seed: int
     ) -> Records:
         """Every patient once; those with equally many events in the window are drawn together."""
         patients, events = self._made_samplers()
@@ -402,7 +404,7 @@ class EventTransformer:
                 before = records.subset(rows)
                 before = Records(static[rows, :n_static], before.starts, before.table, before.tokens, before.times)
                 drawn = Drawn.of(before.starts, before.table, before.tokens, before.times)
-                walk = CodecWalk(self.codec_, before.static, before)
+                walk = CodecWalk(self.codec_, before.static, before, held)
                 own = generator(seed, "events", int(rows[0]))
                 made = events.sample(
                     static[rows].astype(np.int64), None, walk, own, most=self.longest_, given=drawn, until=limits[rows]

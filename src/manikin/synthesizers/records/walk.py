@@ -9,6 +9,7 @@ from manikin.codecs.base import Tokens
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import later
 from manikin.codecs.records.codec import RecordsCodec
+from manikin.codecs.records.held import Held
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -22,8 +23,10 @@ class CodecWalk:
     static : int32 (n_patients, n_static_fields), drawn already.
     """
 
-    def __init__(self, codec: RecordsCodec, static: Tokens, before: Records | None = None) -> None:
-        """`before` : events that the patients have already."""
+    def __init__(self, codec: RecordsCodec, static: Tokens, before: Records | None = None, held: Held | None = None) -> None:
+        """`before` : events that the patients have already. `held` : tokens that fields have in every row."""
+        layout = codec.layout.tables
+        self.held = {(t, f): np.arange(layout[t].layout.fields[f].n_tokens) == token for (t, f), token in (held or {}).items()}
         self.clock, self.masks = codec.plan_.clock, codec.masks()
         self.progress = self.masks.begin(static) if before is None else self.masks.after(before)
 
@@ -33,7 +36,8 @@ class CodecWalk:
 
     def allowed(self, table: int, field: int, rows: Ints, tokens: Tokens) -> Bools | None:
         """Which tokens of a field are left beside the row's earlier ones, bool (n_rows, n_tokens)."""
-        return self.masks.field(self.progress, rows, table, field, tokens)
+        held = self.held.get((table, field))
+        return self.masks.field(self.progress, rows, table, field, tokens) if held is None else held[None]
 
     def days(self, table: int, rows: Ints, tokens: Tokens) -> npt.NDArray[np.float64]:
         """Days since the anchor at which drawn rows lie, (n_rows,)."""
