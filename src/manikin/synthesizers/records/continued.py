@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from manikin.codecs.records.base import Records
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.plan import key_columns
 from manikin.data.dataset import Dataset, Table
 from manikin.data.schema import Column, Form, TableSchema
 
 Rows = npt.NDArray[np.int64]
+MOST_TOKENS = 16_000_000  # of continued patients at once
 
 
 def with_given(
@@ -41,6 +43,25 @@ def with_given(
         own = _moved(made.tables[table.name], table, new, shift[made.owners[table.name][new]], codec)
         tables[table.name] = _overwritten(own, here, data.tables[table.name], there, names)
     return Dataset(tables, made.schema, made.native)
+
+
+def draws_at_once(records: Records, longest: int) -> int:
+    """Draws of all patients that are made together, so that a network is asked about many rows: as many as memory holds.
+
+    Parameters
+    ----------
+    longest : most events that a patient may get.
+    """
+    return max(1, MOST_TOKENS // max((records.n_events + len(records) * longest) * records.tokens.shape[1], 1))
+
+
+def joined(parts: list[Records]) -> Records:
+    """Patients of several records, one behind the other."""
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
+    static, table, tokens, times = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("static", "table", "tokens", "times")
+    )
+    return Records(static, starts, table, tokens, times)
 
 
 def _first_rows(owners: Rows, given: Rows, n: int) -> Rows:

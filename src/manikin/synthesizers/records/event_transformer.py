@@ -25,7 +25,7 @@ from manikin.data.errors import FitError, parameter_error
 from manikin.data.seeds import derive, generator
 from manikin.synthesizers.base import Arrays, Conditions, Likelihood, State
 from manikin.synthesizers.blocks import check_request, in_batches, or_none, patients_of, require_fitted, rows_of
-from manikin.synthesizers.records.continued import with_given
+from manikin.synthesizers.records.continued import draws_at_once, joined, with_given
 from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
 from manikin.synthesizers.records.walk import CodecWalk
@@ -383,10 +383,14 @@ class EventTransformer:
         has_any = records.lengths > 0
         limits[has_any] += records.times[records.starts[:-1][has_any]]  # from the anchor
         order = self.codec_.rows_in_order(data)
-        for m in range(draws):
-            made = self._continued(records, tokens, given, limits, held, derive(seed, "continue", m))
-            decoded = self.codec_.decode(made, generator(seed, "continued", m))
-            yield with_given(decoded, data, order, self.codec_, changed=static)
+        together = draws_at_once(records, self.longest_)
+        for first in range(0, draws, together):
+            n_here = min(together, draws - first)
+            rows = np.tile(np.arange(n), n_here)
+            made = self._continued(records.subset(rows), tokens[rows], given, limits[rows], held, derive(seed, "continue", first))
+            for m in range(n_here):
+                decoded = self.codec_.decode(made.subset(np.arange(m * n, (m + 1) * n)), generator(seed, "continued", first + m))
+                yield with_given(decoded, data, order, self.codec_, changed=static)
 
     def _continued(
         self, records: Records, tokens: Tokens, given: npt.NDArray[np.bool_], limits: npt.NDArray[np.float64], held: Held, seed: int
@@ -413,7 +417,7 @@ class EventTransformer:
                 order.append(rows)
         if not parts:
             return records
-        return _joined(parts).subset(np.argsort(np.concatenate(order)))
+        return joined(parts).subset(np.argsort(np.concatenate(order)))
 
     def state(self) -> State:
         """Codec, plan and averaged weights."""
@@ -471,15 +475,6 @@ def _within(rules: Any, n_static: int) -> Any:
 def _records(static: Tokens, made: Drawn) -> Records:
     starts, table, tokens, days = made.flat(np.arange(len(static)))
     return Records(static, starts, table, tokens, days)
-
-
-def _joined(parts: list[Records]) -> Records:
-    """Patients of several records, one behind the other."""
-    starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
-    static, table, tokens, times = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("static", "table", "tokens", "times")
-    )
-    return Records(static, starts, table, tokens, times)
 
 
 def _longest(lengths: npt.NDArray[np.int64]) -> int:
