@@ -65,3 +65,22 @@ def test_the_list_says_which_generators_learn_images() -> None:
     assert "image_pca" in told.stdout
     line = next(line for line in told.stdout.splitlines() if "image_pca" in line)
     assert "images, and volumes" in line
+
+
+def test_two_folders_are_put_side_by_side(tmp_path: Path) -> None:
+    for kind, n in (("mr", 3), ("ct", 2)):
+        (tmp_path / kind).mkdir()
+        for i in range(n):
+            picture.fromarray(np.full((6, 6), i, dtype=np.uint8)).save(tmp_path / kind / f"{i}.png")
+    places = [str(tmp_path / "mr"), str(tmp_path / "ct")]
+    wrong = CliRunner().invoke(app, ["pair", *places])
+    assert wrong.exit_code != 0
+    assert "1 lacks a partner: mr/2.png. Add partners" in str(wrong.exception)
+    told = CliRunner().invoke(app, ["pair", *places, "--keep-unpaired"])
+    assert told.stdout.startswith("2 pairs of mr and ct, and 1 image without a partner, found by file name: ")
+    assert "--synthesizer cyclegan" in told.stdout
+    assert (tmp_path / "labels.csv").read_text().splitlines() == ["mr,ct", "mr/0.png,ct/0.png", "mr/1.png,ct/1.png", "mr/2.png,"]
+    again = CliRunner().invoke(app, ["pair", *places, "--keep-unpaired"])
+    assert "exists already. Read it: --force puts these pairs in its place" in str(again.exception)
+    arguments = ["pair", *places, "--keep-unpaired", "--force", "--json"]
+    assert json.loads(CliRunner().invoke(app, arguments).stdout)["pairs"] == 2

@@ -44,6 +44,6 @@ def pair(
         )
         return
     rest = len(found.rows) - found.n_paired
-    more = f", and {rest:,} images without a partner" if rest else ""
+    more = f", and {rest:,} image{'s' * (rest > 1)} without a partner" if rest else ""
     say(f"{found.n_paired:,} pairs of {found.columns[0]} and {found.columns[1]}{more}, found by {found.by}: {place_of(found)}")
     say(f"Look through it, then: manikin fit {found.root} --synthesizer {'cyclegan' if rest else 'pix2pix'} -o model")

@@ -6,7 +6,7 @@ import csv
 import os
 from pathlib import Path
 
-from manikin.data.errors import DataError
+from manikin.data.errors import DataError, ParameterError
 from manikin.io.images.files import LABELS, SHOWN
 from manikin.io.images.pairing import Pairs, pairs_of
 from manikin.workflow.output import check_free, whole_file
@@ -42,9 +42,12 @@ def pair(
         shown = ", ".join(a or b for a, b in alone[:SHOWN]) + (", …" if len(alone) > SHOWN else "")
         raise DataError(
             f"{found.columns[0]} has {n[0]:,} images and {found.columns[1]} {n[1]:,}; by {found.by} {found.n_paired:,} are pairs, and "
-            f"{len(alone):,} lack their partner: {shown}. Add the partners, or keep these in rows of their own with --keep-unpaired."
+            f"{len(alone):,} {'lack' if len(alone) > 1 else 'lacks'} a partner: {shown}. Add partners, or keep such images in rows of "
+            "their own with --keep-unpaired."
         )
     path = found.root / LABELS
+    if path.exists() and not force:
+        raise ParameterError(f"{path} exists already. Read it: --force puts these pairs in its place, whoever wrote it.")
     check_free(path, force=force)
     with whole_file(path, force=force) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

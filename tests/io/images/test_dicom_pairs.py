@@ -121,7 +121,7 @@ def test_series_are_pairs_of_volumes(scans: Path) -> None:
 def test_a_missing_partner_is_named_or_kept(scans: Path) -> None:
     gone = scans / "ct" / "IM90.dcm"
     gone.unlink()
-    with pytest.raises(DataError, match=r"mr has 6 images and ct 5; .* 5 are pairs, and 1 lack their partner: mr/p0/0.dcm\. .*--keep"):
+    with pytest.raises(DataError, match=r"mr has 6 images and ct 5; .* 5 are pairs, and 1 lacks a partner: mr/p0/0.dcm\. .*--keep"):
         mk.pair(scans / "mr", scans / "ct")
     assert not (scans / "labels.csv").exists()
     found = mk.pair(scans / "mr", scans / "ct", keep_unpaired=True)
