@@ -38,11 +38,14 @@ class Rehearsal:
     Attributes
     ----------
     is_in : bool (n_canaries,), the coins. noise : share of the noise that is drawn: 1 as it is, 0 the twin without any.
+    sees_gradients : whether he takes down gradients, too. He does not know who of the others was sampled: where all gradients are alike
+        that drowns what they say of a canary, and his guesses are better without them.
     n_counts, n_gradients : answers that he used.
     """
 
     is_in: Flags
     noise: float = 1.0
+    sees_gradients: bool = True
     n_counts: int = 0
     n_gradients: int = 0
     _normal: Floats = field(init=False, repr=False)
@@ -152,6 +155,8 @@ class Rehearsal:
     def _descending(self, honest: Callable[..., Any]) -> Callable[..., Any]:
         def noisy_gradient(sampler: Any, module: Any, loss: Any) -> Any:
             """The honest gradient, which the attacker takes down."""
+            if not self.sees_gradients:
+                return honest(sampler, module, loss)
             gradients, others = self._gradients(sampler, module, loss)
             answers = honest(sampler, module, loss)
             plan = sampler.plan
