@@ -130,6 +130,22 @@ def test_columns_that_too_few_patients_fill_are_drawn_from_a_coarse_interval(val
     assert codec.encode(np.array([-1e9, 1e9])).max() < codec.n_tokens
 
 
+def test_a_dose_that_eleven_of_a_few_patients_have_stays_a_heap() -> None:
+    usual, rare = np.full(60, 20.0), np.array([19.6, 12.4, 7.5])
+    drawn = redrawn(fitted(np.r_[usual, rare], decimals=1), np.tile(np.r_[usual, rare], 20))
+    assert set(drawn) == {20.0}, "three patients' doses go to the heap beside them"
+    owners = np.r_[np.arange(12), np.arange(3), np.arange(6, 18)]  # 18 patients, 12 of them with the usual dose
+    values = np.r_[np.full(12, 2.0), [5.5, 7.25, 9.0], np.linspace(30, 41, 12)]
+    codec = fit_numbers(
+        pd.Series(values), np.ones(len(values), dtype=bool), owners, Column("x", Kind.CONTINUOUS, Storage.REAL, decimals=2), min_patients=11
+    )
+    assert codec.spikes.tolist() == [2.0]
+    assert codec.count.sum() == len(values)
+    made = codec.decode(codec.encode(np.tile(values, 200)), np.random.default_rng(0))
+    assert (made == 2.0).mean() == pytest.approx(15 / 27, abs=0.02), "the three low ones lie nearer to the heap than to the rest"
+    assert np.isin(made, values[values != 2.0]).mean() < 0.02, "the rest is drawn from one coarse interval"
+
+
 @pytest.mark.parametrize("n", [12, 15, 21, 22, 30, 300])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_single_patients_number_becomes_a_heap(n: int, seed: int) -> None:

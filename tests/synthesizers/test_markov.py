@@ -94,7 +94,9 @@ def test_a_known_chain_is_found_again() -> None:
     step = np.array([new == after[old] for old, new in pairwise(codes)])[same]
     assert 0.85 < step.mean() < 0.97, "0.9 and a third of the rest, less what backs off"
     lengths, theirs = np.bincount(owner), np.bincount(data.owners["events"])
-    assert abs(lengths.mean() - theirs.mean()) < 1.2
+    assert abs(lengths.mean() - theirs.mean()) < 0.7
+    spans = [np.ptp(t.tables["events"].frame["at"].to_numpy()[t.owners["events"] == 7]) / np.timedelta64(1, "D") for t in (data, made)]
+    assert max(spans) < 16, "records end when their time is over"
     for code in "abc":
         assert abs(frame["value"][codes == code].median() - real["value"][real["code"] == code].median()) < 1.0
         own = frame["value"].to_numpy()[codes == code]

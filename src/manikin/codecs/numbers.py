@@ -275,7 +275,7 @@ def _cells(values: Floats, patients: Ints, k: int, *, step: float, edge_step: fl
     rows = np.bincount(place, minlength=len(distinct))
     is_spike = n_holders >= k
     if k > 1 and len(np.unique(patients)) < 2 * k and not is_spike.all():
-        return _coarse(values, step)
+        return _few(values, patients, k, (distinct[is_spike], rows[is_spike], ~is_spike[place]), step)
     low_end, high_end = _protected_range(values, patients, k) if protect and k > 1 else (-np.inf, np.inf)
     outside = (distinct < low_end) | (distinct > high_end)  # fewer than k patients lie there: folded, and no spike of theirs
     is_spike &= ~outside
@@ -289,9 +289,25 @@ def _cells(values: Floats, patients: Ints, k: int, *, step: float, edge_step: fl
             cells = _Cells(np.r_[spikes, low], np.r_[spikes, high], np.r_[counts, count], spikes)
             order = np.lexsort((cells.high, cells.low))
             return _Cells(cells.low[order], cells.high[order], cells.count[order], spikes)
+    return _folded(values[rest], spikes, counts) if len(spikes) else _coarse(values, step)
+
+
+def _few(values: Floats, patients: Ints, k: int, told: tuple[Floats, Ints, npt.NDArray[np.bool_]], step: float) -> _Cells:
+    """Fewer than 2 k patients: the numbers that k of them have and their rows, which are `told`, beside one coarse interval of the rest."""
+    spikes, counts, rest = told
     if not len(spikes):
         return _coarse(values, step)
-    nearest = np.abs(values[rest][:, None] - spikes[None]).argmin(axis=1)  # few values: folded into the spikes beside them
+    if len(np.unique(patients[rest])) < k:
+        return _folded(values[rest], spikes, counts)
+    others = _coarse(values[rest], step)
+    low, high, count = np.r_[spikes, others.low], np.r_[spikes, others.high], np.r_[counts, others.count]
+    order = np.lexsort((high, low))
+    return _Cells(low[order], high[order], count[order], spikes)
+
+
+def _folded(values: Floats, spikes: Floats, counts: Ints) -> _Cells:
+    """Spikes alone; values of too few go to the one beside them."""
+    nearest = np.abs(values[:, None] - spikes[None]).argmin(axis=1)
     return _Cells(spikes, spikes, counts + np.bincount(nearest, minlength=len(spikes)), spikes)
 
 

@@ -89,14 +89,8 @@ class EventMasks:
         """Patients before their first event, from their static fields, int32 (n, n_static_fields)."""
         n, n_tables = len(static), len(self.events)
         has = np.ones((n, n_tables), dtype=bool)
-        for i, codec in enumerate(self.events):
-            place = self._static_field(presence(codec.plan.name))
-            if place >= 0:
-                assert self.static is not None
-                own = self.static.fields_[place]
-                assert isinstance(own, LevelCodec)
-                says_yes = np.array([False] * own.n_missing + [level == "yes" for level in own.levels])
-                has[:, i] = says_yes[static[:, place]]
+        for place, (i, says_yes) in self.presences.items():
+            has[:, i] = says_yes[static[:, place]]
         used = {
             (i, j): np.zeros(n, dtype=np.int64)
             for i, codec in enumerate(self.events)
@@ -106,6 +100,19 @@ class EventMasks:
         n_rows, last = np.zeros((n, n_tables), dtype=np.int64), np.full((n, n_tables), -1, dtype=np.int64)
         until = {table: np.full((n, MOST_BACK + 1), np.inf) for table in self._enclosing}
         return Progress(np.zeros(n, dtype=np.int64), self._ends(static), has, n_rows, last, until, used, *self.limits.of(static))
+
+    @cached_property
+    def presences(self) -> dict[int, tuple[int, Allowed]]:
+        """By static field that says whether a patient has rows of a table: which table of events, and which of its tokens say yes."""
+        out = {}
+        for i, codec in enumerate(self.events):
+            place = self._static_field(presence(codec.plan.name))
+            if place >= 0:
+                assert self.static is not None
+                own = self.static.fields_[place]
+                assert isinstance(own, LevelCodec)
+                out[place] = i, np.array([False] * own.n_missing + [level == "yes" for level in own.levels])
+        return out
 
     def static_field(self, field: int, tokens: Tokens, given: Allowed) -> Allowed | None:
         """What a static field may be, bool (n, n_tokens), never all False; None where `emitted` says all.
@@ -292,6 +299,18 @@ class EventMasks:
             another = another if (another & self.events[table].emitted(0)).any() else self._most[table] > 0
             parts.append(~is_now[:, None] | another)
         return parts
+
+    def time_left(self, progress: Progress, rows: Ints, table: int) -> Floats | None:
+        """Ticks from each patient's last event to the end of the open rows that rows of a table lie within, float64 (n_rows,), 0 where
+        none is open; None for a table that lies within no other's rows.
+        """
+        out = None
+        for j, link in enumerate(self.events[table].plan.links):
+            if link.is_within and not link.has_none and self.plan.place(link.parent) in progress.until:
+                open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
+                until = np.where(open_, progress.until[self.plan.place(link.parent)][rows] - progress.ticks[rows, None], 0.0).max(axis=1)
+                out = until if out is None else np.minimum(out, until)
+        return out
 
     def _most_ticks(self, codec: EventCodec, name: str, tokens: Tokens) -> Floats:
         """The most ticks from the starts of rows to a further time of theirs, float64 (n_rows,); inf where there is none."""

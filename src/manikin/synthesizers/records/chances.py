@@ -2,12 +2,14 @@
 
 Chances given a token x blend with the shares by Witten and Bell's rule: x was seen n times before d different tokens, so that
 (n c + d s) / (n + d) is drawn from, where c are the shares behind x and s the token's own (doi:10.1109/18.87000). A pair that only one
-patient has is not kept.
+patient has is not kept; its rows count for d, or what is frequent would become more so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ class Chances:
     shares : float64 (n_tokens,), counts of the tokens that may be drawn.
     parent : which other token it follows, by the caller's numbering; -1 for none.
     starts : int64 (n_parent_tokens + 1,). tokens, counts : int64 (n_pairs,), sorted by the parent's token: its pairs lie from starts[x] on.
+    lost : int64 (n_parent_tokens,), rows behind each of them whose pair was not kept; empty where there are none.
     """
 
     shares: Floats
@@ -40,6 +43,7 @@ class Chances:
     starts: Ints
     tokens: Ints
     counts: Ints
+    lost: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def draw(self, given: Ints, allowed: Bools | None, rng: np.random.Generator) -> Ints:
         """Tokens for rows whose parents hold `given`, int64 (n_rows,); -1 there means that nothing is known.
@@ -71,11 +75,28 @@ class Chances:
         known = np.flatnonzero((given >= 0) & (given < len(self.starts) - 1))
         first, stop = self.starts[given[known]], self.starts[given[known] + 1]
         edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
-        n, different = edges[stop] - edges[first], stop - first
-        own = np.flatnonzero(rng.random(len(known)) * (n + different) < n)
+        n, different, lost = edges[stop] - edges[first], stop - first, self._lost(given[known])
+        at = rng.random(len(known)) * (n + different + lost)
+        own = np.flatnonzero(at < n)
         place = _pick(edges[1:], edges[first[own]], n[own], rng)
         out[known[own]] = self.tokens[place]
+        rest = known[at >= n + different]
+        for _ in range(TRIES):  # what was not kept is none of what was
+            rest = rest[self._place(given[rest], out[rest]) >= 0]
+            if not len(rest):
+                break
+            out[rest] = _pick(np.cumsum(self.shares), np.zeros(len(rest)), np.full(len(rest), self.shares.sum()), rng)
         return out
+
+    def _place(self, given: Ints, tokens: Ints) -> Ints:
+        """Where the pairs of tokens behind known parents stand, -1 for pairs that were not kept."""
+        wanted = given * len(self.shares) + tokens
+        place = np.searchsorted(self._pairs, wanted)
+        return np.where(np.append(self._pairs, NONE)[place] == wanted, place, NONE)
+
+    @cached_property
+    def _pairs(self) -> Ints:
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)) * len(self.shares) + self.tokens
 
     def nats(self, tokens: Ints, given: Ints) -> Floats:
         """The logarithm of each row's chance, float64 (n_rows,); a token that was never seen counts as half a row."""
@@ -86,20 +107,37 @@ class Chances:
             return np.log(share)
         at = np.where(known, given, 0)
         first, stop = self.starts[at], self.starts[at + 1]
-        width = len(self.shares)
-        pairs = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)) * width + self.tokens
-        place = np.searchsorted(pairs, at * width + tokens)
-        hit = (place < len(pairs)) & (np.append(pairs, NONE)[place] == at * width + tokens)
+        place = self._place(at, tokens)
         edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
-        n, different = edges[stop] - edges[first], stop - first
-        count = np.where(hit, np.append(self.counts, 0)[place], 0)
-        blended = (count + different * share) / np.maximum(n + different, 1)
-        return np.log(np.where(known & (different > 0), blended, share))
+        kept = np.concatenate([[0.0], np.cumsum(self.shares[self.tokens])]) / total
+        n, different, lost = edges[stop] - edges[first], stop - first, self._lost(at)
+        count = np.where(place >= 0, np.append(self.counts, 0)[place], 0)
+        elsewhere = np.where(place >= 0, 0.0, share / np.maximum(1 - (kept[stop] - kept[first]), 1e-9))
+        blended = (count + different * share + lost * elsewhere) / np.maximum(n + different + lost, 1)
+        return np.log(np.where(known & (different + lost > 0), blended, share))
+
+    def _lost(self, given: Ints) -> Ints:
+        return self.lost[given] if len(self.lost) else np.zeros(len(given), dtype=np.int64)
+
+    def excess_of_same(self, tokens: Ints, parents: Mapping[int, tuple[Ints, int]], before: Ints) -> float:
+        """How often a token is that of the row before, beyond what these chances make of it anyway; a share in [0, 1].
+
+        Parameters
+        ----------
+        tokens, before : int64 (n_rows,), -1 in `before` where there is no row. parents : as for `counted`.
+        """
+        there = np.flatnonzero(before >= 0)
+        if not len(there):
+            return 0.0
+        given = parents[self.parent][0][there] if self.parent != NONE else np.full(len(there), NONE)
+        by_chance = float(np.exp(self.nats(before[there], given)).mean())
+        return float(np.clip(((tokens[there] == before[there]).mean() - by_chance) / max(1 - by_chance, 1e-9), 0.0, 1.0))
 
     def state(self) -> Arrays:
         """Everything, as arrays."""
         parent = np.array([self.parent], dtype=np.int64)
-        return {"shares": self.shares, "parent": parent, "starts": self.starts, "tokens": self.tokens, "counts": self.counts}
+        out = {"shares": self.shares, "parent": parent, "starts": self.starts, "tokens": self.tokens, "counts": self.counts}
+        return out | ({"lost": self.lost} if len(self.lost) else {})
 
     @classmethod
     def from_state(cls, arrays: Arrays, n_tokens: int) -> Chances:
@@ -109,9 +147,11 @@ class Chances:
         ------
         ModelFolderError : the arrays contradict each other.
         """
-        own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"])
+        lost = arrays.get("lost", np.zeros(0, dtype=np.int64))
+        own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost)
         is_fit = len(own.shares) == n_tokens and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
         is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and np.isfinite(own.shares).all())
+        is_fit = is_fit and len(lost) in (0, len(own.starts) - 1) and bool((lost >= 0).all())
         if not is_fit or (own.tokens < 0).any() or (own.tokens >= n_tokens).any() or (own.shares < 0).any():
             raise ModelFolderError("The chances of a model do not fit its columns. Save the model again.")
         return own
@@ -142,9 +182,10 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     pairs, place, counts = np.unique(given[chosen] * n + tokens[chosen], return_inverse=True, return_counts=True)
     holders = np.unique(np.stack([place, patients[chosen]]), axis=1)[0]
     kept = np.bincount(holders, minlength=len(pairs)) >= FEWEST
+    lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given).astype(np.int64)
     pairs, counts = pairs[kept], counts[kept]
     starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
-    return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64))
+    return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost)
 
 
 def _information(tokens: Ints, n: int, given: Ints, n_given: int) -> float:

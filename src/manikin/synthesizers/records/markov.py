@@ -18,23 +18,39 @@ import numpy.typing as npt
 from manikin.codecs.base import Tokens
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.records.base import Records
+from manikin.codecs.records.clock import later
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.lengths import N_LENGTHS, drawn_lengths, most_rows
+from manikin.codecs.records.masks import EventMasks, Progress
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import generator
 from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, patients_of, refuse_conditions, require_fitted
+from manikin.synthesizers.records.chain_history import (
+    ALIKE,
+    LAST,
+    N_RUNS,
+    PLAN,
+    RUN,
+    ChainHistory,
+    last_of,
+    moments_of,
+    run_class,
+    runs_before,
+)
 from manikin.synthesizers.records.chances import NONE, Chances, counted
+from manikin.synthesizers.records.outline import Outline, count_outline
+from manikin.synthesizers.records.pace import Pace
+from manikin.synthesizers.records.repeats import Repeats, count_repeats
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 NAME = "markov"
 FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
-BUCKETS = 64  # of lengths, in steps of 2 ** (1 / 4)
-LONGEST = 4.0  # times the longest record: a record ends there
+TRIES = 5  # draws of a gap that must keep to the outline
 STATE_LEVELS = 5_000  # most tokens of a code that the chain runs over
-ALIKE, LAST = 1_000, 2_000  # numbers of parents from here on are columns of the patient's last row with the same code, of her last row
 
 
 @dataclass(kw_only=True)
@@ -48,10 +64,12 @@ class Markov:
     codec_: RecordsCodec = field(init=False, repr=False)
     static_: tuple[Chances, ...] = field(init=False, repr=False)
     fields_: tuple[tuple[Chances, ...], ...] = field(init=False, repr=False)
+    repeats_: tuple[Repeats | None, ...] = field(init=False, repr=False)
+    same_: tuple[npt.NDArray[np.float64], ...] = field(init=False, repr=False)  # how often a field repeats the last row of its code
     next_: npt.NDArray[np.float64] = field(init=False, repr=False)
-    ends_: npt.NDArray[np.float64] = field(init=False, repr=False)
+    usual_: npt.NDArray[np.float64] = field(init=False, repr=False)
     longest_: int = field(init=False, repr=False)
-    n_planned_: int = field(init=False, repr=False, default=0)  # tables whose rows are numbered before they are drawn; all under a ledger
+    outline_: Outline | None = field(init=False, repr=False, default=None)  # None under a ledger: `static_` says how many rows there are
 
     def fit(self, data: Dataset, *, seed: int, ledger: Any | None = None) -> Self:  # noqa: ARG002 (the protocol's)
         """Counts; `seed` changes nothing. Under a ledger `private_markov.buy_chain` buys the counts, for all of it.
@@ -69,29 +87,49 @@ class Markov:
             raise FitError(f"The synthesizer {NAME!r} needs at least {FEWEST_PATIENTS} patients; there are {len(data)}. Bring more.")
         self.codec_ = RecordsCodec()
         records = self.codec_.fit_encode(data)
-        self.static_ = self._count_static(records)
-        state, patients = self._states(records), _patients(records)
+        layout, patients, moments = self.codec_.layout, _patients(records), moments_of(records.starts, records.times)
+        state, runs = self._states(records), runs_before(moments)
+        self.outline_ = count_outline(_spans(records), _rows(records, len(layout.tables)))
+        groups = self.outline_.tokens(_spans(records), _rows(records, len(layout.tables)))
+        self.longest_ = self.outline_.most
+        self.static_ = self._count_static(records, self._planned(groups))
         self._count_next(records, state)
-        made = []
-        for i, table in enumerate(self.codec_.layout.tables):
-            events = np.flatnonzero(records.table == i)
-            tokens, before = records.tokens[events].astype(np.int64), _before(records, events)
-            alike = _last_of(patients[events], state[events])
-            last, code = _last_of(patients[events], np.zeros(len(events), dtype=np.int64)), self._codes[i]
-            own = []
+        fields: list[tuple[Chances, ...]] = []
+        repeats: list[Repeats | None] = []
+        copied: list[npt.NDArray[np.float64]] = []
+        for i, table in enumerate(layout.tables):
+            events, code = np.flatnonzero(records.table == i), self._codes[i]
+            tokens, who = records.tokens[events].astype(np.int64), patients[events]
+            alike, last = last_of(who, state[events]), last_of(who, np.zeros(len(events), dtype=np.int64))
+            run = N_RUNS * _before(records, events) + run_class(runs[events]), N_RUNS * (len(layout.tables) + 1)
+            planned = self._planned(groups[who])
+            own, same, again = [], list[float](), None
             for j, one in enumerate(table.layout.fields):
-                parents: dict[int, tuple[Ints, int]] = {
-                    k: (tokens[:, k], table.layout.fields[k].n_tokens) for k in range(j) if k != 0 or j == 1
-                }
-                parents[LAST + j] = (np.where(last < 0, NONE, tokens[last, j]), one.n_tokens)
-                if NONE < code < j:
-                    parents[ALIKE + j] = (np.where(alike < 0, NONE, tokens[alike, j]), one.n_tokens)
                 if j == 0:
-                    parents = {LAST: (before, len(self.codec_.layout.tables) + 1)}
-                own.append(counted(tokens[:, j], self.codec_.emitted(i, j), parents, patients[events]))
-            made.append(tuple(own))
-        self.fields_, self.n_planned_ = tuple(made), 0
+                    parents = {LAST: (_before(records, events), len(layout.tables) + 1), RUN: run}
+                    parents |= {RUN + 1 + k - PLAN: (run[0] * n + group, run[1] * n) for k, (group, n) in planned.items()}
+                else:
+                    parents = {k: (tokens[:, k], table.layout.fields[k].n_tokens) for k in range(j) if k != 0 or j == 1} | planned
+                    parents[LAST + j] = (np.where(last < 0, NONE, tokens[last, j]), one.n_tokens)
+                    if NONE < code < j:
+                        parents[ALIKE + j] = (np.where(alike < 0, NONE, tokens[alike, j]), one.n_tokens)
+                own.append(counted(tokens[:, j], self.codec_.emitted(i, j), parents, who))
+                kept = ALIKE + j in parents and own[-1].parent != ALIKE + j
+                same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0]) if kept else 0.0)
+                if j == code > 0 and len(events):
+                    given = parents[own[-1].parent][0] if own[-1].parent != NONE else np.full(len(events), NONE)
+                    proposed = own[-1].draw(given, None, generator(0, NAME, i))
+                    again = count_repeats(who, tokens[:, j], proposed, moments[events], self.codec_.emitted(i, j), parents)
+            fields.append(tuple(own))
+            copied.append(np.array(same))
+            repeats.append(again)
+        self.fields_, self.repeats_, self.same_ = tuple(fields), tuple(repeats), tuple(copied)
         return self
+
+    def _planned(self, groups: Ints) -> dict[int, tuple[Ints, int]]:
+        """The outline's groups of some rows, int64 (n_rows, n_groups), as parents."""
+        assert self.outline_ is not None
+        return {PLAN + g: (groups[:, g], len(one)) for g, one in enumerate(self.outline_.groups)}
 
     def buy(self, data: Any, ledger: Any, *, share: float = 1.0) -> Self:
         """Buys the chain of patients who may be sealed already, for all that is left of a budget or for a share of the whole."""
@@ -103,11 +141,12 @@ class Markov:
             return self._codes
 
         chain = buy_chain(data, ledger, codes_of, share=share)
-        self.static_, self.fields_, self.n_planned_ = chain.static, chain.fields, len(chain.fields)
-        table_of = np.repeat(np.arange(self.n_planned_ + 1), np.append(np.diff(self._offsets), 1))
-        self.next_ = np.concatenate([chain.following[table_of], np.zeros((len(table_of), 1))], axis=1)
-        self.ends_ = np.zeros(BUCKETS)
-        self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - self.n_planned_ :]))
+        self.static_, self.fields_, n = chain.static, chain.fields, len(chain.fields)
+        table_of = np.repeat(np.arange(n + 1), np.append(np.diff(self._offsets), 1))
+        self.next_, self.usual_ = chain.following[table_of], np.ones(n)
+        self.outline_, self.repeats_ = None, (None,) * n
+        self.same_ = tuple(np.zeros(len(own)) for own in self.fields_)
+        self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - n :]))
         return self
 
     @property
@@ -115,12 +154,12 @@ class Markov:
         """The schema that was learned."""
         return self.codec_.schema_
 
-    def _count_static(self, records: Records) -> tuple[Chances, ...]:
+    def _count_static(self, records: Records, planned: dict[int, tuple[Ints, int]]) -> tuple[Chances, ...]:
         tokens, everybody = records.static.astype(np.int64), np.arange(len(records))
         own = []
         for j in range(tokens.shape[1]):
             sizes = self.codec_.layout.static.sizes
-            parents = {k: (tokens[:, k], sizes[k]) for k in range(j)}
+            parents = {k: (tokens[:, k], sizes[k]) for k in range(j)} | planned
             own.append(counted(tokens[:, j], self.codec_.emitted(-1, j), parents, everybody))
         return tuple(own)
 
@@ -154,30 +193,21 @@ class Markov:
         return out
 
     def _count_next(self, records: Records, state: Ints) -> None:
-        """Which table comes next behind each state, and how often records end at each length."""
+        """Which table comes next behind each state, and each table's share of all events."""
         n_tables, offsets = len(self.codec_.layout.tables), self._offsets
         starting = int(offsets[-1])
         before = np.full(records.n_events, starting, dtype=np.int64)
         inner = np.ones(records.n_events, dtype=bool)
         inner[records.starts[:-1][records.lengths > 0]] = False
         before[inner] = state[np.flatnonzero(inner) - 1]
-        counts = np.zeros((starting + 1, n_tables + 1))
+        counts = np.zeros((starting + 1, n_tables))
         np.add.at(counts, (before, records.table.astype(np.int64)), 1.0)
-        final = np.where(records.lengths > 0, np.append(state, starting)[records.starts[1:] - 1], starting)
-        np.add.at(counts, (final, np.full(len(final), n_tables)), 1.0)
         table_of = np.repeat(np.arange(n_tables + 1), np.append(np.diff(offsets), 1))
-        by_table = np.zeros((n_tables + 1, n_tables + 1))
+        by_table = np.zeros((n_tables + 1, n_tables))
         np.add.at(by_table, table_of, counts)
-        shares = by_table / np.maximum(by_table.sum(axis=1, keepdims=True), 1)
+        self.usual_ = (by_table.sum(axis=0) + 1) / (by_table.sum() + n_tables)
+        shares = (by_table + self.usual_) / (by_table.sum(axis=1, keepdims=True) + 1)  # no table is out of reach
         self.next_ = (counts + PULL * shares[table_of]) / (counts.sum(axis=1, keepdims=True) + PULL)
-        at_risk = np.bincount(_bucket(np.arange(int(records.lengths.max(initial=0)) + 1)), minlength=BUCKETS) * 0.0
-        longest = int(records.lengths.max(initial=0))
-        alive = len(records) - np.concatenate([[0], np.cumsum(np.bincount(records.lengths, minlength=longest + 1))])[:-1]
-        np.add.at(at_risk, _bucket(np.arange(longest + 1)), alive)
-        ended = np.bincount(_bucket(records.lengths), minlength=BUCKETS)
-        whole = len(records) / max(records.n_events + len(records), 1)
-        self.ends_ = (ended + whole) / (at_risk + 1.0) / whole  # how many times more often than at any length
-        self.longest_ = int(LONGEST * max(longest, 1))
 
     # drawing
 
@@ -207,76 +237,127 @@ class Markov:
 
     def draw(self, n: int, rng: np.random.Generator) -> Records:
         """`n` new patients, as tokens."""
-        masks, layout, codes, offsets = self.codec_.masks(), self.codec_.layout, self._codes, self._offsets
-        static, planned = self._draw_static(n, rng)
+        masks, layout = self.codec_.masks(), self.codec_.layout
+        static, planned, hours, groups = self._draw_static(n, rng)
         progress = masks.begin(static)
-        n_tables, width = len(layout.tables), layout.width
-        state, before = np.full(n, offsets[-1]), np.full(n, n_tables)
-        sizes = np.diff(offsets).tolist()  # states of each table; a patient's last row in each of them is remembered
-        alike = [np.full((n * size, len(t.layout.fields)), NONE, dtype=np.int32) for size, t in zip(sizes, layout.tables, strict=True)]
-        last = [np.full((n, len(t.layout.fields)), NONE, dtype=np.int32) for t in layout.tables]
-        going = np.arange(n)
+        n_groups = [len(one) for one in self.outline_.groups] if self.outline_ is not None else []
+        fields = [len(table.layout.fields) for table in layout.tables]
+        repeating = [own is not None for own in self.repeats_]
+        behind = ChainHistory(n, np.diff(self._offsets).tolist(), fields, self._codes, repeating, (groups, n_groups))
+        pace = None if hours is None else Pace(hours, planned.sum(axis=1), self.codec_.plan_.clock.days_per_tick)
+        going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
-        for step in range(self.longest_):
-            allowed = masks.tables(progress, going)
-            if planned is not None:
-                allowed[:, :n_tables] &= planned[going] > 0
-            chosen = self._next(state[going], step, allowed, rng)
-            going, chosen = going[chosen < n_tables], chosen[chosen < n_tables]
+        while True:
+            allowed = masks.tables(progress, going)[:, :n_tables] & (planned[going] > 0)
+            going, allowed = going[allowed.any(axis=1)], allowed[allowed.any(axis=1)]
             if not len(going):
                 break
-            made = np.zeros((len(going), width), dtype=np.int32)
+            weight = allowed * self.next_[behind.state[going]]
+            if pace is not None:  # the more readily the more of a table's rows are left
+                weight *= planned[going] / self.usual_
+                for i in range(n_tables):
+                    left = masks.time_left(progress, going, i)
+                    weight[:, i] *= 1.0 if left is None else pace.haste(going, progress.ticks[going], left)
+            edges = np.cumsum(weight, axis=1)
+            chosen = (edges <= (rng.random(len(going)) * edges[:, -1])[:, None]).sum(axis=1)
             for i in np.unique(chosen).tolist():
-                places = np.flatnonzero(chosen == i)
-                rows, code, size = going[places], codes[i], sizes[i]
-                own = np.zeros((len(rows), width), dtype=np.int32)
-                for j, chances in enumerate(self.fields_[i]):
-                    given = np.full(len(rows), NONE, dtype=np.int64)
-                    if j == 0:
-                        given = before[rows]
-                    elif chances.parent >= LAST:
-                        given = last[i][rows, j].astype(np.int64)
-                    elif chances.parent >= ALIKE:
-                        given = alike[i][rows * size + own[:, code], j].astype(np.int64)
-                    elif chances.parent >= 0:
-                        given = own[:, chances.parent].astype(np.int64)
-                    own[:, j] = chances.draw(given, masks.field(progress, rows, i, j, own), rng)
-                masks.advance(progress, rows, i, own)
-                n_fields = last[i].shape[1]
-                last[i][rows] = own[:, :n_fields]
-                alike[i][rows * size + (own[:, code] if code >= 0 else 0)] = own[:, :n_fields]
-                state[rows], before[rows] = offsets[i] + (own[:, code] if code >= 0 else 0), i
-                made[places] = own
-            owner.append(going)
-            tables.append(chosen.astype(np.int16))
-            tokens.append(made)
-            if planned is not None:
-                planned[going, chosen] -= 1
+                rows, own = self._draw_rows(i, going[chosen == i], behind, masks, progress, planned, pace, rng)
+                owner.append(rows)
+                tables.append(np.full(len(rows), i, dtype=np.int16))
+                tokens.append(own)
         return self._records(static, np.concatenate(owner), np.concatenate(tables), np.concatenate(tokens))
 
-    def _draw_static(self, n: int, rng: np.random.Generator) -> tuple[Tokens, Ints | None]:
-        """The patients' own fields, and how many rows of each table are to come, int64 (n, n_tables), where they are planned."""
-        masks, n_static = self.codec_.masks(), len(self.static_) - self.n_planned_
+    def _draw_rows(
+        self,
+        i: int,
+        rows: Ints,
+        behind: ChainHistory,
+        masks: EventMasks,
+        progress: Progress,
+        planned: Ints,
+        pace: Pace | None,
+        rng: np.random.Generator,
+    ) -> tuple[Ints, Tokens]:
+        """The next rows of a table of some patients: whose they are, and their tokens. It is closed to patients whose time for it is up."""
+        own = np.zeros((len(rows), self.codec_.layout.width), dtype=np.int32)
+        if pace is not None:
+            given, allowed = behind.of(self.fields_[i][0].parent, rows, i, 0, own), masks.field(progress, rows, i, 0, own)
+            own[:, 0] = self._gaps(i, rows, given, allowed, masks, progress, pace, rng)
+            if allowed is not None:
+                is_over = own[:, 0] > np.where(allowed, np.arange(allowed.shape[1]), -1).max(axis=1)
+                planned[rows[is_over], i] = 0
+                rows, own, given, allowed = rows[~is_over], own[~is_over], given[~is_over], allowed[~is_over]
+                lost = np.flatnonzero(~allowed[np.arange(len(rows)), own[:, 0]])
+                own[lost, 0] = self.fields_[i][0].draw(given[lost], allowed[lost], rng)
+        for j, chances in enumerate(self.fields_[i]):
+            if j == 0 and pace is not None:
+                continue
+            allowed, given = masks.field(progress, rows, i, j, own), behind.of(chances.parent, rows, i, j, own)
+            repeats, seen = self.repeats_[i], behind.seen[i]
+            if j == self._codes[i] and repeats is not None and seen is not None:
+                seen.at(rows, behind.moment[rows] + (masks.middles[i][own[:, 0]] > 0))
+                new = behind.of(repeats.fresh.parent, rows, i, j, own)
+                own[:, j] = repeats.draw(seen, rows, chances, (given, new), allowed, rng)
+                continue
+            own[:, j] = chances.draw(given, allowed, rng)
+            if self.same_[i][j] > 0:
+                before = behind.of(ALIKE + j, rows, i, j, own)
+                is_same = (rng.random(len(rows)) < self.same_[i][j]) & (before >= 0)
+                if allowed is not None:
+                    is_same &= allowed[np.arange(len(rows)), before]
+                own[is_same, j] = before[is_same]
+        ticks = progress.ticks[rows]
+        masks.advance(progress, rows, i, own)
+        behind.add(rows, i, own, progress.ticks[rows] > ticks)
+        planned[rows, i] -= 1
+        if pace is not None:
+            pace.add(rows, progress.ticks[rows])
+        return rows, own
+
+    def _gaps(
+        self,
+        i: int,
+        rows: Ints,
+        given: Ints,
+        allowed: Bools | None,
+        masks: EventMasks,
+        progress: Progress,
+        pace: Pace,
+        rng: np.random.Generator,
+    ) -> Ints:
+        """Gaps before rows of a table, drawn again for some times where they may not be or would outrun the patient's outline."""
+        chances, unit = self.fields_[i][0], self.codec_.events_[i].plan.unit
+        out, lost = chances.draw(given, None, rng), np.arange(len(rows))
+        for attempt in range(TRIES):
+            at = later(progress.ticks[rows[lost]], masks.middles[i][out[lost]], unit)
+            is_bad = pace.outruns(rows[lost], at)
+            if allowed is not None:
+                is_bad |= ~allowed[lost, out[lost]]
+            lost = lost[is_bad]
+            if not len(lost) or attempt == TRIES - 1:
+                break
+            out[lost] = chances.draw(given[lost], None, rng)
+        return out
+
+    def _draw_static(self, n: int, rng: np.random.Generator) -> tuple[Tokens, Ints, Ints | None, Ints]:
+        """The patients' own fields; rows to come of each table, int64 (n, n_tables); hours, int64 (n,); and the groups of their outline."""
+        masks, n_static = self.codec_.masks(), len(self.codec_.layout.static.fields)
         out, given = np.zeros((n, len(self.static_)), dtype=np.int32), np.zeros(n_static, dtype=bool)
+        numbers, groups = (np.zeros((n, 0), dtype=np.int64),) * 2 if self.outline_ is None else self.outline_.draw(n, rng)
         for j, chances in enumerate(self.static_):
-            behind = out[:, chances.parent].astype(np.int64) if chances.parent >= 0 else np.full(n, NONE, dtype=np.int64)
+            behind = np.full(n, NONE, dtype=np.int64)
+            if chances.parent >= 0:
+                behind = (groups[:, chances.parent - PLAN] if chances.parent >= PLAN else out[:, chances.parent]).astype(np.int64)
             allowed = masks.static_field(j, out[:, :n_static], given) if j < n_static else None
+            if j in masks.presences and self.outline_ is not None:
+                i, says_yes = masks.presences[j]
+                as_planned = (says_yes == (numbers[:, 1 + i] > 0)[:, None]) & self.codec_.emitted(-1, j)
+                allowed = as_planned | ~as_planned.any(axis=1, keepdims=True)
             out[:, j] = chances.draw(behind, allowed, rng)
             given[j : j + 1] = True
-        if not self.n_planned_:
-            return out, None
-        return out[:, :n_static], drawn_lengths(out[:, n_static:].astype(np.int64), rng)
-
-    def _next(self, state: Ints, step: int, allowed: npt.NDArray[np.bool_], rng: np.random.Generator) -> Ints:
-        """The table of each patient's next event; the number of tables where her record ends."""
-        weight = self.next_[state] * allowed
-        end = self.next_[state, -1] * self.ends_[_bucket(np.array([step]))[0]]
-        weight[:, -1] = 0.0
-        rest = weight.sum(axis=1)
-        is_over = (rng.random(len(state)) < np.clip(end, 0.0, 1.0)) | (rest <= 0)
-        edges = np.cumsum(weight, axis=1)
-        found = (edges <= (rng.random(len(state)) * rest)[:, None]).sum(axis=1)
-        return np.where(is_over, weight.shape[1] - 1, np.minimum(found, weight.shape[1] - 2)).astype(np.int64)
+        if self.outline_ is None:
+            return out[:, :n_static], drawn_lengths(out[:, n_static:].astype(np.int64), rng), None, groups
+        return out, numbers[:, 1:], numbers[:, 0], groups
 
     def _records(self, static: Tokens, owner: Ints, table: npt.NDArray[np.int16], tokens: Tokens) -> Records:
         order = np.argsort(owner, kind="stable")
@@ -290,31 +371,44 @@ class Markov:
         """Everything fitted: the codec and counts."""
         values, arrays = self.codec_.state()
         out: Arrays = {f"codec/{name}": array for name, array in arrays.items()}
-        out |= {"next": self.next_, "ends": self.ends_}
+        out |= {"next": self.next_, "usual": self.usual_}
+        if self.outline_ is not None:
+            out |= {f"outline/{name}": array for name, array in self.outline_.state().items()}
+        for i, (repeats, same) in enumerate(zip(self.repeats_, self.same_, strict=True)):
+            out[f"same{i}"] = same
+            out |= {f"repeats{i}/{name}": array for name, array in ({} if repeats is None else repeats.state()).items()}
         for j, chances in enumerate(self.static_):
             out |= {f"static{j}/{name}": array for name, array in chances.state().items()}
         for i, fields in enumerate(self.fields_):
             for j, chances in enumerate(fields):
                 out |= {f"event{i}.{j}/{name}": array for name, array in chances.state().items()}
-        return {"codec": values, "longest": self.longest_, "n_planned": self.n_planned_}, out
+        return {"codec": values, "longest": self.longest_}, out
 
     def restore(self, values: dict[str, Any], arrays: Arrays) -> Self:
         """Takes fitted state back."""
         self.codec_ = RecordsCodec.from_state(values["codec"], _below(arrays, "codec/"))
         layout = self.codec_.layout
-        self.n_planned_ = int(values.get("n_planned", 0))
-        if self.n_planned_ not in (0, len(layout.tables)):
-            raise ModelFolderError("The chain of a model plans other tables than it has. Save the model again.")
-        sizes = [*layout.static.sizes, *[N_LENGTHS] * self.n_planned_]
+        n_tables, outline = len(layout.tables), _below(arrays, "outline/")
+        self.outline_ = Outline.from_state(outline, n_tables) if outline else None
+        sizes = [*layout.static.sizes, *([] if outline else [N_LENGTHS] * n_tables)]
         self.static_ = tuple(Chances.from_state(_below(arrays, f"static{j}/"), n) for j, n in enumerate(sizes))
+        self.same_ = tuple(arrays[f"same{i}"] for i in range(n_tables))
+        if any(own.shape != (len(table.layout.fields),) for own, table in zip(self.same_, layout.tables, strict=True)):
+            raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
+        again = [_below(arrays, f"repeats{i}/") for i in range(n_tables)]
+        self.repeats_ = tuple(
+            Repeats.from_state(own, table.layout.sizes[code]) if own else None
+            for own, table, code in zip(again, layout.tables, self._codes, strict=True)
+        )
         self.fields_ = tuple(
             tuple(Chances.from_state(_below(arrays, f"event{i}.{j}/"), n) for j, n in enumerate(table.layout.sizes))
             for i, table in enumerate(layout.tables)
         )
-        self.next_, self.ends_, self.longest_ = arrays["next"], arrays["ends"], int(values["longest"])
-        shape = (int(self._offsets[-1]) + 1, len(layout.tables) + 1)
-        sound = all(np.isfinite(own).all() and (own >= 0).all() for own in (self.next_, self.ends_))
-        if self.next_.shape != shape or self.ends_.shape != (BUCKETS,) or not sound or self.longest_ < 1:
+        self.next_, self.usual_, self.longest_ = arrays["next"], arrays["usual"], int(values["longest"])
+        is_fit = self.next_.shape == (int(self._offsets[-1]) + 1, n_tables) and self.usual_.shape == (n_tables,)
+        is_fit = is_fit and all(np.isfinite(own).all() and (own >= 0).all() for own in (self.next_, self.usual_))
+        is_fit = is_fit and bool(self.usual_.all())
+        if not is_fit or self.longest_ < 1:
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         return self
 
@@ -334,15 +428,14 @@ def _before(records: Records, events: Ints) -> Ints:
     return np.where(first, none, records.table[events - 1]).astype(np.int64)
 
 
-def _last_of(patients: Ints, state: Ints) -> Ints:
-    """For each row the place of the patient's last row in the same state, -1 where there is none, int64 (n,)."""
-    order = np.lexsort([np.arange(len(state)), state, patients])
-    same = (patients[order][1:] == patients[order][:-1]) & (state[order][1:] == state[order][:-1])
-    out = np.full(len(state), NONE, dtype=np.int64)
-    out[order[1:]] = np.where(same, order[:-1], NONE)
+def _rows(records: Records, n_tables: int) -> Ints:
+    """Rows of each table, int64 (n_patients, n_tables)."""
+    cell = _patients(records) * n_tables + records.table
+    return np.bincount(cell, minlength=len(records) * n_tables).reshape(len(records), n_tables).astype(np.int64)
+
+
+def _spans(records: Records) -> npt.NDArray[np.float64]:
+    """Days from each patient's first event to her last, float64 (n_patients,)."""
+    out, has = np.zeros(len(records)), records.lengths > 0
+    out[has] = records.times[records.starts[1:][has] - 1] - records.times[records.starts[:-1][has]]
     return out
-
-
-def _bucket(lengths: Ints) -> Ints:
-    """Lengths in steps of 2 ** (1 / 4)."""
-    return np.minimum(np.floor(4 * np.log2(lengths + 1.0)), BUCKETS - 1).astype(np.int64)
