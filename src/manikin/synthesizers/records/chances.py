@@ -35,7 +35,7 @@ class Chances:
     shares : float64 (n_tokens,), counts of the tokens that may be drawn.
     parent : which other token it follows, by the caller's numbering; -1 for none.
     starts : int64 (n_parent_tokens + 1,). tokens, counts : int64 (n_pairs,), sorted by the parent's token: its pairs lie from starts[x] on.
-    lost : int64 (n_parent_tokens,), rows behind each of them whose pair was not kept; empty where there are none.
+    lost : int64 (n_parent_tokens + 1,), rows behind each of them whose pair was not kept, the last 0; empty where there are none.
     """
 
     shares: Floats
@@ -151,7 +151,7 @@ class Chances:
         own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost)
         is_fit = len(own.shares) == n_tokens and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
         is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and np.isfinite(own.shares).all())
-        is_fit = is_fit and len(lost) in (0, len(own.starts) - 1) and bool((lost >= 0).all())
+        is_fit = is_fit and len(lost) in (0, len(own.starts)) and bool((lost >= 0).all())
         if not is_fit or (own.tokens < 0).any() or (own.tokens >= n_tokens).any() or (own.shares < 0).any():
             raise ModelFolderError("The chances of a model do not fit its columns. Save the model again.")
         return own
@@ -182,7 +182,7 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     pairs, place, counts = np.unique(given[chosen] * n + tokens[chosen], return_inverse=True, return_counts=True)
     holders = np.unique(np.stack([place, patients[chosen]]), axis=1)[0]
     kept = np.bincount(holders, minlength=len(pairs)) >= FEWEST
-    lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given).astype(np.int64)
+    lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given + 1).astype(np.int64)
     pairs, counts = pairs[kept], counts[kept]
     starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
     return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost)
