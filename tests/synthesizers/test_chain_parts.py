@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -118,3 +122,8 @@ def test_moments_and_runs_are_counted_within_a_patient() -> None:
     assert runs_before(moments).tolist() == [0, 1, 2, 1, 1, 2]
     assert run_class(np.array([0, 1, 2, 3, 4, 5, 9, 99])).tolist() == [0, 0, 1, 2, 2, 3, 4, 5]
     assert last_of(np.array([0, 0, 0, 1]), np.array([5, 6, 5, 5])).tolist() == [NONE, NONE, 0, NONE]
+
+
+def test_the_chain_needs_no_torch() -> None:
+    code = "import sys, manikin.synthesizers.records.markov; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0

@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from manikin.data.errors import ModelFolderError
 from manikin.synthesizers.records.chances import NONE, Chances, counted
-from manikin.synthesizers.records.plan import POWERS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 MOST_GROUPS, FEWEST = 12, 11  # of one number; patients of a group
+POWERS = (0.125, 8.0)  # of the even numbers that a group of rows is drawn by
 MORE, MOST_ROWS = 3, 100_000_000  # rows beyond the low of the last group that may always be drawn; bound of a saved model
 
 
