@@ -50,7 +50,7 @@ NAME = "markov"
 FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
 TRIES = 5  # draws of a gap that must keep to the outline
-STATE_LEVELS = 5_000  # most tokens of a code that the chain runs over
+STATE_LEVELS = 20_000  # most tokens of a code that the chain runs over
 
 
 @dataclass(kw_only=True)
