@@ -2,7 +2,8 @@
 
 As `test_dp_audit_generators.py`: the canaries are the last patients, each with one row of each table, unlike anybody's. `pytest -s` prints
 the bounds. Of networks what they buy is audited, not their steps of DP-SGD: there a patient's gradient is so like all others' that an
-attacker who does not know who was sampled did no better than a coin (tried with `halo`, 128 of 250 right with a two-hundredth of the noise). That code is
+attacker who does not know who was sampled did no better than a coin (tried with `halo`, 128 of 250 right with a two-hundredth of the
+noise). That code is
 audited on flat tables.
 """
 
