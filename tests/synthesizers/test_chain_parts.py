@@ -12,9 +12,9 @@ import pytest
 from manikin.data.errors import ModelFolderError
 from manikin.synthesizers.records.chain_history import last_of, moments_of, run_class, runs_before
 from manikin.synthesizers.records.chances import NONE, counted
-from manikin.synthesizers.records.outline import MORE, Outline, RowGroups, count_outline, group_rows
+from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
 from manikin.synthesizers.records.pace import Pace
-from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, count_repeats
+from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats
 
 N_CODES = 60
 
@@ -107,6 +107,39 @@ def test_outlines_tie_tables_to_each_other_and_survive_saving() -> None:
         RowGroups.from_state(outline.groups[1].state() | {"excess": np.array([np.nan])})
 
 
+def test_the_longest_record_alone_leaves_nothing_in_the_last_buckets() -> None:
+    patients, codes, _ = habits(4, 40)
+    more = 3000
+    patients, codes = np.r_[patients, np.full(more, 40)], np.r_[codes, np.arange(more) % N_CODES]
+    proposed = np.random.default_rng(0).permutation(codes)
+    repeats = count_repeats(patients, codes, proposed, np.arange(len(codes)), np.ones(N_CODES, dtype=bool), {})
+    last = int(bucket(np.array([19]))[0])
+    assert np.ptp(repeats.kinds[..., last + 1 :, :], axis=3).max() == 0, "buckets that one patient reaches are all alike"
+    assert np.ptp(repeats.kinds[..., : last + 1, :], axis=3).max() > 0
+
+
+def test_how_many_rows_one_patient_has_beside_those_of_others_is_not_kept() -> None:
+    tokens, patients = np.repeat([0, 1, 2], [50, 7, 3]), np.r_[np.arange(50), np.full(10, 3)]
+    parents = {1: (np.repeat([0, 1], [40, 20]), 2)}
+    assert counted(tokens, np.ones(3, dtype=bool), parents, patients).lost.tolist() == [0, 0, 0], "ten rows of one patient"
+    two = np.r_[patients[:57], np.full(3, 4)]
+    assert counted(tokens, np.ones(3, dtype=bool), parents, two).lost.tolist() == [0, 10, 0]
+    own = counted(tokens, np.ones(3, dtype=bool), {}, patients)
+    before = np.where(patients == 3, tokens, NONE)
+    assert own.excess_of_same(tokens, {}, before, patients) == 0.0, "she alone repeats"
+    assert own.excess_of_same(tokens, {}, before, np.arange(60)) > 0.5
+
+
+def test_records_as_long_as_any_are_loaded_again_and_a_forger_s_are_not() -> None:
+    spans = np.linspace(1e7, 3e7, 50)
+    outline = count_outline(spans, np.full((50, 1), MOST_ROWS + 5))
+    again = Outline.from_state(outline.state(), 1)
+    assert again.groups[0].low.max() > 1e8, "the hours of a clock that counts seconds, taken for days"
+    assert again.most == outline.most == MOST_ROWS
+    with pytest.raises(ModelFolderError, match="Save the model again"):
+        Outline.from_state(outline.state() | {"1/high": outline.groups[1].high + 10**7}, 1)
+
+
 def test_a_record_that_runs_ahead_is_held_back_and_one_whose_rows_must_hurry_hurries() -> None:
     pace = Pace(np.array([100, 100, 0]), np.array([10, 10, 10]), 1 / 24)
     everybody = np.arange(3)
@@ -119,7 +152,7 @@ def test_moments_and_runs_are_counted_within_a_patient() -> None:
     starts, times = np.array([0, 3, 3, 6]), np.array([0.0, 0.0, 1.0, 1.0, 1.0, 2.0])
     moments = moments_of(starts, times)
     assert moments.tolist() == [1, 1, 2, 3, 3, 4]
-    assert runs_before(moments).tolist() == [0, 1, 2, 1, 1, 2]
+    assert runs_before(starts, moments).tolist() == [0, 1, 2, 0, 1, 2]
     assert run_class(np.array([0, 1, 2, 3, 4, 5, 9, 99])).tolist() == [0, 0, 1, 2, 2, 3, 4, 5]
     assert last_of(np.array([0, 0, 0, 1]), np.array([5, 6, 5, 5])).tolist() == [NONE, NONE, 0, NONE]
 

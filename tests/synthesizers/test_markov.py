@@ -83,6 +83,39 @@ def test_no_rows_and_no_parent() -> None:
         Chances.from_state({**own.state(), "shares": np.ones(5)}, 2)
 
 
+def nights(empty: bool) -> mk.Dataset:
+    """Records that begin at 22:00 and end with three rows at one time; `empty`: a table that has no row lies behind."""
+    n = 60
+    time = np.datetime64("2020-01-01T22:00") + np.arange(n)[:, None] * np.timedelta64(7, "D") + np.array([0, 60, 300, 300, 300])
+    at, cells = Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"), {"at": moments(time.ravel())}
+    keys = {"patient": [str(i) for i in np.repeat(np.arange(n), 5)]}
+    tables = [(TableSchema("rows", (identifier("patient", Role.PATIENT_KEY), at), form=Form.EVENTS, start="at"), keys | cells)]
+    if empty:
+        tables.append((TableSchema("more", tables[0][0].columns, form=Form.EVENTS, start="at"), {"patient": [], "at": []}))
+    return built(tables)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_first_row_lies_where_first_rows_do_whatever_the_patient_before_ended_with(empty: bool) -> None:
+    made = mk.synthesizer("markov").fit(nights(empty), seed=0).sample(200, seed=1)
+    first = np.flatnonzero(np.diff(made.owners["rows"], prepend=-1))
+    hours = made.tables["rows"].frame["at"].to_numpy()[first].astype("datetime64[h]").astype(int) % 24
+    assert (hours == 22).mean() > 0.95
+
+
+@pytest.mark.parametrize("name", ["next", "usual", "static0/parent", "event0.1/parent", "event0.0/parent", "longest"])
+def test_a_forged_chain_is_refused(name: str) -> None:
+    own = mk.synthesizer("markov").fit(chain(40), seed=0)
+    values, arrays = own.state()
+    assert type(own)().restore(values, arrays).sample(3, seed=0)
+    if name == "longest":
+        values = values | {name: 1}
+    else:
+        arrays = arrays | {name: np.full_like(arrays[name], 4_007 if "parent" in name else 0)}
+    with pytest.raises(ModelFolderError, match="Save the model again"):
+        type(own)().restore(values, arrays)
+
+
 def test_a_known_chain_is_found_again() -> None:
     data = chain()
     made = mk.synthesizer("markov").fit(data, seed=0).sample(400, seed=1)

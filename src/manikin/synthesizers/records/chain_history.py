@@ -98,10 +98,12 @@ def moments_of(starts: Ints, times: npt.NDArray[np.float64]) -> Ints:
     return np.cumsum(is_first).astype(np.int64)
 
 
-def runs_before(moments: Ints) -> Ints:
-    """How many rows the moment of the row before each event has by then, int64 (n_events,)."""
+def runs_before(starts: Ints, moments: Ints) -> Ints:
+    """How many rows the moment of the row before each event has by then, 0 for a patient's first, int64 (n_events,)."""
     place = np.arange(len(moments)) - np.searchsorted(moments, moments) + 1
-    return np.concatenate([[0], place[:-1]])[: len(moments)].astype(np.int64)
+    out = np.concatenate([[0], place[:-1]])[: len(moments)].astype(np.int64)
+    out[starts[:-1][np.diff(starts) > 0]] = 0
+    return out
 
 
 def last_of(patients: Ints, state: Ints) -> Ints:

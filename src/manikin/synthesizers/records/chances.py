@@ -35,7 +35,7 @@ class Chances:
     shares : float64 (n_tokens,), counts of the tokens that may be drawn.
     parent : which other token it follows, by the caller's numbering; -1 for none.
     starts : int64 (n_parent_tokens + 1,). tokens, counts : int64 (n_pairs,), sorted by the parent's token: its pairs lie from starts[x] on.
-    lost : int64 (n_parent_tokens + 1,), rows behind each of them whose pair was not kept, the last 0; empty where there are none.
+    lost : int64 (n_parent_tokens + 1,), rows behind each of them whose pair was not kept, 0 where all are one patient's; empty for none.
     """
 
     shares: Floats
@@ -119,15 +119,15 @@ class Chances:
     def _lost(self, given: Ints) -> Ints:
         return self.lost[given] if len(self.lost) else np.zeros(len(given), dtype=np.int64)
 
-    def excess_of_same(self, tokens: Ints, parents: Mapping[int, tuple[Ints, int]], before: Ints) -> float:
-        """How often a token is that of the row before, beyond what these chances make of it anyway; a share in [0, 1].
+    def excess_of_same(self, tokens: Ints, parents: Mapping[int, tuple[Ints, int]], before: Ints, patients: Ints) -> float:
+        """How often a token is that of the row before, beyond what these chances make of it anyway; a share in [0, 1], 0 of one patient.
 
         Parameters
         ----------
-        tokens, before : int64 (n_rows,), -1 in `before` where there is no row. parents : as for `counted`.
+        tokens, before : int64 (n_rows,), -1 in `before` where there is no row. parents, patients : as for `counted`.
         """
         there = np.flatnonzero(before >= 0)
-        if not len(there):
+        if len(np.unique(patients[there])) < FEWEST:
             return 0.0
         given = parents[self.parent][0][there] if self.parent != NONE else np.full(len(there), NONE)
         by_chance = float(np.exp(self.nats(before[there], given)).mean())
@@ -180,12 +180,23 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     given, n_given = parents[best]
     chosen = np.flatnonzero((given >= 0) & emitted[tokens])
     pairs, place, counts = np.unique(given[chosen] * n + tokens[chosen], return_inverse=True, return_counts=True)
-    holders = np.unique(np.stack([place, patients[chosen]]), axis=1)[0]
-    kept = np.bincount(holders, minlength=len(pairs)) >= FEWEST
+    kept = _holders(place, patients[chosen], len(pairs)) >= FEWEST
     lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given + 1).astype(np.int64)
+    lost[_holders(given[chosen][~kept[place]], patients[chosen][~kept[place]], n_given + 1) < FEWEST] = 0
     pairs, counts = pairs[kept], counts[kept]
     starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
     return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost)
+
+
+def shared(cells: Ints, patients: Ints) -> Bools:
+    """Whether more than one patient has rows in the cell of each row, bool (n_rows,)."""
+    cells = np.unique(cells, return_inverse=True)[1].astype(np.int64)
+    return np.asarray((_holders(cells, patients, len(cells)) >= FEWEST)[cells])
+
+
+def _holders(cells: Ints, patients: Ints, n_cells: int) -> Ints:
+    """How many patients have rows in each cell, int64 (n_cells,)."""
+    return np.bincount(np.unique(np.stack([cells, patients]), axis=1)[0], minlength=n_cells).astype(np.int64)
 
 
 def _information(tokens: Ints, n: int, given: Ints, n_given: int) -> float:

@@ -51,6 +51,7 @@ FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
 TRIES = 5  # draws of a gap that must keep to the outline
 STATE_LEVELS = 20_000  # most tokens of a code that the chain runs over
+RAREST = 1e-15  # share of a table's rows
 
 
 @dataclass(kw_only=True)
@@ -88,7 +89,7 @@ class Markov:
         self.codec_ = RecordsCodec()
         records = self.codec_.fit_encode(data)
         layout, patients, moments = self.codec_.layout, _patients(records), moments_of(records.starts, records.times)
-        state, runs = self._states(records), runs_before(moments)
+        state, runs = self._states(records), runs_before(records.starts, moments)
         self.outline_ = count_outline(_spans(records), _rows(records, len(layout.tables)))
         groups = self.outline_.tokens(_spans(records), _rows(records, len(layout.tables)))
         self.longest_ = self.outline_.most
@@ -101,12 +102,12 @@ class Markov:
             events, code = np.flatnonzero(records.table == i), self._codes[i]
             tokens, who = records.tokens[events].astype(np.int64), patients[events]
             alike, last = last_of(who, state[events]), last_of(who, np.zeros(len(events), dtype=np.int64))
-            run = N_RUNS * _before(records, events) + run_class(runs[events]), N_RUNS * (len(layout.tables) + 1)
+            run = N_RUNS * _before(records, events, len(layout.tables)) + run_class(runs[events]), N_RUNS * (len(layout.tables) + 1)
             planned = self._planned(groups[who])
             own, same, again = [], list[float](), None
             for j, one in enumerate(table.layout.fields):
                 if j == 0:
-                    parents = {LAST: (_before(records, events), len(layout.tables) + 1), RUN: run}
+                    parents = {LAST: (_before(records, events, len(layout.tables)), len(layout.tables) + 1), RUN: run}
                     parents |= {RUN + 1 + k - PLAN: (run[0] * n + group, run[1] * n) for k, (group, n) in planned.items()}
                 else:
                     parents = {k: (tokens[:, k], table.layout.fields[k].n_tokens) for k in range(j) if k != 0 or j == 1} | planned
@@ -115,7 +116,7 @@ class Markov:
                         parents[ALIKE + j] = (np.where(alike < 0, NONE, tokens[alike, j]), one.n_tokens)
                 own.append(counted(tokens[:, j], self.codec_.emitted(i, j), parents, who))
                 kept = ALIKE + j in parents and own[-1].parent != ALIKE + j
-                same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0]) if kept else 0.0)
+                same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0], who) if kept else 0.0)
                 if j == code > 0 and len(events):
                     given = parents[own[-1].parent][0] if own[-1].parent != NONE else np.full(len(events), NONE)
                     proposed = own[-1].draw(given, None, generator(0, NAME, i))
@@ -407,10 +408,24 @@ class Markov:
         self.next_, self.usual_, self.longest_ = arrays["next"], arrays["usual"], int(values["longest"])
         is_fit = self.next_.shape == (int(self._offsets[-1]) + 1, n_tables) and self.usual_.shape == (n_tables,)
         is_fit = is_fit and all(np.isfinite(own).all() and (own >= 0).all() for own in (self.next_, self.usual_))
-        is_fit = is_fit and bool(self.usual_.all())
-        if not is_fit or self.longest_ < 1:
+        is_fit = is_fit and bool((self.next_ > 0).all() and ((self.usual_ > RAREST) & (self.usual_ <= 1)).all())
+        is_fit = is_fit and all(self._may_follow(-1, j, own.parent) for j, own in enumerate(self.static_))
+        is_fit = is_fit and all(self._may_follow(i, j, own.parent) for i, fields in enumerate(self.fields_) for j, own in enumerate(fields))
+        if not is_fit or self.longest_ < 1 or (self.outline_ is not None and self.longest_ != self.outline_.most):
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         return self
+
+
+    def _may_follow(self, i: int, j: int, parent: int) -> bool:
+        """Whether field j of table i, -1 for the patient's own, may follow a parent."""
+        n_groups = 0 if self.outline_ is None else len(self.outline_.groups)
+        if parent >= RUN:
+            return i >= 0 == j and parent - RUN <= n_groups
+        if parent >= PLAN:
+            return parent - PLAN < n_groups
+        if parent >= ALIKE:
+            return i >= 0 and (parent == LAST + j or (parent == ALIKE + j and NONE < self._codes[i] < j))
+        return NONE <= parent < max(j, 0 if i < 0 else len(self.fields_[i]))
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:
@@ -421,10 +436,9 @@ def _patients(records: Records) -> Ints:
     return np.repeat(np.arange(len(records)), records.lengths)
 
 
-def _before(records: Records, events: Ints) -> Ints:
-    """The table of the event before each of these, the number of tables where there is none, int64 (n,)."""
+def _before(records: Records, events: Ints, none: int) -> Ints:
+    """The table of the event before each of these, `none` where there is none, int64 (n,)."""
     first = np.isin(events, records.starts[:-1])
-    none = int(records.table.max(initial=-1)) + 1
     return np.where(first, none, records.table[events - 1]).astype(np.int64)
 
 

@@ -19,7 +19,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 MOST_GROUPS, FEWEST = 12, 11  # of one number; patients of a group
 POWERS = (0.125, 8.0)  # of the even numbers that a group of rows is drawn by
-MORE, MOST_ROWS = 3, 100_000_000  # rows beyond the low of the last group that may always be drawn; bound of a saved model
+MORE = 3  # rows beyond the low of the last group that may always be drawn
+MOST_HOURS, MOST_ROWS = 1 << 53, 1_000_000  # of a record; of a table. More counts as that
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class RowGroups:
         return {"low": self.low, "high": self.high, "power": self.power, "excess": np.array([self.excess])}
 
     @classmethod
-    def from_state(cls, arrays: dict[str, npt.NDArray[Any]]) -> RowGroups:
-        """The groups as saved.
+    def from_state(cls, arrays: dict[str, npt.NDArray[Any]], most: int = MOST_ROWS) -> RowGroups:
+        """The groups as saved, of numbers up to `most`.
 
         Raises
         ------
@@ -73,8 +74,8 @@ class RowGroups:
         """
         low, high, power, excess = arrays["low"], arrays["high"], arrays["power"], float(arrays["excess"][0])
         is_fit = low.ndim == 1 and 0 < len(low) == len(high) == len(power) and bool((np.diff(low) > 0).all() and (low <= high).all())
-        is_fit = is_fit and low[0] == 0 and 0 <= excess <= MOST_ROWS and bool(((power >= POWERS[0]) & (power <= POWERS[1])).all())
-        if not is_fit or high[-1] > MOST_ROWS:
+        is_fit = is_fit and low[0] == 0 and 0 <= excess <= most and bool(((power >= POWERS[0]) & (power <= POWERS[1])).all())
+        if not is_fit or high[-1] > most:
             raise ModelFolderError("The numbers of rows of a model are none. Save the model again.")
         return cls(low, high, power, excess)
 
@@ -146,7 +147,7 @@ class Outline:
         groups, chances = [], []
         for i in range(1 + n_tables):
             own = {name.removeprefix(f"{i}/"): array for name, array in arrays.items() if name.startswith(f"{i}/")}
-            groups.append(RowGroups.from_state(own))
+            groups.append(RowGroups.from_state(own, MOST_ROWS if i else MOST_HOURS))
             chances.append(Chances.from_state(own, len(groups[-1])))
             if chances[-1].parent >= i or len(chances[-1].starts) - 1 > (len(groups[chances[-1].parent]) if chances[-1].parent >= 0 else 0):
                 raise ModelFolderError("The outline of a model does not fit its tables. Save the model again.")
@@ -170,4 +171,5 @@ def count_outline(spans: Floats, rows: Ints) -> Outline:
 
 def _numbers(spans: Floats, rows: Ints) -> Ints:
     """The span in hours, begun ones counted whole, then the rows."""
-    return np.concatenate([np.ceil(spans * 24).astype(np.int64)[:, None], rows], axis=1)
+    hours = np.minimum(np.ceil(spans * 24), MOST_HOURS).astype(np.int64)
+    return np.concatenate([hours[:, None], np.minimum(rows, MOST_ROWS)], axis=1)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manikin.data.errors import ModelFolderError
-from manikin.synthesizers.records.chances import NONE, Chances, counted
+from manikin.synthesizers.records.chances import NONE, Chances, counted, shared
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ class Repeats:
     Attributes
     ----------
     kinds : float64 (3, 4, 2, N_BUCKETS, 3), the chance of each kind by the proposal's, the last row's, whether that is of this moment, and
-        rows so far.
+        rows so far; rows of a cell that one patient alone has are not counted.
     fresh : the chances of a code that is new to the patient.
     """
 
@@ -161,7 +161,9 @@ def count_repeats(
     so_far = np.empty(len(patients), dtype=np.int64)
     so_far[order] = np.arange(len(order)) - first
     counts = np.zeros((3, 4, 2, N_BUCKETS, 3))
-    np.add.at(counts, (wish, last_kind, same, bucket(so_far), kind), 1.0)
+    cell = wish, last_kind, same, bucket(so_far)
+    told = shared(np.ravel_multi_index(cell, counts.shape[:-1]), patients)  # the longest record alone has rows in the last buckets
+    np.add.at(counts, tuple(own[told] for own in (*cell, kind)), 1.0)
     every = counts.sum(axis=(1, 2, 3)) + np.eye(3)
     by_kind = counts.sum(axis=3) + (every / every.sum(axis=-1, keepdims=True))[:, None, None]
     by_kind /= by_kind.sum(axis=-1, keepdims=True)
