@@ -23,6 +23,7 @@ from manikin.privacy.ledger import Ledger, read_ledger
 from manikin.privacy.per_patient import clipped_sum
 from manikin.synthesizers.records import taught
 from manikin.synthesizers.records.event_transformer import EventTransformer
+from manikin.synthesizers.records.markov import Markov
 from manikin.synthesizers.records.plan import in_hindsight
 from manikin.training.control import Control
 from manikin.training.networks.event_history import History, Plan, Vocabulary
@@ -168,6 +169,24 @@ def test_a_killed_run_goes_on_and_buys_nothing_twice(tmp_path: Path, monkeypatch
     kept = model.training_["curve"], model.training_["seconds"]
     assert kept[1] == 0
     assert all(loss is None for _, *losses in kept[0] for loss in losses), "no loss of patients is told"
+
+
+def test_patients_of_the_chain_are_drawn_in_blocks_and_no_more_than_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taught, "DRAWN_PATIENTS", 2000)
+    monkeypatch.setattr(taught, "DRAWN_EVENTS", 2500)
+    chain, asked = Markov().fit(labs(60), seed=0), list[int]()
+    monkeypatch.setattr(Markov, "block", 256)
+    real = chain.draw
+
+    def draw(n: int, rng: np.random.Generator) -> Any:
+        asked.append(n)
+        return real(n, rng)
+
+    monkeypatch.setattr(chain, "draw", draw)
+    made = taught.Teacher(None, chain, Ledger(epsilon=1.0), Control()).patients(0)  # type: ignore[arg-type]
+    assert asked in ([256], [256] * 2), "two thousand at once ask for as much memory as no sample does"
+    assert 200 <= len(made) < 512
+    assert made.n_events <= 2500
 
 
 def test_a_time_budget_is_refused_before_anything_is_bought() -> None:

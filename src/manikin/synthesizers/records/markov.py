@@ -234,7 +234,12 @@ class Markov:
             rng = generator(seed, NAME, number)
             return self.codec_.decode(self.draw(stop - start, rng), rng, first_key=start + 1)
 
-        return in_batches(draw, n, batch_size=batch_size, block=patients_of(max(self.longest_, int(self._offsets[-1]))))
+        return in_batches(draw, n, batch_size=batch_size, block=self.block)
+
+    @property
+    def block(self) -> int:
+        """Patients that are drawn at once, so that what is remembered of each fits into memory."""
+        return patients_of(max(self.longest_, int(self._offsets[-1])))
 
     def draw(self, n: int, rng: np.random.Generator) -> Records:
         """`n` new patients, as tokens."""

@@ -24,6 +24,7 @@ from manikin.privacy import dpsgd, mechanisms
 from manikin.privacy.answers_kept import AnswersKept
 from manikin.privacy.ledger import Ledger
 from manikin.privacy.sealed import EVERYBODY, PrivateRecords
+from manikin.synthesizers.records.continued import joined
 from manikin.synthesizers.records.markov import Markov
 from manikin.training.control import Control, Training
 from manikin.training.loop import refuse_time_budget, train
@@ -72,7 +73,12 @@ class Teacher:
 
     def patients(self, seed: int) -> Records:
         """Patients of the chain: as many as there are events to learn from, 200 at least."""
-        drawn = self.chain.draw(DRAWN_PATIENTS, generator(seed, "drawn"))
+        parts, rng = [], generator(seed, "drawn")
+        for first in range(0, DRAWN_PATIENTS, self.chain.block):
+            parts.append(self.chain.draw(min(self.chain.block, DRAWN_PATIENTS - first), rng))
+            if sum(part.n_events for part in parts) > DRAWN_EVENTS:
+                break
+        drawn = joined(parts)
         n = int(np.searchsorted(drawn.starts[1:], DRAWN_EVENTS, side="right"))
         return drawn.subset(np.arange(min(max(n, 200), len(drawn))))
 
