@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError, ParameterError
 from manikin.data.schema import Schema
 from manikin.synthesizers import synthesizer
-from manikin.synthesizers.records.grids import remembering
+from manikin.synthesizers.records.grids import carried, remembering
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance" / "records"))
 from linked_tables import LINKED
@@ -69,3 +70,15 @@ def test_long_tables_and_long_records_are_refused_with_a_way_out() -> None:
 def test_hyperparameters_outside_their_domain_are_refused_by_name(name: str, setting: dict[str, object]) -> None:
     with pytest.raises(ParameterError, match=f"'{next(iter(setting))}'"):
         synthesizer(name, **setting).fit(LINKED["grid"](), seed=0)
+
+
+def test_the_memory_of_noise_is_measured_in_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.normal(size=100_000).astype(np.float32)
+    after = (0.8 * before + 0.6 * rng.normal(size=100_000)).astype(np.float32)
+    tracemalloc.start()
+    found = carried(before, after, np.ones(100_000, dtype=np.int64))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(0.8, abs=0.03)
+    assert most < 12 * before.size * 8, "a few arrays of the pairs' size, not some for each of 48 shares"

@@ -373,10 +373,12 @@ def carried(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], gap
     """
     scale = float(np.sqrt((np.square(before).mean() + np.square(after).mean()) / 2)) or 1.0
     a, b = before.astype(float) / scale, after.astype(float) / scale
-    together = CARRIES[:, None] ** gap
-    left = 1 - together**2
-    likely = -0.5 * np.log(left) - (a**2 - 2 * together * a * b + b**2) / (2 * left)
-    return float(CARRIES[likely.sum(axis=1).argmax()])
+    likely = []
+    for carry in CARRIES:  # one at a time, since there may be a million pairs
+        together = carry**gap
+        left = 1 - together**2
+        likely.append((-0.5 * np.log(left) - (a**2 - 2 * together * a * b + b**2) / (2 * left)).sum())
+    return float(CARRIES[int(np.argmax(likely))])
 
 
 def remembering(noise: npt.NDArray[np.float32], carry: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
