@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 import manikin as mk
 from linked_ward import FILES
-from manikin.data.errors import DataError, InputError, ParameterError
+from manikin.data.errors import DataError, FitError, InputError, ParameterError
 from manikin.data.links import parent_rows
 from manikin.workflow.augmentation import Wishes
 from manikin.workflow.augmented_file import Written, augment_file
@@ -125,3 +126,17 @@ def test_a_model_of_other_tables_is_refused(ward: Path, model: Path, tmp_path: P
             frame.drop(columns="unit" if name == "stays" else []).to_csv(fewer / file, index=False)
     with pytest.raises(ParameterError, match="The data do not have column 'unit' of table 'stays'"):
         augment_file(fewer, out=tmp_path / "made", wishes=Wishes(target="died"), model=model)
+
+
+def test_made_rows_never_have_keys_of_real_ones(ward: Path, model: Path, written: Written, tmp_path: Path) -> None:
+    stays = pd.read_csv(written.out / "stays.csv.gz")
+    first = stays.loc[stays["row_origin"] == "synthetic", "stay_id"].min()
+    other = tmp_path / "ward"  # another hospital, whose numbers of stays begin where the model's do; those of its patients do not
+    shutil.copytree(ward, other)
+    whole, labs = pd.read_csv(other / "stays.csv.gz"), pd.read_parquet(other / "labs.parquet")
+    new = {key: first + i for i, key in enumerate(whole["stay_id"])}
+    whole.assign(stay_id=whole["stay_id"].map(new)).to_csv(other / "stays.csv.gz", index=False)
+    labs.assign(stay_id=labs["stay_id"].map(new)).to_parquet(other / "labs.parquet", index=False)
+    with pytest.raises(FitError, match="have keys of real ones .column 'stay_id' of table 'stays'"):
+        augment_file(other, out=tmp_path / "made", wishes=Wishes(target="died"), model=model)
+    assert not (tmp_path / "made").exists()

@@ -178,3 +178,13 @@ def test_images_to_test_on_are_others(films: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("age,died\n" + "60,no\n" * 50 + "70,yes\n" * 20)
     with pytest.raises(ParameterError, match="--test judges images"):
         augment_file(tmp_path / "rows.csv", out=tmp_path / "m.csv", wishes=Wishes(target="died"), test=films)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_images_set_aside_are_never_replaced(films: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test"
+    test.mkdir()
+    picture.fromarray(np.full((8, 8), 9, dtype=np.uint8)).save(test / "t.png")
+    with pytest.raises(ParameterError, match="never replaced"):
+        augment_file(films, out=test, wishes=Wishes(target="label"), options=OPTIONS, test=test, force=True)
+    assert [path.name for path in test.iterdir()] == ["t.png"]

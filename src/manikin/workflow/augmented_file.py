@@ -84,11 +84,11 @@ def augment_file(
     record = path.with_name(path.name + RECORD)
     asked.check()
     limits.check("augment")
-    check_not_read(path, [source, schema, model])
+    check_not_read(path, [source, schema, model, test])
     for place in (record,) if image_format(source) is not None else (path, record):
         if place.is_dir():
             raise ParameterError(f"{place} is a folder; a file is needed here. Name a file in it.")
-        check_free(place, force=force, inputs=[source, schema, model])
+        check_free(place, force=force, inputs=[source, schema, model, test])
     if image_format(source) is not None:
         from manikin.io.images.picture_writing import refuse_place
 

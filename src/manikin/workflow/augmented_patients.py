@@ -17,7 +17,7 @@ import pandas as pd
 
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import FitError, ParameterError
-from manikin.data.new_keys import released_schema
+from manikin.data.new_keys import families, released_schema
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 from manikin.data.seeds import derive, generator
 from manikin.io.formats import FOLDER
@@ -194,7 +194,8 @@ def _made(
     n = int(to_make.sum())
     order = np.concatenate(list(proportions.mixed(to_make, generator(seed, "augment", "order"), block=BATCH)))
     wanted = classes.only(list(cells.names)).take(cells.first[order])
-    known, done = _keys(data), 0
+    places = [family.places[0] for family in families(released_schema(data.schema))]
+    known, done = {place: _keys(data, place) for place in places}, 0
     with stages.stage("sample", f"Making {n:,} patients"):
         own = derive(seed, "augment", "patients") % 2**31
         for batch in model.sample_batches(n, seed=own, conditions=wanted, batch_size=BATCH):
@@ -203,17 +204,20 @@ def _made(
             for column in cells.names:
                 if (found.table.frame[column].astype(object) != asked.table.frame[column].astype(object)).any():
                     raise FitError(f"The synthesizer {name!r} did not keep to {column!r} as asked. Choose another.")
-            if known & _keys(batch):
-                raise FitError("The model's patients have keys of real ones. Fit the model on these tables, or leave --model out.")
+            for table, column in places:
+                if not known[table, column].isdisjoint(_keys(batch, (table, column))):
+                    raise FitError(
+                        f"The model's patients have keys of real ones (column {column!r} of table {table!r}). Fit the model on these "
+                        "tables, or leave --model out."
+                    )
             yield batch
             done += len(batch)
             stages.watcher.advance(min(done / n, 1.0))
 
 
-def _keys(data: Dataset) -> set[str]:
-    """The patients' keys as texts."""
-    places = [(table.name, column.name) for table in data.schema.of_patients for column in table.with_role(Role.PATIENT_KEY)[:1]]
-    return {str(key).removesuffix(".0") for table, column in places for key in data.tables[table].frame[column].dropna().unique()}
+def _keys(data: Dataset, place: tuple[str, str]) -> set[str]:
+    """The keys of a column as texts."""
+    return {str(key).removesuffix(".0") for key in data.tables[place[0]].frame[place[1]].dropna().unique()}
 
 
 def _marked(data: Dataset, origin: str, mark: str) -> Dataset:

@@ -10,9 +10,10 @@ from manikin.io.images.files import Unreadable
 
 J2K = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # of 12 bits, and lossless: what gdcm decodes
+JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # baseline to lossless
 SIZED = {*J2K, *JPEG_LS, *JPEG}
 STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG (ISO 10918-1, table B.1) and JPEG-LS (ISO 14495-1, C.2.2)
+ALONE = {0x01, *range(0xD0, 0xDA)}  # markers without a length (ISO 10918-1, B.1.1.3)
 
 
 def refuse_other_size(data: Any, pixels: bytes, frames: int, size: tuple[int | None, int | None]) -> None:
@@ -56,6 +57,8 @@ def _segments(frame: bytes) -> Iterator[tuple[int, int]]:
         if marker == 0xFF:  # filled up
             at += 1
             continue
+        if marker in ALONE:  # behind it decoders read what would be passed over here as a segment
+            raise Unreadable("is damaged: a marker stands where none may be")
         yield marker, at
         if marker == 0xDA:
             return
