@@ -156,3 +156,30 @@ def test_columns_that_were_attacked_are_judged_by_what_was_found(tmp_path: Path)
     assert verdict(0.01, 0.02)[0] is verdict(0.5, 0.0)[0] is Verdict.FAIL
     decision, found, _ = verdict(0.01, 0.0, age, Column("file_id", Kind.IDENTIFIER))
     assert decision is Verdict.INSUFFICIENT  # no attack looks at an identifier
+
+
+def test_columns_that_were_attacked_for_few_patients_with_many_images_are_judged(tmp_path: Path) -> None:
+    lower = {"direction": Direction.LOWER, "section": Section.PRIVACY}
+    _, evidence = decided(tmp_path, LEVELS, n_patients=600)  # images, of a few people
+    found = MetricResult("copies", "Copies", value=0.5, n=500, details={"excess": 0.5, "excess_interval": [0.4, 0.6]}, **lower)  # type: ignore[arg-type]
+    rules = load_policy(policy(tmp_path / "gate.toml", ("image_copies", "at_most = 0.3")))
+    own = replace(evidence, results=Results((found,), attacks=evidence.results.attacks))
+    assert judge(rules, evidence, {}).verdict is Verdict.PASS
+    assert judge(rules, own, {}).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("hits", "verdict"), [(0.011, Verdict.PASS), (0.06, Verdict.FAIL)])
+def test_near_copies_beside_images_hide_within_no_limit_on_membership(hits: float, verdict: Verdict, tmp_path: Path) -> None:
+    age, lower = Column("age", Kind.CONTINUOUS), {"direction": Direction.LOWER, "section": Section.PRIVACY}
+    rules = [("image_copies", "at_most = 0.3"), ("copies.excess", "at_most = 0\nexact = true"), ("membership", "at_most = 0.074")]
+    gate = load_policy(policy(tmp_path / "gate.toml", *rules, ("near_copies", "at_most = 0.025")))
+    _, evidence = decided(tmp_path, age)
+    copies = MetricResult("copies", "Copies", value=0.0, n=500, details={"excess": 0.0, "excess_interval": [0.0, 0.0]}, **lower)  # type: ignore[arg-type]
+    planted = {"controls": {"planted": {"tpr": hits + 0.044, "share": 0.05, "is_found": True}}}
+    of_rows = AttackResult("membership", "M", value=hits, interval=(hits - 0.004, hits + 0.006), reference=0.01, n=500, details=planted, **lower)  # type: ignore[arg-type]
+    own = replace(evidence, results=Results((copies,), attacks=(*evidence.results.attacks, of_rows)))
+    assert judge(gate, own, {}).verdict is verdict
+    assert {o.check.measure: o.verdict for o in judge(gate, own, {}).outcomes}["membership"] is Verdict.PASS
+    nobody = {o.check.measure: o for o in judge(gate, evidence, {}).outcomes}["near_copies"]
+    assert nobody.verdict is Verdict.INSUFFICIENT
+    assert "Nobody attacked the columns" in nobody.reason

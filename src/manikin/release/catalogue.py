@@ -54,6 +54,7 @@ DERIVED: Mapping[str, MeasureEntry] = {
         "the share of rows that would have to be near-copies to explain what membership found",
         kind="derived",
         modalities=OF_ROWS,
+        beside=True,
     ),
     "epsilon": MeasureEntry(f"{_HERE}:epsilon", "the patient-level privacy budget that was kept", kind="derived"),
     "delta_patients": MeasureEntry(f"{_HERE}:delta_patients", "delta times the number of patients", kind="derived"),

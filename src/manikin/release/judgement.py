@@ -182,9 +182,11 @@ def judge(policy: Policy, evidence: Evidence, answers: Mapping[str, str]) -> Dec
 def _owed(policy: Policy, evidence: Evidence) -> list[Check]:
     """The checks of tables, where people may be told by the columns beside images; never none then.
 
-    A policy without checks of tables owes what it asks of images: none of copies, and membership within its limit on that of images.
+    A policy without checks of tables owes what it asks of images: none of copies, and membership within its limit on that of images. Who
+    evaluated counts patients, of whom one may have many images, and attacked the columns where they tell too much for so few: that counts.
     """
-    if not may_tell(evidence.beside, evidence.n_patients):
+    is_attacked = bool(evidence.beside) and any(looks_beside(one.name) for one in (*evidence.results.metrics, *evidence.results.attacks))
+    if not is_attacked and not may_tell(evidence.beside, evidence.n_patients):
         return []
     found = [c for c in policy.checks if c.limit is not None and looks_beside(c.measure) and not applies(c.measure, evidence.modality)]
     named_here = {check.measure.partition(".")[0] for check in found}
@@ -199,9 +201,10 @@ def _owed(policy: Policy, evidence: Evidence) -> list[Check]:
 def _beside(check: Check, evidence: Evidence, answers: Mapping[str, str]) -> Outcome:
     """The verdict on a figure of the columns beside images; insufficient where nobody took it, or some column escaped it."""
     own = check.model_copy(update={"title": f"{check.title} (columns beside the images)"})
-    if check.measure.partition(".")[0] not in evidence.results:
-        return Outcome(own, Figure(None), Verdict.INSUFFICIENT, NOT_ATTACKED.format(names=named(evidence.beside)))
-    outcome = judge_check(own, measured(check.measure, evidence), answers)
+    figure = measured(check.measure, evidence)
+    if figure == Figure(None):
+        return Outcome(own, figure, Verdict.INSUFFICIENT, NOT_ATTACKED.format(names=named(evidence.beside)))
+    outcome = judge_check(own, figure, answers)
     unseen = [column for column in evidence.beside if not column.kind.is_learned]
     if unseen and outcome.verdict is Verdict.PASS:
         return replace(outcome, verdict=Verdict.INSUFFICIENT, reason=UNSEEN.format(names=named(unseen)))
