@@ -176,7 +176,8 @@ def test_near_copies_beside_images_hide_within_no_limit_on_membership(hits: floa
     _, evidence = decided(tmp_path, age)
     copies = MetricResult("copies", "Copies", value=0.0, n=500, details={"excess": 0.0, "excess_interval": [0.0, 0.0]}, **lower)  # type: ignore[arg-type]
     planted = {"controls": {"planted": {"tpr": hits + 0.044, "share": 0.05, "is_found": True}}}
-    of_rows = AttackResult("membership", "M", value=hits, interval=(hits - 0.004, hits + 0.006), reference=0.01, n=500, details=planted, **lower)  # type: ignore[arg-type]
+    told = {"value": hits, "interval": (hits - 0.004, hits + 0.006), "reference": 0.01, "n": 500, "details": planted}
+    of_rows = AttackResult("membership", "M", **told, **lower)  # type: ignore[arg-type]
     own = replace(evidence, results=Results((copies,), attacks=(*evidence.results.attacks, of_rows)))
     assert judge(gate, own, {}).verdict is verdict
     assert {o.check.measure: o.verdict for o in judge(gate, own, {}).outcomes}["membership"] is Verdict.PASS

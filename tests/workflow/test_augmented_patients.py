@@ -137,6 +137,6 @@ def test_made_rows_never_have_keys_of_real_ones(ward: Path, model: Path, written
     new = {key: first + i for i, key in enumerate(whole["stay_id"])}
     whole.assign(stay_id=whole["stay_id"].map(new)).to_csv(other / "stays.csv.gz", index=False)
     labs.assign(stay_id=labs["stay_id"].map(new)).to_parquet(other / "labs.parquet", index=False)
-    with pytest.raises(FitError, match="have keys of real ones .column 'stay_id' of table 'stays'"):
+    with pytest.raises(FitError, match=r"have keys of real ones .column 'stay_id' of table 'stays'"):
         augment_file(other, out=tmp_path / "made", wishes=Wishes(target="died"), model=model)
     assert not (tmp_path / "made").exists()

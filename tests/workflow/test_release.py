@@ -471,3 +471,14 @@ def test_a_release_is_replaced_by_force_only(place: Path, released: Path) -> Non
     with pytest.raises(ParameterError, match="exists already"):
         let_out(place, force=False)
     assert let_out(place).out == released
+
+
+def test_columns_that_the_holdout_lacks_never_leave(place: Path) -> None:
+    (place / "narrow").mkdir()
+    for name in ("train.csv", "fresh.csv"):
+        shutil.copyfile(place / name, place / "narrow" / name)
+    pd.read_csv(place / "holdout.csv").drop(columns="chol").to_csv(place / "narrow" / "holdout.csv", index=False)
+    evidence(place / "narrow", "fresh.csv", "out")
+    with pytest.raises(GateError, match="columns that the holdout lacks, so that no figure or attack looked at them: 'chol'"):
+        let_out(place, source="narrow/out", out="narrow/release")
+    assert not (place / "narrow" / "release").exists()

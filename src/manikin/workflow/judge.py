@@ -10,6 +10,7 @@ from typing import Any
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import DataError, ParameterError, parameter_error
+from manikin.data.new_keys import released_schema
 from manikin.data.schema import TableSchema, is_left_out
 from manikin.evaluation.base import EvaluationData, Results
 from manikin.evaluation.results_file import write_results
@@ -211,6 +212,7 @@ def judge(
     if is_linked:
         run |= {"unit": "patients", "tables": parts_of_run(dict(zip(parts, [real, *others], strict=True)))}
     run |= {"analyses": list(asked), "partial": partial, "versions": versions(), "internal": INTERNAL}
+    run["unjudged"] = _unjudged(real, others[0], others[1:])
     with whole_folder(folder, force=force) as beside:
         with stages.stage("evaluate", "Measuring"):
             results = measure(
@@ -315,6 +317,22 @@ def _tell_absent(path: Path, data: Dataset, like: TableSchema, stages: Stages) -
     strangers = [column.name for column in data.columns if column.name not in like]
     if strangers:
         stages.warn(f"{path.name} has {', '.join(map(repr, strangers))}, which train lacks: searched for identifiers, else not judged.")
+
+
+def _unjudged(real: Dataset, holdout: Dataset, made: Sequence[Dataset]) -> list[str]:
+    """The columns that a release would hold and that no figure compares, since the holdout lacks them."""
+
+    def places(data: Dataset) -> set[str]:
+        """The columns by name; in linked tables behind that of their table."""
+        if not data.is_linked:
+            return set(data.columns.names)
+        return {f"{table.name}.{name}" for table in data.schema.of_patients for name in table.names}
+
+    leaving = set().union(*(places(one) for one in made)) - places(holdout)
+    if not real.is_linked:
+        return [column.name for column in real.columns if column.name in leaving and not is_left_out(column)]
+    own = [f"{table.name}.{name}" for table in released_schema(real.schema).of_patients for name in table.names]
+    return [name for name in own if name in leaving]
 
 
 def write_table(data: Dataset, path: Path) -> None:

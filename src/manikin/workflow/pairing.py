@@ -32,7 +32,7 @@ def pair(
 
     Raises
     ------
-    DataError : nothing fits together; images lack their partner and `keep_unpaired` is not set; partners differ in size.
+    DataError : nothing fits together; images lack their partner and `keep_unpaired` is not set; DICOM partners differ in size.
     ParameterError : a labels.csv is there and `force` is not set.
     """
     found = pairs_of(source, target, as_volumes=as_volumes)

@@ -193,6 +193,12 @@ def _read_judged(folder: Path) -> _Judged:
         _check_untouched(folder, name, file)
     _check_none_added(folder, data[0], set(hashes))
     results, schema = read_results(folder / "results.json"), read_schema(folder / "schema.toml")
+    unjudged = results.run.get("unjudged") or ()
+    if unjudged:
+        raise GateError(
+            f"{folder} holds columns that the holdout lacks, so that no figure or attack looked at them: {', '.join(map(repr, unjudged))}. "
+            "Evaluate with a holdout that has them, or take them out of the synthetic data."
+        )
     if LEDGER not in hashes and manifest.options.get("epsilon") is None:
         evidence = Evidence(results, manifest.rows.get("train", 0), modality=schema.modality, beside=columns_beside(schema))
         return _Judged(folder, manifest, results, folder / data[0], schema, evidence)
