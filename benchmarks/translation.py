@@ -4,6 +4,7 @@
     … WORK phantoms --model cyclegan --share 0.5 --targets 0
     … WORK baselines                                      # the same test phantoms without a network
     … WORK films --data pneumoniamnist_28.npz             # real films, degraded and brought back; official test
+    … WORK films --model cyclegan --data pneumoniamnist_28.npz
     … WORK retina                                         # real patches of one eye, by region
     … WORK judge                                          # measures again what phantoms and baselines made
     … WORK page                                           # benchmarks/TRANSLATION.md, results/translation.json and the pictures
@@ -96,22 +97,27 @@ def run_judge(work: Path) -> None:
         keep(work, path.stem, found | again["ct"] if "ct" in again else again, **made)
 
 
-def run_films(work: Path, path: Path, seed: int, settings: dict[str, Any]) -> None:
-    """Degraded films brought back, and whether a classifier of films reads them."""
+def run_films(work: Path, path: Path, name: str, seed: int, settings: dict[str, Any]) -> None:
+    """Degraded films brought back, and whether a classifier of films reads them; cyclegan sees other films degraded than whole."""
     torch.set_num_threads(1)
-    data = restoring.films(path)
-    if not (work / "films-restored.json").exists():
-        model, told = learned("pix2pix", dataset(degraded=data["train_degraded"], film=data["train"]), seed=seed, **settings)
-        keep(work, "films-restored", told, film=translated(model, degraded=data["test_degraded"]))
-    with np.load(work / "films-restored.npz") as kept:
+    data, half = restoring.films(path), name == "cyclegan"
+    step = f"films-{name}" if half else "films"
+    if not (work / f"{step}-restored.json").exists():
+        pairs = dataset(degraded=data["train_degraded"], film=data["train"])
+        if half:
+            middle = len(data["train"]) // 2
+            pairs = heaps(data["train_degraded"][:middle], data["train"][middle:], ("degraded", "film"))
+        model, told = learned(name, pairs, seed=seed, **settings)
+        keep(work, f"{step}-restored", told, film=translated(model, degraded=data["test_degraded"]))
+    with np.load(work / f"{step}-restored.npz") as kept:
         made = {"film": data["test"], "degraded": data["test_degraded"], "restored": kept["film"]}
     made["filter"] = linear_filter(data["train_degraded"][:1000], data["train"][:1000], data["test_degraded"])
     start = cpu_seconds()
     network = restoring.classifier(data["train"], data["train_labels"])
     labels = data["test_labels"]
     found = {name: {**restoring.figures(images, data["test"]), **restoring.area(network, images, labels)} for name, images in made.items()}
-    about = json.loads((work / "films-restored.json").read_text())
-    keep(work, "films", {"model": about, "classifier_cpu_seconds": round(cpu_seconds() - start, 1), "test": found}, **made)
+    about = json.loads((work / f"{step}-restored.json").read_text())
+    keep(work, step, {"model": about, "classifier_cpu_seconds": round(cpu_seconds() - start, 1), "test": found}, **made)
 
 
 def run_retina(work: Path, seed: int, settings: dict[str, Any]) -> None:
@@ -171,7 +177,7 @@ def main() -> None:
     elif args.step == "judge":
         run_judge(args.work)
     elif args.step == "films":
-        run_films(args.work, args.data, args.seed, settings)
+        run_films(args.work, args.data, args.model, args.seed, settings)
     elif args.step == "retina":
         run_retina(args.work, args.seed, settings)
     else:

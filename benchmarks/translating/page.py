@@ -37,6 +37,7 @@ def write(work: Path, benchmarks: Path) -> None:
         "PIXELS": _pixels(found),
         "LESIONS": _lesions(found),
         "FILMS": _restored(found.get("films"), with_area=True),
+        "UNPAIRED": _restored(found.get("films-cyclegan"), with_area=True),
         "RETINA": _restored(found.get("retina"), with_area=False),
     }
     for name, text in parts.items():
@@ -94,9 +95,10 @@ def _restored(found: dict[str, Any] | None, *, with_area: bool) -> str:
     lines.append("|---|---|---|---|" + ("---|" if with_area else ""))
     for name, one in found["test"].items():
         area = f" {one['auc']:.3f} ({one['low']:.3f} to {one['high']:.3f}) |" if with_area else ""
-        lines.append(f"| {NAMES[name]} | {one['mae']:.2f} | {one['psnr']:.1f} | {one['ssim']:.3f} |{area}")
+        shown = f"`{found['model']['model']}`" if name == "restored" else NAMES[name]
+        lines.append(f"| {shown} | {one['mae']:.2f} | {one['psnr']:.1f} | {one['ssim']:.3f} |{area}")
     known = found["model"]
-    lines.append(f"\n`pix2pix`: {known['steps']:,} steps, {known['cpu_seconds']:.0f} CPU s to learn.")
+    lines.append(f"\n`{known['model']}`: {known['steps']:,} steps, {known['cpu_seconds']:.0f} CPU s to learn.")
     return "\n".join(lines)
 
 
@@ -117,10 +119,14 @@ def _pictures(work: Path, folder: Path) -> None:
             with np.load(path) as kept:
                 rows.append((_short(path.stem), _window(kept["ct"][pick])))
         _sheet(rows, folder / "translation-phantoms.png", "Simulated images of phantoms; no patient.")
-    for name, columns in (("films", ("degraded", "filter", "restored", "film")), ("retina", ("degraded", "filter", "restored", "patch"))):
+    films = ("degraded", "filter", "restored", "film")
+    for name, columns in (("films", films), ("films-cyclegan", films), ("retina", ("degraded", "filter", "restored", "patch"))):
         if (work / f"{name}.npz").is_file():
             with np.load(work / f"{name}.npz") as kept:
-                rows = [(NAMES[column], kept[column][:: len(kept[column]) // 11][:11]) for column in columns]
+                model = name.partition("-")[2] or NAMES["restored"]
+                rows = [
+                    (model if column == "restored" else NAMES[column], kept[column][:: len(kept[column]) // 11][:11]) for column in columns
+                ]
             _sheet(rows, folder / f"translation-{name}.png", "Real open images, degraded and brought back.")
 
 
