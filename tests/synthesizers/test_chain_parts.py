@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from manikin.data.errors import ModelFolderError
-from manikin.synthesizers.records.chain_history import last_of, moments_of, run_class, runs_before
+from manikin.synthesizers.records.chain_history import moments_of, run_class, runs_before
 from manikin.synthesizers.records.chances import NONE, counted
 from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
 from manikin.synthesizers.records.pace import Pace
-from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats
+from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats, previous
 
 N_CODES = 60
 
@@ -154,7 +154,7 @@ def test_moments_and_runs_are_counted_within_a_patient() -> None:
     assert moments.tolist() == [1, 1, 2, 3, 3, 4]
     assert runs_before(starts, moments).tolist() == [0, 1, 2, 0, 1, 2]
     assert run_class(np.array([0, 1, 2, 3, 4, 5, 9, 99])).tolist() == [0, 0, 1, 2, 2, 3, 4, 5]
-    assert last_of(np.array([0, 0, 0, 1]), np.array([5, 6, 5, 5])).tolist() == [NONE, NONE, 0, NONE]
+    assert previous(np.array([5, 6, 5, 15])).tolist() == [NONE, NONE, 0, NONE]
 
 
 def test_the_chain_needs_no_torch() -> None:

@@ -14,7 +14,7 @@ from manikin.data.errors import ModelFolderError
 from manikin.synthesizers.records.chances import NONE, Chances, counted
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
-from linked_tables import built, identifier, moments
+from linked_tables import built, identifier, moments, values_by_code
 
 from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
 
@@ -35,17 +35,7 @@ def chain(n: int = 400) -> mk.Dataset:
             code.append("abc"[at])
             value.append(f"{level['abc'[at]]:.1f}")
             time.append(np.datetime64("2020-01-01") + np.timedelta64(int(i) * 100 + step, "D"))
-    table = TableSchema(
-        "events",
-        (
-            identifier("patient", Role.PATIENT_KEY),
-            Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
-            Column("code", Kind.CODE),
-            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
-        ),
-        form=Form.EVENTS,
-        start="at",
-    )
+    table = values_by_code("events")
     return built([(table, {"patient": owner, "at": moments(np.array(time)), "code": code, "value": value})])
 
 

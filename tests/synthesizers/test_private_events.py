@@ -11,12 +11,11 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
-from linked_tables import built, identifier, moments
+from linked_tables import built, moments, values_by_code
 
 from manikin.codecs.records.bought import as_readable
 from manikin.data.dataset import Dataset
 from manikin.data.errors import BudgetError
-from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
 from manikin.privacy import accountant, dpsgd, mechanisms
 from manikin.privacy.events import SampledGaussian
 from manikin.privacy.ledger import Ledger, read_ledger
@@ -31,17 +30,7 @@ from manikin.training.networks.event_packed import PackedNats, Packing, packed
 from manikin.training.networks.event_windows import Windows, window_nats
 from manikin.training.objectives.row_private import PrivateRowObjective, RowRecipe
 
-LABS = TableSchema(
-    "labs",
-    (
-        identifier("patient", Role.PATIENT_KEY),
-        Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
-        Column("code", Kind.CODE),
-        Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
-    ),
-    form=Form.EVENTS,
-    start="at",
-)
+LABS = values_by_code("labs")
 
 
 def labs(n: int = 200, *, odd: int = 0) -> Dataset:
@@ -101,7 +90,7 @@ def test_a_patient_of_any_length_moves_a_step_by_no_more_than_the_clipping_norm(
     rows[0, packing.head + 2 :: packing.each] = 1e30  # days that nobody has
     for clip_norm in (0.1, 1.0):
         for i in range(len(rows)):
-            own = clipped_sum(network, objective.row_losses, rows[i : i + 1], torch.ones(1, 1), clip_norm=clip_norm, is_recorded=False)
+            own = clipped_sum(network, objective.losses, rows[i : i + 1], torch.ones(1, 1), clip_norm=clip_norm, is_recorded=False)
             assert float(sum(one.double().square().sum() for one in own)) ** 0.5 <= clip_norm
     network.requires_grad_(requires_grad=False)
 

@@ -34,7 +34,7 @@ def test_the_nats_of_a_row_are_those_of_the_patient_and_its_gradient_is_clipped(
     np.testing.assert_allclose([float(loss.drawn(rows[i]).detach()) for i in some], wanted, rtol=1e-4)
     objective = PrivateRowObjective(loss, RowRecipe(steps=1))
     for i in range(3):
-        sums = clipped_sum(model.network_, objective.row_losses, rows[i : i + 1], torch.ones(1, 1), clip_norm=0.1, is_recorded=False)
+        sums = clipped_sum(model.network_, objective.losses, rows[i : i + 1], torch.ones(1, 1), clip_norm=0.1, is_recorded=False)
         assert 0 < float(sum(one.double().square().sum() for one in sums)) ** 0.5 <= 0.1
 
 

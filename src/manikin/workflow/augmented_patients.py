@@ -26,8 +26,8 @@ from manikin.release.manifest import Choice, hash_folder
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow import proportions
-from manikin.workflow.augmentation import Account, CellCount, Wishes, statement_of
-from manikin.workflow.augmented_notices import tell_cells
+from manikin.workflow.augmentation import Account, Wishes
+from manikin.workflow.augmented_balance import account_of, cells_to_make
 from manikin.workflow.augmented_rows import ORIGINS, REAL, SYNTHETIC, check_mark
 from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import decide, learn
@@ -41,7 +41,6 @@ from manikin.workflow.places import Place, stored_as
 from manikin.workflow.proportions import Cells, Ints
 from manikin.workflow.sources import SUFFIX
 from manikin.workflow.stages import Stages
-from manikin.workflow.wanted_shares import parse_to
 
 BATCH = 4096
 
@@ -89,12 +88,7 @@ def augment_patients(
     target = None if target is None else _static(target, data.schema, "--target")
     balance = [_static(one, data.schema, "--balance") for one in wishes.balance]
     classes = classes_of(data, [*([] if target is None else [target]), *balance])
-    cells = proportions.cells_of(classes, proportions.cell_columns(classes, target, balance))
-    proportions.check_standing(cells)
-    asked = parse_to(wishes.to, cells, target)
-    shares = proportions.shares_of(cells, asked)
-    to_make = proportions.planned(cells, shares, asked, keeps_real=keeps_real, rows=wishes.rows, n_rows=len(data))
-    tell_cells(cells, to_make, target, keeps_real=keeps_real, stages=stages)
+    cells, to_make = cells_to_make(classes, target, balance, wishes, stages)
     real, n_made, choice = released_only(data, data.schema), int(to_make.sum()), None
     _tell_lost(data, real, stages)
     pieces: Iterator[Dataset] = iter([real] if keeps_real else [])
@@ -103,21 +97,7 @@ def augment_patients(
         pieces = chain(pieces, _made(data, classes, cells, to_make, fitted, choice.name, options.seed, stages))
     else:
         stages.note("The wanted proportions hold already: nothing was made.")
-    account = Account(
-        mode=wishes.mode,
-        statement=statement_of(wishes.mode, data.modality),
-        mark=wishes.mark,
-        rows={"given": len(data), "real": len(data) if keeps_real else 0, "synthetic": n_made},
-        counts=tuple(
-            CellCount(cells.label(int(i)), int(cells.n_rows[i]), int(cells.n_rows[i]) if keeps_real else 0, int(to_make[i]))
-            for i in np.flatnonzero(cells.stands)
-        ),
-        n_small_cells=int((~cells.stands).sum()),
-        n_without=cells.n_without,
-        choice=choice,
-        notices=tuple(stages.notices),
-        unit="patients",
-    )
+    account = account_of(data, wishes, cells, to_make, choice, stages, unit="patients")
     marked = (_marked(piece, REAL if piece is real else SYNTHETIC, wishes.mark) for piece in pieces)
     return account, marked
 

@@ -25,8 +25,9 @@ from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
 from manikin.workflow import images, proportions
-from manikin.workflow.augmentation import MODES, Account, Augmented, CellCount, Wishes, statement_of
-from manikin.workflow.augmented_notices import tell_cells, tell_columns
+from manikin.workflow.augmentation import MODES, Account, Augmented, Wishes
+from manikin.workflow.augmented_balance import account_of, cells_to_make
+from manikin.workflow.augmented_notices import tell_columns
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
 from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import Decision, decide, learn
@@ -36,7 +37,6 @@ from manikin.workflow.options import Options
 from manikin.workflow.proportions import Cells, Ints
 from manikin.workflow.sources import read_like, target_of, with_target
 from manikin.workflow.stages import Stages
-from manikin.workflow.wanted_shares import parse_to
 from manikin.workflow.wishes import check_columns
 
 BLOCK = 16_384  # rows that are drawn at a time, each block from its own seed
@@ -129,12 +129,7 @@ def _fitting(data: Dataset, model: Any) -> Dataset:
 def _balanced(job: _Job, target: str | None) -> tuple[Account, Iterator[Dataset]]:
     data, wishes, stages = job.data, job.wishes, job.stages
     keeps_real = wishes.mode == "hybrid"
-    cells = proportions.cells_of(data, proportions.cell_columns(data, target, wishes.balance))
-    proportions.check_standing(cells)
-    asked = parse_to(wishes.to, cells, target)
-    shares = proportions.shares_of(cells, asked)
-    to_make = proportions.planned(cells, shares, asked, keeps_real=keeps_real, rows=wishes.rows, n_rows=len(data))
-    tell_cells(cells, to_make, target, keeps_real=keeps_real, stages=stages)
+    cells, to_make = cells_to_make(data, target, wishes.balance, wishes, stages)
     if to_make.any():
         tell_columns(data, wishes.mode, stages)
     n_made = int(to_make.sum())
@@ -145,21 +140,7 @@ def _balanced(job: _Job, target: str | None) -> tuple[Account, Iterator[Dataset]
     else:
         drawn = _made(job, cells, to_make, model, choice.name)
         pieces = _hybrid(job, drawn, n_made) if keeps_real else _full(job, drawn, n_made)
-    account = Account(
-        mode=wishes.mode,
-        statement=statement_of(wishes.mode, data.modality),
-        mark=wishes.mark,
-        rows={"given": len(data), "real": len(data) if keeps_real else 0, "synthetic": n_made},
-        counts=tuple(
-            CellCount(cells.label(int(i)), int(cells.n_rows[i]), int(cells.n_rows[i]) if keeps_real else 0, int(to_make[i]))
-            for i in np.flatnonzero(cells.stands)
-        ),
-        n_small_cells=int((~cells.stands).sum()),
-        n_without=cells.n_without,
-        choice=choice,
-        notices=tuple(stages.notices),
-    )
-    return account, pieces
+    return account_of(data, wishes, cells, to_make, choice, stages), pieces
 
 
 def _hybrid(job: _Job, made: Iterator[Dataset], n: int) -> Iterator[Dataset]:

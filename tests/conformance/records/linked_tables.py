@@ -34,6 +34,21 @@ def moments(times: np.ndarray) -> list[str]:
     return ["" if np.isnat(time) else str(time.astype("datetime64[m]")).replace("T", " ") for time in times]
 
 
+def values_by_code(name: str) -> TableSchema:
+    """The schema of a table of events by the minute: a code, and a number whose scale is the code's."""
+    return TableSchema(
+        name,
+        (
+            identifier("patient", Role.PATIENT_KEY),
+            Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
+            Column("code", Kind.CODE),
+            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
+        ),
+        form=Form.EVENTS,
+        start="at",
+    )
+
+
 @cache
 def visits() -> Dataset:
     """Patients, their stays and the diagnoses of each stay, which name it by a key of two columns; one stay ends before none begins."""

@@ -104,12 +104,3 @@ def runs_before(starts: Ints, moments: Ints) -> Ints:
     out = np.concatenate([[0], place[:-1]])[: len(moments)].astype(np.int64)
     out[starts[:-1][np.diff(starts) > 0]] = 0
     return out
-
-
-def last_of(patients: Ints, state: Ints) -> Ints:
-    """For each row the place of the patient's last row in the same state, NONE where there is none, int64 (n,)."""
-    order = np.lexsort([np.arange(len(state)), state, patients])
-    same = (patients[order][1:] == patients[order][:-1]) & (state[order][1:] == state[order][:-1])
-    out = np.full(len(state), NONE, dtype=np.int64)
-    out[order[1:]] = np.where(same, order[:-1], NONE)
-    return out

@@ -69,12 +69,12 @@ class Chances:
         return out
 
     def _blend(self, given: Ints, rng: np.random.Generator) -> Ints:
-        out = _pick(np.cumsum(self.shares), np.zeros(len(given)), np.full(len(given), self.shares.sum()), rng)
+        out = self._share(len(given), rng)
         if self.parent == NONE or not len(self.tokens):
             return out
         known = np.flatnonzero((given >= 0) & (given < len(self.starts) - 1))
         first, stop = self.starts[given[known]], self.starts[given[known] + 1]
-        edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
+        edges = self._edges
         n, different, lost = edges[stop] - edges[first], stop - first, self._lost(given[known])
         at = rng.random(len(known)) * (n + different + lost)
         own = np.flatnonzero(at < n)
@@ -85,14 +85,26 @@ class Chances:
             rest = rest[self._place(given[rest], out[rest]) >= 0]
             if not len(rest):
                 break
-            out[rest] = _pick(np.cumsum(self.shares), np.zeros(len(rest)), np.full(len(rest), self.shares.sum()), rng)
+            out[rest] = self._share(len(rest), rng)
         return out
+
+    def _share(self, n: int, rng: np.random.Generator) -> Ints:
+        """Tokens by their own shares, int64 (n,)."""
+        return _pick(self._share_edges, np.zeros(n), np.full(n, self.shares.sum()), rng)
 
     def _place(self, given: Ints, tokens: Ints) -> Ints:
         """Where the pairs of tokens behind known parents stand, -1 for pairs that were not kept."""
         wanted = given * len(self.shares) + tokens
         place = np.searchsorted(self._pairs, wanted)
-        return np.where(np.append(self._pairs, NONE)[place] == wanted, place, NONE)
+        return np.where(self._pairs[np.minimum(place, len(self._pairs) - 1)] == wanted, place, NONE)
+
+    @cached_property
+    def _share_edges(self) -> Floats:
+        return np.cumsum(self.shares)
+
+    @cached_property
+    def _edges(self) -> Floats:
+        return np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
 
     @cached_property
     def _pairs(self) -> Ints:
@@ -108,7 +120,7 @@ class Chances:
         at = np.where(known, given, 0)
         first, stop = self.starts[at], self.starts[at + 1]
         place = self._place(at, tokens)
-        edges = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
+        edges = self._edges
         kept = np.concatenate([[0.0], np.cumsum(self.shares[self.tokens])]) / total
         n, different, lost = edges[stop] - edges[first], stop - first, self._lost(at)
         count = np.where(place >= 0, np.append(self.counts, 0)[place], 0)

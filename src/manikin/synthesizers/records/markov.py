@@ -1,9 +1,9 @@
-"""A chain over linked patients' events: what comes next follows from what came last, and nothing before it. A baseline without gradients.
+"""A chain over linked patients' events: what comes next follows from what came last and from an outline of the record. No gradients.
 
 In the sense of the conditional sequence models that are the plain baseline elsewhere (PAR, Zhang et al. 2022, arXiv 2207.14406), made
-of counts: static fields in a tree, the next table by the last event's code, gaps by the pair of tables, each column by the one token that
-says most about it (an earlier column of the row, or the same column of the patient's last row with this code). Records end by how long
-they are and by their last event.
+of counts: the outline and static fields in trees, the next table by the last event's code and by what is left of the outline, gaps by the
+table before and the rows of its moment, each column by the one token that says most about it, codes as often new to the patient as real
+ones are. Records end where the rows or the time of their outline end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from manikin.synthesizers.records.chain_history import (
     PLAN,
     RUN,
     ChainHistory,
-    last_of,
     moments_of,
     run_class,
     runs_before,
@@ -42,7 +41,7 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chances import NONE, Chances, counted
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.pace import Pace
-from manikin.synthesizers.records.repeats import Repeats, count_repeats
+from manikin.synthesizers.records.repeats import Repeats, count_repeats, previous
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -95,13 +94,13 @@ class Markov:
         self.longest_ = self.outline_.most
         self.static_ = self._count_static(records, self._planned(groups))
         self._count_next(records, state)
-        fields: list[tuple[Chances, ...]] = []
+        codes, fields = self._codes, list[tuple[Chances, ...]]()
         repeats: list[Repeats | None] = []
         copied: list[npt.NDArray[np.float64]] = []
         for i, table in enumerate(layout.tables):
-            events, code = np.flatnonzero(records.table == i), self._codes[i]
+            events, code = np.flatnonzero(records.table == i), codes[i]
             tokens, who = records.tokens[events].astype(np.int64), patients[events]
-            alike, last = last_of(who, state[events]), last_of(who, np.zeros(len(events), dtype=np.int64))
+            alike, last = previous(who * int(self._offsets[-1] + 1) + state[events]), previous(who)
             run = N_RUNS * _before(records, events, len(layout.tables)) + run_class(runs[events]), N_RUNS * (len(layout.tables) + 1)
             planned = self._planned(groups[who])
             own, same, again = [], list[float](), None
@@ -300,7 +299,7 @@ class Markov:
                 continue
             allowed, given = masks.field(progress, rows, i, j, own), behind.of(chances.parent, rows, i, j, own)
             repeats, seen = self.repeats_[i], behind.seen[i]
-            if j == self._codes[i] and repeats is not None and seen is not None:
+            if j == behind.codes[i] and repeats is not None and seen is not None:
                 seen.at(rows, behind.moment[rows] + (masks.middles[i][own[:, 0]] > 0))
                 new = behind.of(repeats.fresh.parent, rows, i, j, own)
                 own[:, j] = repeats.draw(seen, rows, chances, (given, new), allowed, rng)
@@ -419,7 +418,6 @@ class Markov:
         if not is_fit or self.longest_ < 1 or (self.outline_ is not None and self.longest_ != self.outline_.most):
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         return self
-
 
     def _may_follow(self, i: int, j: int, parent: int) -> bool:
         """Whether field j of table i, -1 for the patient's own, may follow a parent."""

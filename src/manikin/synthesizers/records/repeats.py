@@ -153,7 +153,7 @@ def count_repeats(
     """
     n_codes = len(emitted)
     kind, wish = _kinds(patients, codes, codes, moments, n_codes), _kinds(patients, codes, proposed, moments, n_codes)
-    last = _previous(patients)
+    last = previous(patients)
     last_kind = np.where(last < 0, FIRST, kind[last])
     same = np.where(last < 0, 0, (moments[last] == moments).astype(np.int64))
     order = np.argsort(patients, kind="stable")
@@ -191,7 +191,7 @@ def bucket(rows: Ints) -> Ints:
     return np.minimum(np.floor(2 * np.log2(rows + 1.0)), N_BUCKETS - 1).astype(np.int64)
 
 
-def _previous(group: Ints) -> Ints:
+def previous(group: Ints) -> Ints:
     """For each row the place of the last one of its group before it, NONE where there is none."""
     order = np.argsort(group, kind="stable")
     out = np.full(len(group), NONE, dtype=np.int64)

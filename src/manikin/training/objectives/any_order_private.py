@@ -5,18 +5,14 @@ Every row gets one of a few random orders by a draw of its own, so that who else
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from manikin.training.adam import Adam
 from manikin.training.networks.any_order import AnyOrderNet, draw_masks
-from manikin.training.objective import Phase, Stage, Tensors
+from manikin.training.objective import Tensors
+from manikin.training.objectives.private import PrivateObjective
 
 
 @dataclass(frozen=True)
@@ -37,71 +33,24 @@ class PrivateRecipe:
     average: float = 0.1
 
 
-class PrivateAnyOrderObjective:
-    """The objective that the loop trains under a ledger; `averages` holds the weights to keep, which are post-processing.
+class PrivateAnyOrderObjective(PrivateObjective[AnyOrderNet]):
+    """The objective that the loop trains under a ledger.
 
     Parameters
     ----------
     extra : tensors that a checkpoint must hold beside the weights, such as what was bought before training.
     """
 
-    has_fixed_batches = False
-    patience: int | None = None
-
     def __init__(self, network: AnyOrderNet, recipe: PrivateRecipe, extra: Tensors | None = None) -> None:
-        self.network, self.recipe = network, recipe
-        self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.planned_steps = self.validate_every = recipe.steps
-        self._done, self._extra = torch.zeros(1), extra or {}
+        super().__init__(network, recipe)
+        self.recipe, self._extra = recipe, extra or {}
 
-    def stages(self) -> Sequence[Stage]:
-        """One stage with one phase, private by DP-SGD."""
-        optimiser = Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.9, 0.99))
-        return [Stage([Phase("likelihood", self.network, optimiser, self._loss, private_by="dpsgd", schedule=_warm_cosine)])]
-
-    def batches(self, rng: np.random.Generator) -> Iterator[Tensor]:
-        """None: real rows come through DP-SGD alone."""
-        del rng
-        return iter(())
-
-    def _loss(self, rows: Tensor) -> Tensor:
+    def losses(self, rows: Tensor) -> Tensor:
         """Nats per row, (n_rows,), in an order that is drawn for each row by itself."""
         masks = draw_masks(self.network.n_columns, self.recipe.n_masks, self.recipe.causal_share).to(rows.device)
         which = torch.randint(len(masks), (len(rows),), device=rows.device) if len(masks) > 1 else None
         return self.network.nll(rows, masks, which=which).sum(0)
 
-    @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the weights; the memory grows from nothing so that early weights are forgotten."""
-        del fraction
-        self._done += 1
-        memory = min(self.recipe.average * self.recipe.steps + 1, 1 + 0.2 * float(self._done))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def validate(self) -> float | None:
-        """None: held-out rows are not paid for."""
-        return None
-
-    def signals(self) -> Mapping[str, float]:
-        """None."""
-        return {}
-
-    def film(self) -> Mapping[str, Sequence[float]]:
-        """None."""
-        return {}
-
-    def modules(self) -> Mapping[str, nn.Module]:
-        """The network and its average."""
-        return {"network": self.network, "average": self.average}
-
     def state(self) -> Tensors:
         """How many steps the average has seen, and what was bought before."""
-        return {"done": self._done, **self._extra}
-
-    def load_state(self, tensors: Tensors) -> None:
-        """Takes that back."""
-        self._done = tensors["done"].clone()
-
-
-def _warm_cosine(fraction: float) -> float:
-    return min(1.0, fraction / 0.05 + 0.05) * 0.5 * (1 + math.cos(math.pi * fraction))
+        return {**super().state(), **self._extra}

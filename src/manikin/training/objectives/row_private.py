@@ -5,19 +5,13 @@ What of a row a step looks at may be drawn for each patient by herself; who else
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manikin.training.adam import Adam
-from manikin.training.objective import Phase, Stage, Tensors
-from manikin.training.objectives.averaged import Averaged
+from manikin.training.objectives.private import PrivateObjective
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -51,56 +45,16 @@ class RowRecipe:
     average: float = 0.1
 
 
-class PrivateRowObjective(Averaged[N], Generic[N]):
-    """The objective that the loop trains under a ledger; `average` holds the weights to keep, which are post-processing."""
-
-    has_fixed_batches = False
-    patience: int | None = None
+class PrivateRowObjective(PrivateObjective[N]):
+    """The objective that the loop trains under a ledger."""
 
     def __init__(self, loss: RowLoss[N], recipe: RowRecipe) -> None:
-        self.network, self.loss, self.recipe = loss.network.eval(), loss, recipe
-        for name, one in self.network.named_parameters():
+        for name, one in loss.network.eval().named_parameters():
             one.requires_grad = loss.learns(name)
-        self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self.planned_steps = self.validate_every = recipe.steps
-        self._done = torch.zeros(1)
+        super().__init__(loss.network, recipe)
+        self.loss = loss
 
-    def stages(self) -> Sequence[Stage]:
-        """One stage with one phase, private by DP-SGD."""
-        learning = [one for one in self.network.parameters() if one.requires_grad]
-        optimiser = Adam(learning, lr=self.recipe.learning_rate, betas=(0.9, 0.99))
-        return [Stage([Phase("likelihood", self.network, optimiser, self.row_losses, private_by="dpsgd", schedule=_warm_cosine)])]
-
-    def batches(self, rng: np.random.Generator) -> Iterator[Tensor]:
-        """None: real patients come through DP-SGD alone."""
-        del rng
-        return iter(())
-
-    def row_losses(self, rows: Tensor) -> Tensor:
+    def losses(self, rows: Tensor) -> Tensor:
         """The losses of one patient's rows, (k,): hers stands first, the others fill up and weigh nothing."""
         own = self.loss.drawn(rows[0])
         return torch.cat([own[None], own.new_zeros(rows.shape[0] - 1)])
-
-    @torch.no_grad()
-    def after_step(self, fraction: float) -> None:
-        """Averages the weights; the memory grows from nothing so that early weights are forgotten."""
-        del fraction
-        self._done += 1
-        memory = min(self.recipe.average * self.recipe.steps + 1, 1 + 0.2 * float(self._done))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 / memory)
-
-    def validate(self) -> float | None:
-        """None: held-out patients are not paid for."""
-        return None
-
-    def state(self) -> Tensors:
-        """How many steps the average has seen."""
-        return {"done": self._done}
-
-    def load_state(self, tensors: Tensors) -> None:
-        """Takes that back."""
-        self._done = tensors["done"].clone()
-
-
-def _warm_cosine(fraction: float) -> float:
-    return min(1.0, fraction / 0.05 + 0.05) * 0.5 * (1 + math.cos(math.pi * fraction))
