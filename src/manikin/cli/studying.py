@@ -17,12 +17,12 @@ study = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Studies over many splits of a table: what added rows do for a model, how many patients a generator needs, what privacy costs.",
+    help="Studies over many splits of patients: what added rows do for a model, how many patients a generator needs, what privacy costs.",
     epilog="Example: manikin study augmentation patients.csv --target died --groups sex -o study",
 )
 
 NeededTarget = Annotated[
-    str, typer.Option("--target", metavar="COL", help="The column that a model predicts.", show_default=False)
+    str, typer.Option("--target", metavar="COL", help="The column that a model predicts; TABLE.COL in linked tables.", show_default=False)
 ]
 Positive = Annotated[
     list[str] | None,
@@ -33,9 +33,19 @@ Positive = Annotated[
     ),
 ]
 Synthesizers = Annotated[
-    str, typer.Option("--synthesizers", metavar="NAMES", help="Generators to compare, separated by commas.")
+    str | None,
+    typer.Option(
+        "--synthesizers",
+        metavar="NAMES",
+        help="Generators, separated by commas; forest,autoregressive by default, of linked tables markov,event_transformer.",
+    ),
 ]
-MaxRows = Annotated[int | None, typer.Option("--max-rows", metavar="N", help="At most so many rows, whole patients at random.")]
+MaxRows = Annotated[
+    int | None,
+    typer.Option(
+        "--max-rows", "--max-patients", metavar="N", help="At most so many rows, whole patients at random; of linked tables patients."
+    ),
+]
 PerFit = Annotated[
     str | None, typer.Option("--time-budget", metavar="TIME", help="For each learning of a generator in steps: 90s, 10m.")
 ]
@@ -54,7 +64,7 @@ def augmentation(
         list[str] | None,
         typer.Option("--balance", metavar="COL", help="Raise the rarer class within these groups; may be repeated."),
     ] = None,
-    synthesizers: Synthesizers = "forest,autoregressive",
+    synthesizers: Synthesizers = None,
     learner: Annotated[str, typer.Option("--learner", metavar="NAMES", help="booster, logistic or both.")] = "booster,logistic",
     skip: Annotated[
         list[str] | None,
@@ -85,7 +95,7 @@ def augmentation(
         positive=tuple(positive or ()),
         groups=tuple(groups or ()),
         balance=tuple(balance or ()),
-        synthesizers=_names(synthesizers),
+        synthesizers=_names("forest,autoregressive" if synthesizers is None else synthesizers),
         learners=_names(learner),
         skip=tuple(skip or ()),
         splits=splits,
@@ -105,10 +115,10 @@ def augmentation(
 
 @study.command("learning-curve")
 def learning_curve(
-    data: opt.FlatData,
+    data: opt.Data,
     target: NeededTarget,
     out: opt.OutFolder,
-    synthesizers: Synthesizers = "forest,autoregressive",
+    synthesizers: Synthesizers = None,
     sizes: Annotated[
         str, typer.Option("--sizes", metavar="N,N,…", help="Numbers of patients to learn from.")
     ] = "100,200,500,1000,2000,5000",
@@ -135,7 +145,7 @@ def learning_curve(
         raise typer.BadParameter("--sizes are whole numbers separated by commas, for example 100,200,500")
     options = CurveOptions(
         target=target,
-        synthesizers=_names(synthesizers),
+        synthesizers=_names_or_none(synthesizers),
         sizes=tuple(int(text) for text in _names(sizes)),
         repeats=repeats,
         max_rows=max_rows,
@@ -162,17 +172,20 @@ def learning_curve(
 
 @study.command("tradeoff")
 def tradeoff(
-    data: opt.FlatData,
+    data: opt.Data,
     out: opt.OutFolder,
     epsilons: Annotated[
         str, typer.Option("--epsilons", metavar="E,E,…", help="Privacy budgets; inf is the generator without one.")
     ] = "0.1,0.5,1,3,10,inf",
     synthesizers: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--synthesizers", metavar="NAMES", help="Generators, separated by commas; NAME@inf for one that cannot keep a budget."
+            "--synthesizers",
+            metavar="NAMES",
+            help="Generators, separated by commas, NAME@inf for one that cannot keep a budget; aim,autoregressive by default, of linked "
+            "tables markov,event_transformer.",
         ),
-    ] = "aim,autoregressive",
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How often, each with another holdout.")] = 3,
     delta: opt.Delta = None,
     rows_per_patient: opt.RowsPerPatient = 1,
@@ -200,7 +213,7 @@ def tradeoff(
     options = TradeoffOptions(
         target=target,
         epsilons=_epsilons(epsilons),
-        synthesizers=_names(synthesizers),
+        synthesizers=_names_or_none(synthesizers),
         seeds=seeds,
         delta=delta,
         rows_per_patient=rows_per_patient,
@@ -267,6 +280,10 @@ def _say_files(files: dict[str, Path]) -> None:
 
 def _part(document: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: document[key] for key in keys}
+
+
+def _names_or_none(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else _names(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

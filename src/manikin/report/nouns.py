@@ -7,7 +7,7 @@ labels, and each sentence says so; chapters that speak of rows of tables keep th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ _ADJECTIVES = "synthetic|real|training|train|holdout|held-out|released|unseen|fe
 _PHRASE = re.compile(rf"\b({_ADJECTIVES})(\s+)(rows?)\b(?! in \d| a patient)", re.IGNORECASE)
 _COUNTED = re.compile(r"(\d\s+)(rows?)(?= (?:learned from|set aside|synthetic)\b)")
 _BY_ITSELF = re.compile(r"\b(the )(rows)(?= (?:are too few|or the evidence|were made|falls? where|differ most)\b)")
+_ANY = re.compile(r"\brows?\b", re.IGNORECASE)
+_OF_ROWS = re.compile(r"\bpatients with a positive row\b", re.IGNORECASE)
 _FIRST = re.compile(r"^(Rows)(?= (?:nearer|that are as close|that repeat|set aside|beyond)\b)")
 
 
@@ -50,8 +52,7 @@ def worded(text: str, noun: str) -> str:
     def named(found: re.Match[str]) -> str:
         """The phrase with its noun exchanged."""
         whole, row = found.group(), found.groups()[-1]
-        plain = noun if row.endswith("s") else noun[:-1]
-        return whole[: -len(row)] + (plain.capitalize() if row[0].isupper() else plain)
+        return whole[: -len(row)] + _like(row, noun)
 
     for pattern in (_PHRASE, _COUNTED, _BY_ITSELF, _FIRST):
         text = pattern.sub(named, text)
@@ -66,12 +67,36 @@ def named_after(chapter: Chapter, noun: str) -> Chapter:
     return made
 
 
-def _renamed(value: Any, noun: str) -> Any:
+def named_throughout(chapter: Chapter, noun: str) -> Chapter:
+    """A chapter in which every row is one of those that are judged, each called what it is."""
+    if noun == "rows":
+        return chapter
+    made: Chapter = _renamed(chapter, noun, throughout)
+    return made
+
+
+def throughout(text: str, noun: str) -> str:
+    """A text in which every row is called what it is.
+
+    >>> throughout("Patients with a positive row are spread evenly; a row is flagged, tuning rows are real.", "patients")
+    'Positive patients are spread evenly; a patient is flagged, tuning patients are real.'
+    """
+    text = _OF_ROWS.sub(lambda found: "Positive patients" if found.group()[0] == "P" else "positive patients", text)
+    return _ANY.sub(lambda found: _like(found.group(), noun), text)
+
+
+def _like(row: str, noun: str) -> str:
+    """The noun in the number and the case of a word: "Rows" gives "Patients"."""
+    plain = noun if row.endswith("s") else noun[:-1]
+    return plain.capitalize() if row[0].isupper() else plain
+
+
+def _renamed(value: Any, noun: str, said: Callable[[str, str], str] = worded) -> Any:
     if type(value) is str:
-        return worded(value, noun)
+        return said(value, noun)
     if isinstance(value, tuple):
-        return tuple(_renamed(one, noun) for one in value)
+        return tuple(_renamed(one, noun, said) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
         texts = {one.name: getattr(value, one.name) for one in fields(value) if one.name not in DRAWN and one.name != "anchor"}
-        return replace(value, **{name: _renamed(part, noun) for name, part in texts.items()})
+        return replace(value, **{name: _renamed(part, noun, said) for name, part in texts.items()})
     return value

@@ -9,6 +9,7 @@ from typing import Any
 from manikin.evaluation.studies.summary import PRIMARY, decided
 from manikin.report import figures
 from manikin.report.blocks import Block, Bullets, Chapter, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
+from manikin.report.nouns import named_throughout
 from manikin.report.render import page
 
 TITLES = {
@@ -31,15 +32,20 @@ def title_of(document: Mapping[str, Any]) -> str:
 
 
 def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
-    """The page's sections."""
+    """The page's sections; of linked tables a row of theirs is a patient."""
+    noun = document["data"].get("unit", "rows")
+    return (*(named_throughout(chapter, noun) for chapter in _chapters(document)), how_made(document))
+
+
+def _chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     if document["study"] == "learning-curve":
         from manikin.report.study_curve import curve_chapters
 
-        return (*curve_chapters(document), how_made(document))
+        return curve_chapters(document)
     if document["study"] == "tradeoff":
         from manikin.report.study_tradeoff import tradeoff_chapters
 
-        return (*tradeoff_chapters(document), how_made(document))
+        return tradeoff_chapters(document)
     made = [
         Chapter("short", "In short", _short(document)),
         Chapter("differences", "Differences from real rows alone", _forest(document)),
@@ -47,7 +53,7 @@ def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     ]
     if document["groups"]:
         made.append(Chapter("groups", "Group by group", _groups(document)))
-    return (*made, Chapter("design", "How it was measured", _design(document)), how_made(document))
+    return (*made, Chapter("design", "How it was measured", _design(document)))
 
 
 def _short(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -210,7 +216,7 @@ def how_made(document: Mapping[str, Any]) -> Chapter:
     """Data, options, versions and cost."""
     data, cost = document["data"], document["cost"]
     facts = [
-        ("Table", data["name"]),
+        ("Data", data["name"]),
         ("Rows", f"{data['rows']:,}"),
         ("Patients", f"{data['patients']:,}"),
         ("SHA-256", data["sha256"]),

@@ -31,7 +31,8 @@ METHOD = (
 
 def curve_chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     """In short, the curves, and how they were measured."""
-    about = f"{document['design']['repeats']} repeats, target {document['question']['target']}"
+    n = document["design"]["repeats"]
+    about = f"{n} repeat{'' if n == 1 else 's'}, target {document['question']['target']}"
     lead = f"Generators learn from ever more real patients; {about}."
     texts = tuple(sentence["text"] for sentence in document["sentences"])
     return (

@@ -99,10 +99,12 @@ def _where(advice: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _curves(document: Mapping[str, Any]) -> tuple[Block, ...]:
-    note = (
-        "Lines are medians over seeds, bands 95 % intervals. The blue line is what the train rows themselves score, the grey one columns "
-        "drawn one by one ('independent') under the same epsilon: what a generator must beat to be worth its trouble."
+    has_floor = any(point["synthesizer"] == FLOOR for point in document["points"])
+    note = "Lines are medians over seeds, bands 95 % intervals. The blue line is what the train rows themselves score"
+    grey = (
+        ", the grey one columns drawn one by one ('independent') under the same epsilon: what a generator must beat to be worth its trouble"
     )
+    note = f"{note}{grey if has_floor else ''}."
     return (Text(note), Grid(tuple(_drawn(document)), has_legend=False))
 
 

@@ -47,7 +47,7 @@ def epsilon_curve(
             shift = 0.035 * (number - (len(series) - 1) / 2)
             _line(axes, name, points, place, shift, (marker, dashes, colour), least=LEAST.get(scale))
         if real is not None:
-            axes.axhline(real, color=REAL, linewidth=1.6, label="train rows themselves", zorder=1)
+            axes.axhline(real, color=REAL, linewidth=1.6, label="train data themselves", zorder=1)
         if ceiling:
             x, y = zip(*[(log10(epsilon), value) for epsilon, value in ceiling], strict=True)
             axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="most that is possible", zorder=1)

@@ -49,8 +49,8 @@ def check_name(name: str) -> None:
         raise ParameterError(f"There is no synthesizer named {name!r}. {candidates(name, [AUTO, *sorted(SYNTHESIZERS)])}")
 
 
-def check_modality(name: str, data: Dataset, where: str = "the data set") -> None:
-    """Refuses a generator of one kind of data (a flat table, linked tables, images) for another.
+def check_modality(name: str, data: Dataset, where: str = "the data set", *, with_auto: bool = True) -> None:
+    """Refuses a generator of one kind of data (a flat table, linked tables, images) for another; `with_auto` is whether `auto` will do.
 
     Raises
     ------
@@ -60,14 +60,13 @@ def check_modality(name: str, data: Dataset, where: str = "the data set") -> Non
     if name not in SYNTHESIZERS or SYNTHESIZERS[name].modality == wanted:
         return
     learns, holds = KINDS[SYNTHESIZERS[name].modality], KINDS[wanted]
-    raise ParameterError(
-        f"The synthesizer {name!r} learns {learns}, and {where} holds {holds}. Choose one of {', '.join(names_of(wanted))}, or auto."
-    )
+    able = ", ".join(names_of(wanted)) + (", or auto" if with_auto else "")
+    raise ParameterError(f"The synthesizer {name!r} learns {learns}, and {where} holds {holds}. Choose one of {able}.")
 
 
-def private_names() -> list[str]:
-    """Names of the synthesizers that can learn under a privacy ledger."""
-    return sorted(name for name, entry in SYNTHESIZERS.items() if entry.private)
+def private_names(modality: str | None = None) -> list[str]:
+    """Names of the synthesizers that can learn under a privacy ledger; those of one kind of data, where it is named."""
+    return sorted(name for name, entry in SYNTHESIZERS.items() if entry.private and modality in (None, entry.modality))
 
 
 def check_privacy(

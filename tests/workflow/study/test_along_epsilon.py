@@ -134,7 +134,7 @@ def test_delta_and_rows_of_a_patient_reach_every_ledger(table: Path, tmp_path: P
         return real(**kwargs)
 
     monkeypatch.setattr(along_epsilon, "Ledger", watched)
-    monkeypatch.setattr(along_epsilon, "target_of", lambda _: None)
+    monkeypatch.setattr(along_epsilon, "check_target", lambda _: None)
     options = TradeoffOptions(epsilons=(1, 3), synthesizers=("mixer",), seeds=1, delta=1e-6, rows_per_patient=4)
     document = study_tradeoff(table, out=tmp_path / "t", options=options).document
     own = [kwargs for kwargs in made if kwargs["epsilon"] in (1, 3)]

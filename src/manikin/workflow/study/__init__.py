@@ -1,4 +1,4 @@
-"""Studies that run many times over one table: augmentation, learning curves, privacy against use. Importing this imports none of them."""
+"""Studies that run many times over the same patients: augmentation, learning curves, privacy against use. Importing this imports none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tradeoff(
     *,
     out: str | Path,
     epsilons: Sequence[float] = (0.1, 0.5, 1.0, 3.0, 10.0, inf),
-    synthesizers: Sequence[str] = ("aim", "autoregressive"),
+    synthesizers: Sequence[str] | None = None,
     seeds: int = 3,
     delta: float | None = None,
     rows_per_patient: int = 1,
@@ -40,9 +40,10 @@ def tradeoff(
 
     Parameters
     ----------
-    data : a CSV or Parquet file. out : the folder to write: study.json, study.csv, study.html and study.svg.
+    data : a CSV or Parquet file, or linked tables: a folder, or without budgets a database's URL.
+    out : the folder to write: study.json, study.csv, study.html and study.svg.
     epsilons : budgets, above 0; `inf` is the generator without a ledger.
-    synthesizers : names; one that cannot keep a budget is written NAME@inf and compared there only.
+    synthesizers : names, those that fit the data when None; one that cannot keep a budget is written NAME@inf and compared there only.
     seeds : how often, each with patients of its own held out. delta : of every budget; below the inverse of the patients when None.
     time_budget_seconds, max_steps : of each learning of a generator in steps.
     extend : takes up the finished study in `out`, with more seeds, epsilons or generators.
@@ -56,7 +57,7 @@ def tradeoff(
     options = TradeoffOptions(
         target=target,
         epsilons=tuple(epsilons),
-        synthesizers=tuple(synthesizers),
+        synthesizers=None if synthesizers is None else tuple(synthesizers),
         seeds=seeds,
         delta=delta,
         rows_per_patient=rows_per_patient,

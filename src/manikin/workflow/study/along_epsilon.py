@@ -9,35 +9,41 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf, isinf
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-import numpy as np
-
 from manikin.data.dataset import Dataset, split
 from manikin.data.errors import DataError, ManikinError, ParameterError, parameter_error
 from manikin.data.seeds import derive
-from manikin.evaluation.base import EvaluationData
 from manikin.privacy.ledger import Ledger
 from manikin.synthesizers import SYNTHESIZERS
-from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit, private_names
 from manikin.workflow.output import check_free, is_resumable, read_json, whole_folder
-from manikin.workflow.places import place_of
-from manikin.workflow.sources import compared, read_each_by_itself, read_flat, target_of, with_target
+from manikin.workflow.places import Place, name_of, place_of
+from manikin.workflow.sources import compared
 from manikin.workflow.stages import Silent, Stages, Watcher
-from manikin.workflow.study.cohort import at_most, check_varies
 from manikin.workflow.study.epsilon_papers import papers
+from manikin.workflow.study.patients import (
+    bounded,
+    check_generators,
+    check_target,
+    compared_with,
+    default_of,
+    each_by_itself,
+    read_patients,
+)
 from manikin.workflow.study.record import Studied, file_name, job_of, piece, publish
 
 LOG = logging.getLogger(__name__)
 REAL, FLOOR = "real", "independent"  # lines to read the others by: the train rows themselves, and columns drawn one by one
 AT_INF = "@inf"
 HOLDOUT = 0.2
+NO_FLOOR = "Linked tables have no line of columns drawn one by one to be compared with."
 FILES = {"report": "study.html", "results": "study.json", "figures": "study.csv", "picture": "study.svg"}
+DEFAULTS = {"table": ("aim", "autoregressive"), "records": ("markov", "event_transformer")}
 FEWEST = 100  # patients; fewer cannot be learned from and attacked
 
 
@@ -55,7 +61,7 @@ class TradeoffOptions:
 
     target: str | None = None
     epsilons: tuple[float, ...] = (0.1, 0.5, 1.0, 3.0, 10.0, inf)
-    synthesizers: tuple[str, ...] = ("aim", "autoregressive")
+    synthesizers: tuple[str, ...] | None = None
     seeds: int = 3
     delta: float | None = None
     rows_per_patient: int = 1
@@ -83,10 +89,10 @@ class TradeoffOptions:
         ):
             if value is not None and value < least:
                 raise parameter_error(name, "study tradeoff", f"a whole number, {least} or above", value)
-        if not self.synthesizers:
+        if self.synthesizers == ():
             raise ParameterError("A trade-off study needs at least one generator. Name them with --synthesizers.")
         jobs = [Job(REAL, inf), *(Job(FLOOR, epsilon) for epsilon in self.along(FLOOR))]
-        for asked in self.synthesizers:
+        for asked in self.synthesizers or ():
             jobs += self._jobs(asked)
         return list(dict.fromkeys(jobs))
 
@@ -104,7 +110,7 @@ class TradeoffOptions:
         if name != asked:
             return [Job(name, inf)]
         if not SYNTHESIZERS[name].private and any(not isinf(epsilon) for epsilon in self.epsilons) and name != FLOOR:
-            able = ", ".join(private_names()) or "none so far"
+            able = ", ".join(private_names(SYNTHESIZERS[name].modality)) or "none so far"
             raise ParameterError(
                 f"The synthesizer {name!r} cannot keep a privacy budget (epsilon); able are: {able}. "
                 f"Write {name}{AT_INF} to compare it without a budget only, or leave it out."
@@ -136,26 +142,29 @@ def study_tradeoff(
     ------
     InputError : the data or an option cannot be used, or `out` holds no study that can be extended.
     """
-    source, folder, jobs = Path(data), Path(out), options.check()
     from manikin.report.study_tradeoff import render_picture
 
+    source, folder = place_of(data), Path(out)
+    options.check()
     check_free(folder, force=force or extend, inputs=[source, schema])
     stages = Stages(watcher or Silent())
-    with stages.stage("read", f"Reading {source.name}"):
-        patients = with_target(read_flat(place_of(data), "`manikin study`", schema=schema), options.target)
-        if options.max_rows is not None and len(patients) > options.max_rows:
-            n_before, patients = len(patients), at_most(patients, options.max_rows, options.seed)
-            stages.note(f"{len(patients):,} of {n_before:,} rows were drawn, whole patients at random.")
-    target = _target(patients, options, stages)
+    with stages.stage("read", f"Reading {name_of(source)}"):
+        patients, notice = bounded(read_patients(source, options.target, schema=schema), options.max_rows, options.seed)
+        options = replace(options, synthesizers=default_of(patients, DEFAULTS, options.synthesizers))
+        jobs = _jobs_for(patients, source, options)
+    if notice:
+        stages.note(notice)
+    target = _target(patients, stages)
     if patients.n_records < FEWEST:
         raise DataError(f"The table has {patients.n_records:,} patients; a trade-off study needs at least {FEWEST}. Bring more.")
-    _tell_floor(options, stages)
+    _tell_floor(patients, options, stages)
     shared = {name: value for name, value in options.to_json().items() if name not in ("seeds", "epsilons", "synthesizers")}
     job = job_of("tradeoff", source, patients, shared)
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
     known = _finished(folder, job) if extend else []
-    plain_rows = _each_by_itself(source, patients, options, jobs)
+    has_budget = any(not isinf(job.epsilon) for job in jobs)
+    plain_rows = each_by_itself(source, patients, options.max_rows, options.seed) if has_budget else patients
     with whole_folder(folder, force=force or extend, job=job) as partial:
         for trial in known:
             _keep(partial, trial)
@@ -173,31 +182,27 @@ def study_tradeoff(
     return Studied(folder, {purpose: folder / name for purpose, name in FILES.items()}, document)
 
 
-def _target(patients: Dataset, options: TradeoffOptions, stages: Stages) -> str | None:
+def _jobs_for(patients: Dataset, source: Place, options: TradeoffOptions) -> list[Job]:
+    """The fits of one seed on such data; linked tables have no floor of columns drawn one by one."""
+    check_generators([asked.removesuffix(AT_INF) for asked in options.synthesizers or ()], patients, source)
+    jobs = options.check()
+    return [job for job in jobs if job.synthesizer != FLOOR] if patients.is_linked else jobs
+
+
+def _target(patients: Dataset, stages: Stages) -> str | None:
     """The column that models predict: the named one, or the schema's; without one utility is not measured, which is said."""
-    target = options.target or target_of(patients.columns)
+    target = check_target(patients)
     if target is None:
         stages.note("No target is named, so that utility is not measured. Name the column that a model would predict with --target.")
-    else:
-        check_varies(patients, target)
     return target
 
 
-def _tell_floor(options: TradeoffOptions, stages: Stages) -> None:
+def _tell_floor(patients: Dataset, options: TradeoffOptions, stages: Stages) -> None:
+    if patients.is_linked:
+        stages.note(NO_FLOOR)
+        return
     if not SYNTHESIZERS[FLOOR].private and any(not isinf(epsilon) for epsilon in options.epsilons):
         stages.note(f"'{FLOOR}' cannot keep a budget in this version, so that its line of reference is drawn at inf only.")
-
-
-def _each_by_itself(source: Path, patients: Dataset, options: TradeoffOptions, jobs: list[Job]) -> Dataset:
-    """The same rows as they are handed to a generator under a budget, each cell read for itself; `patients` where there is no budget."""
-    if all(isinf(job.epsilon) for job in jobs):
-        return patients
-    plain_rows = read_each_by_itself(source, patients.columns)
-    if options.max_rows is not None and len(plain_rows) > options.max_rows:
-        plain_rows = at_most(plain_rows, options.max_rows, options.seed)
-    if not np.array_equal(plain_rows.records, patients.records):
-        raise DataError("The patients' keys are written in more than one way. Write them alike, or declare the column's kind in a schema.")
-    return plain_rows
 
 
 def _one_seed(
@@ -274,11 +279,10 @@ def _trial(
             model = fit(job.synthesizer, given, seed=seed, limits=limits, watcher=Silent(), ledger=ledger)
             rows = model.sample(len(train), seed=seed)
             if ledger is not None:
-                rows, lost = compared(rows, train.columns)
+                rows, lost = compared(rows, train.schema if train.is_linked else train.columns)
             seconds = round(time.process_time() - start, 2)
         start = time.process_time()
-        schema = shared_columns(train, holdout, [rows])
-        found = measured(EvaluationData(train, holdout, (rows,), schema, target if target in schema else None), seed=seed)
+        found = measured(compared_with(train, holdout, rows, target), seed=seed)
     except ManikinError as error:  # a table or a budget that a generator refuses is a result here
         return {"failed": str(error)}
     except Exception as error:  # a defect of one generator must not cost the hours of all the others

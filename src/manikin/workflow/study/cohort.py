@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.cells import column_texts, is_number
-from manikin.data.dataset import Dataset, Table
+from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Column, Kind, Schema, Storage
 from manikin.data.seeds import generator
@@ -149,7 +149,12 @@ def check_varies(data: Dataset, target: str) -> None:
     ------
     DataError : names the column.
     """
-    n_values = data.table.frame[target][data.table.mark(target) == 0].nunique()
+    check_values(target, data.table.frame[target], data.table.mark(target))
+
+
+def check_values(target: str, cells: pd.Series, mark: Marks) -> None:
+    """The same of a column's cells and of which of them are missing."""
+    n_values = cells[mark == 0].nunique()
     if n_values < 2:
         has = "one value" if n_values else "no value"
         raise DataError(f"The target {target!r} has {has} only, so there is nothing to predict. Name another with --target.")

@@ -9,6 +9,8 @@ from statistics import median
 from typing import Any
 
 from manikin.data.dataset import Dataset
+from manikin.report.nouns import throughout
+from manikin.workflow.places import Place
 from manikin.workflow.stages import Stages
 from manikin.workflow.study.advice import advise, limits_of, percent
 from manikin.workflow.study.record import head_of
@@ -24,7 +26,7 @@ COLUMNS = ("synthesizer", "epsilon", "delta", "seed", "figure", "value", "low", 
 
 def papers(
     partial: Path,
-    source: Path,
+    source: Place,
     patients: Dataset,
     options: Mapping[str, Any],
     trials: Sequence[Mapping[str, Any]],
@@ -42,17 +44,26 @@ def papers(
     measure = next((trial["measure"] for trial in trials if trial.get("measure")), None)
     for text in broken.values():
         stages.warn(text)
-    return head_of("tradeoff", source, patients, options, stages) | {
+    head = head_of("tradeoff", source, patients, options, stages)
+    noun, power = head["data"]["unit"], power_sentence(points)
+    advised = advise(points, measure, broken=[name for name, _ in broken])
+    return head | {
         "unprotected": UNPROTECTED,
         "question": {"target": target, "measure": measure},
         "design": {"seeds": options["seeds"], "holdout": holdout, "rows_per_patient": options["rows_per_patient"]},
         "figures": {name: {"title": one.title, "side": one.side, "better": one.better} for name, one in FIGURES.items()},
         "limits": limits_of(),
-        "advice": advise(points, measure, broken=[name for name, _ in broken]),
-        "power": power_sentence(points),
+        "advice": [_of_patients(use) for use in advised] if noun == "patients" else advised,
+        "power": throughout(power, "patients") if noun == "patients" else power,
         "points": points,
         "trials": list(trials),
     }
+
+
+def _of_patients(use: Mapping[str, Any]) -> dict[str, Any]:
+    """What is advised for one use, in words of linked patients: a row of the summary that figures look at is a patient."""
+    lines = [{**line, "text": throughout(line["text"], "patients")} for line in use["lines"]]
+    return {**use, "rule": throughout(use["rule"], "patients"), "lines": lines}
 
 
 def points_of(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

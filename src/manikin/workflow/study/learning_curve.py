@@ -6,28 +6,32 @@ Each repeat holds patients out, and gives every generator nested samples of the 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from manikin.data.dataset import Dataset, split
 from manikin.data.errors import DataError, InputError, JobError, ParameterError, parameter_error
 from manikin.data.seeds import derive, generator
-from manikin.evaluation.base import EvaluationData
-from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import AUTO, Limits, check_name, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
-from manikin.workflow.places import place_of
-from manikin.workflow.sources import read_flat, with_target
+from manikin.workflow.places import name_of, place_of
 from manikin.workflow.stages import Silent, Stages, Watcher
-from manikin.workflow.study.cohort import at_most, check_varies
+from manikin.workflow.study.patients import (
+    bounded,
+    check_generators,
+    check_target,
+    compared_with,
+    default_of,
+    first,
+    read_patients,
+)
 from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
 
 REAL, WHOLE = "real", "whole"
 HOLDOUT = 0.2
-MOST_ROWS = 10_000  # synthetic rows drawn at most; as many as the pool of real rows has otherwise
+DEFAULTS = {"table": ("forest", "autoregressive"), "records": ("markov", "event_transformer")}
+MOST_ROWS = 10_000  # synthetic rows or patients drawn at most; as many as the pool of real rows has otherwise
 FEWEST = 20
 
 
@@ -36,7 +40,7 @@ class CurveOptions:
     """What decides a learning curve, besides the data; see `manikin study learning-curve --help`."""
 
     target: str
-    synthesizers: tuple[str, ...] = ("forest", "autoregressive")
+    synthesizers: tuple[str, ...] | None = None
     sizes: tuple[int, ...] = (100, 200, 500, 1000, 2000, 5000)
     repeats: int = 3
     max_rows: int | None = None
@@ -51,11 +55,11 @@ class CurveOptions:
         ------
         ParameterError : names the option and its domain.
         """
-        for name in self.synthesizers:
+        for name in self.synthesizers or ():
             check_name(name)
             if name in (AUTO, REAL, WHOLE):
                 raise ParameterError(f"A study compares named generators; {name!r} is none. Name them with --synthesizers.")
-        if not self.synthesizers:
+        if self.synthesizers == ():
             raise ParameterError("A learning curve needs at least one generator. Name them with --synthesizers.")
         if not self.sizes:
             raise ParameterError("A learning curve needs at least one number of patients. Name them with --sizes 100,200,500.")
@@ -67,6 +71,11 @@ class CurveOptions:
             raise parameter_error("repeats", "study learning-curve", "a whole number above 0", self.repeats)
         if self.max_rows is not None and self.max_rows < 100:
             raise parameter_error("max-rows", "study learning-curve", "a whole number, 100 or above", self.max_rows)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The generators, once it is known which."""
+        return self.synthesizers or ()
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values."""
@@ -90,15 +99,17 @@ def study_learning_curve(
     ------
     InputError : the data or an option cannot be used.
     """
-    source, folder = Path(data), Path(out)
+    source, folder = place_of(data), Path(out)
     options.check()
     check_free(folder, force=force, inputs=[source, schema])
     stages = Stages(watcher or Silent())
-    with stages.stage("read", f"Reading {source.name}"):
-        patients = with_target(read_flat(place_of(data), "`manikin study`", schema=schema), options.target)
-        if options.max_rows is not None and len(patients) > options.max_rows:
-            patients = at_most(patients, options.max_rows, options.seed)
-    check_varies(patients, options.target)
+    with stages.stage("read", f"Reading {name_of(source)}"):
+        patients, notice = bounded(read_patients(source, options.target, schema=schema), options.max_rows, options.seed)
+        options = replace(options, synthesizers=default_of(patients, DEFAULTS, options.synthesizers))
+        check_generators(options.compared, patients, source)
+    if notice:
+        stages.note(notice)
+    check_target(patients)
     n_pool = split(patients, holdout=HOLDOUT, seed=options.seed)[0].n_records
     if n_pool < FEWEST:
         raise DataError(f"Only {n_pool:,} patients can be learned from; a learning curve needs at least {FEWEST}. Bring more.")
@@ -113,7 +124,7 @@ def study_learning_curve(
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
-        with stages.stage("points", f"{options.repeats} repeats, {len(sizes)} sizes, {len(options.synthesizers)} generators"):
+        with stages.stage("points", f"{options.repeats} repeats, {len(sizes)} sizes, {len(options.compared)} generators"):
             points = [_repeat(partial, patients, sizes, options, number, stages) for number in range(options.repeats)]
         _tell_failed(points, sizes, options, stages)
         document = head_of("learning-curve", source, patients, options.to_json(), stages) | _figures(sizes, options, points)
@@ -131,13 +142,10 @@ def _repeat(
     seed = derive(options.seed, "study", "repeat", number) % 2**31
     pool, holdout = split(patients, holdout=HOLDOUT, seed=seed)
     order = generator(seed, "study", "nested").permutation(pool.n_records)
-    schema = shared_columns(pool, holdout, [])
     n_rows = min(len(pool), MOST_ROWS)
 
     def judged(rows: Dataset, *, with_c2st: bool) -> dict[str, Any]:
-        own = schema.only([column.name for column in schema if column.name in rows.columns])
-        data = EvaluationData(pool, holdout, (rows,), own, options.target)
-        return point(data, seed=seed, with_c2st=with_c2st)
+        return point(compared_with(pool, holdout, rows, options.target), seed=seed, with_c2st=with_c2st)
 
     def generated(name: str, size: int) -> dict[str, Any]:
         start = time.process_time()
@@ -150,8 +158,8 @@ def _repeat(
         return judged(rows, with_c2st=True) | {"cpu_seconds": round(time.process_time() - start, 2)}
 
     points: dict[str, Any] = {}
-    tasks = [(size, name) for size in sizes for name in (REAL, *options.synthesizers)]
-    whole = pool.take(np.arange(n_rows))
+    tasks = [(size, name) for size in sizes for name in (REAL, *options.compared)]
+    whole = first(pool, n_rows)
     points[WHOLE] = piece(partial, f"repeat{number}-{WHOLE}", lambda: judged(whole, with_c2st=False))
     for i, (size, name) in enumerate(tasks):
         done = (number * len(tasks) + i) / (options.repeats * len(tasks))
@@ -168,7 +176,7 @@ def _repeat(
 
 def _tell_failed(points: list[dict[str, Any]], sizes: list[int], options: CurveOptions, stages: Stages) -> None:
     """Says where a generator has no figures, and the first reason."""
-    for name in options.synthesizers:
+    for name in options.compared:
         tried = [one[f"{size}-{name}"] for one in points for size in sizes]
         failed = [found["failed"] for found in tried if "failed" in found]
         if failed:
@@ -180,7 +188,7 @@ def _figures(sizes: list[int], options: CurveOptions, points: list[dict[str, Any
 
     curves: list[dict[str, Any]] = []
     sentences = []
-    for name in (REAL, *options.synthesizers):
+    for name in (REAL, *options.compared):
         for figure in FIGURES:
             if name == REAL and figure == "c2st":
                 continue

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from manikin.data.dataset import Dataset
-from manikin.release.manifest import hash_file, platform_words, versions
+from manikin.release.manifest import platform_words, versions
+from manikin.workflow.linked_sizes import sizes
 from manikin.workflow.output import read_json, write_json
+from manikin.workflow.places import Place, hash_place, name_of
 from manikin.workflow.record import cost_of
 from manikin.workflow.sources import schema_hash
 from manikin.workflow.stages import Stages
@@ -38,14 +40,14 @@ class Studied:
         return decided(self.document["sentences"])
 
 
-def job_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
+def job_of(study: str, data: Place, patients: Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides the pieces of a study; the same again goes on where it was interrupted, with more splits too."""
     from manikin import __version__
 
     return {
         "study": study,
         "version": __version__,
-        "data": hash_file(data).sha256,
+        "data": hash_place(data, patients)[0].sha256,
         "schema": schema_hash(patients.schema),
         "options": {name: value for name, value in options.items() if name not in ("splits", "repeats")},
     }
@@ -73,7 +75,7 @@ def file_name(text: str) -> str:
     return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def head_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any], stages: Stages) -> dict[str, Any]:
+def head_of(study: str, data: Place, patients: Dataset, options: Mapping[str, Any], stages: Stages) -> dict[str, Any]:
     """The first part of study.json: what was run on what, by which versions, at what cost."""
     cost = cost_of(stages)
     return {
@@ -82,10 +84,11 @@ def head_of(study: str, data: Path, patients: Dataset, options: Mapping[str, Any
         "made_by": f"manikin {versions(['manikin']).get('manikin', '')}",
         "internal": INTERNAL,
         "data": {
-            "name": data.name,
-            "sha256": hash_file(data).sha256,
-            "rows": len(patients),
+            "name": name_of(data),
+            "sha256": hash_place(data, patients)[0].sha256,
+            "rows": sum(sizes(patients).values()) if patients.is_linked else len(patients),
             "patients": patients.n_records,
+            "unit": "patients" if patients.is_linked else "rows",
         },
         "options": dict(options),
         "notices": list(stages.notices),
