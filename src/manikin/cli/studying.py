@@ -53,7 +53,7 @@ PerFit = Annotated[
 
 @study.command("augmentation")
 def augmentation(
-    data: opt.FlatData,
+    data: opt.Data,
     target: NeededTarget,
     out: opt.OutFolder,
     positive: Positive = None,
@@ -95,7 +95,7 @@ def augmentation(
         positive=tuple(positive or ()),
         groups=tuple(groups or ()),
         balance=tuple(balance or ()),
-        synthesizers=_names("forest,autoregressive" if synthesizers is None else synthesizers),
+        synthesizers=_names_or_none(synthesizers),
         learners=_names(learner),
         skip=tuple(skip or ()),
         splits=splits,

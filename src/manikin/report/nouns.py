@@ -81,6 +81,8 @@ def throughout(text: str, noun: str) -> str:
     >>> throughout("Patients with a positive row are spread evenly; a row is flagged, tuning rows are real.", "patients")
     'Positive patients are spread evenly; a patient is flagged, tuning patients are real.'
     """
+    if noun == "rows":
+        return text
     text = _OF_ROWS.sub(lambda found: "Positive patients" if found.group()[0] == "P" else "positive patients", text)
     return _ANY.sub(lambda found: _like(found.group(), noun), text)
 

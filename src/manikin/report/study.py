@@ -9,7 +9,7 @@ from typing import Any
 from manikin.evaluation.studies.summary import PRIMARY, decided
 from manikin.report import figures
 from manikin.report.blocks import Block, Bullets, Chapter, Facts, Figure, Fold, Grid, Heading, Table, Text, Tone
-from manikin.report.nouns import named_throughout
+from manikin.report.nouns import named_throughout, throughout
 from manikin.report.render import page
 
 TITLES = {
@@ -28,13 +28,16 @@ def render_study(document: Mapping[str, Any], path: Path) -> None:
 
 def title_of(document: Mapping[str, Any]) -> str:
     """The page's title, with the data's name."""
-    return f"{TITLES[document['study']]} {document['data']['name']}"
+    return f"{throughout(TITLES[document['study']], _noun(document))} {document['data']['name']}"
 
 
 def chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     """The page's sections; of linked tables a row of theirs is a patient."""
-    noun = document["data"].get("unit", "rows")
-    return (*(named_throughout(chapter, noun) for chapter in _chapters(document)), how_made(document))
+    return (*(named_throughout(chapter, _noun(document)) for chapter in _chapters(document)), how_made(document))
+
+
+def _noun(document: Mapping[str, Any]) -> str:
+    return str(document["data"].get("unit", "rows"))
 
 
 def _chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:

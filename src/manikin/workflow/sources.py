@@ -108,7 +108,6 @@ INSTEAD = {  # what to do with linked patients and images where a command takes 
     ("augment", "records"): "For more patients of a kind, from folder to folder: `manikin augment FOLDER --target TABLE.COLUMN -o OUT`.",
     ("complete", "records"): "To go on from given patients: `manikin continue`.",
     ("complete", "images"): "To make one kind of image of another: `manikin translate`; labels alone are completed from labels.csv.",
-    ("study", "records"): "Run `manikin synthesize` for each generator and seed, and `manikin compare` sets the runs side by side.",
     ("study", "images"): "Run `manikin synthesize` for each generator and seed, and `manikin compare` sets the runs side by side.",
 }
 

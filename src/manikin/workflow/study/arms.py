@@ -78,10 +78,16 @@ def rows_for(arm: Arm, model: Any, train: Dataset, question: Question, *, seed: 
         return model.sample(len(train), seed=own)
     wanted = _wanted(train, question)
     columns = [question.target, *question.balance]
-    if arm.generator is not None and (SYNTHESIZERS[arm.generator].conditions or SYNTHESIZERS[arm.generator].told_by):
+    if arm.generator is not None and can_be_given(arm.generator):
         given = train.only(columns).take(drawn(wanted, generator(seed, "study", "conditions")))
         return model.sample(len(given), seed=own, conditions=given)
     return _sifted(model, train, wanted, columns, own)
+
+
+def can_be_given(name: str) -> bool:
+    """Whether a generator can be given class and groups: any columns, those it is told of, or of linked patients what they have once."""
+    entry = SYNTHESIZERS[name]
+    return entry.conditions or bool(entry.told_by) or (entry.modality == "records" and entry.some_conditions)
 
 
 def told_of(generator: str, question: Question) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Knows no generator by name. No generator, resampler or learner ever sees a test 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,19 @@ from manikin.data.errors import ManikinError, parameter_error
 from manikin.data.seeds import derive
 from manikin.evaluation.studies.learners import LEARNERS
 from manikin.evaluation.studies.resampling import require_smote
+from manikin.report.nouns import throughout
 from manikin.workflow.judge import shared_columns
 from manikin.workflow.learn import Limits, fit
 from manikin.workflow.output import check_free, is_resumable, whole_folder
-from manikin.workflow.places import place_of
-from manikin.workflow.sources import read_flat
+from manikin.workflow.places import name_of, place_of
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.study.arms import Arm, arms, n_wanted, rows_for, told_of
-from manikin.workflow.study.cohort import SHARES, Cohort, cohort, parts
+from manikin.workflow.study.cohort import SHARES, Cohort, cohort
+from manikin.workflow.study.linked_cohort import LinkedCohort, Sides, linked_cohort, sides_of
+from manikin.workflow.study.patients import check_generators, default_of, read_patients
 from manikin.workflow.study.record import Studied, file_name, head_of, job_of, piece, publish
+
+DEFAULTS = {"table": ("forest", "autoregressive"), "records": ("markov", "event_transformer")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class AugmentationOptions:
     positive: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     balance: tuple[str, ...] = ()
-    synthesizers: tuple[str, ...] = ("forest", "autoregressive")
+    synthesizers: tuple[str, ...] | None = None
     learners: tuple[str, ...] = tuple(LEARNERS)
     skip: tuple[str, ...] = ()
     splits: int = 5
@@ -58,7 +62,7 @@ class AugmentationOptions:
             raise parameter_error("seed", "study augmentation", "a whole number, 0 or above", self.seed)
         if not self.learners or any(name not in LEARNERS for name in self.learners):
             raise parameter_error("learner", "study augmentation", f"among {', '.join(LEARNERS)}", ",".join(self.learners))
-        return arms(self.synthesizers, self.skip)
+        return arms(self.synthesizers or (), self.skip)
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values."""
@@ -82,14 +86,18 @@ def study_augmentation(
     ------
     InputError : the data or an option cannot be used. MissingExtraError : SMOTE is wanted without imbalanced-learn.
     """
-    source, folder, chosen = Path(data), Path(out), options.check()
+    source, folder, chosen = place_of(data), Path(out), options.check()
     check_free(folder, force=force, inputs=[source, schema])
     if any(arm.way == "smote" for arm in chosen):
         require_smote()
     stages = Stages(watcher or Silent())
-    with stages.stage("read", f"Reading {source.name}"):
-        patients = cohort(
-            read_flat(place_of(data), "`manikin study`", schema=schema),
+    with stages.stage("read", f"Reading {name_of(source)}"):
+        given = read_patients(source, options.target, schema=schema)
+        options = replace(options, synthesizers=default_of(given, DEFAULTS, options.synthesizers))
+        check_generators(options.synthesizers or (), given, source)
+        chosen = _titled(options.check(), given)
+        patients = (linked_cohort if given.is_linked else cohort)(
+            given,
             target=options.target,
             positive=options.positive,
             groups=options.groups,
@@ -97,9 +105,10 @@ def study_augmentation(
             max_rows=options.max_rows,
             seed=options.seed,
         )
+        whole = patients.whole if isinstance(patients, LinkedCohort) else patients.data
     for notice in patients.notices:
         stages.note(notice)
-    job = job_of("augmentation", source, patients.data, options.to_json())
+    job = job_of("augmentation", source, whole, options.to_json())
     if is_resumable(folder, job):
         stages.note(f"An interrupted run of this study was found beside {folder.name}; going on from there.")
     with whole_folder(folder, force=force, job=job) as partial:
@@ -110,11 +119,17 @@ def study_augmentation(
                     trials[key].append(trial)
         kept = _without_failed(chosen, trials, stages)
         _tell_single(trials, stages)
-        _tell_lacking(kept, trials, stages)
-        document = _document(source, patients, kept, options, {arm.key: trials[arm.key] for arm in kept}, stages)
+        _tell_lacking(kept, trials, stages, noun="patients" if whole.is_linked else "rows")
+        head = head_of("augmentation", source, whole, options.to_json(), stages)
+        document = _document(head, patients, kept, options, {arm.key: trials[arm.key] for arm in kept})
         publish(partial, document)
     files = {"report": folder / "study.html", "results": folder / "study.json"}
     return Studied(folder, files, document)
+
+
+def _titled(chosen: list[Arm], patients: Dataset) -> list[Arm]:
+    """The arms, of linked patients in words of patients."""
+    return [replace(arm, title=throughout(arm.title, "patients")) for arm in chosen] if patients.is_linked else chosen
 
 
 def _split(
@@ -122,8 +137,9 @@ def _split(
 ) -> dict[str, dict[str, Any]]:
     from manikin.evaluation.studies.trial import run_trial
 
-    sides = parts(patients.data, patients.question, number, options.seed)
-    schema = shared_columns(sides["train"], sides["test"], [])
+    sides = sides_of(patients, number, options.seed)
+    train = sides.rows["train"]
+    schema = shared_columns(train, sides.rows["test"], [])
     seed = derive(options.seed, "study", "trial", number) % 2**31
     models: dict[str, Any] = {}
     done: dict[str, dict[str, Any]] = {}
@@ -132,12 +148,13 @@ def _split(
 
         def make(arm: Arm = arm) -> dict[str, Any]:
             try:
-                made = _generated(arm, models, sides["train"], patients, options, seed)
+                made = _generated(arm, models, sides, patients, options, seed)
             except ManikinError as error:  # one generator that cannot learn here must not cost hours of the others
                 return {"failed": str(error)}
-            trial = run_trial(arm.way, patients.question, schema, **sides, made=made, learner_names=options.learners, seed=seed)
+            own: dict[str, Any] = {**sides.rows, "made": made, "learner_names": options.learners, "seed": seed}
+            trial = run_trial(arm.way, patients.question, schema, **own)
             if made is not None:
-                trial["n_lacking"] = n_wanted(arm, sides["train"], patients.question) - len(made)
+                trial["n_lacking"] = n_wanted(arm, train, patients.question) - len(made)
             return trial
 
         done[arm.key] = piece(partial, f"split{number}-{file_name(arm.key)}", make)
@@ -157,15 +174,15 @@ def _without_failed(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]
     return kept
 
 
-def _tell_lacking(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> None:
+def _tell_lacking(chosen: list[Arm], trials: Mapping[str, list[dict[str, Any]]], stages: Stages, *, noun: str) -> None:
     """Says which generators, that can only be sifted, made too few rows of the rarer class."""
     for arm in chosen:
         lacking = [trial.get("n_lacking", 0) for trial in trials[arm.key]]
         if any(lacking):
             added = sum(trial["n_added"] for trial in trials[arm.key])
             stages.note(
-                f"'{arm.title}' got {added / (added + sum(lacking)):.0%} of the rows that it asked for: {arm.generator} cannot be given a "
-                "class, and too few of what it drew fell into it."
+                f"'{arm.title}' got {added / (added + sum(lacking)):.0%} of the {noun} that it asked for: {arm.generator} cannot be given "
+                "a class, and too few of what it drew fell into it."
             )
 
 
@@ -180,7 +197,7 @@ def _tell_single(trials: Mapping[str, list[dict[str, Any]]], stages: Stages) -> 
 
 
 def _generated(
-    arm: Arm, models: dict[str, Any], train: Dataset, patients: Cohort, options: AugmentationOptions, seed: int
+    arm: Arm, models: dict[str, Any], sides: Sides, patients: Cohort, options: AugmentationOptions, seed: int
 ) -> Dataset | None:
     """The rows of an arm's generator, which learns once per split."""
     if arm.generator is None:
@@ -188,28 +205,29 @@ def _generated(
     if arm.generator not in models:
         limits = Limits(options.time_budget_seconds, options.max_steps)
         told = told_of(arm.generator, patients.question)
-        models[arm.generator] = fit(arm.generator, train, seed=seed, limits=limits, watcher=Silent(), hyperparameters=told)
-    return rows_for(arm, models[arm.generator], train, patients.question, seed=seed)
+        fitted = fit(arm.generator, sides.learned_from, seed=seed, limits=limits, watcher=Silent(), hyperparameters=told)
+        models[arm.generator] = sides.drawing(fitted)
+    return rows_for(arm, models[arm.generator], sides.rows["train"], patients.question, seed=seed)
 
 
 def _document(
-    source: Path,
+    head: Mapping[str, Any],
     patients: Cohort,
     chosen: list[Arm],
     options: AugmentationOptions,
     trials: Mapping[str, list[dict[str, Any]]],
-    stages: Stages,
 ) -> dict[str, Any]:
     from manikin.evaluation.studies.measures import measure_of
     from manikin.evaluation.studies.summary import compared, groups_compared, headline, sentences
 
     test_to_train = SHARES["test"] / SHARES["train"]
     lines = compared(trials, test_to_train=test_to_train)
+    noun = head["data"]["unit"]
     told = sentences(lines, {arm.key: arm.title for arm in chosen}, LEARNERS)
     names = list(dict.fromkeys(line["measure"] for line in lines))
     measures = {name: {"title": measure_of(name).title, "better": str(measure_of(name).direction)} for name in names}
     return {
-        **head_of("augmentation", source, patients.data, options.to_json(), stages),
+        **head,
         "question": {
             "target": patients.question.target,
             "positive": patients.question.positive,
@@ -221,8 +239,8 @@ def _document(
         "arms": [_arm_facts(arm, trials[arm.key]) for arm in chosen],
         "learners": {name: LEARNERS[name] for name in options.learners},
         "measures": measures,
-        "headline": headline(told),
-        "sentences": told,
+        "headline": throughout(headline(told), noun),
+        "sentences": [{**one, "text": throughout(one["text"], noun)} for one in told],
         "results": lines,
         "groups": groups_compared(trials, test_to_train=test_to_train),
         "trials": dict(trials),

@@ -54,7 +54,7 @@ def papers(
         "figures": {name: {"title": one.title, "side": one.side, "better": one.better} for name, one in FIGURES.items()},
         "limits": limits_of(),
         "advice": [_of_patients(use) for use in advised] if noun == "patients" else advised,
-        "power": throughout(power, "patients") if noun == "patients" else power,
+        "power": throughout(power, noun),
         "points": points,
         "trials": list(trials),
     }
