@@ -69,9 +69,10 @@ def test_a_folder_is_judged(ward: Path, made: Path, run: Run, tmp_path: Path) ->
     [
         ("augment", "{ward}", "--target", "died", "-o", "{out}.csv"),
         ("complete", "{model}", "{ward}", "--impute", "-o", "{out}.csv"),
-        ("study", "augmentation", "{ward}", "--target", "died", "-o", "{out}"),
-        ("study", "learning-curve", "{ward}", "--target", "died", "-o", "{out}"),
-        ("study", "tradeoff", "{ward}", "--target", "died", "-o", "{out}"),
+        ("study", "augmentation", "{ward}", "--target", "died", "--skip", "smote", "--synthesizers", "forest", "-o", "{out}"),
+        ("study", "augmentation", "{ward}", "--target", "labs.code", "--skip", "smote", "-o", "{out}"),
+        ("study", "learning-curve", "{ward}", "--target", "died", "--synthesizers", "forest", "-o", "{out}"),
+        ("study", "tradeoff", "{ward}", "--target", "died", "--synthesizers", "forest@inf", "-o", "{out}"),
         ("synthesize", "{ward}", "--synthesizer", "ctgan", "-o", "{out}"),
         ("fit", "{ward}", "--synthesizer", "forest", "-o", "{out}"),
         ("fit", "{ward}", "--synthesizer", "aim", "--epsilon", "1", "-o", "{out}"),
