@@ -140,3 +140,37 @@ def test_made_rows_never_have_keys_of_real_ones(ward: Path, model: Path, written
     with pytest.raises(FitError, match=r"have keys of real ones .column 'stay_id' of table 'stays'"):
         augment_file(other, out=tmp_path / "made", wishes=Wishes(target="died"), model=model)
     assert not (tmp_path / "made").exists()
+
+
+def test_python_gives_what_the_command_writes(ward: Path, model: Path, written: Written, tmp_path: Path) -> None:
+    given = {"target": "died", "balance": ["patients.sex"], "model": mk.load(model)}
+    made = mk.augment(ward, **given)
+    mk.write(made.data, tmp_path / "again", like=ward)
+    for file in FILES.values():
+        reading = pd.read_parquet if file.endswith(".parquet") else pd.read_csv
+        pd.testing.assert_frame_equal(reading(written.out / file), reading(tmp_path / "again" / file))
+    assert made.facts() == {**written.made.facts(), "notices": made.facts()["notices"]}
+    assert "The real patients stand in it unchanged" in made.statement
+    data = mk.augment(mk.read(ward), target="died", mode="full", rows=6, model=model, to={"died": {"yes": 0.5, "no": 0.5}}).data
+    assert (len(data), set(data.tables["labs"].frame["row_origin"])) == (6, {"synthetic"})
+    with pytest.raises(ParameterError, match="these are linked tables"):
+        mk.augment(ward, **given, test=ward)
+    with pytest.raises(ParameterError, match="the table has a column 'died'"):
+        mk.augment(ward, **given, mark="died")
+
+
+def test_models_of_other_data_are_told_apart(ward: Path, women: Path, model: Path, tmp_path: Path) -> None:
+    flat = mk.synthesizer("independent").fit(mk.read(women), seed=0)
+    mk.save(flat, tmp_path / "flat")
+    with pytest.raises(ParameterError, match=r"learned one flat table \(independent\), and the data set holds linked tables"):
+        augment_file(ward, out=tmp_path / "made", wishes=Wishes(target="died"), model=tmp_path / "flat")
+    with pytest.raises(ParameterError, match=r"learned linked tables .event_transformer., and the data set holds one flat table. Give"):
+        augment_file(women, out=tmp_path / "made.csv", wishes=Wishes(target="cens"), model=model)
+    for synthesizer, why in (
+        ("forest", "'forest' learns one flat table, and the data set holds linked tables"),
+        ("markov", "cannot make patients of a given class. Choose one that can: halo, event_transformer"),
+    ):
+        with pytest.raises(ParameterError, match=why):
+            mk.augment(ward, target="died", synthesizer=synthesizer)
+    with pytest.raises(ParameterError, match=r"'tvae' cannot make rows .* can: autoregressive, aim, copula, forest, cgan\."):
+        mk.augment(women, target="cens", synthesizer="tvae")

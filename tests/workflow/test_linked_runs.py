@@ -208,8 +208,6 @@ def test_in_python(ward: Path) -> None:
     results = mk.evaluate(train=train, holdout=holdout, synthetic=made, target="died", metrics=["key_integrity"], attacks=[])
     assert results["key_integrity"].value == 1
     with pytest.raises(ParameterError, match="one flat table"):
-        mk.augment(train, target="died")
-    with pytest.raises(ParameterError, match="one flat table"):
         mk.complete(model, train)
 
 

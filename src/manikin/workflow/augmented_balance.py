@@ -13,11 +13,17 @@ from manikin.workflow.augmentation import Account, CellCount, Wishes, statement_
 from manikin.workflow.augmented_notices import tell_cells
 from manikin.workflow.proportions import Cells, Ints
 from manikin.workflow.stages import Stages
-from manikin.workflow.wanted_shares import parse_to
+from manikin.workflow.wanted_shares import NO_OTHER, Called, parse_to
 
 
-def cells_to_make(classes: Dataset, target: str | None, balance: Sequence[str], wishes: Wishes, stages: Stages) -> tuple[Cells, Ints]:
+def cells_to_make(
+    classes: Dataset, target: str | None, balance: Sequence[str], wishes: Wishes, stages: Stages, *, called: Called = NO_OTHER
+) -> tuple[Cells, Ints]:
     """The cells of some columns, and how many are to be made of each, int64 (n_cells,); tells what is not balanced.
+
+    Parameters
+    ----------
+    called : other names that the columns may be called by in the wanted proportions.
 
     Raises
     ------
@@ -26,7 +32,7 @@ def cells_to_make(classes: Dataset, target: str | None, balance: Sequence[str], 
     keeps_real = wishes.mode == "hybrid"
     cells = proportions.cells_of(classes, proportions.cell_columns(classes, target, balance))
     proportions.check_standing(cells)
-    asked = parse_to(wishes.to, cells, target)
+    asked = parse_to(wishes.to, cells, target, called)
     shares = proportions.shares_of(cells, asked)
     to_make = proportions.planned(cells, shares, asked, keeps_real=keeps_real, rows=wishes.rows, n_rows=len(classes))
     tell_cells(cells, to_make, target, keeps_real=keeps_real, stages=stages)

@@ -7,7 +7,7 @@ patients are written as they are drawn, so that the memory does not grow with th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manikin.data.dataset import Dataset, Table, flat
+from manikin.data.dataset import Dataset, Table, concat, flat
 from manikin.data.errors import FitError, ParameterError
 from manikin.data.new_keys import families, released_schema
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
@@ -23,15 +23,23 @@ from manikin.data.seeds import derive, generator
 from manikin.io.formats import FOLDER
 from manikin.io.linked.writing import FolderWriter
 from manikin.release.manifest import Choice, hash_folder
-from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow import proportions
-from manikin.workflow.augmentation import Account, Wishes
+from manikin.workflow.augmentation import Account, Augmented, Wishes
 from manikin.workflow.augmented_balance import account_of, cells_to_make
 from manikin.workflow.augmented_rows import ORIGINS, REAL, SYNTHETIC, check_mark
 from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import decide, learn
-from manikin.workflow.learn import AUTO, hyperparameters_of, training_of
+from manikin.workflow.learn import (
+    AUTO,
+    able_to_be_given,
+    can_be_given,
+    check_learned,
+    check_modality,
+    check_name,
+    hyperparameters_of,
+    training_of,
+)
 from manikin.workflow.leaving import released_only
 from manikin.workflow.linked import column_named, target_of
 from manikin.workflow.linked_given import learned_schema
@@ -63,6 +71,16 @@ def writer_of(data: Dataset, source: Place, path: Path, mark: str, file_format: 
     return FolderWriter(path, _marked(released_only(data, data.schema), REAL, mark).schema, like=like, force=force)
 
 
+def augmented_patients(data: Dataset, wishes: Wishes, options: Options, *, model: Any | None, folder: Path, stages: Stages) -> Augmented:
+    """Makes the patients that `wishes` ask for, in memory; see `augment_patients`."""
+    for table in data.schema.of_patients:
+        check_mark(wishes.mark, table)
+    account, pieces = augment_patients(data, wishes, options, model=model, folder=folder, stages=stages)
+    nobody = _marked(released_only(data, data.schema).subset(np.empty(0, dtype=np.int64)), REAL, wishes.mark)
+    whole = concat(list(pieces) or [nobody])
+    return Augmented(data=whole, **{one.name: getattr(account, one.name) for one in fields(account)})
+
+
 def augment_patients(
     data: Dataset, wishes: Wishes, options: Options, *, model: Any | None, folder: Path, stages: Stages
 ) -> tuple[Account, Iterator[Dataset]]:
@@ -78,17 +96,24 @@ def augment_patients(
     """
     if wishes.mode == "partial":
         raise ParameterError("--mode partial makes columns of one table anew, and these are linked tables. Choose --mode hybrid or full.")
+    if model is not None:
+        check_learned(model, data)
     name = options.synthesizer if model is None else name_of_model(model)
-    if name != AUTO and not (SYNTHESIZERS[name].some_conditions or SYNTHESIZERS[name].conditions):
-        able = [key for key, own in SYNTHESIZERS.items() if own.modality == "records" and own.releasable and own.some_conditions]
-        raise ParameterError(f"The synthesizer {name!r} cannot make patients of a given class. Choose one that can: {', '.join(able)}.")
+    check_name(name)
+    check_modality(name, data)
+    if name != AUTO and not can_be_given(name):
+        able = ", ".join(able_to_be_given(data.modality))
+        raise ParameterError(f"The synthesizer {name!r} cannot make patients of a given class. Choose one that can: {able}.")
     if model is not None:
         _check_model(model, data)
     keeps_real, target = wishes.mode == "hybrid", wishes.target or target_of(data.schema)
     target = None if target is None else _static(target, data.schema, "--target")
     balance = [_static(one, data.schema, "--balance") for one in wishes.balance]
-    classes = classes_of(data, [*([] if target is None else [target]), *balance])
-    cells, to_make = cells_to_make(classes, target, balance, wishes, stages)
+    full = list(dict.fromkeys([*([] if target is None else [target]), *balance]))
+    classes = classes_of(data, full)
+    shorts = [name.partition(".")[2] for name in full]
+    called = {short: name for short, name in zip(shorts, full, strict=True) if shorts.count(short) == 1}
+    cells, to_make = cells_to_make(classes, target, balance, wishes, stages, called=called)
     real, n_made, choice = released_only(data, data.schema), int(to_make.sum()), None
     _tell_lost(data, real, stages)
     pieces: Iterator[Dataset] = iter([real] if keeps_real else [])

@@ -14,7 +14,7 @@ from manikin.workflow.linked import FLAT_ONLY
 from manikin.workflow.linked_sources import is_linked_source, read_linked_alike
 from manikin.workflow.output import whole_file
 from manikin.workflow.places import is_image_source
-from manikin.workflow.sources import as_wished, read_alike, read_flat, read_like, target_in, with_follow_up
+from manikin.workflow.sources import as_wished, read, read_alike, read_flat, read_like, target_in, with_follow_up
 from manikin.workflow.stages import Silent, Stages, Watcher
 
 if TYPE_CHECKING:
@@ -191,9 +191,10 @@ def augment(
 
     Parameters
     ----------
-    data : the rows, or images with their labels, to learn from and to augment: a Dataset, a frame or a path. Of an experiment the train
-        part only.
-    target, balance : the column whose classes are balanced (the schema's target when None), and columns of groups within which they are.
+    data : the rows, linked patients, or images with their labels, to learn from and to augment: a Dataset, a frame or a path. Of an
+        experiment the train part only.
+    target, balance : the column whose classes are balanced (the schema's target when None), and columns of groups within which they are;
+        of linked patients what they have once, such as "patients.died".
     to : "equal", or shares that add up to 1: {"yes": 0.4, "no": 0.6} of the target, {"sex": {"F": 0.5, "M": 0.5}, …}, or the texts of
         the command line.
     mode : "hybrid" adds synthetic rows to the real ones, "full" makes synthetic rows only, "partial" keeps the real records and makes
@@ -206,7 +207,8 @@ def augment(
 
     Returns
     -------
-    The table as a `Dataset` (`to_native()` is a frame like yours) with its counts, its statement and its generator.
+    The table as a `Dataset` (`to_native()` is a frame like yours) with its counts, its statement and its generator; of linked patients
+    all tables, every row of a patient marked, for `mk.write(made.data, "folder", like="ward")`.
 
     Raises
     ------
@@ -225,6 +227,7 @@ def augment(
     from tempfile import TemporaryDirectory
 
     from manikin.workflow.augmentation import Wishes, names_of
+    from manikin.workflow.augmented_patients import augmented_patients
     from manikin.workflow.augmented_worth import Worth, test_images
     from manikin.workflow.augmenting import augmented
     from manikin.workflow.models import open_model
@@ -240,12 +243,18 @@ def augment(
     )
     wishes.check()
     options.check("augment")
-    patients = images.to_augment(data, schema) if is_image_source(data) else read_flat(data, "augment", schema=schema)
+    if is_linked_source(data, schema):
+        patients = read(data, schema=schema)
+        if test is not None:
+            raise ParameterError("test measures what made images add; these are linked tables. Leave it out.")
+    else:
+        patients = images.to_augment(data, schema) if is_image_source(data) else read_flat(data, "augment", schema=schema)
+    making = augmented_patients if patients.is_linked else augmented
     fitted = open_model(model) if isinstance(model, str | Path) else model
     aside = None if test is None else test_images(test, patients)
     with TemporaryDirectory(prefix="manikin-") as folder:
         stages = Stages(watcher or Silent())
-        made = augmented(patients, wishes, options, model=fitted, folder=Path(folder), stages=stages)
+        made = making(patients, wishes, options, model=fitted, folder=Path(folder), stages=stages)
     if aside is None:
         return made
     worth = Worth(patients, aside, made.mark, seed, target)

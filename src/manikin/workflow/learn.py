@@ -64,6 +64,36 @@ def check_modality(name: str, data: Dataset, where: str = "the data set", *, wit
     raise ParameterError(f"The synthesizer {name!r} learns {learns}, and {where} holds {holds}. Choose one of {able}.")
 
 
+def check_learned(model: Any, data: Dataset, where: str = "the data set") -> None:
+    """Refuses a model that learned another kind of data (a flat table, linked tables, images) than is given to it.
+
+    Raises
+    ------
+    ParameterError : says which is which, and the way out.
+    """
+    from manikin.synthesizers.storage import name_of
+
+    name, wanted = name_of(model), data.modality
+    if SYNTHESIZERS[name].modality == wanted:
+        return
+    learned, holds = KINDS[SYNTHESIZERS[name].modality], KINDS[wanted]
+    raise ParameterError(
+        f"The model given with --model learned {learned} ({name}), and {where} holds {holds}. Give a model that learned {holds}, or leave "
+        "--model out: one is learned then."
+    )
+
+
+def can_be_given(name: str) -> bool:
+    """Whether a generator can be given class and groups: any columns, those it is told of, or of linked patients what they have once."""
+    entry = SYNTHESIZERS[name]
+    return entry.conditions or bool(entry.told_by) or (entry.modality == "records" and entry.some_conditions)
+
+
+def able_to_be_given(modality: str) -> list[str]:
+    """The generators of a kind of data that can be given class and groups, and whose output may be released."""
+    return [name for name, entry in SYNTHESIZERS.items() if entry.modality == modality and entry.releasable and can_be_given(name)]
+
+
 def private_names(modality: str | None = None) -> list[str]:
     """Names of the synthesizers that can learn under a privacy ledger; those of one kind of data, where it is named."""
     return sorted(name for name, entry in SYNTHESIZERS.items() if entry.private and modality in (None, entry.modality))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from manikin.data.errors import ParameterError
 from manikin.workflow.proportions import Cells, Proportions
@@ -12,6 +13,8 @@ EQUAL = "equal"
 SUM_SLACK = 1e-6  # how far from 1 the proportions of one column may add up
 MOST_NAMED = 12
 
+Called = Mapping[str, str]
+NO_OTHER: Called = MappingProxyType({})
 To = str | Sequence[str] | Mapping[str, float] | Proportions
 
 
@@ -20,12 +23,13 @@ def is_equal(to: To) -> bool:
     return isinstance(to, str) and to.strip().lower() == EQUAL
 
 
-def parse_to(to: To, cells: Cells, target: str | None) -> Proportions | None:
+def parse_to(to: To, cells: Cells, target: str | None, called: Called = NO_OTHER) -> Proportions | None:
     """The wanted shares of levels, by column; None for equal cells.
 
     Parameters
     ----------
     to : "equal"; a text such as "yes=0.4,no=0.6" or "sex:F=0.5"; several of them; or level -> share, or column -> level -> share.
+    called : other names that columns may be called by, such as "sex" -> "patients.sex" in linked tables.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def parse_to(to: To, cells: Cells, target: str | None) -> Proportions | None:
         return None
     default = target if target in cells.names else cells.names[0] if len(cells.names) == 1 else None
     shares: dict[str, dict[str, float]] = {}
-    for column, level, share in _asked(to, cells, default):
+    for column, level, share in _asked(to, cells, default, called):
         own = shares.setdefault(column, {})
         if level in own:
             raise ParameterError(f"--to names one level of {column!r} twice. Name it once.")
@@ -49,39 +53,39 @@ def parse_to(to: To, cells: Cells, target: str | None) -> Proportions | None:
     return shares
 
 
-def _asked(to: To, cells: Cells, default: str | None) -> Iterable[tuple[str, str, float]]:
+def _asked(to: To, cells: Cells, default: str | None, called: Called) -> Iterable[tuple[str, str, float]]:
     if isinstance(to, Mapping):
         for key, value in to.items():
             inner = value if isinstance(value, Mapping) else {key: value}
             for level, share in inner.items():
                 column = key if isinstance(value, Mapping) else default
-                yield (*_level(str(level), column, cells), _share(share))
+                yield (*_level(str(level), called.get(str(column), column), cells), _share(share))
         return
     for text in [to] if isinstance(to, str) else to:
         if is_equal(str(text)):
             raise ParameterError("--to is either 'equal' or proportions, not both.")
-        for item in _items(str(text), cells, default):
+        for item in _items(str(text), cells, default, called):
             left, equals, right = item.rpartition("=")
             if not equals or not left:
                 own = " A level with a comma in it takes a --to of its own." if "," in str(text) else ""
                 raise ParameterError(f"--to is 'equal', or proportions such as yes=0.4,no=0.6 or COL:LEVEL=0.5.{own}")
-            yield (*_named(left.strip(), cells, default), _share(right))
+            yield (*_named(left.strip(), cells, default, called), _share(right))
 
 
-def _items(text: str, cells: Cells, default: str | None) -> list[str]:
+def _items(text: str, cells: Cells, default: str | None, called: Called) -> list[str]:
     """The proportions of one text, cut at commas; one that names a level with a comma in it is left whole."""
     try:
-        _named(text.rpartition("=")[0].strip(), cells, default)
+        _named(text.rpartition("=")[0].strip(), cells, default, called)
     except ParameterError:
         return [item for item in text.split(",") if item.strip()]
     return [text]
 
 
-def _named(text: str, cells: Cells, default: str | None) -> tuple[str, str]:
+def _named(text: str, cells: Cells, default: str | None, called: Called) -> tuple[str, str]:
     """Column and level of COL:LEVEL, or of LEVEL of the target."""
-    for name in sorted(cells.names, key=len, reverse=True):
+    for name in sorted({*cells.names, *called}, key=len, reverse=True):
         if text.startswith(f"{name}:"):
-            return _level(text[len(name) + 1 :].strip(), name, cells)
+            return _level(text[len(name) + 1 :].strip(), called.get(name, name), cells)
     return _level(text, default, cells)
 
 

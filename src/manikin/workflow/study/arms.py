@@ -14,7 +14,7 @@ from manikin.data.seeds import derive, generator
 from manikin.evaluation.studies.question import Question
 from manikin.evaluation.studies.resampling import Wish, drawn, wishes
 from manikin.synthesizers import SYNTHESIZERS
-from manikin.workflow.learn import AUTO, check_name
+from manikin.workflow.learn import AUTO, can_be_given, check_name
 from manikin.workflow.study.cohort import group_labels, is_positive
 
 MOST_DRAWS = 50  # rows drawn for each row that is wished of a generator without conditions
@@ -82,12 +82,6 @@ def rows_for(arm: Arm, model: Any, train: Dataset, question: Question, *, seed: 
         given = train.only(columns).take(drawn(wanted, generator(seed, "study", "conditions")))
         return model.sample(len(given), seed=own, conditions=given)
     return _sifted(model, train, wanted, columns, own)
-
-
-def can_be_given(name: str) -> bool:
-    """Whether a generator can be given class and groups: any columns, those it is told of, or of linked patients what they have once."""
-    entry = SYNTHESIZERS[name]
-    return entry.conditions or bool(entry.told_by) or (entry.modality == "records" and entry.some_conditions)
 
 
 def told_of(generator: str, question: Question) -> dict[str, Any]:
