@@ -101,11 +101,20 @@ def with_new_keys(tables: Tables, facts: Mapping, keys: pd.Series) -> Tables:
 
 
 def like_train(name: str, table: pd.DataFrame, train: Path) -> tuple[pd.DataFrame, list[str]]:
-    """A table with train's columns, order and decimals."""
+    """A table with train's columns, order and decimals; where a peer wrote text among numbers, the column is left to the judge."""
+    numeric = adapter.read(train / f"{name}.csv").select_dtypes("number").columns
+    spoiled = [column for column in numeric if column in table and not _are_numbers(table[column])]
+    numbers = table.assign(**dict.fromkeys(spoiled, float("nan")))
     try:
-        return adapter.rounded_like(table, train / f"{name}.csv")
-    except (ValueError, TypeError, KeyError) as error:  # a peer wrote text where train has numbers: the judge will see it
+        rounded, changed = adapter.rounded_like(numbers, train / f"{name}.csv")
+    except (ValueError, TypeError, KeyError) as error:
         return table, [f"{name} as the peer wrote it: {error}"[:200]]
+    return rounded.assign(**{column: table[column] for column in spoiled}), changed + [f"{name}.{column} holds text" for column in spoiled]
+
+
+def _are_numbers(cells: pd.Series) -> bool:
+    """Whether all that a column holds can be read as numbers."""
+    return bool(pd.to_numeric(cells, errors="coerce").notna().eq(cells.notna()).all())
 
 
 def finish(job: Job, cost: Cost, tables: Tables, packages: Sequence[str]) -> None:

@@ -2,9 +2,13 @@
 
     python records_sdv_run.py --model par --train FOLDER --out FOLDER --cost cost.json --judge judge.json --patients N --seed S
 
-`par` takes one table: the static table's columns become context columns of every row. `hma` takes all tables with their keys.
+`par` takes one table: the static table's columns become context columns of every row.
 `par+epochs=8` caps the epochs (128 by default), for tables on which they do not end. Metadata are declared, not guessed: numbers
 numerical, codes and categories categorical.
+
+`hma` takes what records_linked.py makes of many tables (see there for what it is helped with: dates as days, dictionaries and row numbers
+set aside, keys that follow from others copied), with all keys that are left. `hma+context=patient` puts every table straight under the
+patient, since it is made for a parent and her children, and draws other keys at random within the patient.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import warnings
 
 # ruff: noqa: I001
 import records_adapter as shared  # first: it holds the thread pools
+import records_linked as linked
 import numpy as np
 import pandas as pd
 import torch
@@ -75,39 +80,49 @@ class Hma:
     """All tables with their keys."""
 
     def __init__(self, job: shared.Job) -> None:
-        self.job = job
+        self.job, self.deep = job, job.options.get("context") != "patient"
+
+    def relations(self) -> list[linked.Link]:
+        """The links that it learns."""
+        places = self.linked.places.values()
+        return [link for place in places for link in (place.context, *(place.loose if self.deep else ())) if link]
 
     def fit(self, tables: shared.Tables, _: shared.Cost) -> Hma:
+        """Fits what is left of the tables."""
         facts = self.job.facts
+        self.linked = linked.Linked(tables, facts, deep=self.deep)
+        given = self.linked.given()
+        if not self.deep:
+            loose = {name: [link.column for link in place.loose] for name, place in self.linked.places.items()}
+            given = {name: table.drop(columns=loose[name]) for name, table in given.items()}
         codes = tuple(event["code"] for event in facts["events"] if "code" in event)
-        keys = {name: key[0] for name, key in facts["keys"].items()}
-        linked = {(link["table"], link["columns"][0]) for link in facts["links"]}
+        named = {(link.table, link.column) for link in self.relations()}
         descriptions = {}
-        for name, table in tables.items():
-            ids = tuple(column for column in table if keys.get(name) == column or (name, column) in linked)
+        for name, table in given.items():
+            primary = self.linked.primary(name)
+            ids = tuple(column for column in table if column == primary or (name, column) in named)
             descriptions[name] = {"columns": described(table, (*facts["patients"]["categories"], *codes), ids)}
-            if name in keys:
-                descriptions[name]["primary_key"] = keys[name]
+            if primary in table:
+                descriptions[name]["primary_key"] = primary
         relations = [
             {
-                "parent_table_name": link["to"],
-                "child_table_name": link["table"],
-                "parent_primary_key": link["references"][0],
-                "child_foreign_key": link["columns"][0],
+                "parent_table_name": link.parent,
+                "child_table_name": link.table,
+                "parent_primary_key": link.key,
+                "child_foreign_key": link.column,
             }
-            for link in facts["links"]
+            for link in self.relations()
         ]
         self.model = HMASynthesizer(Metadata.load_from_dict({"tables": descriptions, "relationships": relations}), verbose=True)
-        self.n_patients = len(tables[facts["patients"]["table"]])
-        self.model.fit(tables)
+        self.model.fit(given)
         return self
 
     def sample(self, _: shared.Cost) -> shared.Tables:
-        facts = self.job.facts
-        made = self.model.sample(scale=self.job.patients / self.n_patients)
-        if len(facts["events"]) > 1:
-            return made
-        return shared.with_new_keys(made, facts, made[facts["patients"]["table"]][facts["patients"]["key"]])
+        """As many patients as asked for."""
+        made = self.model.sample(self.job.patients, main_table_name=self.linked.root)
+        if not self.deep:
+            self.linked.drawn_within(made, self.job.seed)
+        return self.linked.back(made, self.job.seed + 1)
 
 
 def main() -> None:

@@ -3,18 +3,23 @@
     python records_synthcity_run.py --model timegan --train FOLDER --out FOLDER --cost cost.json --judge judge.json --patients N --seed S
 
 `timegan` is a GAN in the manner of Yoon et al. 2019, `timevae` a variational autoencoder, both with the layers, rates and penalties that
-synthcity's plugins have by default; `timegan+iterations=200` caps their 1,000 epochs, `+steps=24` the length of the grid (48). The package
+synthcity's plugins have by default; `timegan+iterations=200` caps their 1,000 epochs, `timegan+minutes=15` ends them after the one in which
+so many CPU minutes have passed (the notes say after how many), `+steps=24` is the length of the grid (48). The package
 requires a torch below 2.3 and a good deal that these networks do not use, which is stood in for by empty modules, as in tabddpm_run.py.
 
 They take regular grids without missing cells, so the adapter helps: events become hourly means (minutes are lost), a gap is filled with
 the value before it, else with the median, and a second channel for each measurement says whether it was measured; drawn cells whose
-channel says no are left out. Numbers go to [-1, 1] between the 0.1 % and the 99.9 % quantile of train.
+channel says no are left out. The GAN's channel says no below 0; the autoencoder learns means, so that below 0 would be "never" for all
+that is measured in fewer than half of the hours: its channel is taken for a chance and drawn from. Numbers go to [-1, 1] between the
+0.1 % and the 99.9 % quantile of train. `+steps` must hold the longest record, or records are cut: icu_hourly needs 169.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 import types
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -98,6 +103,11 @@ class Grid:
         self.levels = {name: sorted(self.statics[name].dropna().unique()) for name in self.features if name in layout.categories}
         self.static_scales = {name: Scale(self.statics[name]) for name in self.features if name not in self.levels}
         self.arrays = self.static_array(), self.row_array(cells)
+        self.draw = np.random.default_rng(job.seed + 1) if job.model.startswith("timevae") else None
+
+    def measured(self, channels: np.ndarray) -> np.ndarray:
+        """Which cells are measured: drawn by the channel's chance where it is a mean, else where it is above 0."""
+        return channels > 0 if self.draw is None else 2 * self.draw.random(channels.shape) - 1 < channels
 
     def long(self, rows: pd.DataFrame) -> pd.DataFrame:
         """key, step, code, value: means of each step."""
@@ -147,7 +157,7 @@ class Grid:
                 made[name] = np.where(statics[:, start + 1] > 0, np.nan, self.static_scales[name].back(statics[:, start]))
             start += width
         k = len(self.codes)
-        patient, step, code = np.nonzero(rows[:, :, k:] > 0)
+        patient, step, code = np.nonzero(self.measured(rows[:, :, k:]))
         scaled = rows[patient, step, code]
         value = np.array([self.scales[c].low for c in self.codes])[code]
         value = value + (scaled + 1) / 2 * np.array([self.scales[c].width for c in self.codes])[code]
@@ -182,6 +192,20 @@ def network(kind: str, statics: int, rows: int, steps: int, units: list[tuple[st
     return TimeSeriesVAE(**sizes, n_static_units_embedding=statics, n_temporal_units_embedding=rows, **options)
 
 
+def limit_epochs(minutes: float, cost: shared.Cost) -> None:
+    """Has TimeSeriesGAN's loop of epochs end once this process has used so many CPU minutes more; notes after how many it did."""
+    end = time.process_time() + 60 * minutes
+
+    def within(epochs: Iterable[int]) -> Iterator[int]:
+        for number, epoch in enumerate(epochs):
+            if time.process_time() > end:
+                cost.notes.append(f"ended after {number} epochs by its {minutes} CPU minutes")
+                return
+            yield epoch
+
+    sys.modules[TimeSeriesGAN.__module__].tqdm = within
+
+
 def main() -> None:
     """Fits and samples as the command line says."""
     job = shared.parse("TimeGAN and TimeVAE of synthcity", ["timegan", "timevae"])
@@ -193,6 +217,8 @@ def main() -> None:
         statics, rows = grid.arrays
         times = np.tile(np.linspace(0, 1, grid.steps, dtype=np.float32), (len(statics), 1))
         torch.manual_seed(job.seed)
+        if "minutes" in job.options:
+            limit_epochs(float(job.options["minutes"]), cost)
         model = network(kind, statics.shape[1], rows.shape[2], grid.steps, grid.units, iterations, job.seed)
         model.fit(statics, rows, times)
         return grid, model
