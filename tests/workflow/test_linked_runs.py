@@ -207,8 +207,10 @@ def test_in_python(ward: Path) -> None:
     made = model.sample(40, seed=1)
     results = mk.evaluate(train=train, holdout=holdout, synthetic=made, target="died", metrics=["key_integrity"], attacks=[])
     assert results["key_integrity"].value == 1
-    with pytest.raises(ParameterError, match="one flat table"):
+    with pytest.raises(ParameterError, match="fills no missing cells"):
         mk.complete(model, train)
+    with pytest.raises(ParameterError, match=r"'resample_patients' cannot be given what a patient has. Fit one that can: halo, "):
+        mk.complete(model, train, keep=["sex"])
 
 
 def test_places_have_names_without_secrets() -> None:

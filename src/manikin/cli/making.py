@@ -209,17 +209,17 @@ def sample(
 
 def complete(
     model: opt.Model,
-    data: opt.FlatData,
-    out: opt.OutFile,
+    data: opt.Data,
+    out: opt.OutPlace,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="COL", help="Keep this column, make the others anew; may be repeated.")
+        list[str] | None, typer.Option("--keep", metavar="COL", help="Keep this column (TABLE.COL), make the others anew; may be repeated.")
     ] = None,
     impute: Annotated[bool, typer.Option("--impute", help="Keep what is there, fill only missing cells.")] = False,
     seed: opt.Seed = 0,
     force: opt.Force = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Rows given in part: keep some columns of real records, or fill their missing cells.
+    """Rows given in part: keep some columns of real records, or fill their missing cells; of linked patients keep what they have once.
 
     Example:
 
@@ -235,12 +235,11 @@ def complete(
     with watching(as_json=as_json) as watcher:
         done = run(model, data, out=out, keep=keep or None, seed=seed, force=force, watcher=watcher)
     if as_json:
-        say_json(
-            {"out": done.out, "rows": done.n_rows, "filled": done.n_filled, "left": done.n_left, "notices": list(done.notices)}
-        )
+        counts = {"filled": done.n_filled, "left": done.n_left}
+        say_json({"out": done.out, done.unit: done.n_rows, **(counts if done.unit == "rows" else {}), "notices": list(done.notices)})
     else:
         filled = f", {done.n_filled:,} cells filled" if impute else ""
-        say(f"{done.n_rows:,} rows completed{filled}: {done.out}")
+        say(f"{done.n_rows:,} {done.unit} completed{filled}: {done.out}")
 
 
 def _options(

@@ -15,7 +15,6 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-FlatData = Annotated[str, typer.Argument(metavar="DATA", help="A CSV (plain or gzip) or Parquet file.", show_default=False)]
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder that holds one.", show_default=False)
 ]

@@ -13,12 +13,12 @@ import pandas as pd
 
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.schema import Column, Schema, TableSchema
+from manikin.data.schema import Column, TableSchema
 from manikin.data.seeds import derive
 from manikin.workflow.budget import is_private
-from manikin.workflow.models import open_model, schema_of
+from manikin.workflow.models import modality_of, open_model, schema_of
 from manikin.workflow.output import check_free, whole_file
-from manikin.workflow.places import image_format, linked_format, name_of
+from manikin.workflow.places import Place, image_format, linked_format, name_of, place_of
 from manikin.workflow.sources import check_suffix, read_flat, read_like
 from manikin.workflow.stages import Silent, Stages, Watcher
 from manikin.workflow.wishes import check_columns
@@ -28,17 +28,20 @@ PART_ROUNDS = 15  # after that, cells that were filled are kept and the rest is 
 NOT_A_HOLE = "not applicable"  # a missing code of this meaning is knowledge, not a hole
 
 
-LINKED_WAY_OUT = "Patients who are given up to now are continued by `manikin continue`."
+KEPT = "Real cells are kept in {names}: {these} partially synthetic {what}, not {fully}."
+NOT_COVERED = "The model's privacy budget does not cover {this}: it holds cells of the {what} that were given."
+
 
 @dataclass(frozen=True)
 class Completed:
-    """A file of completed rows: how many, how many cells were filled, and how many stayed empty."""
+    """A file of completed rows: how many, how many cells were filled, and how many stayed empty; `unit` is "patients" of linked tables."""
 
-    out: Path
+    out: Place
     n_rows: int
     n_filled: int
     n_left: int
     notices: tuple[str, ...]
+    unit: str = "rows"
 
 
 def complete(
@@ -51,11 +54,11 @@ def complete(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Completed:
-    """Writes the rows of `data` with their kept cells and all others drawn by the model.
+    """Writes the rows of `data` with their kept cells and all others drawn by the model; of linked patients a folder or database.
 
     Parameters
     ----------
-    keep : columns that are kept; None imputes: what is there stays, what is missing is drawn.
+    keep : columns that are kept; None imputes: what is there stays, what is missing is drawn. Of linked patients what they have once.
 
     Raises
     ------
@@ -63,13 +66,18 @@ def complete(
     """
     from manikin.io import tabular
 
+    stages = Stages(watcher or Silent())
+    if modality_of(model) == "records":
+        return _of_patients(model, data, out, keep, seed, stages, force=force)
     path = Path(out)
     check_suffix(path)
     check_free(path, force=force, inputs=[data, model])
-    stages = Stages(watcher or Silent())
     with stages.stage("load", "Loading the model and the data"):
         if linked_format(data) is not None:
-            raise ParameterError(f"`manikin complete` takes one flat table, and {name_of(data)} holds linked tables. {LINKED_WAY_OUT}")
+            raise ParameterError(
+                f"The model in {model} learned no linked tables, and {name_of(data)} holds such. Give one table of them as a file, or a "
+                "model that learned them."
+            )
         fitted = open_model(model)
         check_flat_model(fitted)
         known = schema_of(fitted)
@@ -85,23 +93,34 @@ def complete(
         if n_after:
             stages.warn(f"{n_after:,} cells stayed empty: the model knows no value for them.")
     else:
-        stages.warn(f"Real cells are kept in {', '.join(keep)}: this is a partially synthetic table, not a fully synthetic one.")
+        stages.warn(KEPT.format(names=", ".join(keep), these="this is a", what="table", fully="a fully synthetic one"))
     if is_private(model):
-        stages.warn("The model's privacy budget does not cover this table: it holds cells of the rows that were given.")
+        stages.warn(NOT_COVERED.format(this="this table", what="rows"))
     with whole_file(path, force=force) as beside:
         tabular.write(made, beside)
     return Completed(path, len(made), n_before - n_after if keep is None else 0, n_after, tuple(stages.notices))
 
 
+def _of_patients(
+    model: str | Path, data: str | Path, out: str | Path, keep: Sequence[str] | None, seed: int, stages: Stages, *, force: bool
+) -> Completed:
+    """Linked patients, of whom what they have once is kept."""
+    from manikin.workflow.completion_linked import complete_linked
+
+    place, n = complete_linked(model, place_of(data), out=place_of(out), keep=keep, seed=seed, force=force, stages=stages)
+    stages.warn(KEPT.format(names=", ".join(keep or ()), these="these are", what="patients", fully="fully synthetic ones"))
+    if is_private(model):
+        stages.warn(NOT_COVERED.format(this="these tables", what="patients"))
+    return Completed(place, n, 0, 0, tuple(stages.notices), "patients")
+
+
 def check_flat_model(model: Any) -> None:
-    """Refuses a model of linked patients, and one of images.
+    """Refuses a model of images.
 
     Raises
     ------
     ParameterError : with the way out.
     """
-    if isinstance(getattr(model, "schema_", None), Schema):
-        raise ParameterError(f"This model learned linked tables, and complete takes a model of one flat table. {LINKED_WAY_OUT}")
     known = schema_of(model)
     if known is not None and known.images:
         raise ParameterError("This model learned images, and complete takes a model of one flat table. Sample it with --where instead.")

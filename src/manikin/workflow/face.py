@@ -152,7 +152,8 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
     Parameters
     ----------
     keep : columns whose cells are kept; all others are made anew (partially synthetic records). None imputes instead: every cell
-        with a value is kept and only missing ones are drawn.
+        with a value is kept and only missing ones are drawn. Of linked patients what they have once is kept ("patients.sex"), and their
+        rows are made anew; none of their missing cells are filled.
 
     Raises
     ------
@@ -160,8 +161,11 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
     DataError : a cell does not fit the schema that the model learned by; the message names the column.
     """
     from manikin.workflow.completion import check_flat_model, completed
+    from manikin.workflow.completion_linked import completed_linked, is_of_patients
     from manikin.workflow.models import schema_of
 
+    if is_of_patients(model):
+        return completed_linked(model, data, keep=keep, seed=seed)
     check_flat_model(model)
     known = schema_of(model)
     return completed(model, read_flat(data, "complete") if known is None else read_like(data, known), keep=keep, seed=seed)

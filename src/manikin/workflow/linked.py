@@ -9,7 +9,7 @@ from typing import Any
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.data.new_keys import families, released_schema
-from manikin.data.schema import Column, Kind, Role, Schema, Source, TableSchema, is_left_out
+from manikin.data.schema import Column, Form, Kind, Role, Schema, Source, TableSchema, is_left_out
 from manikin.io.formats import FOLDER
 from manikin.io.inference import without_code_book_note
 from manikin.workflow.options import Options
@@ -70,6 +70,22 @@ def column_named(name: str, schema: Schema, option: str) -> tuple[TableSchema, C
         raise ParameterError(f"{option} names {name!r}, which several tables have. Say which: {' or '.join(map(repr, same))}.")
     known = list(places) if "." in name else list(dict.fromkeys(column.name for _, column in places.values()))
     raise ParameterError(f"{option} names {name!r}, which is no column of a table of patients. {candidates(name, known)}")
+
+
+def static_name(name: str, schema: Schema, option: str) -> str:
+    """The full name of a column that a patient has once.
+
+    Raises
+    ------
+    ParameterError : there is none, or it changes from row to row; the message names those that there are.
+    """
+    table, column = column_named(name, schema, option)
+    if table.form is Form.STATIC and column in table.learned:
+        return f"{table.name}.{column.name}"
+    static = [f"{own.name}.{one.name}" for own in schema.of_patients if own.form is Form.STATIC for one in own.learned]
+    why = f"changes from row to row of table {table.name!r}" if column in table.learned else "is an identifier or free text"
+    once = ", ".join(static) or "there is no such column"
+    raise ParameterError(f"{option} names {name!r}, which {why}. Name what a patient has once: {once}.")
 
 
 def as_wished(data: Dataset, *, target: str | None = None, public: Sequence[str] = (), **others: Any) -> Dataset:

@@ -105,7 +105,7 @@ def read_flat(source: Any, command: str, *, schema: Schema | TableSchema | str |
 
 
 INSTEAD = {  # what to do with linked patients and images where a command takes a table
-    ("complete", "records"): "To go on from given patients: `manikin continue`.",
+    ("complete", "records"): "Give a model that learned linked tables and columns to keep, or one of their tables as a file.",
     ("complete", "images"): "To make one kind of image of another: `manikin translate`; labels alone are completed from labels.csv.",
     ("study", "images"): "Run `manikin synthesize` for each generator and seed, and `manikin compare` sets the runs side by side.",
 }

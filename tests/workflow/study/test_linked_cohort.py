@@ -15,10 +15,11 @@ from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
 from manikin.data.schema import Schema
 from manikin.evaluation.records.linked import joined
+from manikin.workflow.linked_statics import statics_of
 from manikin.workflow.study import augmentation
 from manikin.workflow.study.arms import arms, n_wanted, rows_for
 from manikin.workflow.study.augmentation import AugmentationOptions, study_augmentation
-from manikin.workflow.study.linked_cohort import LinkedCohort, linked_cohort, sides_of, statics_of
+from manikin.workflow.study.linked_cohort import LinkedCohort, linked_cohort, sides_of
 
 
 @pytest.fixture(scope="module")

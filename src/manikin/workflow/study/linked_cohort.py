@@ -14,15 +14,13 @@ import numpy as np
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Table, flat
-from manikin.data.errors import ParameterError
-from manikin.data.schema import EMPTY, Column, Form, Kind, Role, Schema, TableSchema
-from manikin.evaluation.records.summary import PATIENT, Plan, per_patient, planned
+from manikin.data.schema import EMPTY, Schema
+from manikin.evaluation.records.summary import Plan, per_patient, planned
 from manikin.evaluation.records.vocabulary import tables_of_patients
 from manikin.report.nouns import throughout
-from manikin.workflow.linked import column_named, shared_schema
+from manikin.workflow.linked import column_named, shared_schema, static_name
+from manikin.workflow.linked_statics import NUMBER, statics_of
 from manikin.workflow.study.cohort import Cohort, cohort, parts
-
-NAME = "patients"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def sides_of(patients: Cohort, number: int, seed: int) -> Sides:
     rows = parts(patients.data, patients.question, number, seed)
     if not isinstance(patients, LinkedCohort):
         return Sides(rows, rows["train"])
-    whole = {name: patients.whole.subset(side.table.frame[PATIENT].to_numpy().astype(np.int64)) for name, side in rows.items()}
+    whole = {name: patients.whole.subset(side.table.frame[NUMBER].to_numpy().astype(np.int64)) for name, side in rows.items()}
     train = whole["train"]
     plan = planned(train, tables_of_patients(shared_schema([train])))
     made = {name: summary_of(side, plan, patients.names, name) for name, side in whole.items()}
@@ -122,7 +120,7 @@ def linked_cohort(
 
 def _with_target(patients: Dataset, rows: Dataset, target: str) -> Dataset:
     """The patients who stand in `rows`, with the target that they have there in their own table; its rules are dropped where it changed."""
-    numbers = rows.table.frame[PATIENT].to_numpy().astype(np.int64)
+    numbers = rows.table.frame[NUMBER].to_numpy().astype(np.int64)
     table, column = column_named(target, patients.schema, "--target")
     made = rows.columns[target]
     if made.levels != column.levels or made.kind is not column.kind:
@@ -137,41 +135,3 @@ def _with_target(patients: Dataset, rows: Dataset, target: str) -> Dataset:
         tables = tuple(schema if one.name == table.name else one for one in patients.schema.tables)
         patients = replace(patients, tables={**patients.tables, table.name: Table(frame, marks)}, schema=Schema(tables))
     return patients.subset(numbers)
-
-
-def static_name(name: str, schema: Schema, option: str) -> str:
-    """The full name of a column that a patient has once.
-
-    Raises
-    ------
-    ParameterError : there is none, or it changes from row to row; the message names those that there are.
-    """
-    table, column = column_named(name, schema, option)
-    if table.form is Form.STATIC and column in table.learned:
-        return f"{table.name}.{column.name}"
-    static = [f"{own.name}.{one.name}" for own in schema.of_patients if own.form is Form.STATIC for one in own.learned]
-    why = f"changes from row to row of table {table.name!r}" if column in table.learned else "is an identifier or free text"
-    once = ", ".join(static) or "there is no such column"
-    raise ParameterError(f"{option} names {name!r}, which {why}. Name what a patient has once: {once}.")
-
-
-def statics_of(data: Dataset, names: Sequence[str]) -> Dataset:
-    """Columns of static tables ("table.column") as one row a patient, in their order; she who has no row there has no value.
-
-    The first column is her number, as a key.
-    """
-    frame: dict[str, Any] = {PATIENT: np.arange(len(data)).astype(str).astype(object)}
-    columns, marks, fewest = [Column(PATIENT, Kind.IDENTIFIER, roles=(Role.PATIENT_KEY,))], {}, [1]
-    for name in names:
-        table, column = column_named(name, data.schema, "--target")
-        own, cells, mark = data.tables[table.name], data.tables[table.name].frame[column.name], np.ones(len(data), dtype=np.int8)
-        at = np.full(len(data), -1, dtype=np.int64)
-        at[data.owners[table.name]] = np.arange(len(own))
-        frame[name] = cells.reindex(at).reset_index(drop=True)
-        mark[at >= 0] = own.mark(column.name)[at[at >= 0]]
-        if mark.any():
-            marks[name] = mark
-        columns.append(replace(column, name=name, by=None, roles=(), missing=column.missing or (EMPTY,)))
-        fewest.append(table.min_patients)
-    schema = TableSchema(NAME, tuple(columns), min_patients=max(fewest))
-    return flat(Table(pd.DataFrame(frame, index=pd.RangeIndex(len(data))), marks), schema, data.native)
