@@ -18,6 +18,7 @@ from manikin.io.formats import FOLDER
 from manikin.release.manifest import hash_folder, versions
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow.bands import Values, bands_of, panels_of
+from manikin.workflow.held_codes import refuse_excluded
 from manikin.workflow.linked import column_named
 from manikin.workflow.linked_given import able_model, learned_schema, read_given
 from manikin.workflow.linked_sizes import sizes
@@ -87,6 +88,7 @@ def continue_patients(
         if not len(data):
             raise ParameterError(f"{name_of(source)} holds no patients to continue. Bring tables with rows.")
         ends = horizon(until, data)
+        refuse_excluded(data, held, schema, ends)
     stages.warn("The continued tables hold given rows of real patients, and draws that follow from them: treat them like those patients.")
     given, n_new = Values.of(data), np.zeros((draws, len(sizes(data))))
     drawn: list[Values] = []

@@ -87,7 +87,7 @@ def _share(parts: list[Checked]) -> tuple[float, tuple[float, float] | None, int
 
 def _checked(side: Dataset, data: LinkedData) -> list[Checked]:
     when = times(side)
-    sex, born = _sex(side, data.tables), _born(side, data.tables, when)
+    sex, born = sex_of_patients(side, data.tables), days_from_birth(side, data.tables, when)
     out = []
     for table in data.tables:
         for column in table:
@@ -124,7 +124,7 @@ def _static(tables: tuple[TableSchema, ...]) -> list[tuple[TableSchema, Column]]
     return [(table, column) for table in tables if table.form is Form.STATIC for column in table]
 
 
-def _sex(side: Dataset, tables: tuple[TableSchema, ...]) -> npt.NDArray[np.int8]:
+def sex_of_patients(side: Dataset, tables: tuple[TableSchema, ...]) -> npt.NDArray[np.int8]:
     """The sex of each patient, int8 (n_patients,)."""
     out = np.full(side.n_records, UNKNOWN, dtype=np.int8)
     for table, column in _static(tables):
@@ -139,7 +139,7 @@ def _sex(side: Dataset, tables: tuple[TableSchema, ...]) -> npt.NDArray[np.int8]
     return out
 
 
-def _born(side: Dataset, tables: tuple[TableSchema, ...], when: Times) -> Floats:
+def days_from_birth(side: Dataset, tables: tuple[TableSchema, ...], when: Times) -> Floats:
     """Days from birth to each patient's anchor, float64 (n_patients,), NaN where it is not known."""
     out = np.full(side.n_records, np.nan)
     for table, column in _static(tables):
