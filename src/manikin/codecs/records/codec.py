@@ -18,7 +18,7 @@ draws gaps anew within their tokens, so that the times of a decoded patient are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ from manikin.codecs.records.saved import (
     plan_to_json,
     reference_bytes,
     reference_from_bytes,
+    together_from_state,
 )
 from manikin.codecs.records.sequence import Rows, Timeline, lay_out
 from manikin.codecs.table import TableCodec
@@ -140,8 +141,10 @@ class RecordsCodec:
                 max_codes=self.max_codes,
                 n_ranks=self.max_ranks,
             )
-            codecs.append(codec)
-            tokens.append((events, codec.encode(rows, table)))
+            encoded = codec.encode(rows, table)
+            owner = data.owners[own.name][timeline.row[events]]
+            codecs.append(codec.with_together(encoded, owner, data.schema[own.name].min_patients))
+            tokens.append((events, encoded))
         self.events_ = tuple(codecs)
         self.take_layout()
         return self._records(patients, timeline, tokens)
@@ -165,7 +168,9 @@ class RecordsCodec:
                 made, own = by.state()
                 numbers.append(made)
                 arrays |= {f"number{i}.{k}/{name}": array for name, array in own.items()}
-            values["events"].append({"flat": flat, "by": numbers})
+            arrays |= {f"together{i}.{k}": np.packbits(pair.allowed) for k, pair in enumerate(codec.together)}
+            together = [[pair.first, pair.second] for pair in codec.together]
+            values["events"].append({"flat": flat, "by": numbers, "together": together})
         for i, (name, table) in enumerate(self.references_.items()):
             arrays[f"reference{i}"] = reference_bytes(table, public[name])
         return values, arrays
@@ -202,8 +207,9 @@ class RecordsCodec:
                 mine = part(arrays, f"number{i}.{k}/")
                 by.append(number_from_state(saved["by"][k], mine, n_codes, len(column.missing), f"{own.name}.{name}"))
             references = references_of(own.name, codec.schema_, codec.references_)
-            codecs.append(EventCodec(own, flat, tuple(by), drawing_order(flat, own), references))
-            prefixes += [f"event{i}/", *(f"number{i}.{k}/" for k in range(len(own.by)))]
+            made = EventCodec(own, flat, tuple(by), drawing_order(flat, own), references)
+            codecs.append(replace(made, together=together_from_state(saved["together"], part(arrays, f"together{i}."), made)))
+            prefixes += [f"together{i}.", f"event{i}/", *(f"number{i}.{k}/" for k in range(len(own.by)))]
         check_prefixes(arrays, prefixes)
         codec.events_ = tuple(codecs)
         codec.take_layout()
@@ -385,9 +391,15 @@ class RecordsCodec:
             static, first = own_known.static(static, self.plan_)
             anchor = np.where(first == NEVER, anchors(static, self.plan_, len(records), rng), first)
         at = add_up(records.starts, gap, unit)
-        drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
         given = static_conditions(conditions, self.schema_, self.plan_)
-        made = drawn_all.tables(is_bound_given=isinstance(given, dict) and self.plan_.bound in given)
+        is_bound_given = isinstance(given, dict) and self.plan_.bound in given
+        drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
+        drawn_all.is_death_given = is_bound_given
+        if own_known is not None and pairs is not None:
+            drawn_all.given = own_known.told(self.plan_, pairs)
+            drawn_all.fixed[pairs[0]] = True
+            drawn_all.is_death_given |= bool(set(self.plan_.deaths) - own_known.absent)
+        made = drawn_all.tables(is_bound_given=is_bound_given)
         tables = {t.name: made.get(t.name, self.references_.get(t.name)) for t in self.schema_.tables}
         return Dataset({name: table for name, table in tables.items() if table is not None}, self.release_schema, self.native_)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from manikin.codecs.levels import LevelCodec
 from manikin.codecs.records.by_code import NumberByCode, fit_by_code
 from manikin.codecs.records.plan import EventPlan
 from manikin.codecs.records.references import Reference, listed_tokens, release_listed, settle
+from manikin.codecs.records.together import Together, allowed_by, find_together
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.rules import RangeRule
@@ -20,6 +22,15 @@ from manikin.data.schema import EMPTY, Column, TableSchema
 
 Floats = npt.NDArray[np.float64]
 NO_NUMBER = (EMPTY,)  # the missing code of a number by a code whose column has none: a code may have no number at all
+
+
+def narrowed(out: Allowed, parts: Sequence[Allowed]) -> Allowed:
+    """What all parts leave, bool (n_rows, n_tokens); a part that would leave a row nothing is passed over in that row."""
+    for part in parts:
+        left = out & part
+        has_any = left.any(axis=1, keepdims=True)
+        out = left if has_any.all() else np.where(has_any, left, out)
+    return out
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class EventCodec:
     ----------
     flat : the codec of everything but the numbers by a code. by : one codec for each of the plan's numbers by a code.
     fields : int64 (n_fields,), in drawing order: i >= 0 is field i of `flat`, -1 - k is number k by a code.
-    references : its foreign keys to tables of nobody.
+    references : its foreign keys to tables of nobody. together : what its fields never show together.
     """
 
     plan: EventPlan
@@ -38,6 +49,7 @@ class EventCodec:
     by: tuple[NumberByCode, ...]
     fields: npt.NDArray[np.int64]
     references: tuple[Reference, ...]
+    together: tuple[Together, ...] = ()
 
     @property
     def n_fields(self) -> int:
@@ -127,6 +139,14 @@ class EventCodec:
         ----------
         tokens : int32 (n_rows, at least n_fields), drawn up to this field.
         """
+        parts = list(allowed_by(self.together, field, tokens))
+        own = self._allowed_by_rules(field, tokens)
+        if own is None and not parts:
+            return None
+        out = self.emitted(field)[None] if own is None else own
+        return narrowed(np.broadcast_to(out, (len(tokens), out.shape[1])), parts)
+
+    def _allowed_by_rules(self, field: int, tokens: Tokens) -> Allowed | None:
         i = int(self.fields[field])
         if i < 0:
             code = self._code_field(-1 - i)
@@ -142,6 +162,21 @@ class EventCodec:
             if j >= 0:
                 flat[:, j] = tokens[:, place]
         return self.flat.allowed(i, flat, given)
+
+    def with_together(self, tokens: Tokens, owner: npt.NDArray[np.int64], min_patients: int) -> EventCodec:
+        """The codec with what the fields of its rows, int32 (n_rows, n_fields), never show together."""
+        return replace(self, together=find_together(tokens, self._groups(), owner, min_patients=min_patients))
+
+    def _groups(self) -> list[npt.NDArray[np.int64]]:
+        """The group of each token of each field, as `find_together` counts them: levels apart, numbers and links there or missing."""
+        links, out = {link.name for link in self.plan.links}, []
+        for field, i in enumerate(self.fields.tolist()):
+            codec = self.by[-1 - i] if i < 0 else self.flat.fields_[i]
+            tokens, n_missing = np.arange(codec.n_tokens), codec.n_missing
+            is_level = isinstance(codec, LevelCodec) and self.names[field] not in links
+            group = tokens if is_level else np.minimum(tokens, n_missing)
+            out.append(np.where(self.emitted(field) & (field > 0), group, -1))
+        return out
 
     def _code_field(self, number: int) -> int:
         """The field of `flat` that holds the code of a number by a code."""

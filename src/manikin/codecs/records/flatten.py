@@ -159,7 +159,7 @@ def flat_schemas(plan: RecordsPlan, schema: Schema) -> list[TableSchema]:
 def event_columns(own: EventPlan, schema: Schema) -> list[Column]:
     """The columns that become fields of the flat table behind gap and links: codes that numbers are `by` first, no number by a code."""
     by, codes = {name for name, _ in own.by}, {code for _, code in own.by}
-    left_out = {own.start, *own.moved, *own.counters, *by}
+    left_out = {own.start, *own.unlearned, *by}
     learned = [c for c in learned_columns(schema[own.name], schema, set(own.codes)) if c.name not in left_out]
     return sorted(learned, key=lambda column: column.name not in codes)
 
@@ -197,6 +197,8 @@ def _event_rule(rule: Rule, own: EventPlan, table: TableSchema, fields: set[str]
         return None
     times = {moment.name for moment in own.moments} | ({own.start} if own.start else set())
     by = {name for name, _ in own.by}
+    if isinstance(rule, OrderRule) and own.start == rule.columns[0] and rule.columns[1] in own.unlearned:
+        return None  # a time of the parent's, which is no earlier than the row where it is put
     if isinstance(rule, OrderRule) and own.start in rule.columns and set(rule.columns) <= times:
         first, second = rule.columns
         least = float(rule.strict)

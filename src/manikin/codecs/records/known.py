@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import Ticks
 from manikin.codecs.records.event_codec import EventCodec
 from manikin.codecs.records.flatten import event_table, static_table
+from manikin.codecs.records.overlay import overlaid
 from manikin.codecs.records.plan import RecordsPlan
 from manikin.codecs.records.sequence import Rows, Timeline
-from manikin.data.dataset import Dataset, Marks, Table
+from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import ParameterError
 
 
@@ -80,27 +77,15 @@ class Known:
         names = [str(name) for name in drawn.frame if name in frame]
         return overlaid(drawn, Table(frame, marks), to, row_of[theirs[chosen]], names)
 
-
-def overlaid(drawn: Table, known: Table, to: Rows, of: Rows, names: list[str]) -> Table:
-    """A table whose rows `to` hold the cells of the rows `of` of another one, in some columns."""
-    frame, marks = drawn.frame.copy(), dict(drawn.marks)
-    place = np.full(len(frame), -1, dtype=np.int64)
-    place[to] = of
-    for name in names:
-        frame[name] = _cells(frame[name], known.frame[name], place)
-        mark = drawn.mark(name).copy()
-        mark[to] = known.mark(name)[of]
-        marks[name] = mark
-    return Table(frame, cast(Mapping[str, Marks], {name: mark for name, mark in marks.items() if mark.any()}))
-
-
-def _cells(drawn: pd.Series, known: pd.Series, place: npt.NDArray[np.int64]) -> pd.Series:
-    if isinstance(drawn.dtype, pd.CategoricalDtype):
-        levels = pd.Index(drawn.cat.categories.astype(object)).append(pd.Index(known.cat.categories.astype(object))).unique()
-        codes = np.append(drawn.cat.set_categories(levels).cat.codes, np.int64(0))[:-1].astype(np.int64)
-        theirs = known.cat.set_categories(levels).cat.codes.to_numpy().astype(np.int64)
-        codes[place >= 0] = theirs[place[place >= 0]]
-        return pd.Series(pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(levels)), index=drawn.index)
-    out = drawn.to_numpy().copy()
-    out[place >= 0] = known.to_numpy()[place[place >= 0]]
-    return pd.Series(out, index=drawn.index)
+    def told(self, plan: RecordsPlan, pairs: tuple[Rows, Rows]) -> dict[str, tuple[Rows, Table]]:
+        """By table of events the known events that are rows of it, and the columns of these rows that other cells say."""
+        mine, theirs = pairs
+        out = {}
+        for own in plan.events:
+            names = [told.column for told in own.told if told.kind != "unlinked"]
+            place = self.timeline.names.index(own.name)
+            chosen = np.flatnonzero(self.timeline.table[theirs] == place)
+            if names:
+                rows = self.data.tables[own.name].take(self.timeline.row[theirs[chosen]])
+                out[own.name] = mine[chosen], rows.only(names)
+        return out

@@ -33,7 +33,7 @@ from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import Clock, later
 from manikin.codecs.records.code_limits import NONE as NO_LIMITS
 from manikin.codecs.records.code_limits import CodeLimits
-from manikin.codecs.records.event_codec import EventCodec
+from manikin.codecs.records.event_codec import EventCodec, narrowed
 from manikin.codecs.records.plan import ANCHOR, MOST_BACK, Link, RecordsPlan, presence
 from manikin.codecs.table import TableCodec
 
@@ -134,7 +134,7 @@ class EventMasks:
             yes = np.array([False] * own.n_missing + [level == "yes" for level in own.levels])[tokens[:, place]]
             is_absent = np.arange(codec.fields_[field].n_tokens) == codec.fields_[field].n_missing - 1
             parts.append(np.where(yes[:, None], ~is_absent, is_absent))
-        return _narrowed(codec.emitted(field)[None], parts) if parts else None
+        return narrowed(codec.emitted(field)[None], parts) if parts else None
 
     def after(self, records: Records) -> Progress:
         """Patients behind all of their events, to be continued."""
@@ -195,7 +195,7 @@ class EventMasks:
             now = later(progress.ticks[rows], self.middles[table][tokens[:, 0]], codec.plan.unit)
             bound = self.limits.allowed(table, field, progress.sex[rows], progress.born[rows] + now * self.plan.clock.days_per_tick)
             parts += [] if bound is None else [bound]
-        return _narrowed(codec.emitted(field)[None], parts) if parts else None
+        return narrowed(codec.emitted(field)[None], parts) if parts else None
 
     def advance(self, progress: Progress, rows: Sequence[int] | Ints, table: int, tokens: Tokens) -> None:
         """Counts complete rows of some patients, in place; tokens int32 (n_rows, at least n_fields)."""
@@ -392,15 +392,6 @@ class EventMasks:
         own = codec.flat.fields_[int(codec.fields[codec.field(link.name)])]
         assert isinstance(own, LevelCodec)
         return np.array([-1] * own.n_missing + [int(level) for level in own.levels], dtype=np.int64)
-
-
-def _narrowed(out: Allowed, parts: Sequence[Allowed]) -> Allowed:
-    """What all parts leave; a part that would leave a row nothing is passed over in that row."""
-    for part in parts:
-        left = out & part
-        has_any = left.any(axis=1, keepdims=True)
-        out = left if has_any.all() else np.where(has_any, left, out)
-    return out
 
 
 def middles(codec: EventCodec) -> Ints:

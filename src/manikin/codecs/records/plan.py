@@ -71,6 +71,38 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A column that other cells say (`told`): it is worked out when rows are decoded.
+
+    Attributes
+    ----------
+    kind : these have no field. "span", how long it is from the time of[0] to the time of[1]; "before" and "after", what of[0] is in the row
+        before it, or behind it, among those of one parent, empty where there is none; "number", what number the row has among them;
+        "place", whether it is the first, a later, the last or the only one of them; "parent", the parent's time of[0].
+        These are drawn and then settled. "same", all rows of one parent hold what the first does; "but_last", the last of them is empty;
+        "unlinked", the last refers to no row by the foreign key `first`.
+    link : the number of the foreign key to that parent, -1 for the patient.
+    first : of a number that of the first row; of "but_last" 1 where all others are filled.
+    unit : ticks of a span. how : "round", "floor" or "dates" (whole units between the units in which both lie).
+    says : of a place, the level of the first, a later, the last and the only row.
+    """
+
+    column: str
+    kind: str
+    of: tuple[str, ...] = ()
+    link: int = -1
+    first: int = 0
+    unit: int = 1
+    how: str = ""
+    says: tuple[str, ...] = ()
+
+    @property
+    def has_field(self) -> bool:
+        """Whether the column is drawn, and settled afterwards."""
+        return self.kind in ("same", "but_last", "unlinked")
+
+
+@dataclass(frozen=True)
 class EventPlan:
     """A table of events.
 
@@ -86,6 +118,11 @@ class EventPlan:
     is_distinct : whether a patient never has two of its rows at the same time, as on a grid.
     is_single : whether no patient has more than one row.
     outlives : whether its rows happen behind the plan's bound in real data, as those about a death do.
+    told : columns that other cells say, those that others rest on first.
+    is_final : whether a row that tells a death is its patient's last one.
+    is_disjoint : whether no two of its intervals of one patient overlap, as admissions do not.
+    coarse, on_coarse : a grid of times that most rows lie on, in ticks (0 where there is none), and the share of rows that do: what is
+        charted at the full hour.
     """
 
     name: str
@@ -103,6 +140,16 @@ class EventPlan:
     is_single: bool = False
     rounds_up: bool = False
     outlives: bool = True
+    told: tuple[Told, ...] = ()
+    is_final: bool = False
+    is_disjoint: bool = False
+    coarse: int = 0
+    on_coarse: float = 0.0
+
+    @property
+    def unlearned(self) -> set[str]:
+        """Columns without a field because rows of this table or of others say them."""
+        return {*self.moved, *self.counters, *(told.column for told in self.told if not told.has_field)}
 
     @property
     def gap(self) -> str:
@@ -154,6 +201,7 @@ class RecordsPlan:
     has_anchor : whether there is any time to count from.
     bound : the static field of the time behind which there are no events (a death, an end of follow-up), "" where there is none.
     bounds : it and the other static dates of death, which move with it.
+    deaths : those of them that are the day of a death that a row tells (an admission's), wherever a row tells one.
     """
 
     clock: Clock
@@ -165,6 +213,7 @@ class RecordsPlan:
     has_anchor: bool
     bound: str = ""
     bounds: tuple[str, ...] = ()
+    deaths: tuple[str, ...] = ()
 
     def event(self, name: str) -> EventPlan:
         """The plan of a table of events."""

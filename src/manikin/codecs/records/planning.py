@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.records.clock import NEVER, Clock, Ticks, calendar_unit, coarsest, days_of, decimals_of
+from manikin.codecs.records.one_life import coarse_grid, deaths_of, is_disjoint, is_final, with_deaths
 from manikin.codecs.records.plan import (
     ANCHOR,
     EventPlan,
@@ -25,6 +26,7 @@ from manikin.codecs.records.plan import (
     reference_columns,
 )
 from manikin.codecs.records.sequence import Rows, Timeline, backs, lay_out
+from manikin.codecs.records.told import find_told
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.rules import OrderRule
@@ -33,7 +35,7 @@ from manikin.data.schema import Column, Form, Kind, Role, Schema, TableSchema
 ENOUGH = 20  # patients with several rows, or parents with children, from which a fact about all of them is taken for true
 SHIFTED_DAYS = 150 * 365.25  # nobody lives so long: a birth further back was moved to hide an age over 89
 MOST_OUTLIVING = 0.05  # of the patients who died, those with rows after death, above which a table may have such rows
-FEW_OUTSIDE = 0.005  # of the rows of a table that may lie outside their parents' intervals where the others lie within
+FEW_OUTSIDE = 0.01  # of the rows of a table that may lie outside their parents' intervals where the others lie within
 DAY = 86_400_000_000
 BETTER = 0.2  # more of the rows in which a time equals another one than the start, for it to be counted from there
 COVERED = 0.9  # of the rows with the time that must have the other one
@@ -71,7 +73,10 @@ def make_plan(data: Dataset) -> tuple[RecordsPlan, Timeline]:
     starts = {table.name: start_of(table, clock) for table in tables}
     links = {table.name: [(number, parent.name) for number, parent in links_of(table, schema)] for table in tables}
     timeline = lay_out(data, tables, starts, links, clock)
-    events = tuple(_event_plan(data, table, starts[table.name], timeline, clock) for table in tables)
+    plans: dict[str, EventPlan] = {}
+    for table in tables:
+        plans[table.name] = _event_plan(data, table, starts[table.name], timeline, clock, plans)
+    events = tuple(plans.values())
     static = _static_columns(data, events, timeline, clock)
     holders = {table.name: np.unique(data.owners[table.name]) for table in schema.of_patients}
     with_columns = [table.name for table in static_tables(schema)] + [plan.name for plan in events if plan.moved]
@@ -80,7 +85,7 @@ def make_plan(data: Dataset) -> tuple[RecordsPlan, Timeline]:
     keys = tuple(_fresh_keys(data, events))
     has_anchor = bool((timeline.anchor != NEVER).any()) or any(own.moment is not None for own in static)
     plan = RecordsPlan(clock, events, static, held, absent, keys, has_anchor)
-    return _bounded(plan, data, timeline), timeline
+    return with_deaths(_bounded(plan, data, timeline), data), timeline
 
 
 def _one_row_each(data: Dataset, table: TableSchema) -> None:
@@ -122,7 +127,9 @@ def unit_of(ticks: Ticks, clock: Clock) -> int:
     return next(10**d for d in range(clock.decimals, -1, -1) if not (there % 10**d).any())
 
 
-def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: Timeline, clock: Clock) -> EventPlan:
+def _event_plan(
+    data: Dataset, table: TableSchema, start: str | None, timeline: Timeline, clock: Clock, parents: Mapping[str, EventPlan]
+) -> EventPlan:
     frame, own = data.tables[table.name].frame, timeline.own[table.name]
     events, rows = timeline.rows_of(table.name)
     unit = unit_of(own, clock) if start is not None else 1
@@ -165,12 +172,24 @@ def _event_plan(data: Dataset, table: TableSchema, start: str | None, timeline: 
         is_single=_is_single(data.owners[table.name]),
         is_distinct=start is not None and not has_before and _is_distinct(own, data.owners[table.name], unit),
     )
+    told = find_told(data, table, plan, timeline, clock, parents)
+    said = {one.column for one in told}
+    moments_left = tuple(moment for moment in plan.moments if moment.name not in said)
+    if len(moments_left) < len(moments):
+        moments_left = _chained(moments_left, ticks, _row_starts(data, table, timeline), table)
+    plan = replace(plan, told=told, moments=moments_left)
+    if start is not None:
+        owner = data.owners[table.name]
+        coarse, share = coarse_grid(own, owner, unit, clock)
+        deaths = [ticks[name] for name in deaths_of(table, plan)]
+        disjoint = plan.moment(table.end) is not None and is_disjoint(own, ticks[str(table.end)], owner)
+        plan = replace(plan, coarse=coarse, on_coarse=share, is_final=is_final(deaths, own, owner), is_disjoint=disjoint)
     return _moved(data, table, plan)
 
 
 def _within(data: Dataset, table: TableSchema, parent: TableSchema, link: Link, found: Rows, own: Ticks, clock: Clock) -> Link:
     """The link with whether rows lie within their parents' intervals, as nearly all must."""
-    if parent.end is None or start_of(parent, clock) is None or parent.name == table.name:
+    if parent.end is None or start_of(parent, clock) is None:
         return link
     column = parent[parent.end]
     if column.kind.is_time != clock.is_calendar or not (column.kind.is_time or column.kind.is_number):
@@ -298,6 +317,7 @@ def _moved(data: Dataset, table: TableSchema, plan: EventPlan) -> EventPlan:
         return plan
     bound = {name for rule in table.confirmed_rules for name in rule.columns} | {plan.start, table.end}
     bound |= {name for pair in plan.by for name in pair} | set(plan.counters) | set(table.primary_key)
+    bound |= {name for told in plan.told if told.kind != "same" for name in (told.column, *told.of)}
     names = [
         c.name
         for c in learned_columns(table, data.schema, set(plan.codes))
@@ -307,7 +327,8 @@ def _moved(data: Dataset, table: TableSchema, plan: EventPlan) -> EventPlan:
     first[owner[::-1]] = np.arange(len(owner))[::-1]
     moved = tuple(name for name in names if _is_constant(own, name, first[owner]))
     moments = tuple(moment for moment in plan.moments if moment.name not in moved)
-    return replace(plan, moved=moved, moments=moments)
+    told = tuple(told for told in plan.told if told.kind == "unlinked" or told.column not in moved)
+    return replace(plan, moved=moved, moments=moments, told=told)
 
 
 def _is_constant(table: Table, name: str, first: Rows) -> bool:

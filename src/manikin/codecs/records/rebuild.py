@@ -10,6 +10,22 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.codecs.records.clock import NEVER, Ticks
+from manikin.codecs.records.decoded import (
+    NONE,
+    Bools,
+    Keys,
+    is_first,
+    key_cells,
+    level_numbers,
+    ordinal,
+    put_together,
+    stored,
+    taken,
+    where_empty,
+    whole_numbers,
+)
+from manikin.codecs.records.one_life import behind_death, day_of_death, deaths_of, next_starts, on_grid
+from manikin.codecs.records.overlay import overlaid
 from manikin.codecs.records.plan import (
     ANCHOR,
     MOST_BACK,
@@ -18,6 +34,7 @@ from manikin.codecs.records.plan import (
     Moment,
     RecordsPlan,
     StaticColumn,
+    Told,
     key_columns,
     links_of,
     patient_key,
@@ -25,13 +42,10 @@ from manikin.codecs.records.plan import (
     released_columns,
 )
 from manikin.codecs.records.sequence import Rows, counts_before
+from manikin.codecs.records.told import neighbours, tell
 from manikin.data.dataset import Marks, Table
 from manikin.data.rules import UniqueRule
-from manikin.data.schema import Column, Role, Schema, TableSchema
-
-Bools = npt.NDArray[np.bool_]
-NONE = -1
-Keys = npt.NDArray[np.int64] | pd.Series  # numbers of keys, -1 where a cell is empty; or cells of a learned column
+from manikin.data.schema import Role, Schema, TableSchema
 
 
 @dataclass
@@ -60,7 +74,12 @@ class Drawn:
     anchor: Ticks
     first_key: int
     rng: np.random.Generator
+    given: Mapping[str, tuple[Rows, Table]] = field(default_factory=dict)
+    is_death_given: bool = False
     alive: Bools = field(init=False)
+    fixed: Bools = field(init=False)
+    begins: dict[str, Ticks] = field(init=False, default_factory=dict)
+    dead: Ticks = field(init=False)
     parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
     ends: dict[str, Ticks] = field(init=False, default_factory=dict)
@@ -70,7 +89,8 @@ class Drawn:
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
         self.last = np.full(self.n_patients, NEVER, dtype=np.int64)
-        self.finals = self.last.copy()
+        self.finals, self.dead = self.last.copy(), self.last.copy()
+        self.fixed = np.zeros(len(self.table), dtype=bool)
 
     @property
     def n_patients(self) -> int:
@@ -92,12 +112,16 @@ class Drawn:
     def tables(self, *, is_bound_given: bool = False) -> dict[str, Table]:
         """Every table of patients, parents first; a bound that was given moves events, another one is moved by them."""
         self._drop_doubles()
+        self.alive &= self.fixed | ~behind_death(self.plan, self.schema, self.table, self.starts, self.rows)
         for own in self.plan.events:
             for link in sorted(own.links, key=lambda link: link.via >= 0):  # those that others lead to come last
                 self._find_parents(own, link)
         if self.plan.bound:
             self._settle_bound(self.plan.static_column(self.plan.bound), is_given=is_bound_given)
+        for own in self.plan.events:
+            self.begins[own.name] = self._starts(own)
         self._settle_ends()
+        self._settle_deaths()
         out: dict[str, Table] = {}
         for table in self.schema.of_patients:
             place = self.plan.place(table.name)
@@ -112,7 +136,7 @@ class Drawn:
         for own in self.plan.events:
             events, rows = self.rows[own.name]
             if own.is_single:
-                self.alive[events[_ordinal(self.patient[events]) > 0]] = False
+                self.alive[events[ordinal(self.patient[events]) > 0]] = False
             if not own.is_distinct or len(events) < 2:
                 continue
             timed = events[rows.mark(own.gap) == 0]
@@ -133,10 +157,12 @@ class Drawn:
             return
         is_parent = (self.table == self.plan.place(link.parent)) & self.alive
         known = counts_before(is_parent, self.starts)[events]
-        back = np.where(rows.mark(link.name) > 0, NONE, _numbers(rows.frame[link.name]))
+        back = np.where(rows.mark(link.name) > 0, NONE, level_numbers(rows.frame[link.name]))
         older = (back == MOST_BACK) & (known > MOST_BACK + 1)
         if older.any():
             back[older] += (self.rng.random(int(older.sum())) * (known[older] - MOST_BACK)).astype(np.int64)
+        if link.is_within and self.plan.event(link.parent).is_disjoint:  # only her latest stay is not over
+            back[(back > 0) & ~self.fixed[events]] = 0
         back = np.where(known == 0, NONE, np.minimum(back, known - 1))
         of_parent = np.flatnonzero(is_parent)
         first = np.searchsorted(of_parent, self.starts[:-1])[self.patient[events]]
@@ -144,7 +170,7 @@ class Drawn:
         if link.via >= 0:
             found = self._through(own, link, found)
         if link.is_unique:
-            found = np.where(_is_first(found, self.alive[events]), found, NONE)
+            found = np.where(is_first(found, self.alive[events]), found, NONE)
         self.parents[own.name, link.number] = found
         if not link.has_none:
             self.alive[events[found < 0]] = False
@@ -195,23 +221,25 @@ class Drawn:
     def _settle_ends(self) -> None:
         """Parents' ends are moved behind the starts of their children, then ends before those of their parents."""
         latest = {own.name: np.full(len(self.table), NEVER, dtype=np.int64) for own in self.plan.events}
-        starts = {own.name: self._starts(own) for own in self.plan.events}
+        starts = self.begins
         for own in self.plan.events:
             moment = own.moment(self.schema[own.name].end)
             if moment is not None and not moment.since:
                 rows = self.rows[own.name][1]
                 there = rows.mark(moment.name) == 0
-                self.ends[own.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, starts[own.name], {})
+                self.ends[own.name] = _moment_ticks(moment, whole_numbers(rows.frame[moment.name]), there, starts[own.name], {})
                 self._with_deaths(own, moment.name, latest[own.name])
         for own in reversed(self.plan.events):
             events, rows = self.rows[own.name]
+            self._enclose_own(own, latest[own.name])
             mine = latest[own.name][events]
             if own.name in self.ends:
                 moment = own.moment(self.schema[own.name].end)
                 unit = 1 if moment is None else moment.unit
                 ends = self.ends[own.name]
-                self.ends[own.name] = np.where((ends == NEVER) | (mine <= ends), ends, -(-mine // unit) * unit)
-            for link in own.links:
+                ends = np.where((ends == NEVER) | (mine <= ends), ends, -(-mine // unit) * unit)
+                self.ends[own.name] = self._apart(own, ends, unit) if own.is_disjoint else ends
+            for link in (one for one in own.links if one.parent != own.name):
                 found = self.parents[own.name, link.number]
                 chosen = np.flatnonzero(self.alive[events] & (found >= 0)) if link.is_within else np.zeros(0, dtype=np.int64)
                 timed = chosen[rows.mark(own.gap)[chosen] == 0] if own.start is not None else chosen[:0]
@@ -230,6 +258,23 @@ class Drawn:
                 capped = np.maximum(bound // unit * unit, starts[own.name] // unit * unit)
                 self.ends[own.name] = np.where((ends == NEVER) | (bound == NEVER) | (ends <= bound), ends, capped)
 
+    def _enclose_own(self, own: EventPlan, latest: Ticks) -> None:
+        """What lies within rows of its own table (a stay on a ward within an admission) is told to those, in place."""
+        events = self.rows[own.name][0]
+        for link in own.links:
+            if link.parent == own.name and link.is_within:
+                found = self.parents[own.name, link.number]
+                inner = np.flatnonzero(self.alive[events] & (found >= 0))
+                until = self.ends.get(own.name) if link.ends_within else None
+                np.maximum.at(latest, found[inner], (self.begins[own.name] if until is None else until)[inner])
+
+    def _apart(self, own: EventPlan, ends: Ticks, unit: int) -> Ticks:
+        """The ends of intervals no later than the patient's next one starts."""
+        events, starts = self.rows[own.name][0], self.begins[own.name]
+        after = next_starts(starts, self.patient[events], self.alive[events])
+        is_long = (ends != NEVER) & (after != NEVER) & (ends > after) & ~self.fixed[events]
+        return np.where(is_long, np.maximum(after // unit * unit, starts // unit * unit), ends)
+
     def _with_deaths(self, own: EventPlan, end: str, latest: Ticks) -> None:
         """An interval that ends with the patient's death lasts until the day of her last event, in place."""
         events, rows = self.rows[own.name]
@@ -247,8 +292,41 @@ class Drawn:
             return place
         started = -(-place // own.unit) * own.unit if own.rounds_up else place // own.unit * own.unit
         if own.has_before:
-            started = started - _whole(rows.frame[own.before]) * own.unit
-        return np.where(rows.mark(own.gap) == 0, started, place)
+            started = started - whole_numbers(rows.frame[own.before]) * own.unit
+        timed, least = rows.mark(own.gap) == 0, np.full(len(events), NEVER, dtype=np.int64)
+        if own.coarse:
+            for link in own.links:
+                theirs = self.parents[own.name, link.number]
+                if link.is_row and link.parent in self.begins:
+                    first = np.full(len(self.table) + 1, NEVER, dtype=np.int64)
+                    first[self.rows[link.parent][0]] = self.begins[link.parent]
+                    least = np.maximum(least, first[theirs])
+            started = on_grid(started, own, self.patient[events], least, timed & ~self.fixed[events], self.rng)
+        return np.where(timed, started, place)
+
+    def _moments(self, own: EventPlan) -> dict[str, Ticks]:
+        """The further times of all rows of a table, int64 (n_rows,) each."""
+        events, rows = self.rows[own.name]
+        table, since, patients = self.schema[own.name], self.begins[own.name], self.patient[events]
+        found: dict[str, Ticks] = {}
+        for moment in own.moments:
+            there = rows.mark(moment.name) == 0
+            found[moment.name] = _moment_ticks(moment, whole_numbers(rows.frame[moment.name]), there, since, found)
+            if moment.name == table.end and own.name in self.ends:
+                found[moment.name] = self.ends[own.name]
+            elif table[moment.name].has_role(Role.DEATH):  # told within a row, as by an admission: not before the day of her last event
+                ticks, final, day = found[moment.name], self.finals[patients], self.plan.clock.anchor_unit
+                is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day)
+                found[moment.name] = np.where(is_early, final // moment.unit * moment.unit, ticks)
+        return found
+
+    def _settle_deaths(self) -> None:
+        """The death that rows tell, which the static dates of it are where they are in real data."""
+        for own in self.plan.events if self.plan.deaths and not self.is_death_given else ():
+            events = self.rows[own.name][0]
+            found, kept = self._moments(own), self.alive[events]
+            for name in deaths_of(self.schema[own.name], own):
+                np.maximum.at(self.dead, self.patient[events[kept]], found[name][kept])
 
     # tables
 
@@ -261,37 +339,85 @@ class Drawn:
         kept = self.alive[events]
         events, rows = events[kept], rows.take(kept)
         patients = self.patient[events]
+        self._unlink(own, kept)
         self._make_keys(table, patients, kept)
         cells: dict[str, object] = {}
         marks: dict[str, Marks] = {}
-        since = self._starts(own)[kept]
+        since = self.begins[own.name][kept]
         if own.start is not None:
             timed = rows.mark(own.gap) == 0
             cells[own.start], marks[own.start] = self.plan.clock.cells(np.where(timed, since, NEVER)), rows.mark(own.gap)
-        found: dict[str, Ticks] = {}
-        for moment in own.moments:
-            there = rows.mark(moment.name) == 0
-            found[moment.name] = _moment_ticks(moment, _whole(rows.frame[moment.name]), there, since, found)
-            if moment.name == table.end and own.name in self.ends:
-                found[moment.name] = self.ends[own.name][kept]
-            elif table[moment.name].has_role(Role.DEATH):  # told within a row, as by an admission: not before the day of her last event
-                ticks, final, day = found[moment.name], self.finals[patients], self.plan.clock.anchor_unit
-                is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day)
-                found[moment.name] = np.where(is_early, final // moment.unit * moment.unit, ticks)
-            cells[moment.name] = self.plan.clock.cells(found[moment.name])
-            marks[moment.name] = rows.mark(moment.name)
+        for name, ticks in self._moments(own).items():
+            cells[name], marks[name] = self.plan.clock.cells(ticks[kept]), rows.mark(name)
         for static in self.plan.of_table(own.name):
             cells[static.column], marks[static.column] = self._static_cells(static, patients)
         keys = key_columns(table, self.schema) | {name for t, name in self.keys if t == own.name}
+        said = {told.column for told in own.told if not told.has_field}
         for name in released_columns(table, self.schema):
             if name not in cells and name in keys:
                 cells[name], marks[name] = key_cells(self.keys[own.name, name], table[name])
-            elif name not in cells:
-                cells[name], marks[name] = _stored(rows.frame[name], table[name]), rows.mark(name)
+            elif name not in cells and name not in said:
+                cells[name], marks[name] = stored(rows.frame[name], table[name]), rows.mark(name)
         chosen = self._singles(table, cells, events)
+        self._tell(table, own, cells, marks, events, kept, chosen)
         self._register(table, cells, chosen)
-        whole = _table(cells, marks, released_columns(table, self.schema), len(events))
-        return whole if chosen.all() else whole.take(chosen)
+        made = put_together(cells, marks, released_columns(table, self.schema), len(events))
+        return made if chosen.all() else made.take(chosen)
+
+    def _group(self, own: EventPlan, link: int, kept: Bools) -> Rows:
+        """The rows of a table that have one parent (of -1: one patient) in common, int64 (n_kept,)."""
+        patients = -1 - self.patient[self.rows[own.name][0][kept]]
+        parent = patients if link < 0 else self.parents[own.name, link][kept]
+        return np.where(parent < 0, patients, parent)
+
+    def _unlink(self, own: EventPlan, kept: Bools) -> None:
+        """Takes the foreign keys away that the last row of a group never has, in place."""
+        for told in own.told:
+            if told.kind == "unlinked":
+                order = neighbours(self._group(own, told.link, kept), self.begins[own.name][kept], np.ones(int(kept.sum()), dtype=bool))
+                last = np.flatnonzero(kept)[order.at[order.is_last & ~order.is_first]]
+                self.parents[own.name, told.first][last[~self.fixed[self.rows[own.name][0][last]]]] = NONE
+
+    def _of_parent(self, own: EventPlan, told: Told) -> Ticks:
+        """A time of the row that each row of a table refers to, int64 (n_rows,), `NEVER` where there is none."""
+        parent = self.plan.event(next(link.parent for link in own.links if link.number == told.link))
+        theirs = self.begins[parent.name] if told.of[0] == parent.start else self._moments(parent)[told.of[0]]
+        rows = self.rows[parent.name][1]
+        if told.of[0] == parent.start:
+            theirs = np.where(rows.mark(parent.gap) == 0, theirs, NEVER)
+        of_event = np.full(len(self.table) + 1, NEVER, dtype=np.int64)
+        of_event[self.rows[parent.name][0]] = theirs
+        found = of_event[self.parents[own.name, told.link]]
+        return np.where(found == NEVER, NEVER, np.maximum(found, self.begins[own.name]))
+
+    def _tell(
+        self,
+        table: TableSchema,
+        own: EventPlan,
+        cells: dict[str, object],
+        marks: dict[str, Marks],
+        events: Rows,
+        kept: Bools,
+        chosen: Bools,
+    ) -> None:
+        """Works out the columns that other cells say, in place; those of known rows come back as they were given."""
+        settled = [told for told in own.told if told.kind != "unlinked"]
+        for told in settled:
+            if told.kind == "parent":
+                ticks = self._of_parent(own, told)[kept]
+                cells[told.column], marks[told.column] = self.plan.clock.cells(ticks), (ticks == NEVER).astype(np.int8)
+                continue
+            order = neighbours(self._group(own, told.link, kept), self.begins[own.name][kept], chosen)
+            cells[told.column], marks[told.column] = tell(told, table[told.column], cells, marks, order, self.plan.clock)
+        if settled and own.name in self.given:
+            of, theirs = self.given[own.name]
+            to = np.searchsorted(events, of)
+            there = (to < len(events)) & (events[np.minimum(to, len(events) - 1)] == of) if len(events) else np.zeros(len(of), bool)
+            names = [told.column for told in settled if told.column not in own.moved]
+            drawn = Table(pd.DataFrame({name: cells[name] for name in names}), {name: marks[name] for name in names})
+            whole = overlaid(drawn, theirs, to[there], np.flatnonzero(there), names)
+            for name in names:
+                cells[name], marks[name] = whole.frame[name], whole.mark(name)
 
     def _singles(self, table: TableSchema, cells: Mapping[str, object], events: Rows) -> Bools:
         """Which rows to keep: of those that share a primary key, or what a confirmed rule says is unique, the first."""
@@ -324,14 +450,14 @@ class Drawn:
             empty = np.full(len(patients), NONE, dtype=np.int64)
             cells[name], marks[name] = key_cells(self.keys.get((table.name, name), empty), table[name])
         self._register(table, cells, np.ones(len(patients), dtype=bool))
-        return _table(cells, marks, names, len(patients))
+        return put_together(cells, marks, names, len(patients))
 
     def _static_cells(self, own: StaticColumn, patients: Rows) -> tuple[object, Marks]:
         """The cells of a static column for some patients."""
         cells, mark = self.static.frame[own.name].iloc[patients], self.static.mark(own.name)[patients]
         column = self.schema[own.table][own.column]
         if own.moment is None:
-            return _stored(cells.reset_index(drop=True), column), mark
+            return stored(cells.reset_index(drop=True), column), mark
         ticks, mark = self.static_ticks(own)
         return self.plan.clock.cells(ticks[patients]), mark[patients]
 
@@ -345,9 +471,11 @@ class Drawn:
         if moment.since:
             other = next(one for one in self.plan.of_table(own.table) if one.column == moment.since)
             base[moment.since] = self.static_ticks(other)[0]
-        ticks = _moment_ticks(moment, _whole(self.static.frame[own.name]), mark == 0, self.anchor, base)
+        ticks = _moment_ticks(moment, whole_numbers(self.static.frame[own.name]), mark == 0, self.anchor, base)
         if own.name in self.plan.bounds:  # a date of death that her last events have moved
             ticks = np.where(ticks == NEVER, NEVER, np.maximum(ticks, self.last // moment.unit * moment.unit))
+        if own.name in self.plan.deaths:
+            ticks, mark = day_of_death(own, ticks, self.dead), np.where(self.dead == NEVER, mark, 0).astype(np.int8)
         shifted = (self.anchor + moment.shift) // moment.unit * moment.unit
         return np.where(moved, shifted, ticks), np.where(moved, 0, mark).astype(np.int8)
 
@@ -361,14 +489,14 @@ class Drawn:
         for key in mine:
             numbers = key.base + self.first_key + patients
             if key.column != is_key and own is not None:
-                numbers = key.base + (self.first_key + patients) * key.stride + _ordinal(patients)
+                numbers = key.base + (self.first_key + patients) * key.stride + ordinal(patients)
             self.keys[table.name, key.column] = numbers
         for number, parent in links_of(table, self.schema):
             rows = self._row_in(parent.name, self.parents[table.name, number][kept])
             foreign = table.foreign_keys[number]
             for column, reference in zip(foreign.columns, foreign.references, strict=True):
-                theirs = _taken(self.keys.get((parent.name, reference)), rows)
-                self.keys[table.name, column] = _where_empty(self.keys.get((table.name, column)), theirs)
+                theirs = taken(self.keys.get((parent.name, reference)), rows)
+                self.keys[table.name, column] = where_empty(self.keys.get((table.name, column)), theirs)
         if own is not None:
             for name, first in zip(own.counters, own.counts_from, strict=True):
                 others = [self.keys[table.name, other] for other in table.primary_key if other != name]
@@ -376,7 +504,7 @@ class Drawn:
                 for other in others:
                     codes, values = pd.factorize(other)
                     group = pd.factorize(group * (len(values) + 1) + codes)[0].astype(np.int64)
-                self.keys[table.name, name] = first + _ordinal(group)
+                self.keys[table.name, name] = first + ordinal(group)
 
     def _register(self, table: TableSchema, cells: Mapping[str, object], chosen: Bools) -> None:
         """Keeps the cells of learned columns that other tables refer to, of the chosen rows."""
@@ -422,78 +550,3 @@ def anchors(static: Table, plan: RecordsPlan, n_patients: int, rng: np.random.Ge
     if lost.any():
         found[lost] = known[rng.integers(len(known), size=int(lost.sum()))] if len(known) else 0
     return found
-
-
-def key_cells(numbers: Keys, column: Column) -> tuple[object, Marks]:
-    """Key numbers as cells of a column in its own storage, and the marks of its empty cells."""
-    if isinstance(numbers, pd.Series):
-        return _stored(numbers, column), numbers.isna().to_numpy().astype(np.int8)
-    if column.kind.is_time:
-        return np.full(len(numbers), np.datetime64("NaT"), dtype="datetime64[us]"), np.ones(len(numbers), dtype=np.int8)
-    mark = (numbers < 0).astype(np.int8)
-    if column.kind.is_number:
-        return np.where(numbers < 0, np.nan, numbers.astype(float)), mark
-    texts = numbers.astype(str).astype(object)
-    texts[numbers < 0] = None
-    return (pd.Categorical(texts) if column.kind.is_discrete else pd.Series(texts, dtype=object)), mark
-
-
-def _taken(numbers: Keys | None, rows: Rows) -> Keys:
-    if numbers is None:
-        return np.full(len(rows), NONE, dtype=np.int64)
-    if isinstance(numbers, pd.Series):
-        return numbers.reindex(rows).reset_index(drop=True)
-    return np.where(rows < 0, NONE, np.append(numbers, NONE)[rows])
-
-
-def _where_empty(
-    numbers: Keys | None, others: Keys
-) -> Keys:
-    """A key column that several references share: what the first of them says, then what the others say."""
-    if numbers is None:
-        return others
-    if isinstance(numbers, np.ndarray) and isinstance(others, np.ndarray):
-        return np.where(numbers < 0, others, numbers)
-    return numbers
-
-
-def _table(cells: Mapping[str, object], marks: Mapping[str, Marks], names: list[str], n_rows: int) -> Table:
-    frame = pd.DataFrame({name: cells[name] for name in names}, index=pd.RangeIndex(n_rows))
-    return Table(frame, {name: marks[name] for name in names if marks[name].any()})
-
-
-def _stored(cells: pd.Series, column: Column) -> object:
-    """Decoded cells in the kind of their column: codes back to the numbers or identifiers that they were learned from."""
-    if not isinstance(cells.dtype, pd.CategoricalDtype) or column.kind.is_discrete:
-        return cells
-    texts = cells.cat.categories.to_numpy(dtype=object)
-    codes = cells.cat.codes.to_numpy()
-    if column.kind.is_number:
-        return np.append([float(text) for text in texts], np.nan)[codes]
-    return pd.Series(np.append(texts, np.array([None], dtype=object))[codes], dtype=object)
-
-
-def _numbers(cells: pd.Series) -> npt.NDArray[np.int64]:
-    values = np.array([int(text) for text in cells.cat.categories] + [NONE], dtype=np.int64)
-    return values[cells.cat.codes.to_numpy()]
-
-
-def _whole(cells: pd.Series) -> npt.NDArray[np.int64]:
-    """Whole numbers, 0 where missing."""
-    values = cells.to_numpy(dtype=float)
-    return np.round(np.where(np.isnan(values), 0, values)).astype(np.int64)
-
-
-def _ordinal(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many rows of the same group lie before each row, int64 (n_rows,)."""
-    return np.asarray(pd.Series(groups).groupby(groups, sort=False).cumcount(), dtype=np.int64)
-
-
-def _is_first(found: Rows, alive: Bools) -> Bools:
-    """Whether a row is the first kept one that refers to its parent."""
-    out = np.zeros(len(found), dtype=bool)
-    chosen = np.flatnonzero((found >= 0) & alive)
-    out[chosen[np.unique(found[chosen], return_index=True)[1]]] = True
-    return out
-
-

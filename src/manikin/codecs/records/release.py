@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from manikin.codecs.levels import LevelCodec
@@ -10,7 +10,7 @@ from manikin.codecs.public_schema import ColumnCodec, public_rule
 from manikin.codecs.records.event_codec import EventCodec, by_column
 from manikin.codecs.records.plan import RecordsPlan, key_columns, released_columns
 from manikin.codecs.table import TableCodec
-from manikin.data.schema import EMPTY, Column, Form, Schema, Source
+from manikin.data.schema import EMPTY, Column, Form, Schema, Source, TableSchema
 
 
 def public_tables(
@@ -35,14 +35,24 @@ def public_tables(
             continue
         mine, known = by_table.get(table.name, {}), codes.get(table.name, {})
         keys = key_columns(table, schema)
+        said = [told for event in plan.events if event.name == table.name for told in event.told]
+        copied = {told.column: told.of[0] for told in said if told.kind in ("before", "after")}
+        mine |= {name: mine[source] for name, source in copied.items() if source in mine and table[name].kind.is_discrete}
         columns = [
             _public_column(by_column(c) if c.name in numbers.get(table.name, ()) else c, mine.get(c.name), known.get(c.name), keys)
-            for c in table
+            for c in (_as_source(c, table, copied) for c in table)
         ]
         rules = tuple(kept for rule in table.confirmed_rules if (kept := public_rule(rule, mine)) is not None)
         whole = replace(table, columns=tuple(columns), rules=rules, notes=())
         out.append(whole if is_whole else whole.only(released_columns(table, schema)))
     return Schema(tuple(out))
+
+
+def _as_source(column: Column, table: TableSchema, copied: Mapping[str, str]) -> Column:
+    """A column of levels that copies another one's cells has the levels of that one."""
+    if column.name not in copied or not column.kind.is_discrete or column.levels is None:
+        return column
+    return replace(column, levels=table[copied[column.name]].levels)
 
 
 def _codecs(codec: TableCodec) -> dict[str, ColumnCodec]:

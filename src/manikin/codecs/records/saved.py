@@ -17,7 +17,10 @@ import pandas as pd
 
 from manikin.codecs.records.by_code import NumberByCode
 from manikin.codecs.records.clock import MOST_DECIMALS, Clock
-from manikin.codecs.records.plan import EventPlan, FreshKey, Link, Moment, RecordsPlan, StaticColumn, links_of
+from manikin.codecs.records.event_codec import EventCodec
+from manikin.codecs.records.plan import EventPlan, FreshKey, Link, Moment, RecordsPlan, StaticColumn, Told, links_of
+from manikin.codecs.records.together import Together
+from manikin.codecs.records.told import KINDS
 from manikin.codecs.saved_state import MOST_TOKENS, NATIVES
 from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Table
@@ -35,10 +38,12 @@ _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
         **dict.fromkeys(("number", "via", "of"), _WHOLE),
     },
     Moment: {"name": _TEXT, "unit": _WHOLE, "shift": _WHOLE, "typical": _WHOLE, "since": _TEXT, "is_after": _FLAG},
+    Told: {**dict.fromkeys(("column", "kind", "how"), _TEXT), **dict.fromkeys(("link", "first", "unit"), _WHOLE)},
     FreshKey: {"table": _TEXT, "column": _TEXT, "base": _WHOLE, "stride": _WHOLE},
     EventPlan: {
         "name": _TEXT, "start": (str, type(None)), "unit": _WHOLE,
-        **dict.fromkeys(("has_before", "is_distinct", "is_single", "rounds_up", "outlives"), _FLAG),
+        **dict.fromkeys(("has_before", "is_distinct", "is_single", "rounds_up", "outlives", "is_disjoint", "is_final"), _FLAG),
+        "coarse": _WHOLE, "on_coarse": (float, int),
     },
     StaticColumn: {"table": _TEXT, "column": _TEXT, "name": _TEXT, "is_code": _FLAG},
     RecordsPlan: {"has_anchor": _FLAG, "bound": _TEXT},
@@ -72,8 +77,9 @@ def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
         of["has_anchor"],
         of["bound"],
         _texts(of["bounds"]),
+        _texts(of["deaths"]),
     )
-    if {plan.bound, *plan.bounds} - {"", *(own.name for own in plan.static)}:
+    if {plan.bound, *plan.bounds, *plan.deaths} - {"", *(own.name for own in plan.static)}:
         _refuse("its bound is no static column")
     if {*plan.everybodys, *plan.presences} - {table.name for table in schema.tables}:
         _refuse("it names tables that the schema does not have")
@@ -97,11 +103,19 @@ def _event(values: Any, schema: Schema, clock: Clock) -> EventPlan:
     links = tuple(Link(**_facts(Link, own)) for own in _list(of["links"]))
     by = tuple(_texts(pair) for pair in _list(of["by"]))
     rest = {name: _texts(of[name]) for name in ("codes", "moved", "counters")}
+    told = tuple(_told(own, [link.number for link in links if link.is_row]) for own in _list(of["told"]))
     named = {moment.name for moment in moments} | {name for pair in by for name in pair} | {n for names in rest.values() for n in names}
+    named |= {name for one in told for name in (one.column, *(one.of if one.kind != "parent" else ()))}
+    parents = {link.number: link.parent for link in links}
+    for one in told:
+        if one.kind == "parent" and (one.link not in parents or one.of[0] not in _table(parents[one.link], schema)):
+            _refuse(f"a time of table {table.name!r} is none of the rows that it refers to")
     if (named | {of["start"]}) - {*table.names, None}:
         _refuse(f"it names columns that table {table.name!r} does not have")
     if not of["unit"] > 0 or clock.anchor_unit % of["unit"]:
         _refuse(f"the unit of table {table.name!r} is none")
+    if not 0 <= of["on_coarse"] <= 1 or of["coarse"] < 0:
+        _refuse(f"the times of table {table.name!r} lie on no grid")
     allowed = {number: parent.name for number, parent in links_of(table, schema)}
     if [(link.number, link.parent) for link in links] != list(allowed.items()):
         _refuse(f"links of table {table.name!r} are not its foreign keys")
@@ -111,7 +125,7 @@ def _event(values: Any, schema: Schema, clock: Clock) -> EventPlan:
     if len(first) != len(rest["counters"]) or any(number not in (0, 1) for number in first):
         _refuse(f"the counters of table {table.name!r} start nowhere")
     pairs = tuple((number, code) for number, code in by)
-    return EventPlan(**{**of, **rest, "moments": moments, "links": links, "by": pairs, "counts_from": tuple(first)})
+    return EventPlan(**{**of, **rest, "moments": moments, "links": links, "by": pairs, "counts_from": tuple(first), "told": told})
 
 
 def _static(values: Any, schema: Schema) -> StaticColumn:
@@ -122,6 +136,18 @@ def _static(values: Any, schema: Schema) -> StaticColumn:
     if moment is not None and moment.unit <= 0:
         _refuse("the unit of a static time is none")
     return StaticColumn(**{**of, "moment": moment})
+
+
+def _told(values: Any, links: list[int]) -> Told:
+    of = _facts(Told, values)
+    told = Told(**{**of, "of": _texts(of["of"]), "says": _texts(of["says"])})
+    if len(told.says) != (4 if told.kind == "place" else 0) or (told.kind == "unlinked" and told.first not in links):
+        _refuse("a column that others say says nothing")
+    if told.kind not in KINDS or len(told.of) != KINDS[told.kind] or told.link not in (-1, *links):
+        _refuse("a column that others say rests on none of them")
+    if told.unit <= 0 or (told.kind != "unlinked" and told.first not in (0, 1)) or told.how not in ("", "round", "floor", "dates"):
+        _refuse("a column that others say is of no unit")
+    return told
 
 
 def _moment(values: Any, clock: Clock) -> Moment:
@@ -180,6 +206,28 @@ def number_from_state(values: Any, arrays: Arrays, n_codes: int, n_missing: int,
     if (arrays["scale"] < 0).any() or (arrays["scale"] >= n_scales).any() or arrays["seen"].max(initial=0) > 1:
         _refuse(f"the scales of {where} are none of its own")
     return NumberByCode.from_state(dict(sizes), dict(arrays))
+
+
+def together_from_state(values: Any, arrays: Arrays, codec: EventCodec) -> tuple[Together, ...]:
+    """What the fields of a table never show together, as saved.
+
+    Raises
+    ------
+    ModelFolderError : a pair is none of its fields, or its array has not their sizes.
+    """
+    sizes = [len(codec.emitted(field)) for field in range(codec.n_fields)]
+    pairs = [_list(pair) for pair in _list(values)]
+    if set(arrays) != {str(k) for k in range(len(pairs))}:
+        _refuse(f"the fields that table {codec.plan.name!r} never shows together are not told")
+    out = []
+    for k, pair in enumerate(pairs):
+        if len(pair) != 2 or any(type(place) is not int for place in pair) or not 0 <= pair[0] < pair[1] < len(sizes):
+            _refuse(f"fields that table {codec.plan.name!r} never shows together are none of its own")
+        shape, packed = (sizes[pair[0]], sizes[pair[1]]), arrays[str(k)]
+        if packed.dtype != np.uint8 or packed.shape != (-(-shape[0] * shape[1] // 8),):
+            _refuse(f"what table {codec.plan.name!r} never shows together is not of its fields' sizes")
+        out.append(Together(pair[0], pair[1], np.unpackbits(packed, count=shape[0] * shape[1]).astype(bool).reshape(shape)))
+    return tuple(out)
 
 
 def reference_bytes(table: Table, schema: TableSchema) -> npt.NDArray[np.uint8]:
