@@ -79,6 +79,8 @@ def test_a_folder_is_judged(ward: Path, made: Path, run: Run, tmp_path: Path) ->
         ("synthesize", "{nowhere}", "-o", "{out}"),
         ("synthesize", "s3://a:secret@b/c", "-o", "{out}"),
         ("explain", "{model}", "-o", "{out}"),
+        ("evaluate", "--train", "{ward}", "--holdout", "{ward}", "--synthetic", "{ward}/patients.csv", "-o", "{out}"),
+        ("evaluate", "--train", "{ward}/patients.csv", "--holdout", "{ward}", "--synthetic", "{ward}", "-o", "{out}"),
     ],
     ids=lambda command: " ".join(command[:2]),
 )
@@ -88,6 +90,8 @@ def test_what_does_not_go_is_one_sentence(ward: Path, made: Path, run: Run, tmp_
     assert ended.code == 2, ended.err
     said = [line for line in ended.err.splitlines() if line.startswith("manikin: ")]
     assert len(said) == 1
+    words = {"explain": "learned linked patients", "evaluate": "part holds linked tables and the"}
+    assert words.get(command[0], "") in said[0]
     assert "unexpectedly" not in said[0]
     assert "secret" not in said[0]
     assert not list(tmp_path.iterdir())

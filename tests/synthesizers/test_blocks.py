@@ -7,8 +7,9 @@ import pytest
 
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, flat
+from manikin.data.errors import BudgetError
 from manikin.data.schema import Column, Kind, Storage, TableSchema
-from manikin.synthesizers.blocks import in_batches
+from manikin.synthesizers.blocks import in_batches, refuse_ledger
 
 SCHEMA = TableSchema("t", (Column("row", Kind.COUNT, Storage.INTEGER, decimals=0),))
 
@@ -36,3 +37,12 @@ def test_blocks_are_drawn_when_they_are_needed() -> None:
     batches = in_batches(draw, 100, batch_size=15, block=10)
     next(batches)
     assert drawn == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("timegan", "Choose one of halo, event_transformer, markov;"), ("ddpm", "No generator of such")]
+)
+def test_a_ledger_that_cannot_be_honoured_is_refused_with_those_that_can(name: str, way_out: str) -> None:
+    with pytest.raises(BudgetError, match=f"'{name}' cannot learn under a privacy ledger: .*{way_out}"):
+        refuse_ledger(name, object())
+    refuse_ledger(name, None)

@@ -196,3 +196,12 @@ def test_commands_say_what_they_did(few: Path, model: Path, tmp_path: Path, caps
     assert "most surprising" in said
     assert guarded([str(one) for one in [*arguments[:-1], tmp_path / "twins-2", "--json"]]) == 0
     assert json.loads(capsys.readouterr().out)["draws"] == 2
+
+
+def test_tables_that_are_not_there_are_told(few: Path, model: Path, tmp_path: Path) -> None:
+    scored = anomalies(few / "patients.csv", model=model, out=tmp_path / "scores.csv")
+    assert "patients.csv has no row of stays, labs: these patients are taken to have none" in scored.notices[0]
+    done = continue_patients(few, model, until="+2d", draws=1, out=tmp_path / "twins")
+    assert not any("has no row of" in notice for notice in done.notices)
+    with pytest.raises(ParameterError, match="linked tables and the train part is one flat table"):
+        mk.evaluate(train=few / "patients.csv", holdout=few, synthetic=few)

@@ -134,11 +134,11 @@ def refuse_conditions(name: str, what_it_does: str, conditions: Conditions | Non
     """
     if or_none(conditions) is not None:
         is_linked = name in SYNTHESIZERS and SYNTHESIZERS[name].modality == "records"
-        whole, example = ("patients", "") if is_linked else ("rows", ", for example 'forest'")
-        raise ParameterError(
-            f"The synthesizer {name!r} {what_it_does} whole {whole} and takes no conditions. "
-            f"Choose one that `manikin list synthesizers` marks as conditional{example}."
-        )
+        able = [key for key, entry in SYNTHESIZERS.items() if entry.modality == "records" and entry.some_conditions]
+        whole, way_out = ("rows", "one that `manikin list synthesizers` marks as conditional, for example 'forest'")
+        if is_linked:
+            whole, way_out = "patients", f"one that can be given what a patient has: {', '.join(able)}"
+        raise ParameterError(f"The synthesizer {name!r} {what_it_does} whole {whole} and takes no conditions. Choose {way_out}.")
 
 
 def require_fitted(model: Any, attribute: str) -> None:
@@ -152,6 +152,13 @@ def require_fitted(model: Any, attribute: str) -> None:
         raise FitError(f"This {type(model).__name__} has not learned anything yet. Call fit first, or load a saved model.")
 
 
+def _way_out(name: str) -> str:
+    """The generators of the same kind of data that learn under a ledger."""
+    like = SYNTHESIZERS[name].modality if name in SYNTHESIZERS else None
+    able = [other for other, entry in SYNTHESIZERS.items() if entry.private and like in (None, entry.modality)]
+    return f"Choose one of {', '.join(able)}" if able else "No generator of such data can yet"
+
+
 def refuse_ledger(name: str, ledger: Any | None, *, why: str = "nothing that it takes from the data is paid for") -> None:
     """Refuses a privacy ledger by the synthesizer's name, and says why.
 
@@ -162,5 +169,5 @@ def refuse_ledger(name: str, ledger: Any | None, *, why: str = "nothing that it 
     if ledger is not None:
         raise BudgetError(
             f"The synthesizer {name!r} cannot learn under a privacy ledger: {why}. "
-            "Choose one that `manikin list synthesizers` marks as private, or run without --epsilon."
+            f"{_way_out(name)}; without a ledger (--epsilon) it learns as it is."
         )

@@ -14,7 +14,7 @@ from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError
 from manikin.synthesizers.base import Likelihood
 from manikin.workflow.bands import names_of
-from manikin.workflow.linked_given import able_model, learned_schema, read_given
+from manikin.workflow.linked_given import able_model, learned_schema, read_given, tell_empty
 from manikin.workflow.output import check_free, whole_file
 from manikin.workflow.places import Place, name_of, place_of, read_linked
 from manikin.workflow.stages import Silent, Stages, Watcher
@@ -88,6 +88,7 @@ def _by_likelihood(source: Place, model: str | Path, stages: Stages) -> pd.DataF
     with stages.stage("load", "Loading the model and the patients"):
         fitted = able_model(model, "scores", "scores")
         data = _some(read_given(source, learned_schema(fitted)), source)
+        tell_empty(data, source, stages)
     with stages.stage("score", f"Scoring {len(data):,} patients"):
         table = ranked(data, fitted.log_likelihood(data))
     stages.note(
@@ -104,6 +105,7 @@ def _by_reference(source: Place, reference: Place, share: float, seed: int, stag
     with stages.stage("load", "Reading the patients and those beside whom they are seen"):
         usual = read_linked(place_of(reference))
         data = _some(read_given(source, usual.schema), source)
+        tell_empty(data, source, stages)
     with stages.stage("score", f"Learning from reference patients and scoring {len(data):,} others"):
         table = unlike(data, usual, names_of(data), share=share, seed=seed)
     stages.note(

@@ -20,7 +20,7 @@ from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow.bands import Values, bands_of, panels_of
 from manikin.workflow.held_codes import refuse_excluded
 from manikin.workflow.linked import column_named
-from manikin.workflow.linked_given import able_model, learned_schema, read_given
+from manikin.workflow.linked_given import able_model, learned_schema, read_given, tell_empty
 from manikin.workflow.linked_sizes import sizes
 from manikin.workflow.linked_times import horizon, words_of
 from manikin.workflow.models import model_folder
@@ -87,6 +87,7 @@ def continue_patients(
         data = read_given(source, schema)
         if not len(data):
             raise ParameterError(f"{name_of(source)} holds no patients to continue. Bring tables with rows.")
+        tell_empty(data, source, stages)
         ends = horizon(until, data)
         refuse_excluded(data, held, schema, ends)
     stages.warn("The continued tables hold given rows of real patients, and draws that follow from them: treat them like those patients.")

@@ -153,8 +153,14 @@ def _explicable(model: Any, *, is_asked: bool) -> tuple[str, TableSchema]:
     name, schema = name_of(model), schema_of(model)
     if schema is not None and schema.images:
         raise ParameterError(f"A {name} model makes images, and `explain` asks models of tables alone so far. Sample it with --where.")
+    if SYNTHESIZERS[name].modality == "records":
+        raise ParameterError(
+            f"The model ({name}) learned linked patients, and `explain` asks models of one flat table. What surprises it in given patients "
+            "is told by `manikin anomalies`, what follows from a condition by `manikin continue --set`, where it can."
+        )
     if schema is None or not (SYNTHESIZERS[name].conditions or (_has_latent(model) and not is_asked)):
-        able = ", ".join(sorted(other for other, entry in SYNTHESIZERS.items() if entry.conditions and entry.releasable))
+        fits = (other for other, entry in SYNTHESIZERS.items() if entry.conditions and entry.releasable and entry.modality == "table")
+        able = ", ".join(sorted(fits))
         raise ParameterError(
             f"A {name} model cannot hold a column at a value, so it cannot be asked what drives it. These can: {able}."
         )

@@ -11,7 +11,7 @@ from manikin.data.errors import ParameterError
 from manikin.evaluation.base import Results
 from manikin.workflow import images, judge
 from manikin.workflow.linked import FLAT_ONLY
-from manikin.workflow.linked_sources import is_linked_source, read_linked_alike
+from manikin.workflow.linked_sources import are_linked, is_linked_source, read_linked_alike
 from manikin.workflow.output import whole_file
 from manikin.workflow.places import is_image_source
 from manikin.workflow.sources import as_wished, read, read_alike, read_flat, read_like, target_in, with_follow_up
@@ -68,7 +68,7 @@ def evaluate(
         real, (held, *made) = images.read_images_alike(train, [holdout, *parts])
         real = as_wished(real, target=target)
         target = images.label_of(real)
-    elif is_linked_source(train):
+    elif are_linked({"train": train, "holdout": holdout, **{f"synthetic {i + 1}": part for i, part in enumerate(parts)}}):
         real, (held, *made) = read_linked_alike(train, [holdout, *parts])
         if analyses:
             raise ParameterError(f"Analyses do not go with linked tables yet. {FLAT_ONLY['analyses']}")

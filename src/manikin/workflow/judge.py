@@ -19,7 +19,7 @@ from manikin.release.beside import columns_beside
 from manikin.release.manifest import FileHash, Manifest, hash_file, hash_folder, platform_words, versions, write_manifest
 from manikin.workflow import images, linked
 from manikin.workflow.linked_sizes import parts_of_run
-from manikin.workflow.linked_sources import is_linked_source, keep_copy, read_linked_alike, tell_absent
+from manikin.workflow.linked_sources import are_linked, keep_copy, read_linked_alike, tell_absent
 from manikin.workflow.output import check_free, whole_folder
 from manikin.workflow.places import Place, hash_place, image_format, name_of, place_of, shown
 from manikin.workflow.record import INTERNAL, cost_of
@@ -184,7 +184,8 @@ def judge(
     stages = Stages(watcher or Silent())
     parts = ("train", "holdout", *synthetic_parts(len(made)))
     with stages.stage("read", f"Reading the {len(paths)} tables"):
-        is_linked, has_images = is_linked_source(paths[0], schema), image_format(paths[0]) is not None
+        has_images = image_format(paths[0]) is not None
+        is_linked = not has_images and are_linked(dict(zip(parts, paths, strict=True)), schema)
         if has_images:
             check_asked_of_images(time=time, event=event, analyses=analyses)
         if is_linked and analyses:

@@ -125,11 +125,15 @@ def check_privacy(
         raise ParameterError(
             f"`manikin {command}` cannot keep a privacy budget (epsilon). Those that can are {' and '.join(PRIVATE_COMMANDS)}."
         )
-    able = private_names()
-    way_out = f"Choose one of {', '.join(able)}." if able else "Leave --epsilon and --delta out."
-    if (PRIVATE_CHOICE if name == AUTO else name) not in able:
-        asked = "--synthesizer auto" if name == AUTO else f"The synthesizer {name!r}"
-        raise ParameterError(f"{asked} cannot keep a privacy budget (epsilon). {way_out}")
+    meant = PRIVATE_CHOICE if name == AUTO else name
+    if meant in SYNTHESIZERS and SYNTHESIZERS[meant].private:
+        return
+    learned = SYNTHESIZERS[meant].modality if meant in SYNTHESIZERS else None
+    able = ", ".join(private_names(learned))
+    none = f"No generator of {KINDS[learned]} can: leave" if learned and name != AUTO else "Leave"
+    way_out = f"Choose one of {able}." if able else f"{none} --epsilon and --delta out."
+    asked = "--synthesizer auto" if name == AUTO else f"The synthesizer {name!r}"
+    raise ParameterError(f"{asked} cannot keep a privacy budget (epsilon). {way_out}")
 
 
 def fit(

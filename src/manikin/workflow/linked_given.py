@@ -18,6 +18,7 @@ from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow.models import modality_of, open_model
 from manikin.workflow.places import Place, linked_format, name_of, place_of, read_linked
+from manikin.workflow.stages import Stages
 
 
 def able_model(model: str | Path, ability: str, verb: str) -> Any:
@@ -69,6 +70,16 @@ def read_given(place: Place | Dataset, schema: Schema) -> Dataset:
     except InputError:
         data = read_linked(where)
     return _conformed({name: texts_of(table, data.schema[name]) for name, table in data.tables.items()}, schema, name_of(where))
+
+
+def tell_empty(data: Dataset, place: Place, stages: Stages) -> None:
+    """Warns of tables of which the given patients have no row at all, as when one file of several was given."""
+    empty = [table.name for table in data.schema.of_patients if not len(data.tables[table.name])]
+    if empty and len(data):
+        stages.warn(
+            f"{name_of(place)} has no row of {', '.join(empty)}: these patients are taken to have none, which alone may make them look "
+            "unlike others. Bring all tables, unless this is so."
+        )
 
 
 def _texts_of_files(path: Path) -> dict[str, pd.DataFrame]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from manikin.data.dataset import Dataset
-from manikin.data.errors import DataError, InputError
+from manikin.data.errors import DataError, InputError, ParameterError
 from manikin.data.new_keys import lost_references, released_schema
 from manikin.data.schema import Form, Schema, TableSchema
 from manikin.io.formats import is_url
@@ -25,6 +25,23 @@ def is_linked_source(place: object, schema: Schema | str | Path | None = None) -
         return True
     known = read_schema(schema) if isinstance(schema, str | Path) else schema
     return known is not None and known.is_linked
+
+
+def are_linked(parts: Mapping[str, object], schema: Schema | str | Path | None = None) -> bool:
+    """Whether parts that are judged together ("train", "holdout", …) hold linked tables; all of them, or none.
+
+    Raises
+    ------
+    ParameterError : some do and some do not; the message names one of each.
+    """
+    linked = {name: is_linked_source(place, schema) for name, place in parts.items()}
+    if len(set(linked.values())) > 1:
+        ours, theirs = (next(name for name, is_linked in linked.items() if is_linked is wanted) for wanted in (True, False))
+        raise ParameterError(
+            f"The {ours} part holds linked tables and the {theirs} part is one flat table. Name a folder (or database) of the same tables "
+            "for each part, or one file of the same table for each."
+        )
+    return linked[next(iter(linked))]
 
 
 def read_linked_alike(
