@@ -364,7 +364,8 @@ def test_plans_have_the_mean_of_their_group_and_the_total_of_their_parts() -> No
         assert made.min() >= real.min()
         assert made.max() <= real.max()
     plan, fitted = model().plan_, model()
-    tokens = fitted._made_samplers()[0].sample(rng.random((200, fitted.patients_.n_columns), dtype=np.float32), *fitted._given(None, 200))
+    sampler, uniform = fitted._made_samplers()[0], rng.random((200, fitted.patients_.n_columns), dtype=np.float32)
+    tokens = fitted._fields.sample(sampler, uniform, *fitted._given(None, 200))
     of_plan = tokens[:, plan.slots.n_static :]
     planned = plan.draw(of_plan, rng.random((200, 2 + plan.slots.n)))
     total = np.clip(planned.counts.sum(1), plan.total.low[of_plan[:, 1]], plan.total.high[of_plan[:, 1]])
@@ -407,6 +408,9 @@ def test_the_ends_of_groups_are_held_by_many() -> None:
         ("size", lambda a: a.astype(float)),
         ("size", lambda a: a + 2**62),
         ("has_none", lambda a: a[:-1]),
+        ("of_key", lambda a: a + 100),
+        ("key_of", lambda a: a + 0.5),
+        ("has_level", lambda a: a.astype(float)),
     ],
 )
 def test_damaged_plans_are_refused(name: str, change: Callable[[Any], Any]) -> None:

@@ -28,12 +28,13 @@ from manikin.synthesizers.blocks import check_request, in_batches, or_none, pati
 from manikin.synthesizers.records.continued import draws_at_once, joined, with_given
 from manikin.synthesizers.records.event_tables import log_next, part_names, table_fields, token_column
 from manikin.synthesizers.records.plan import PlanFields, in_hindsight, make_plan, make_slots
+from manikin.synthesizers.records.plan_first import PlanFirst
 from manikin.synthesizers.records.walk import CodecWalk
 from manikin.synthesizers.tables.held_out import hold_out_some
 from manikin.training.control import Control
 from manikin.training.loop import choose_device, train
-from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn, causal_mask
-from manikin.training.networks.any_order_sampler import AnyOrderSampler
+from manikin.training.networks.any_order import AnyOrderNet, Shape, TokenColumn
+from manikin.training.networks.any_order_sampler import AnyOrderSampler, calibrate
 from manikin.training.networks.event_history import History, Plan, Vocabulary
 from manikin.training.networks.event_sampler import Drawn, EventSampler
 from manikin.training.networks.event_transformer import EventNet, EventShape, TableFields
@@ -45,6 +46,7 @@ NAME = "event_transformer"
 CONTINUED = 256  # patients of one stream of randomness while they are continued
 FEWEST = 11  # patients of a group of the plan
 FEWEST_PATIENTS = 20
+NARROW = (1_000, 16_000)  # patients for whom half the hidden units, and more of them dropped, predict others better
 PATIENTS_SHARE = 0.2  # of a time budget, for the network of static columns and plans
 
 
@@ -157,9 +159,13 @@ class EventTransformer:
         seed: int,
         control: Control,
     ) -> None:
-        """Learns static columns and plans, as the flat network of the same name does."""
+        """Learns plans, and static columns given them, as the flat network of the same name does."""
         n, small = len(inside), _smallness(len(inside))
-        shape = Shape(dropout=min(0.5, 0.25 + 0.15 * small), blocks=1)
+        is_narrow = NARROW[0] <= n < NARROW[1]
+        shape = Shape(dropout=min(0.5, 0.25 + 0.15 * small), dropout_small=1.0 if is_narrow else 0.4, blocks=1)
+        fields, n_plan = PlanFirst(len(columns) - self.plan_.n, len(columns)), self.plan_.n
+        narrow = [replace(columns[j], width=columns[j].width // (2 if is_narrow else 1)) for j in fields.order]
+        whole = whole[:, torch.from_numpy(fields.order)]
         epochs = int(np.clip(round(5 * (16_000 / max(n, 1)) ** 0.35), 2, 20))
         recipe = Recipe(
             batch_size=int(2 ** np.clip(round(math.log2(max(n, 2) / 45)), 5, 9)),
@@ -169,14 +175,17 @@ class EventTransformer:
             learning_rate=4e-3,
             weight_decay=0.3 + 2.0 * small,
             causal_share=0.6,
+            given=tuple(range(n_plan, len(columns))),
         )
-        network = AnyOrderNet(columns, shape, generator=torch.Generator().manual_seed(derive(seed, "patients")))
+        network = AnyOrderNet(narrow, shape, generator=torch.Generator().manual_seed(derive(seed, "patients")))
         objective = AnyOrderObjective([network], whole[inside], whole[outside], recipe)
         checkpoint = None if control.checkpoint is None else control.checkpoint.with_name(control.checkpoint.name + ".patients")
         budget = None if control.time_budget_seconds is None else PATIENTS_SHARE * control.time_budget_seconds
         own = replace(control, planned_steps=None, stop_at=None, checkpoint=checkpoint, time_budget_seconds=budget)
         training = train(objective, seed=derive(seed, "patients"), control=own)
         self.patients_ = objective.averages[0].eval()  # type: ignore[assignment]
+        shares = [np.bincount(own, minlength=c.n_tokens) / len(own) for own, c in zip(whole.numpy().T, narrow, strict=True)]
+        calibrate(self.patients_, shares, self._emitted(), generator(seed, "shares"))
         self.training_ = {"patients": {"planned_steps": training.planned_steps, "steps": training.steps}}
 
     def _fit_events(
@@ -267,7 +276,7 @@ class EventTransformer:
         tokens, given = self._given(conditions, n)
         patients, events = self._made_samplers()
         rng = generator(seed, "patients", start)
-        drawn = patients.sample(rng.random((n, self.patients_.n_columns), dtype=np.float32), tokens, given)
+        drawn = self._fields.sample(patients, rng.random((n, self.patients_.n_columns), dtype=np.float32), tokens, given)
         n_static = self.plan_.slots.n_static
         plan = self.plan_.draw(drawn[:, n_static:], rng.random((n, 2 + self.plan_.slots.n)))
         walk = CodecWalk(self.codec_, drawn[:, :n_static])
@@ -285,17 +294,24 @@ class EventTransformer:
         tokens[:, : own.shape[1]], given[: len(which)] = own, which
         return tokens, given
 
+    def _emitted(self) -> list[npt.NDArray[np.bool_]]:
+        """Which tokens of each column of the network of patients may be drawn."""
+        of_plan = [np.ones(column.n_tokens, dtype=bool) for column in self.patients_.columns[: self.plan_.n]]
+        return of_plan + [self.codec_.emitted(-1, j) for j in range(self.plan_.slots.n_static)]
+
+    @property
+    def _fields(self) -> PlanFirst:
+        return PlanFirst(self.plan_.slots.n_static, self.patients_.n_columns)
+
     def _made_samplers(self) -> tuple[AnyOrderSampler, EventSampler]:
         if self._samplers is None:
             layout = self.codec_.layout
-            emitted = [self.codec_.emitted(-1, j) for j in range(len(layout.static.fields))]
-            emitted += [np.ones(column.n_tokens, dtype=bool) for column in self.patients_.columns[len(emitted) :]]
             rules = self.codec_.masks().static_field if layout.static.fields else None
             of_events = [[self.codec_.emitted(t, f) for f in range(len(table.layout.fields))] for t, table in enumerate(layout.tables)]
             vocabulary = Vocabulary.of(self.events_.tables)
             window, overlap = self.window_
             self._samplers = (
-                AnyOrderSampler([self.patients_], emitted, _within(rules, len(layout.static.fields))),
+                AnyOrderSampler([self.patients_], self._emitted(), self._fields.within(rules)),
                 EventSampler(self.events_, vocabulary, of_events, window=window, overlap=overlap),
             )
         return self._samplers
@@ -337,10 +353,9 @@ class EventTransformer:
         network, n_static = self.patients_, self.plan_.slots.n_static
         if not len(static) or not n_static:
             return np.zeros(len(static))
-        order = causal_mask(network.n_columns)[None]
-        nats = network.nll(torch.from_numpy(static), order)
+        nats = network.nll(torch.from_numpy(static[:, self._fields.order]), self._fields.of_static()[None])
         columns = np.concatenate([np.array(group) for group in network.groups])
-        return -nats[torch.from_numpy(np.flatnonzero(columns < n_static))].sum(0).double().numpy()
+        return -nats[torch.from_numpy(np.flatnonzero(columns >= self.plan_.n))].sum(0).double().numpy()
 
     def continue_(
         self,
@@ -398,7 +413,7 @@ class EventTransformer:
         """Every patient once; those with equally many events in the window are drawn together."""
         patients, events = self._made_samplers()
         rng, n_static = generator(seed, "patients"), self.plan_.slots.n_static
-        static = patients.sample(rng.random(tokens.shape, dtype=np.float32), tokens, given)
+        static = self._fields.sample(patients, rng.random(tokens.shape, dtype=np.float32), tokens, given)
         parts, order = [], []
         seen = np.minimum(records.lengths, events.overlap)
         for length in np.unique(seen):
@@ -432,7 +447,7 @@ class EventTransformer:
             "plan": plan,
             "training": self.training_,
             "shape": {"patients": asdict(self.patients_.shape), "events": asdict(self.events_.shape)},
-            "widths": [column.width for column in self.patients_.columns],
+            "widths": [self.patients_.columns[j].width for j in self._fields.place],
             "tables": [{"key": t.key, "value": t.value, "widths": [c.width for c in t.fields]} for t in self.events_.tables],
             "window": list(self.window_),
             "lengths": [self.least_, self.longest_],
@@ -458,18 +473,6 @@ class EventTransformer:
         self.least_, self.longest_ = (int(length) for length in values["lengths"])
         self.training_, self._samplers = values["training"], None
         return self
-
-
-def _within(rules: Any, n_static: int) -> Any:
-    """Rules over the static fields alone, for a network that has the plan's behind them."""
-    if rules is None:
-        return None
-
-    def allowed(column: int, tokens: Tokens, given: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
-        """Which tokens of a static field are left."""
-        return rules(column, tokens[:, :n_static], given[..., :n_static]) if column < n_static else None
-
-    return allowed
 
 
 def _records(static: Tokens, made: Drawn) -> Records:

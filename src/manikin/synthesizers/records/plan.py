@@ -58,7 +58,8 @@ class Groups:
         n, first = len(self), int(self.has_none)
         positions, values = np.full(n, np.nan, dtype=np.float32), np.full(n, np.nan, dtype=np.float32)
         positions[first:] = np.linspace(-1, 1, n - first)
-        middle = np.log1p(np.abs((self.low + self.high) / 2))[first:]
+        middle = ((self.low + self.high) / 2)[first:]
+        middle = np.sign(middle) * np.log1p(np.abs(middle))
         if len(middle):
             values[first:] = np.clip((middle - middle.mean()) / (middle.std() or 1.0), -4, 4)
         return positions, values
@@ -114,18 +115,21 @@ def _power(low: float, high: float, mean: float, *, is_whole: bool) -> float:
 
 @dataclass(frozen=True)
 class PlanFields:
-    """The plan's fields: the days, all events, then for each slot its count and, where its key has a number, its level."""
+    """The plan's fields: the days, all events, then for each slot its count and, where its key has a number, its level and its drift.
+
+    The level is the mean of the slot's numbers, the drift half of what they rise from the first to the last, by least squares.
+    """
 
     slots: PlanSlots
     days: Groups
     total: Groups
     counts: tuple[Groups, ...]
-    levels: tuple[Groups | None, ...]
+    levels: tuple[tuple[Groups, Groups] | None, ...]
 
     @property
     def n(self) -> int:
         """Fields of the plan."""
-        return 2 + len(self.counts) + sum(level is not None for level in self.levels)
+        return 2 + len(self.counts) + 2 * sum(level is not None for level in self.levels)
 
     def tokens(self, numbers: PlanNumbers) -> npt.NDArray[np.int32]:
         """int32 (n_patients, n)."""
@@ -133,7 +137,8 @@ class PlanFields:
         for m, (count, level) in enumerate(zip(self.counts, self.levels, strict=True)):
             out.append(count.tokens(numbers.counts[:, m].astype(np.float64)))
             if level is not None:
-                out.append(level.tokens(np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)))
+                out.append(level[0].tokens(np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)))
+                out.append(level[1].tokens(numbers.drifts[:, m]))
         return np.stack(out, 1)
 
     def draw(self, tokens: npt.NDArray[np.int32], uniform: Floats) -> Plan:
@@ -143,7 +148,7 @@ class PlanFields:
         counts, at = np.zeros((len(tokens), len(self.counts)), dtype=np.float32), 2
         for m, (count, level) in enumerate(zip(self.counts, self.levels, strict=True)):
             counts[:, m] = count.draw(tokens[:, at], uniform[:, 2 + m], is_whole=True)
-            at += 1 + (level is not None)
+            at += 1 + 2 * (level is not None)
         if self.counts:  # every event is of a slot, so the total is their sum, as far as its own group leaves that
             total = np.clip(counts.sum(1), self.total.low[tokens[:, 1]], self.total.high[tokens[:, 1]])
         return Plan(counts, days.astype(np.float32), total.astype(np.float32))
@@ -153,7 +158,7 @@ class PlanFields:
         """The groups of each field, in the order of the fields."""
         out: list[Groups] = [self.days, self.total]
         for count, level in zip(self.counts, self.levels, strict=True):
-            out += [count] if level is None else [count, level]
+            out += [count] if level is None else [count, *level]
         return out
 
     def columns(self, tokens: npt.NDArray[np.int32]) -> list[TokenColumn]:
@@ -162,11 +167,10 @@ class PlanFields:
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """As plain values and arrays."""
-        groups: list[Groups] = [self.days, self.total, *self.counts, *(level for level in self.levels if level is not None)]
+        groups = [self.days, self.total, *self.counts, *(one for level in self.levels if level is not None for one in level)]
         arrays = {
             "of_key": self.slots.of_key,
             "key_of": self.slots.key_of,
-            "level": self.slots.level,
             "low": np.concatenate([group.low for group in groups]),
             "high": np.concatenate([group.high for group in groups]),
             "size": np.array([len(group) for group in groups], dtype=np.int64),
@@ -191,9 +195,11 @@ class PlanFields:
             for end, size, none in zip(ends, arrays["size"], arrays["has_none"], strict=True)
         ]
         knots = _knots(groups[0]), _knots(groups[1])
-        slots = PlanSlots(arrays["of_key"], arrays["key_of"], arrays["level"], int(values["n_static"]), *knots)
+        n_static = int(values["n_static"])
+        fields = _fields_of_levels(arrays["has_level"], n_static)
+        slots = PlanSlots(arrays["of_key"], arrays["key_of"], *fields, n_static, *knots)
         levels = iter(groups[2 + slots.n :])
-        own = tuple(next(levels) if has else None for has in arrays["has_level"])
+        own = tuple((next(levels), next(levels)) if has else None for has in arrays["has_level"])
         return cls(slots, groups[0], groups[1], tuple(groups[2 : 2 + slots.n]), own)
 
 
@@ -202,8 +208,12 @@ def _check(arrays: dict[str, npt.NDArray[Any]]) -> None:
     size, has_none, has_level, low, high, power = (arrays[name] for name in ("size", "has_none", "has_level", "low", "high", "power"))
     if any(one.ndim != 1 for one in (size, has_none, has_level, low, high, power)) or not np.issubdtype(size.dtype, np.integer):
         raise _refusal("a part of it is no list of its kind")
-    if not len(size) == len(has_none) == 2 + len(has_level) + int(np.count_nonzero(has_level)) or len(has_level) != len(arrays["key_of"]):
+    n_slots, of_key, key_of = len(has_level), arrays["of_key"], arrays["key_of"]
+    if not len(size) == len(has_none) == 2 + n_slots + 2 * int(np.count_nonzero(has_level)) or len(key_of) != n_slots:
         raise _refusal("it does not have one set of groups for each of its fields")
+    is_whole = all(one.ndim == 1 and np.issubdtype(one.dtype, np.integer) for one in (of_key, key_of)) and has_level.dtype == bool
+    if not is_whole or ((of_key < 0) | (of_key >= n_slots)).any() or ((key_of < -1) | (key_of >= len(of_key))).any():
+        raise _refusal("a slot is of no key, or a key of no slot")
     if (size < 1).any() or (size > len(low)).any() or not size.sum() == len(low) == len(high) == len(power):
         raise _refusal("its groups are not as many as their sizes say")
     if not all(np.isfinite(one).all() for one in (low, high, power)):
@@ -218,12 +228,13 @@ def _refusal(why: str) -> ModelFolderError:
 
 @dataclass(frozen=True)
 class PlanNumbers:
-    """What was planned for real patients, in hindsight: days and events (n,), counts and levels (n, n_slots)."""
+    """What was planned for real patients, in hindsight: days and events (n,), counts, levels and drifts (n, n_slots)."""
 
     days: Floats
     total: Floats
     counts: npt.NDArray[np.float32]
     levels: Floats
+    drifts: Floats
 
 
 def in_hindsight(slots: PlanSlots, history: History, vocabulary: Vocabulary) -> PlanNumbers:
@@ -237,7 +248,11 @@ def in_hindsight(slots: PlanSlots, history: History, vocabulary: Vocabulary) -> 
     has = history.lengths > 0
     days = np.zeros(n)
     days[has] = history.days[history.starts[1:][has] - 1]
-    return PlanNumbers(days, history.lengths.astype(np.float64), counts.astype(np.float32), sums / np.maximum(counts, 1))
+    place = (2 * history.seen + 1) / np.maximum(counts.reshape(-1)[cell], 1) - 1 if m else np.zeros(len(cell))
+    rise = np.bincount(cell, weights=place * numbers, minlength=n * m)[: n * m].reshape(n, m)
+    spread = np.bincount(cell, weights=place**2, minlength=n * m)[: n * m].reshape(n, m)
+    drifts = np.where(counts > 1, rise / np.maximum(spread, 1e-9), 0)
+    return PlanNumbers(days, history.lengths.astype(np.float64), counts.astype(np.float32), sums / np.maximum(counts, 1), drifts)
 
 
 def make_slots(
@@ -262,14 +277,16 @@ def make_slots(
         if len(rest):
             of_key[rest] = len(key_of)
             key_of = np.append(key_of, -1)
-    level = np.full(len(key_of), -1, dtype=np.int64)
-    at = n_static + 2
-    for m, key in enumerate(key_of):
-        if key >= 0 and has_value[key]:
-            level[m] = at + 1
-        at += 1 + int(level[m] >= 0)
     none = np.zeros(0, dtype=np.float32)
-    return PlanSlots(of_key, key_of, level, n_static, none, none)
+    has_level = (key_of >= 0) & has_value[np.maximum(key_of, 0)] if n_keys else np.zeros(0, dtype=bool)
+    return PlanSlots(of_key, key_of, *_fields_of_levels(has_level, n_static), n_static, none, none)
+
+
+def _fields_of_levels(has_level: npt.NDArray[np.bool_], n_static: int) -> tuple[Ints, Ints]:
+    """Which field holds the level of each slot and which its drift, -1 for none, int64 (n_slots,): they stand behind the slot's count."""
+    before = np.cumsum(1 + 2 * has_level) - (1 + 2 * has_level)
+    count = n_static + 2 + before
+    return np.where(has_level, count + 1, -1).astype(np.int64), np.where(has_level, count + 2, -1).astype(np.int64)
 
 
 def make_plan(slots: PlanSlots, numbers: PlanNumbers, *, fewest: int) -> PlanFields:
@@ -282,7 +299,8 @@ def make_plan(slots: PlanSlots, numbers: PlanNumbers, *, fewest: int) -> PlanFie
         counted = numbers.counts[:, m].astype(np.float64)
         counts.append(grouped(counted, most=COUNT_BINS, fewest=fewest, has_none=True, is_whole=True))
         own = np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)
-        levels.append(_level_groups(own, fewest) if slots.level[m] >= 0 else None)
+        drift = grouped(numbers.drifts[:, m], most=LEVEL_BINS, fewest=fewest, has_none=True)
+        levels.append((_level_groups(own, fewest), drift) if slots.level[m] >= 0 else None)
     return PlanFields(slots, days, total, tuple(counts), tuple(levels))
 
 

@@ -13,6 +13,7 @@ from manikin.codecs.records.base import RecordsLayout
 from manikin.data.errors import ModelFolderError
 from manikin.synthesizers.base import Arrays
 from manikin.synthesizers.records.plan import PlanFields
+from manikin.synthesizers.records.plan_first import PlanFirst
 from manikin.synthesizers.tables.saved_network import checked_networks, checked_shape, checked_widths
 from manikin.training.networks.any_order import AnyOrderNet, TokenColumn
 from manikin.training.networks.event_transformer import EventNet, EventShape, TableFields
@@ -41,8 +42,9 @@ def restored(values: dict[str, Any], parts: dict[str, Arrays], layout: RecordsLa
     ]
     shape = checked_shape(values["shape"]["patients"])
     own = {f"network0.{name}": array for name, array in parts["patients"].items()}
-    patients = AnyOrderNet(columns, shape, generator=torch.Generator())
-    _load(patients, checked_networks(1, columns, shape, own)[0])
+    in_order = [columns[j] for j in PlanFirst(plan.slots.n_static, len(columns)).order]
+    patients = AnyOrderNet(in_order, shape, generator=torch.Generator())
+    _load(patients, checked_networks(1, in_order, shape, own)[0])
     size = _shape(values["shape"]["events"], parts["events"])
     none = np.zeros(len(tables) + 1, dtype=np.float32)
     events = EventNet(columns, tables, plan.slots, none, size, generator=torch.Generator())

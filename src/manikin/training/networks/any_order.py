@@ -254,16 +254,20 @@ def causal_mask(n_columns: int) -> Tensor:
     return torch.triu(torch.ones(n_columns, n_columns), 1)
 
 
-def draw_masks(n_columns: int, n_masks: int, causal_share: float) -> Tensor:
+def draw_masks(n_columns: int, n_masks: int, causal_share: float, given: Sequence[int] = ()) -> Tensor:
     """Masks to train on, float (n_masks, n_columns, n_columns), from torch's current generator.
 
     With probability `causal_share` the order of the table, in which rows are sampled by default; else, half each, a random subset first
-    and the rest in table order (conditional sampling, imputation), or a wholly random order.
+    and the rest in table order (conditional sampling, imputation), or a wholly random order. Where only some columns will ever be `given`,
+    it is always a random subset of them first instead.
     """
     masks = []
+    may_be = torch.zeros(n_columns).index_fill_(0, torch.tensor(given, dtype=torch.int64), 1.0)
     for kind in torch.rand(n_masks).tolist():
         rank = torch.arange(n_columns).float()
-        if kind >= (1 + causal_share) / 2:
+        if given and kind >= causal_share:
+            rank = rank - n_columns * may_be * (torch.rand(n_columns) >= torch.rand(1) - 0.25).float()
+        elif kind >= (1 + causal_share) / 2:
             rank = torch.rand(n_columns)
         elif kind >= causal_share:
             rank = rank + n_columns * (torch.rand(n_columns) >= torch.rand(1)).float()

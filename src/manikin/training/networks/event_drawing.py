@@ -86,8 +86,9 @@ class Heads:
         self.network, self.rows, self.recalled = network, _array(rows), _array(recalled)
         self.next_weight, self.next_bias = _linear(network.next_table)
         self.table_gain, self.end_gain = _array(network.table_gain), _array(network.end_gain)
-        self.key_embed, self.level_embed = _array(network.recall_key), _array(network.level_embed)
-        self.level_embed = np.concatenate([self.level_embed[:-1], np.zeros_like(self.level_embed[-1:])])
+        self.key_embed, none = _array(network.recall_key), np.zeros((1, network.shape.row_width), dtype=np.float32)
+        planned = (network.level_embed, network.drift_embed)
+        self.level_embed, self.drift_embed = (np.concatenate([_array(one)[:-1], none]) for one in planned)
         self.facts_weight, self.facts_bias = _linear(network.recall_facts)
         self.tables = [self._table(t, own) for t, own in enumerate(emitted)]
         own = network._slots_of_tables if network.slots.n else []
@@ -164,12 +165,15 @@ class Heads:
         """What drawn tokens of a field say to the fields behind it, (n, row_width)."""
         return self.rows[tokens + self.tables[t].into[f]]
 
-    def recall(self, t: int, has: Bools, before: npt.NDArray[np.int32], key: Ints, facts: Floats, level: Ints) -> Floats:
+    def recall(
+        self, t: int, has: Bools, before: npt.NDArray[np.int32], key: Ints, facts: Floats, level: Ints, place: Floats
+    ) -> Floats:
         """What is remembered of the key, (n, row_width); `before` : tokens of its last row, int32 (n, at least n_fields)."""
         into = self.tables[t].into
         out: Floats = self.recalled[before[:, : len(into)] + into].sum(1) * has[:, None]
         out += facts @ self.facts_weight + self.facts_bias
-        out += self.level_embed[level]
+        out += self.level_embed[level[:, 0]]
+        out += self.drift_embed[level[:, 1]] * place[:, None]
         out += self.key_embed[key]
         return out
 

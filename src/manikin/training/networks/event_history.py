@@ -163,15 +163,16 @@ class History:
         vocabulary: Vocabulary,
         rows: Ints,
         level: npt.NDArray[np.int64],
+        place: Floats,
     ) -> Recalled:
-        """What is remembered when these events are drawn; `level` as `Recalled` has it."""
+        """What is remembered when these events are drawn; `level` and `place` as `Recalled` has them."""
         last = self.last[rows].astype(np.int64)
         has, there = last >= 0, np.maximum(last, 0)
         numbered = vocabulary.numbered(self.table[there].astype(np.int64), self.tokens[there])
         numbered[~has] = vocabulary.padding
         value = vocabulary.numbers(self.table[there].astype(np.int64), self.tokens[there])
         facts = recalled_facts(has, self.seen[rows], self.days[rows] - self.days[there], self.mean[rows], value)
-        made = (torch.from_numpy(one) for one in (numbered, self.key[rows].astype(np.int64), facts, level))
+        made = (torch.from_numpy(one) for one in (numbered, self.key[rows].astype(np.int64), facts, level, place))
         return Recalled(*made)
 
 

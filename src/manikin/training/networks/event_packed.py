@@ -115,7 +115,7 @@ class PackedNats:
         self._is_field = put(self.vocabulary.into >= 0)
         self._of_key = put(self.network.slots.of_key)
         self._is_single = put(self.network.slots.key_of)
-        self._level = put(self.network.slots.level)
+        self._planned = put(np.stack([self.network.slots.level, self.network.slots.drift], 1))
         self._first_static = put(self.network.static_offsets[:-1].copy())
         value = [-1 if t.value is None else t.value for t in self.network.tables]
         self._value = torch.tensor(value, dtype=torch.int64)
@@ -163,7 +163,7 @@ class PackedNats:
         is_event, is_end = place < n_kept, (place == n_all) & (n_kept == n_all)
         wanted = torch.where(is_end, net.n_tables, ahead["table"])
         lost = nats(net.next(state, now), wanted) * (is_event | is_end)
-        memory = self._recall(events, ahead, static, is_told, recalled)
+        memory = self._recall(events, ahead, static, plan, is_told, recalled)
         for t in range(net.n_tables):
             mine = is_event & (ahead["table"] == t)
             tokens = torch.where(mine[:, None], ahead["tokens"], 0)
@@ -216,7 +216,9 @@ class PackedNats:
         x = (F.embedding(static + self._first_static, net.static_embed) * is_seen[:, None]).sum(0)
         return x + net.static_out(F.silu(net.static_in(x)))
 
-    def _recall(self, events: Tensor, ahead: dict[str, Tensor], static: Tensor, is_told: Tensor, vocabulary: Tensor) -> Tensor:
+    def _recall(
+        self, events: Tensor, ahead: dict[str, Tensor], static: Tensor, plan: Tensor, is_told: Tensor, vocabulary: Tensor
+    ) -> Tensor:
         """What `EventNet.recall` says of the last row of each event's key, (window, row width)."""
         net, last = self.network, ahead["last"]
         has = last >= 0
@@ -231,9 +233,12 @@ class PackedNats:
         if not net.slots.n:
             return x
         slot = self._of_key[ahead["key"]]
-        field = torch.where(self._is_single[slot] == ahead["key"], self._level[slot], -1)
-        level = (static + self._first_static)[field.clamp_min(0)]
-        return x + F.embedding(level, net.level_embed) * ((field >= 0) & (is_told > 0))[:, None]
+        field = torch.where((self._is_single[slot] == ahead["key"])[:, None], self._planned[slot], -1)
+        token = (static + self._first_static)[field.clamp_min(0)]
+        has_level, has_drift = ((field >= 0) & (is_told > 0)).to(x.dtype).split(1, 1)
+        place = ((2 * ahead["seen"] + 1) / plan[slot].clamp_min(1) - 1).clamp(-1, 1)[:, None]
+        level, drift = F.embedding(token[:, 0], net.level_embed), F.embedding(token[:, 1], net.drift_embed)
+        return x + level * has_level + drift * (has_drift * place)
 
     def _situation(
         self, at: Tensor, n_before: Tensor, tied: Tensor, so_far: Tensor, plan: Tensor, days: Tensor, total: Tensor, is_told: Tensor

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from manikin.training.networks.event_drawing import Facts, Heads, drawn, forced
 from manikin.training.networks.event_history import History, Ints, Plan, Vocabulary, recalled_facts, situation
 from manikin.training.networks.event_transformer import EventNet, Situation, _turn
-from manikin.training.networks.event_windows import Windows, inputs, levels
+from manikin.training.networks.event_windows import Windows, inputs, levels, places
 
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
@@ -317,7 +317,9 @@ class _Run:
         mean = (self.total[rows, key] / np.maximum(seen, 1)).astype(np.float32)
         facts = recalled_facts(has, seen, days - self.drawn.days[rows, at], mean, self.vocabulary.numbers(table, before))
         level = levels(self.network, self.static[rows], key, self.has_plan[rows])
-        return self.sampler.heads.recall(t, has, before, key, facts, level)
+        plan = None if self.plan is None else self.plan[rows]
+        place = places(self.network.slots, plan, key, seen, self.has_plan[rows])
+        return self.sampler.heads.recall(t, has, before, key, facts, level, place)
 
     def _take(self, t: int, rows: Ints, tokens: Tokens, days: npt.NDArray[np.float64]) -> Ints:
         """Writes drawn rows down; their keys."""

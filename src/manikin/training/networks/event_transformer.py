@@ -5,8 +5,8 @@ table and fields. From the state behind an event the next one is drawn: which ta
 Three things reach further than the window of the attention, in memory that does not grow with the history: (1) what the last row of the
 same key (say, the same laboratory test) held, how long ago, and the mean of its number until then; (2) a digest of how often every key
 has come; (3) the plan, drawn with the static fields before any event: how often each frequent key will come, what level its number
-will have, how long the record will last. At every position the network is told what is left of the plan; a share of the patients trains
-without one, so that given patients can be continued and scored.
+will have and how it will drift, how long the record will last. At every position the network is told what is left of the plan; a share of
+the patients trains without one, so that given patients can be continued and scored.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PlanSlots:
     ----------
     of_key : int64 (n_keys,), the slot of each key of all tables.
     key_of : int64 (n_slots,), the key of a slot, -1 where it is the rest of a table.
-    level : int64 (n_slots,), which static field holds the level of the slot's number, -1 for none.
+    level, drift : int64 (n_slots,), which static field holds the level of the slot's number and its drift, -1 for none.
     n_static : how many of the static fields are the patient's own; those behind are the plan's.
     days_knots, total_knots : float32, rising, how the lengths of records in days and in events are spread over patients.
     """
@@ -71,6 +71,7 @@ class PlanSlots:
     of_key: npt.NDArray[np.int64]
     key_of: npt.NDArray[np.int64]
     level: npt.NDArray[np.int64]
+    drift: npt.NDArray[np.int64]
     n_static: int
     days_knots: npt.NDArray[np.float32]
     total_knots: npt.NDArray[np.float32]
@@ -131,17 +132,20 @@ class Recalled:
     ----------
     tokens : int64 (n, width), of that row, as numbers of the whole vocabulary; the padding where there is none.
     key : int64 (n,), the key among those of all tables. facts : float32 (n, 5): has one, times seen, days since, mean, last value.
-    level : int64 (n,), the planned level as a number of the static vocabulary; the padding where there is none.
+    level : int64 (n, 2), the planned level and drift as numbers of the static vocabulary; the padding where there is none.
+    place : float32 (n,), in [-1, 1]: the first of the rows that the plan has of the key, to its last; 0 without a plan.
     """
 
     tokens: Tensor
     key: Tensor
     facts: Tensor
     level: Tensor
+    place: Tensor
 
     def to(self, device: torch.device) -> Recalled:
         """The same on a device."""
-        return Recalled(self.tokens.to(device), self.key.to(device), self.facts.to(device), self.level.to(device))
+        parts = (self.tokens, self.key, self.facts, self.level, self.place)
+        return Recalled(*(one.to(device) for one in parts))
 
 
 N_FACTS = 5
@@ -186,6 +190,7 @@ class EventNet(nn.Module):
         self.recall_key = _normal(generator, self.n_keys, r, std=0.1)
         self.recall_facts = _linear(generator, N_FACTS, r, std=0.3)
         self.level_embed = _normal(generator, self.n_static_tokens + 1, r, std=0.3)
+        self.drift_embed = _normal(generator, self.n_static_tokens + 1, r, std=0.3)
         self.urn_gain = nn.Parameter(torch.full((slots.n,), 0.3))
         self.table_gain = nn.Parameter(torch.full((self.n_tables if slots.n else 0,), TABLE_GAIN))
         self.end_gain = nn.Parameter(torch.full((1,), END_GAIN))
@@ -320,9 +325,10 @@ class EventNet(nn.Module):
     def recall(self, recalled: Recalled, vocabulary: Tensor) -> Tensor:
         """What is remembered of the key, (n, row width)."""
         x = F.embedding_bag(recalled.tokens, vocabulary, mode="sum", padding_idx=self.n_tokens)
-        level = F.embedding(recalled.level, self.level_embed, padding_idx=self.n_static_tokens)
-        has_level = (recalled.level < self.n_static_tokens).to(level.dtype)[:, None]
-        return x + self.recall_facts(recalled.facts) + level * has_level + F.embedding(recalled.key, self.recall_key)
+        level, drift = F.embedding(recalled.level[:, 0], self.level_embed), F.embedding(recalled.level[:, 1], self.drift_embed)
+        has_level, has_drift = (recalled.level < self.n_static_tokens).to(level.dtype).split(1, 1)
+        planned = level * has_level + drift * (has_drift * recalled.place[:, None])
+        return x + self.recall_facts(recalled.facts) + planned + F.embedding(recalled.key, self.recall_key)
 
     def logits(self, t: int, f: int, state: Tensor, row: Tensor, now: Situation, rows: Tensor) -> Tensor:
         """Logits of one field, (n, n_tokens).

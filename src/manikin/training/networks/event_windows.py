@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from manikin.training.networks.event_history import History, Ints, Plan, Vocabulary, situation
-from manikin.training.networks.event_transformer import EventNet, Situation, nats
+from manikin.training.networks.event_transformer import EventNet, PlanSlots, Situation, nats
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,10 @@ def event_nats(
         mine = np.flatnonzero(wanted == t)
         if len(mine):
             pick, drawn, whose = put(mine), ahead[mine], windows.patient[window[mine]]
-            level = levels(network, static.numpy()[whose], history.key[drawn].astype(np.int64), has_plan[window[mine]])
-            memory = network.recall(history.recalled(vocabulary, drawn, level).to(network.device), remembered)
+            key, is_told = history.key[drawn].astype(np.int64), has_plan[window[mine]]
+            level = levels(network, static.numpy()[whose], key, is_told)
+            place = places(network.slots, None if plan is None else plan[whose], key, history.seen[drawn], is_told)
+            memory = network.recall(history.recalled(vocabulary, drawn, level, place).to(network.device), remembered)
             tokens = put(vocabulary.numbered(history.table[drawn].astype(np.int64), history.tokens[drawn]))
             each = row_nats(network, t, state[pick], now.at(pick), memory, tokens, of_rows)
             fields[t] = (mine, each)
@@ -220,7 +222,7 @@ def row_nats(
 
 
 def levels(network: EventNet, static: Ints, key: Ints, has_plan: npt.NDArray[np.bool_]) -> Ints:
-    """The planned level of each row's number as a number of the static vocabulary, the padding where there is none, int64 (n,).
+    """The planned level and drift of each row's number as numbers of the static vocabulary, the padding where there is none, int64 (n, 2).
 
     Parameters
     ----------
@@ -228,12 +230,29 @@ def levels(network: EventNet, static: Ints, key: Ints, has_plan: npt.NDArray[np.
     """
     slots = network.slots
     if not slots.n:
-        return np.full(len(key), network.n_static_tokens, dtype=np.int64)
+        return np.full((len(key), 2), network.n_static_tokens, dtype=np.int64)
     slot = slots.of_key[key]
-    field = np.where(slots.key_of[slot] == key, slots.level[slot], -1)
+    field = np.where((slots.key_of[slot] == key)[:, None], np.stack([slots.level[slot], slots.drift[slot]], 1), -1)
     at = np.maximum(field, 0)
-    own = np.take_along_axis(static, at[:, None], 1)[:, 0] + network.static_offsets[at]
-    return np.where((field >= 0) & has_plan, own, network.n_static_tokens)
+    own = np.take_along_axis(static, at, 1) + network.static_offsets[at]
+    return np.where((field >= 0) & has_plan[:, None], own, network.n_static_tokens)
+
+
+def places(
+    slots: PlanSlots, plan: Plan | None, key: Ints, seen: npt.NDArray[np.int32], has_plan: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Where each row stands among the rows that the plan has of its key, in [-1, 1], float32 (n,); 0 without a plan.
+
+    Parameters
+    ----------
+    plan : of each row's patient. seen : how many rows of the key came before, (n,).
+    """
+    if plan is None or not slots.n:
+        return np.zeros(len(key), dtype=np.float32)
+    slot = slots.of_key[key]
+    planned = plan.counts[np.arange(len(key)), slot]
+    place = np.clip((2 * seen + 1) / np.maximum(planned, 1) - 1, -1, 1)
+    return np.where((slots.key_of[slot] == key) & has_plan, place, 0).astype(np.float32)
 
 
 def _counts(

@@ -32,6 +32,7 @@ class Recipe:
     hide : mean share of cells hidden from every target; the rate differs by row, many rows hide nothing.
     average_epochs : memory of the averaged weights, in epochs.
     epochs_per_validation : passes between two looks at the held-out rows.
+    given : columns that may be known when the others are drawn; none for any.
     patience : validations without a better one before the run stops; None goes through with the plan.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     hide: float = 0.0
     average_epochs: float = 1.0
     epochs_per_validation: int = 1
+    given: tuple[int, ...] = ()
     patience: int | None = 3
 
 
@@ -75,7 +77,7 @@ class AnyOrderObjective:
         self._done = torch.zeros(2)  # steps, and the share of the plan that they are
         with torch.random.fork_rng():
             torch.manual_seed(1)  # the orders that validation scores, the same in every run
-            orders = draw_masks(self.n_columns, 2, 0.0)
+            orders = draw_masks(self.n_columns, 2, 0.0, recipe.given)
         self._orders = torch.cat([causal_mask(self.n_columns)[None], orders]).to(tokens.device)
 
     def stages(self) -> Sequence[Stage]:
@@ -116,7 +118,7 @@ class AnyOrderObjective:
         for network in self.networks:
             assert isinstance(network, AnyOrderNet)
             network.dropout_scale = 1.0 - late
-            masks = draw_masks(self.n_columns, n_masks, causal_share).to(batch.device)
+            masks = draw_masks(self.n_columns, n_masks, causal_share, self.recipe.given).to(batch.device)
             loss = network.nll(batch, masks, self._keep(batch)).sum(0)
             total = loss if total is None else total + loss
         assert total is not None
