@@ -39,7 +39,8 @@ LEGEND = """\
 * **length, gaps**: 1 - KS of a patient's rows and of the time between moments. **values**: 1 - KS of each code's values, mean (worst code).
 * **lag 1**: mean error of the autocorrelation of each code's values; 0 is the best. **statics**: 1 - KS or TV, mean.
 * **halves**: where patients are few, how many of eleven figures lie within the range that halves of the real patients span.
-* **member**: AUC of the nearest-patient attack, 0.5 is the best (hits at 1 % false alarms). **keys**: share of references that name a row.
+* **member**: AUC of the nearest-patient attack, 0.5 is the best (hits at 1 % false alarms). **keys**: share of references that name a row;
+  where they are fewer, of those that name a row of the same patient (own).
 * **CPU s**: fit + sample, user and system of one thread with children. **MB**: greatest resident memory (+ what came after the imports).
 * Where there are several seeds, figures are medians, some with the least and the greatest behind them.
 * *real patients*: held-out patients against train; parts of train against one another for C2ST, half of train for TSTR.
@@ -91,7 +92,7 @@ def scores(rows: list[Row]) -> list[str]:
     member = get("membership", "auc")
     if member != "-":
         member += f" ({100 * (middle(rows, 'membership', 'tpr_at_1_percent_fpr') or 0):.0f} %)"
-    keys = middle(rows, "integrity", "references_held")
+    keys, own = (middle(rows, "integrity", name) for name in ("references_held", "references_of_own_patient"))
     return [
         spread(rows, "c2st", "auc"),
         interval(rows, "booster"),
@@ -107,7 +108,7 @@ def scores(rows: list[Row]) -> list[str]:
         get("statics", "mean"),
         inside(rows),
         member,
-        "-" if keys is None else f"{100 * keys:.4g} %",
+        "-" if keys is None else f"{100 * keys:.4g} %" + ("" if own is None or own > 0.9999 else f" ({100 * own:.3g} % own)"),
     ]
 
 
