@@ -3,9 +3,11 @@
     python records_synthcity_run.py --model timegan --train FOLDER --out FOLDER --cost cost.json --judge judge.json --patients N --seed S
 
 `timegan` is a GAN in the manner of Yoon et al. 2019, `timevae` a variational autoencoder, both with the layers, rates and penalties that
-synthcity's plugins have by default; `timegan+iterations=200` caps their 1,000 epochs, `timegan+minutes=15` ends them after the one in which
-so many CPU minutes have passed (the notes say after how many), `+steps=24` is the length of the grid (48). The package
-requires a torch below 2.3 and a good deal that these networks do not use, which is stood in for by empty modules, as in tabddpm_run.py.
+synthcity's plugins have by default, but for one: TimeVAE's plugin clips gradients to a norm of 0, which multiplies them all by nought, so
+that weights only decay; its network's own default of 1 is taken. `timegan+iterations=200` caps their 1,000 epochs, `timegan+minutes=15`
+ends them after the one in which so many CPU minutes have passed (the notes say after how many), `+steps=24` is the length of the grid
+(48). The package requires a torch below 2.3 and a good deal that these networks do not use, which is stood in for by empty modules, as in
+tabddpm_run.py.
 
 They take regular grids without missing cells, so the adapter helps: events become hourly means (minutes are lost), a gap is filled with
 the value before it, else with the median, and a second channel for each measurement says whether it was measured; drawn cells whose
@@ -187,9 +189,9 @@ def network(kind: str, statics: int, rows: int, steps: int, units: list[tuple[st
         return TimeSeriesGAN(**sizes, **options)
     generator = {name: value for name, value in GENERATOR.items() if name != "lr"}
     encoder = {name: value for name, value in DISCRIMINATOR.items() if name != "lr"}
-    options = named("decoder", generator | out | {"mode": "RNN"}) | named("encoder", encoder | {"mode": "RNN"})
-    options |= {"n_iter": iterations, "lr": 1e-3}
-    return TimeSeriesVAE(**sizes, n_static_units_embedding=statics, n_temporal_units_embedding=rows, **options)
+    options = named("decoder", generator | out | {"mode": "LSTM"}) | named("encoder", encoder | {"mode": "LSTM"})
+    options |= {"n_iter": iterations, "lr": 1e-3, "clipping_value": 1}
+    return TimeSeriesVAE(**(sizes | options), n_static_units_embedding=statics, n_temporal_units_embedding=rows)
 
 
 def limit_epochs(minutes: float, cost: shared.Cost) -> None:
