@@ -21,6 +21,7 @@ import records_linked as linked
 import numpy as np
 import pandas as pd
 import torch
+from sdv.errors import SynthesizerInputError
 from sdv.metadata import Metadata
 from sdv.multi_table import HMASynthesizer
 from sdv.sequential import PARSynthesizer
@@ -113,7 +114,11 @@ class Hma:
             }
             for link in self.relations()
         ]
-        self.model = HMASynthesizer(Metadata.load_from_dict({"tables": descriptions, "relationships": relations}), verbose=True)
+        metadata = Metadata.load_from_dict({"tables": descriptions, "relationships": relations})
+        try:
+            self.model = HMASynthesizer(metadata, verbose=True)
+        except SynthesizerInputError as error:  # its last lines are of something else
+            raise SystemExit(f"{len(given)} tables: {str(error).splitlines()[0]}") from error
         self.model.fit(given)
         return self
 
