@@ -8,10 +8,11 @@ from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Dataset
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 from manikin.synthesizers.records.event_transformer import EventTransformer
-from manikin.synthesizers.records.plan import in_hindsight
+from manikin.synthesizers.records.plan import DRIFT_FROM, PlanFields, PlanNumbers, in_hindsight, make_plan
 from manikin.synthesizers.records.plan_first import PlanFirst
 from manikin.training.networks.any_order import draw_masks
 from manikin.training.networks.event_history import History, Vocabulary
+from manikin.training.networks.event_transformer import PlanSlots
 
 RISE = 6.0
 
@@ -83,6 +84,20 @@ def test_an_outcome_goes_with_the_course_of_what_is_measured() -> None:
     other = static.copy()
     other[:, model.plan_.slots.n_static :] = other[::-1, model.plan_.slots.n_static :]
     np.testing.assert_array_equal(model._static_nats(static), model._static_nats(other))  # scored with no plan
+
+
+def test_few_patients_have_no_drift_in_their_plan() -> None:
+    rng = np.random.default_rng(0)
+    slots = PlanSlots(np.zeros(1, np.int64), np.zeros(1, np.int64), np.array([3]), np.array([4]), 0, *[np.zeros(0, np.float32)] * 2)
+
+    def plan_of(n: int) -> PlanFields:
+        """The plan of n patients with drifts."""
+        numbers = PlanNumbers(np.ones(n), np.full(n, 9.0), np.full((n, 1), 9, np.float32), rng.normal(size=(n, 1)), rng.normal(size=(n, 1)))
+        plan = make_plan(slots, numbers, fewest=11)
+        assert all((own < len(groups)).all() for own, groups in zip(plan.tokens(numbers).T, plan.groups, strict=True))
+        return plan
+
+    assert [len(plan_of(n).groups[4]) > 1 for n in (DRIFT_FROM - 1, DRIFT_FROM)] == [False, True]
 
 
 def test_static_fields_stand_behind_the_plan_in_the_network() -> None:

@@ -22,6 +22,7 @@ from manikin.training.objectives.any_order import log_marginals
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 COUNT_BINS, LEVEL_BINS, LENGTH_BINS = 14, 10, 20
+DRIFT_FROM = 300  # patients; fewer cannot tell how numbers drift, and what little they say makes levels worse
 POWERS = (0.125, 8.0)
 
 
@@ -43,7 +44,7 @@ class Groups:
     def tokens(self, numbers: Floats) -> npt.NDArray[np.int32]:
         """The group of each number; NaN, and 0 where there is a group of none, is that group."""
         first = int(self.has_none)
-        out = first + np.searchsorted(self.high[first:-1], np.nan_to_num(numbers), side="left")
+        out = np.minimum(first + np.searchsorted(self.high[first:-1], np.nan_to_num(numbers), side="left"), len(self) - 1)
         if self.has_none:
             out = np.where(np.isnan(numbers) | (numbers == 0), 0, out)
         return out.astype(np.int32)
@@ -299,7 +300,8 @@ def make_plan(slots: PlanSlots, numbers: PlanNumbers, *, fewest: int) -> PlanFie
         counted = numbers.counts[:, m].astype(np.float64)
         counts.append(grouped(counted, most=COUNT_BINS, fewest=fewest, has_none=True, is_whole=True))
         own = np.where(numbers.counts[:, m] > 0, numbers.levels[:, m], np.nan)
-        drift = grouped(numbers.drifts[:, m], most=LEVEL_BINS, fewest=fewest, has_none=True)
+        drifts = numbers.drifts[:, m] * (len(numbers.days) >= DRIFT_FROM)
+        drift = grouped(drifts, most=LEVEL_BINS, fewest=fewest, has_none=True)
         levels.append((_level_groups(own, fewest), drift) if slots.level[m] >= 0 else None)
     return PlanFields(slots, days, total, tuple(counts), tuple(levels))
 
