@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from manikin.data.rare_values import rare_values
+from manikin.data.rare_values import quiet_columns, quiet_words, rare_values
+from manikin.io import linked
 from manikin.io.tabular import read
 
 
@@ -33,3 +36,20 @@ def test_missing_cells_are_no_values_and_an_empty_column_has_none() -> None:
     assert rare_values(data, data.columns["a"]).n_cells == 12
     empty = rare_values(data, data.columns["b"])
     assert (empty.n_values, empty.n_rare_cells, empty.share) == (0, 0, 0.0)
+
+
+def test_columns_that_say_nothing_once_rare_values_are_gone(tmp_path: Path) -> None:
+    n = 60
+    people = pd.DataFrame({"subject_id": range(n), "sex": ["f", "m"] * 30, "race": ["a"] * 55 + list("bcdef")})
+    stays = pd.DataFrame({"stay_id": range(900, 900 + n), "subject_id": range(n), "on": ["2140-01-02"] * n})
+    stays["reason"] = [f"reason {i % 20}" for i in range(n)]
+    stays["same"] = "x"
+    for name, frame in (("patients", people), ("stays", stays)):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    found = quiet_columns(linked.read(tmp_path))
+    assert found == [("patients", "race", 1), ("stays", "reason", 0)]
+    assert quiet_words(found, 11) == [
+        "Come out empty, since no value of theirs is held by 11 patients: stays.reason.",
+        "Come out with one value, since fewer than 11 patients hold any other: patients.race.",
+    ]
+    assert quiet_words([], 11) == []

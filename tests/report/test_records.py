@@ -4,6 +4,8 @@ import doctest
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from evaluation.records.made import evidence, patients, shuffled
@@ -16,7 +18,7 @@ from manikin.evaluation.results_file import read_results, write_results
 from manikin.evaluation.suite import evaluate
 from manikin.report import records_figures, timeline_figures
 from manikin.report.answers import resembles
-from manikin.report.blocks import Block, Chapter, Figure, Heading, Level, Table, walk
+from manikin.report.blocks import Block, Chapter, Figure, Heading, Level, Table, Text, walk
 from manikin.report.records import histories
 from manikin.report.render import page
 from manikin.report.sections import SECTIONS
@@ -39,6 +41,26 @@ def judged() -> Results:
 def chapter(judged: Results) -> tuple[Block, ...]:
     """The chapter's blocks."""
     return histories(judged)
+
+
+def test_columns_that_lost_something_are_named(judged, chapter):
+    assert judged.views["records"]["columns"] == []
+    assert not any(isinstance(block, Heading) and block.text == "Columns that lost something" for block in walk(chapter))
+    train, holdout = split(patients(60, 1), holdout=0.4, seed=0)
+    fake = patients(40, 2)
+    codes = fake.tables["diagnoses"]
+    one = codes.frame.assign(icd=pd.Categorical([codes.frame["icd"].iloc[0]] * len(codes.frame)))
+    hollow = fake.tables["labs"]
+    hollow = replace(hollow, marks={**hollow.marks, "value": np.ones(len(hollow.frame), dtype=np.int8)})
+    made = Dataset({**fake.tables, "diagnoses": replace(codes, frame=one), "labs": hollow}, fake.schema)
+    view = views_of_histories(prepare_linked(evidence(train, holdout, made)), seed=0)
+    assert {(one["table"], one["column"], one["what"]) for one in view["columns"]} == {
+        ("diagnoses", "icd", "one value"),
+        ("labs", "value", "empty"),
+    }
+    shown = histories(replace(judged, views={"records": view}))
+    (text,) = [block.text for block in walk(shown) if isinstance(block, Text) and "Beside the real rows" in block.text]
+    assert "1 column is empty; 1 column holds one value" in text
 
 
 def test_the_chapter_shows_patients_codes_steps_values_and_what_is_measured(chapter):

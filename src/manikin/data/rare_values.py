@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,41 @@ def code_books(data: Dataset) -> list[tuple[str, str, RareValues]]:
             counts = _counted(present, values, owners, len(present), table.threshold(column))
             if counts.n_rare:
                 out.append((table.name, column.name, counts))
+    return out
+
+
+def quiet_columns(data: Dataset) -> list[tuple[str, str, int]]:
+    """Columns of linked tables that say something in real data, and nothing once rare values are gone: table, column, values left (0, 1).
+
+    With none left the column comes out empty, with one it holds that one wherever it is filled.
+    """
+    out = []
+    for table in data.schema.tables:
+        if table.form is Form.REFERENCE or table.name not in data.owners:
+            continue
+        keys = {name for key in table.foreign_keys for name in key.columns if data.schema[key.table].form is not Form.REFERENCE}
+        for column in table:
+            discrete = column.kind.is_discrete and column.kind is not Kind.CODE_SET and column.name not in {*keys, *table.primary_key}
+            if not discrete or is_left_out(column) or column.has_public_levels:
+                continue
+            present = np.flatnonzero(data.tables[table.name].mark(column.name) == 0)
+            values = pd.factorize(data.tables[table.name].frame[column.name].iloc[present])[0].astype(np.int64)
+            owners = np.asarray(data.owners[table.name])[present]
+            counts = _counted(present, values, owners, len(present), table.threshold(column))
+            left = counts.n_values - counts.n_rare
+            if counts.n_values > 1 and left < 2:
+                out.append((table.name, column.name, left))
+    return out
+
+
+def quiet_words(found: list[tuple[str, str, int]], k: int, shortened: Callable[[Sequence[str]], str] = ", ".join) -> list[str]:
+    """What `quiet_columns` found, in sentences."""
+    empty, one = ([f"{table}.{column}" for table, column, left in found if left == n] for n in (0, 1))
+    out = []
+    if empty:
+        out.append(f"Come out empty, since no value of theirs is held by {k} patients: {shortened(empty)}.")
+    if one:
+        out.append(f"Come out with one value, since fewer than {k} patients hold any other: {shortened(one)}.")
     return out
 
 

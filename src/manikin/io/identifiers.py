@@ -49,6 +49,12 @@ NAMED = {
     "photograph or biometric file": word_set("photo image fingerprint photograph picture"),
     "person's name": NAME_COLUMNS,
 }
+STAFF = word_set(
+    "caregiver provider clinician physician doctor nurse practitioner staff surgeon anesthetist anaesthetist prescriber attending "
+    "technician therapist radiologist pathologist operator employee"
+)
+STAFF_NAMES = word_set("cgid npi gmcnumber")
+FEW_STAFF = 10  # so few numbers of members of staff are taken for a group of people
 MIN_CONTENT_SHARE = 0.8
 MIN_UNIQUE_SHARE = 0.95
 MIN_ROWS = 20
@@ -115,9 +121,20 @@ def direct_identifier(profile: Profile, column: Column) -> Finding | None:
             if what == "date of birth" and not column.kind.is_time:
                 continue
             return Finding(what, "name")
+    if profile.n_distinct > FEW_STAFF and not column.kind.is_time and names_staff(profile.name):
+        return Finding("number of a member of staff", "name")
     if column.kind.is_time and squeezed_name.endswith("dateofbirth"):
         return Finding("date of birth", "name")
     return _by_checksum(profile)
+
+
+def names_staff(name: str) -> bool:
+    """Whether a column's name says that it numbers members of staff, who are persons too.
+
+    >>> names_staff("cgid"), names_staff("order_provider_id"), names_staff("provider_type"), names_staff("nurse_visits")
+    (True, True, False, False)
+    """
+    return squeezed(name) in STAFF_NAMES or (says_identifier(name) and not STAFF.isdisjoint(words(name)))
 
 
 def _by_content(profile: Profile) -> str | None:

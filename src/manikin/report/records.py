@@ -39,6 +39,7 @@ def histories(results: Results) -> tuple[Block, ...]:
     return (
         *_what(view),
         *_timelines(view),
+        *_lost(view),
         *shown,
         *_lengths(view),
         *_codes(results),
@@ -66,6 +67,39 @@ def _what(view: Mapping[str, Any]) -> tuple[Block, ...]:
     )
     head = ("Table", "Form", "Code", "Real rows", "Unseen real rows", "Synthetic rows")
     return Text(text), Fold("The tables", (Table(head, rows, "The tables of these patients", numeric=(3, 4, 5)),))
+
+
+def _lost(view: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Columns that are empty, hold one value, or are filled much less often (or more) than in real rows."""
+    columns: Rows = view.get("columns") or ()
+    if not columns:
+        return ()
+    parts = []
+    for what, words in _LOST:
+        names = [f"{one['table']}.{one['column']}" for one in columns if one["what"] == what]
+        if names:
+            parts.append(f"{len(names)} {'column' if len(names) == 1 else 'columns'} {words[0] if len(names) == 1 else words[1]}")
+    rows = tuple(
+        (f"{one['table']}.{one['column']}", {what: words[0] for what, words in _LOST}[one["what"]],
+         *(f"{100 * float(one[side]):.0f} %" for side in ("train", "synthetic")))
+        for one in columns
+    )
+    text = (
+        f"Beside the real rows, {'; '.join(parts)}. A value that too few patients hold is never shown: where no value is left the column "
+        "is empty, where one is left it stands everywhere. Do not study these columns in the synthetic data; where their list of values is "
+        "public knowledge (a code book), declare it (`--public TABLE.COLUMN`), and every value may come."
+    )
+    head = ("Column", "In the synthetic rows", "Filled, real", "Filled, synthetic")
+    table = Table(head, rows, "Columns that lost something", numeric=(2, 3))
+    return Heading("Columns that lost something"), Text(text), Fold(f"{len(rows)} columns", (table,))
+
+
+_LOST = (
+    ("empty", ("is empty", "are empty")),
+    ("one value", ("holds one value", "hold one value")),
+    ("emptier", ("is filled far less often", "are filled far less often")),
+    ("fuller", ("is filled far more often", "are filled far more often")),
+)
 
 
 def _timelines(view: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from manikin.data.dataset import Dataset
 from manikin.data.new_keys import lost_references, released_schema
+from manikin.data.rare_values import quiet_columns, quiet_words
 from manikin.workflow.judge import several_notice
 from manikin.workflow.linked import KEY, left_out
 from manikin.workflow.linked_sizes import size_words
@@ -39,6 +40,9 @@ def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Sta
     for table in patients.schema.of_patients:
         for text in unreadable_notices(table):
             stages.warn(f"Table {table.name!r}: {text}")
+    k = min(table.min_patients for table in train.schema.tables)
+    for text in quiet_words(quiet_columns(train), k, shortened):
+        stages.note(text)
     notice = several_notice(n_sets)
     if notice:
         stages.note(notice)

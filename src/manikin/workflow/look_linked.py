@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset
-from manikin.data.rare_values import code_books
+from manikin.data.rare_values import code_books, quiet_columns, quiet_words
 from manikin.data.schema import Form, Kind, Role, Schema, TableSchema, is_left_out
 from manikin.io import linked
 from manikin.io.linked.integrity import Link, histories, settled
@@ -128,7 +128,7 @@ def warnings_of_tables(found: InspectedTables) -> list[str]:
             if column.suggested_missing:
                 codes = ", ".join(f"{code.value!r} ({code.meaning})" for code in column.suggested_missing)
                 out.append(f"{table.name}.{column.name}: {codes} may stand for no value; confirm in the schema.")
-        names = [c.name for c in table if c.kind is Kind.IDENTIFIER and not _is_key(c.name, table)]
+        names = [c.name for c in table if c.kind is Kind.IDENTIFIER and not _is_key(c.name, table) and not is_left_out(c)]
         if names:
             out.append(f"{table.name}: numbers or names of rows that refer to no table here, not learned: {', '.join(names)}.")
         out += [f"{table.name}: {note}" for note in table.notes if note.startswith("Other times") or "UTC" in note]
@@ -141,6 +141,7 @@ def warnings_of_tables(found: InspectedTables) -> list[str]:
             f"{n_rare:,} of {n_values:,} codes are held by too few patients to be shown ({share:.0%} of the cells with a code); they are "
             f"released as a relative. Where the list of all codes is public knowledge, every code may come: {options}"
         )
+    out += quiet_words(quiet_columns(found.data), min(table.min_patients for table in found.schema.tables))
     waiting = sum(not rule.confirmed for table in found.schema.tables for rule in table.rules)
     if waiting:
         out.append(f"{waiting} rules found; set confirmed = true in the schema for those that always hold.")

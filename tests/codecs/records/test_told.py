@@ -14,7 +14,7 @@ from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.together import find_together
 from manikin.data.dataset import Dataset
 from manikin.data.errors import ModelFolderError
-from manikin.data.rules import OrderRule
+from manikin.data.rules import ImpliedRule, OrderRule
 from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
 
 HOUR = 3600
@@ -220,11 +220,16 @@ def test_rows_of_known_patients_come_back_as_they_were(codec: RecordsCodec, data
     assert table_texts(back, "patients")["died"].tolist() == table_texts(given, "patients")["died"].tolist()
 
 
-def test_columns_that_a_confirmed_rule_binds_are_drawn(data: Dataset) -> None:
-    own = replace(data.schema["moves"], rules=(OrderRule(("into", "out"), confirmed=True),))
-    tables = tuple(own if table.name == "moves" else table for table in data.schema.tables)
+def test_columns_that_a_confirmed_rule_binds_are_drawn_but_for_orders_that_hold_anyway(data: Dataset) -> None:
+    rules = (OrderRule(("into", "out"), confirmed=True), ImpliedRule(("what", "before"), confirmed=True, when=("admit",), then=("",)))
+    tables = tuple(replace(table, rules=rules) if table.name == "moves" else table for table in data.schema.tables)
     codec = RecordsCodec().fit(Dataset(data.tables, Schema(tables)))
-    assert "out" not in {one.column for one in codec.plan_.event("moves").told}
+    assert {one.column for one in codec.plan_.event("moves").told} == {"out", "ward"}
+    made = codec.decode(drawn_by_masks(codec, static_at_random(codec, 40, 1), 2, most=40), np.random.default_rng(3))
+    moves = table_texts(made, "moves")
+    assert (moves["out"] == moves.groupby("hadm")["into"].shift(-1).fillna("")).all()
+    assert (moves["into"] <= moves["out"].replace("", "9")).all()
+    assert set(moves["before"][moves["what"] == "admit"]) == {""}
 
 
 def test_what_chance_explains_is_left_open() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset
-from manikin.data.schema import ForeignKey, Form, Kind, Schema
+from manikin.data.rules import RangeRule
+from manikin.data.schema import ForeignKey, Form, Kind, Role, Schema
 from manikin.io.linked import read, write
 from manikin.io.linked.scales import between
 from manikin.io.linked.times import grid_step, is_pair
@@ -137,3 +140,36 @@ def test_a_number_of_the_patient_is_not_scaled_by_whoever_wrote_it_down(tmp_path
     table = read(tables(tmp_path, rows=rows)).schema.only
     assert table["value"].by == "test"
     assert table["weight"].by is None
+
+
+def test_numbers_of_staff_are_persons_too_and_rules_are_offered_only_where_they_could_be_kept(tmp_path: Path) -> None:
+    """A caregiver's number is no code of the row; nor is a rule proposed that a confirmed schema would be refused for."""
+    rng = np.random.default_rng(0)
+    n = 400
+    patient, code = np.sort(rng.integers(0, 40, n)), rng.integers(0, 8, n)
+    at = pd.Timestamp("2140-01-01") + pd.to_timedelta(np.sort(rng.integers(0, 9_000, n)), unit="h")
+    given = pd.DataFrame(
+        {
+            "subject_id": patient + 500,
+            "charttime": at.astype(str),
+            "itemid": code + 220_000,
+            "value": code * 100 + rng.integers(0, 5, n),
+            "uom": np.where(code < 4, "ml", "mg"),
+            "cgid": rng.integers(14_000, 14_060, n),
+            "order_provider_id": [f"P{i:02d}XY" for i in rng.integers(0, 60, n)],
+            "nurse_visits": rng.integers(0, 30, n),
+        }
+    )
+    people = pd.DataFrame({"subject_id": np.arange(40) + 500, "sex": np.where(np.arange(40) % 2, "f", "m")})
+    items = pd.DataFrame({"itemid": np.arange(8) + 220_000, "label": list("abcdefgh")})
+    found = read(tables(tmp_path, patients=people, given=given, d_items=items)).schema["given"]
+    assert all(found[name].has_role(Role.DIRECT_IDENTIFIER) for name in ("cgid", "order_provider_id"))
+    assert "member of staff" in found["cgid"].notes[0]
+    assert not found["nurse_visits"].has_role(Role.DIRECT_IDENTIFIER)
+    assert found["value"].by == "itemid"
+    assert found.rules
+    assert all("value" not in rule.columns for rule in found.rules if not isinstance(rule, RangeRule))
+    confirmed = replace(found, rules=tuple(replace(rule, confirmed=True) for rule in found.rules))
+    data = read(tmp_path)
+    schema = Schema(tuple(confirmed if table.name == "given" else table for table in data.schema.tables))
+    RecordsCodec().fit(Dataset(data.tables, schema))

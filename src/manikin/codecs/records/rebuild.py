@@ -44,7 +44,7 @@ from manikin.codecs.records.plan import (
 from manikin.codecs.records.sequence import Rows, counts_before
 from manikin.codecs.records.told import neighbours, tell
 from manikin.data.dataset import Marks, Table
-from manikin.data.rules import UniqueRule
+from manikin.data.rules import OrderRule, UniqueRule
 from manikin.data.schema import Role, Schema, TableSchema
 
 
@@ -56,8 +56,13 @@ class Drawn:
     ----------
     static : one row a patient. starts, table : as in `Records`. at : ticks since the anchor, int64 (n_events,).
     rows : by table of events, the events that are its rows and their decoded fields.
-    anchor : int64 (n_patients,), ticks. alive : bool (n_events,), which events are kept.
+    anchor : int64 (n_patients,), ticks.
+    given : by table of events, rows of it (their events) whose told columns are known, and these columns.
+    is_death_given : whether her dates of death are known.
+    alive : bool (n_events,), which events are kept. fixed : bool (n_events,), which are known and stay where they are.
     parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
+    begins : by table of events, when its rows start, in ticks.
+    dead : int64 (n_patients,), ticks of the death that rows tell, `NEVER` where none does. moved : how far it lies behind the drawn one.
     last : int64 (n_patients,), ticks before which no date of her death may lie, `NEVER` where nothing says so.
     finals : int64 (n_patients,), ticks of her last event that a death bounds.
     ends : by table of intervals, the ticks of each row's end, as its children and its parent leave it.
@@ -80,6 +85,7 @@ class Drawn:
     fixed: Bools = field(init=False)
     begins: dict[str, Ticks] = field(init=False, default_factory=dict)
     dead: Ticks = field(init=False)
+    moved: Ticks = field(init=False)
     parents: dict[tuple[str, int], Rows] = field(init=False, default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(init=False, default_factory=dict)
     ends: dict[str, Ticks] = field(init=False, default_factory=dict)
@@ -89,7 +95,7 @@ class Drawn:
     def __post_init__(self) -> None:
         self.alive = np.ones(len(self.table), dtype=bool)
         self.last = np.full(self.n_patients, NEVER, dtype=np.int64)
-        self.finals, self.dead = self.last.copy(), self.last.copy()
+        self.finals, self.dead, self.moved = self.last.copy(), self.last.copy(), np.zeros(self.n_patients, dtype=np.int64)
         self.fixed = np.zeros(len(self.table), dtype=bool)
 
     @property
@@ -318,15 +324,24 @@ class Drawn:
                 ticks, final, day = found[moment.name], self.finals[patients], self.plan.clock.anchor_unit
                 is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day)
                 found[moment.name] = np.where(is_early, final // moment.unit * moment.unit, ticks)
+        for rule in table.confirmed_rules:  # which moving ends and deaths may have broken
+            if isinstance(rule, OrderRule) and set(rule.columns) <= set(found):
+                first, second = (found[name] for name in rule.columns)
+                found[rule.columns[1]] = np.where((first == NEVER) | (second == NEVER), second, np.maximum(first, second))
         return found
 
     def _settle_deaths(self) -> None:
         """The death that rows tell, which the static dates of it are where they are in real data."""
+        dead = self.dead.copy()
         for own in self.plan.events if self.plan.deaths and not self.is_death_given else ():
             events = self.rows[own.name][0]
             found, kept = self._moments(own), self.alive[events]
             for name in deaths_of(self.schema[own.name], own):
-                np.maximum.at(self.dead, self.patient[events[kept]], found[name][kept])
+                np.maximum.at(dead, self.patient[events[kept]], found[name][kept])
+        if self.plan.deaths:
+            drawn = self.static_ticks(self.plan.static_column(self.plan.deaths[0]))[0]
+            self.moved = np.where((dead == NEVER) | (drawn == NEVER), 0, dead - drawn)
+        self.dead = dead
 
     # tables
 
@@ -476,6 +491,8 @@ class Drawn:
             ticks = np.where(ticks == NEVER, NEVER, np.maximum(ticks, self.last // moment.unit * moment.unit))
         if own.name in self.plan.deaths:
             ticks, mark = day_of_death(own, ticks, self.dead), np.where(self.dead == NEVER, mark, 0).astype(np.int8)
+        elif own.name in self.plan.bounds:  # other dates of death keep their distance from the one that rows tell
+            ticks = np.where(ticks == NEVER, NEVER, ticks + self.moved // moment.unit * moment.unit)
         shifted = (self.anchor + moment.shift) // moment.unit * moment.unit
         return np.where(moved, shifted, ticks), np.where(moved, 0, mark).astype(np.int8)
 

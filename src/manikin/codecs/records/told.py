@@ -47,6 +47,7 @@ def find_told(
     bound = {name for rule in table.confirmed_rules for name in rule.columns} | {name for pair in plan.by for name in pair}
     bound |= {str(plan.start), *plan.codes, *plan.counters, *table.primary_key, *key_columns(table, data.schema)}
     free = [c for c in learned_columns(table, data.schema, set(plan.codes)) if c.name not in bound]
+    free += [c for c in table if c.name in bound - _bound_else(table, plan) and plan.moment(c.name) is not None]
     free = [c for c in free if not any(c.has_role(role) for role in _ROLES)]
     own, rows = data.tables[table.name], timeline.rows_of(table.name)[1]
     if len(rows) < ENOUGH_ROWS:

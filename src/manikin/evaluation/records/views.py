@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from manikin.data.schema import Form
+from manikin.data.schema import Form, Kind
 from manikin.evaluation.base import MetricResult
 from manikin.evaluation.definition import clean
 from manikin.evaluation.records.codes import frequent, may_be_named, texts
@@ -26,6 +26,7 @@ from manikin.evaluation.views import views as views_of_rows
 Floats = npt.NDArray[np.float64]
 N_BINS = 24
 N_STEPS = 12  # codes of which the steps are drawn
+FAR = 0.2  # difference of the shares of filled rows from which it is told
 MINUTE = 1 / 1_440  # the least gap that is drawn, in days
 
 
@@ -38,6 +39,8 @@ def views_of_histories(data: LinkedData, *, seed: int) -> dict[str, Any]:
     """What is drawn of events:
 
     tables : per table of patients its name, `form`, the column of its code, and rows on each side.
+    columns : what a reader misses: columns that are empty, that hold one value, or that are filled in far fewer (or more) rows than in
+        train: `table`, `column`, `what`, and the shares of rows that are filled in train and in the synthetic data.
     patients, visits, events : how many there are on each side.
     lengths : per part `edges` and shares of patients on each side. gaps : the same, edges as log10 of days.
     steps : `codes`, and for train and synthetic the share of the steps from a code to the next moment that hold each code.
@@ -46,6 +49,7 @@ def views_of_histories(data: LinkedData, *, seed: int) -> dict[str, Any]:
     real, held, fake = data.drawn(seed)
     made: dict[str, Any] = {
         "tables": [_table(data, name) for name in (table.name for table in data.tables)],
+        "columns": _lost_columns(data),
         **_sizes(data),
         "lengths": [_overlay(name, parts) for name, parts in _parts(data, lengths_of, (real, held, fake)).items()],
         "gaps": [_overlay(name, parts, is_log=True) for name, parts in _parts(data, gaps_of, (real, held, fake)).items()],
@@ -69,6 +73,24 @@ def _table(data: LinkedData, name: str) -> dict[str, Any]:
     code = code_column(table) if table in sequences(data.tables) else None
     rows = {side: len(part.tables[name]) for side, part in zip(("train", "holdout", "synthetic"), data.sides, strict=True)}
     return {"table": name, "form": str(table.form or Form.STATIC), "code": code.name if code else None, **rows}
+
+
+def _lost_columns(data: LinkedData) -> list[dict[str, Any]]:
+    train, _, fake = data.sides
+    out: list[dict[str, Any]] = []
+    for table in data.tables:
+        real, made = train.tables[table.name], fake.tables[table.name]
+        for column in table if len(real.frame) and len(made.frame) else ():
+            if column.kind is Kind.IDENTIFIER or column.name not in made.frame or column.name not in real.frame:
+                continue
+            filled = [float((side.mark(column.name) == 0).mean()) for side in (real, made)]
+            several = column.kind.is_discrete and real.frame[column.name].nunique() > 1
+            what = "empty" if filled[0] > 0 and not filled[1] else ""
+            what = what or ("one value" if several and made.frame[column.name].nunique() == 1 else "")
+            what = what or ("emptier" if filled[0] - filled[1] > FAR else "fuller" if filled[1] - filled[0] > FAR else "")
+            if what:
+                out.append({"table": table.name, "column": column.name, "what": what, "train": filled[0], "synthetic": filled[1]})
+    return out
 
 
 def _parts(data: LinkedData, of: Any, sides: tuple[Side, Side, Side]) -> dict[str, list[Floats]]:

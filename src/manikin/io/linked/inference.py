@@ -9,6 +9,7 @@ import pandas as pd
 
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError
+from manikin.data.rules import ImpliedRule, OrderRule, RangeRule, Rule, UniqueRule
 from manikin.data.schema import EMPTY, Column, ForeignKey, Form, Kind, Role, Schema, Storage, TableSchema
 from manikin.io.column_names import LABELS, squeezed, word_set, words
 from manikin.io.identifiers import ROW_NAMES, says_identifier
@@ -203,7 +204,7 @@ def _of_patients(
         learned = [c for c in schema.learned if c.name not in (times.start, times.end)]
         schema = _with_scales(schema, find_scales(table, learned, owners, referring))
     declared = [r for r in references if not _is_loose(r, patients)]
-    rules = tuple(rule for rule in schema.rules if not _is_of_keys(rule.columns, schema))
+    rules = tuple(rule for rule in schema.rules if not _is_of_keys(rule.columns, schema) and can_be_kept(rule, schema))
     return replace(schema, rules=rules, primary_key=primary, foreign_keys=_foreign_keys(_first_to_patients(declared, patients))), table
 
 
@@ -237,6 +238,25 @@ MIN_LABELLED = 40  # rows of codes that stand in more than one row
 MIN_LABEL_SHARE = 0.95  # of them with the usual text of their code
 
 
+def can_be_kept(rule: Rule, schema: TableSchema) -> bool:
+    """Whether a confirmed rule of linked tables could be kept: it names no number that is measured by a code (but for its range), and of
+    times, which are learned as intervals, at most their order or that they are missing."""
+    columns = [schema[name] for name in rule.columns]
+    if isinstance(rule, RangeRule):
+        return not any(column.kind.is_time for column in columns)
+    if any(column.by is not None for column in columns):
+        return False
+    times = [column.kind.is_time for column in columns]
+    if not any(times) or isinstance(rule, UniqueRule):
+        return True
+    if isinstance(rule, OrderRule):
+        return all(times)
+    if not isinstance(rule, ImpliedRule):
+        return False
+    named = zip(columns, (rule.when, rule.then), strict=True)
+    return all(set(texts) <= {code.value for code in column.missing} for column, texts in named if column.kind.is_time)
+
+
 def _is_of_keys(names: tuple[str, ...], schema: TableSchema) -> bool:
     return any(schema[name].kind is Kind.IDENTIFIER for name in names)
 
@@ -266,6 +286,8 @@ def _column(
         return as_identifier(profile, with_gaps, (), "")
     if name in primary and not column.kind.is_time:
         return as_identifier(profile, column, (), "Names the table's rows; made anew in a release.")
+    if column.has_role(Role.DIRECT_IDENTIFIER):
+        return column
     plain = describe(profile)
     if plain.kind.is_number and (plain.decimals or 0) == 0 and column.kind is not Kind.IDENTIFIER and ends_in_key(name):
         return replace(as_code(profile.storage, plain), notes=("Whole numbers under a name that says code: read as codes.",))
