@@ -397,6 +397,14 @@ def test_a_level_that_is_no_number_is_missing_among_numbers() -> None:
     assert to_arrow(made)["site_code"].to_pylist() == [None, 2, 3] * 20
 
 
+def test_a_column_without_anything_to_release_is_written_empty() -> None:
+    data = read(pd.DataFrame({"site": ["a", "b"] * 20, "n": list(range(40))}))
+    frame = data.table.frame.assign(site=pd.Categorical([None] * 40, categories=pd.Index([], dtype=object)))
+    made = data.with_table(Table(frame, {"site": np.ones(40, dtype=np.int8)}))
+    assert data.columns["site"].missing == ()
+    assert to_arrow(made)["site"].to_pylist() == [None] * 40
+
+
 def test_dates_of_far_years_in_a_frame(tmp_path: Path) -> None:
     days = [date(2001, 1, 1 + i % 28) for i in range(40)] + [date(9999, 12, 31), date(950, 2, 3)]
     data = read(pd.DataFrame({"seen": pd.Series(days, dtype=object), "n": list(range(42))}))

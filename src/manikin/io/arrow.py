@@ -95,6 +95,7 @@ def _levels(series: Any, table: Table, column: Column, kind: Any) -> Any:
     values = [_plain(text, kind) for text in texts]
     values += [None if kind == pa.bool_() else _plain(code.value, kind) for code in column.missing]
     places = np.where(mark > 0, len(texts) + mark.astype(np.int64) - 1, series.cat.codes.to_numpy())
+    places = np.where(places < len(values), places, -1)  # a column without anything to release is empty, whatever its schema says
     return pa.array(values, type=kind).take(pa.array(places, mask=places < 0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from codec_tables import check_keys, drawn_by_masks, key, link, linked, number, 
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.together import find_together
-from manikin.data.dataset import Dataset
+from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import ModelFolderError
 from manikin.data.rules import ImpliedRule, OrderRule
-from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
+from manikin.data.schema import EMPTY, Column, Form, Kind, Role, Schema, Storage, TableSchema
+from manikin.io.linked import write
 
 HOUR = 3600
 UNITS = {"saline": "ml", "heparin": "units", "insulin": "units", "water": "ml", "rest": ""}
@@ -248,3 +250,19 @@ def test_what_chance_explains_is_left_open() -> None:
     assert pair.allowed[0, 20:].all()
     few = find_together(tokens, groups, owner // 400, min_patients=5)
     assert few == () or all(pair.allowed.all() for pair in few)  # three patients tell nothing
+
+
+def test_columns_of_which_nothing_may_be_shown_can_be_written_everywhere(tmp_path: Path) -> None:
+    """A ward that no eleven patients share comes out empty, in a Parquet folder and in a database as in a CSV folder."""
+    data = transferred(30)
+    tables = tuple(replace(table, min_patients=11) for table in data.schema.tables)
+    drugs = tables[-1].replace_column(replace(tables[-1]["unit"], missing=()))
+    rows = data.tables["drugs"]
+    wards = rows.frame.assign(unit=pd.Categorical([f"ward {i % 90}" for i in range(len(rows.frame))]))
+    marks = {name: mark for name, mark in rows.marks.items() if name != "unit"}
+    whole = Dataset({**data.tables, "drugs": Table(wards, marks)}, Schema((*tables[:-1], drugs)))
+    codec = RecordsCodec()
+    made = codec.decode(codec.fit_encode(whole), np.random.default_rng(0))
+    assert made.schema["drugs"]["unit"].missing == (EMPTY,)
+    folder = write(made, tmp_path / "made", like=".parquet")
+    assert pd.read_parquet(folder / "drugs.parquet")["unit"].isna().all()

@@ -70,6 +70,8 @@ def _public_column(column: Column, codec: ColumnCodec | None, flat: Column | Non
         column = replace(column, missing=(EMPTY,))
     if flat is not None and column.missing:
         column = replace(column, missing=flat.missing[: len(column.missing)])
+    elif flat is not None and column.kind.is_discrete and flat.missing == (EMPTY,):  # nothing of it may be shown: it comes out empty
+        column = replace(column, missing=(EMPTY,))
     return replace(column, notes=(), suggested_missing=())
 
 
