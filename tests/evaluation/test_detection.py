@@ -21,6 +21,25 @@ def test_fresh_rows_are_not_told_apart_and_shuffled_ones_are(good, bad):
     assert free.n == 2 * free.details["n_per_side"] == 2 * len(bad.holdout)
 
 
+def test_twenty_rows_a_side_can_be_told_apart_and_what_could_not_is_said():
+    fresh, far = simulate(20, 2), simulate(20, 3)
+    frame = far.table.frame.assign(pressure=far.table.frame["pressure"] + 200.0)
+    marks = dict(far.table.marks)
+    told = c2st(evidence(simulate(80, 1), fresh, far.with_table(type(far.table)(frame, marks))), seed=0)
+    assert told.interval[0] > 0.5
+    assert 0.75 < told.details["least_seen"] < 0.8
+    assert c2st(evidence(simulate(100, 1), simulate(100, 2), simulate(100, 3)), seed=0).details["least_seen"] < 0.63
+
+
+def test_a_judge_without_anything_to_go_by_is_not_sure():
+    schema = TableSchema("t", (Column("a", Kind.CATEGORICAL),))
+    same = table({"a": ["x"] * 20}, schema)
+    told = c2st(evidence(same, same, same, None), seed=0)
+    assert told.value == 0.5
+    assert told.interval[0] < 0.25
+    assert told.interval[1] > 0.75
+
+
 def test_missingness_alone_gives_a_release_away():
     train, holdout, fake = simulate(600, 1), simulate(400, 2), simulate(400, 3)
     frame = fake.table.frame.assign(pressure=np.where(fake.table.frame["pressure"].isna(), 140.0, fake.table.frame["pressure"]))

@@ -49,6 +49,13 @@ def test_the_classifier_is_told_as_a_game() -> None:
     assert "Guessing gives 50, two sets of real rows 50." in told
 
 
+def test_what_so_few_could_not_have_shown_is_said() -> None:
+    few = with_metric(c2st(0.55, 0.3, 0.8), "c2st", details={"least_seen": 0.785, "n_per_side": 20})
+    assert "With 20 real rows to go by, it cannot tell less than 78 in 100 from guessing." in resembles(few).reasons[0]
+    many = with_metric(c2st(0.55, 0.5, 0.6), "c2st", details={"least_seen": 0.53, "n_per_side": 2000})
+    assert "to go by" not in resembles(many).reasons[0]
+
+
 def test_without_a_target_usefulness_is_not_measured_and_says_why() -> None:
     missing = metric("tstr", Section.UTILITY, Direction.REFERENCE, None, note="Not computed: no target column is named.")
     verdict = is_useful(only(missing))

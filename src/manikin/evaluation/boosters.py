@@ -15,6 +15,7 @@ from manikin.evaluation.prepared import Feature, Sample
 Matrix = npt.NDArray[np.float64]
 MAX_LEVELS = 254  # the booster's limit is 255 categories; one is kept for all levels beyond the most frequent 254
 N_TREES = 150
+LEAST_LEAF = 20
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,14 @@ class Booster:
     Attributes
     ----------
     is_classifier : classes are predicted, otherwise a number.
+    least_leaf : rows of a leaf at least.
     """
 
     inputs: TreeInput
     is_classifier: bool = True
     n_trees: int = N_TREES
     seed: int = 0
+    least_leaf: int = LEAST_LEAF
 
     def fit(self, X: Matrix, y: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> Self:
         """Learns, with a weight per row if given; of a matrix without any value it learns nothing but the targets' shares."""
@@ -86,6 +89,7 @@ class Booster:
         make = HistGradientBoostingClassifier if self.is_classifier else HistGradientBoostingRegressor
         self.model_ = make(
             max_iter=self.n_trees,
+            min_samples_leaf=self.least_leaf,
             categorical_features=[self.inputs.is_category[i] for i in self.columns_] or None,
             early_stopping=False,
             random_state=self.seed & 0x7FFFFFFF,

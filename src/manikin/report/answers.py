@@ -34,6 +34,7 @@ from manikin.report.resemblance import shape_gap, worst_columns
 from manikin.report.wording import number, span
 
 C2ST_GOOD, C2ST_FAIR = 0.06, 0.25  # AUC above what two halves of real rows show
+BLIND = 0.65  # the least AUC that a comparison can see, above which it is said
 LOSS_GOOD, LOSS_FAIR = 0.05, 0.10  # AUROC (or R²) lost against learning from real rows
 SHAPE_GOOD, SHAPE_FAIR = 0.03, 0.12  # mean shape score lost against unseen real rows
 DEPENDENCE_GOOD, DEPENDENCE_FAIR = 0.2, 0.5  # share of the strongest relations that is lost
@@ -120,7 +121,7 @@ def _told_apart(c2st: MetricResult) -> Finding:
     limits = (f"{floor + C2ST_FAIR:.2f}", f"{floor + C2ST_GOOD:.2f}")
     return Finding(
         f"Shown one real and one synthetic row, a trained classifier points at the synthetic one {100 * (c2st.value or 0.0):.0f} times "
-        f"in 100{interval}. Guessing gives 50{fresh}.",
+        f"in 100{interval}. Guessing gives 50{fresh}.{_blind_below(c2st)}",
         graded((low - floor, high - floor), C2ST_GOOD, C2ST_FAIR),
         reading(
             c2st,
@@ -132,6 +133,14 @@ def _told_apart(c2st: MetricResult) -> Finding:
             reference_text="" if c2st.reference is None else f"{number(c2st.reference)} between real rows",
         ),
     )
+
+
+def _blind_below(c2st: MetricResult) -> str:
+    """What so few rows could not have shown; nothing where they could have shown what counts."""
+    least, n = c2st.details.get("least_seen"), c2st.details.get("n_per_side")
+    if least is None or n is None or least <= BLIND:
+        return ""
+    return f" With {n} real rows to go by, it cannot tell less than {100 * least:.0f} in 100 from guessing."
 
 
 def _columns_agree(shapes: MetricResult) -> Finding:
