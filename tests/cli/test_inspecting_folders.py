@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import manikin as mk
 from manikin.io.schema_file import read_schema
+from manikin.workflow import look
 
 Run = Callable[..., Any]
 FILES = {
@@ -80,3 +82,12 @@ def test_a_folder_that_does_not_hold_together_is_refused_in_one_sentence(run: Ru
     assert ended.code == 2
     assert "table 'drugs', row 4: the row names nobody" in ended.err
     assert not (tmp_path / "schema.toml").exists()
+
+
+def test_one_file_of_visits_says_how_patients_are_learned_over_time(tmp_path: Path) -> None:
+    visits = pd.DataFrame({"patient_id": [i // 4 for i in range(80)], "day": [30 * (i % 4) for i in range(80)], "bili": range(80)})
+    visits.to_csv(tmp_path / "visits.csv", index=False)
+    warnings = look.inspect(tmp_path / "visits.csv").warnings
+    assert any(text.startswith("80 rows of 20 patients") and 'form = "events"' in text for text in warnings)
+    visits.drop_duplicates("patient_id").to_csv(tmp_path / "once.csv", index=False)
+    assert not any('form = "events"' in text for text in look.inspect(tmp_path / "once.csv").warnings)

@@ -58,7 +58,15 @@ def inspect(data: str | Path, *, out: str | Path | None = None, force: bool = Fa
         pictures = size_words(patients)
         if has_split(patients):
             warnings.append("split: not learned; to hold out the official test images: manikin synthesize … --holdout split=test")
+    if not schema.images and patients.n_records <= MANY_ROWS * len(patients):
+        warnings.append(
+            f"{len(patients):,} rows of {patients.n_records:,} patients: they are learned row by row. To learn whole patients over time, "
+            'write form = "events" and start = "COLUMN", the column of the time, at the top of the schema.'
+        )
     return Inspected(Path(data).name, len(patients), patients.n_records, schema, tuple(warnings), target, pictures)
+
+
+MANY_ROWS = 0.6  # patients to a row, from which down rows look like visits
 
 
 def warnings_of(schema: TableSchema) -> list[str]:
