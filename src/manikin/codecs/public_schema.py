@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from manikin.codecs.code_sets import CodeSetCodec
 from manikin.codecs.levels import LevelCodec
 from manikin.codecs.numbers import NumberCodec
-from manikin.data.dataset import Dataset
+from manikin.data.dataset import Dataset, Marks
 from manikin.data.rules import CombinationRule, ImpliedRule, Rule
-from manikin.data.schema import Source, TableSchema
+from manikin.data.schema import Column, MissingCode, Source, TableSchema
 
 ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
 
@@ -24,15 +25,25 @@ ColumnCodec = NumberCodec | LevelCodec | CodeSetCodec
 def with_neutral_codes(schema: TableSchema, data: Dataset) -> TableSchema:
     """The schema with the text of rare missing codes taken out, unless it is a common word or a number: it may be somebody's note."""
     for column in schema.learned:
-        mark = data.table.mark(column.name)
-        codes = list(column.missing)
-        for i, code in enumerate(codes, start=1):
-            n_holders = len(np.unique(data.records[mark == i]))
-            if code.source is Source.DATA and n_holders < schema.threshold(column) and not _is_neutral(code.value):
-                codes[i - 1] = replace(code, value="")
-        if tuple(codes) != column.missing:
-            schema = schema.replace_column(replace(column, missing=tuple(codes), suggested_missing=()))
+        codes = neutral_codes(column, data.table.mark(column.name), data.records, schema.threshold(column))
+        if codes != column.missing:
+            schema = schema.replace_column(replace(column, missing=codes, suggested_missing=()))
     return schema
+
+
+def neutral_codes(column: Column, mark: Marks, patients: npt.NDArray[np.int64], min_patients: int) -> tuple[MissingCode, ...]:
+    """The missing codes of a column without the text of those that fewer patients hold, unless it is a common word or a number.
+
+    Parameters
+    ----------
+    mark : of the column's cells, (n_rows,). patients : the patient of each row, (n_rows,).
+    """
+    codes = list(column.missing)
+    for i, code in enumerate(codes, start=1):
+        n_holders = len(np.unique(patients[mark == i]))
+        if code.source is Source.DATA and n_holders < min_patients and not _is_neutral(code.value):
+            codes[i - 1] = replace(code, value="")
+    return tuple(codes)
 
 
 _WORDS = "? . - -- na n/a nan none null nil missing unknown unk refused"

@@ -236,19 +236,19 @@ def test_columns_that_a_confirmed_rule_binds_are_drawn_but_for_orders_that_hold_
 
 def test_what_chance_explains_is_left_open() -> None:
     rng = np.random.default_rng(0)
-    n, owner = 4000, np.arange(4000) // 4
+    n, owner = 8000, np.arange(8000) // 4
     one, two = rng.integers(0, 3, n), rng.integers(0, 40, n)
     groups = [np.array([-1]), np.arange(3), np.arange(40)]
     tokens = np.stack([np.zeros(n), one, two], axis=1).astype(np.int32)
-    assert find_together(tokens, groups, owner, min_patients=5) == ()
+    assert find_together(tokens, groups, owner, min_patients=[5] * 3) == ()
     two[(one == 0) & (two < 20)] = 25  # a third of the rows never has these
     tokens = np.stack([np.zeros(n), one, two], axis=1).astype(np.int32)
-    (pair,) = find_together(tokens, groups, owner, min_patients=5)
+    (pair,) = find_together(tokens, groups, owner, min_patients=[5] * 3)
     assert (pair.first, pair.second) == (1, 2)
     assert not pair.allowed[0, :20].any()
     assert pair.allowed[1:].all()
     assert pair.allowed[0, 20:].all()
-    few = find_together(tokens, groups, owner // 400, min_patients=5)
+    few = find_together(tokens, groups, owner // 800, min_patients=[5] * 3)
     assert few == () or all(pair.allowed.all() for pair in few)  # three patients tell nothing
 
 

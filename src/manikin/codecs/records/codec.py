@@ -40,7 +40,7 @@ from manikin.codecs.records.plan import ANCHOR, RecordsPlan, links_of, presence
 from manikin.codecs.records.planning import make_plan
 from manikin.codecs.records.rebuild import Drawn, anchors
 from manikin.codecs.records.references import references_of
-from manikin.codecs.records.release import public_tables
+from manikin.codecs.records.release import neutral_told, public_tables
 from manikin.codecs.records.saved import (
     check_flat,
     check_head,
@@ -119,8 +119,9 @@ class RecordsCodec:
             raise FitError("RecordsCodec learns linked tables; this is one flat table. Say its form in the schema.")
         if not len(data):
             raise FitError("There is no patient to learn from: the tables hold no rows.")
-        self.schema_, self.native_ = data.schema, data.native
+        self.native_ = data.native
         self.plan_, timeline = make_plan(data)
+        self.schema_ = neutral_told(data.schema, self.plan_, data)
         self.references_ = {t.name: data.tables[t.name] for t in data.schema.tables if t.form is Form.REFERENCE}
         patients, _ = static_table(data, self.plan_, timeline.anchor)
         self.static_ = None
@@ -143,7 +144,7 @@ class RecordsCodec:
             )
             encoded = codec.encode(rows, table)
             owner = data.owners[own.name][timeline.row[events]]
-            codecs.append(codec.with_together(encoded, owner, data.schema[own.name].min_patients))
+            codecs.append(codec.with_together(encoded, owner, data.schema[own.name]))
             tokens.append((events, encoded))
         self.events_ = tuple(codecs)
         self.take_layout()

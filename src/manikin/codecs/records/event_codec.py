@@ -163,9 +163,11 @@ class EventCodec:
                 flat[:, j] = tokens[:, place]
         return self.flat.allowed(i, flat, given)
 
-    def with_together(self, tokens: Tokens, owner: npt.NDArray[np.int64], min_patients: int) -> EventCodec:
+    def with_together(self, tokens: Tokens, owner: npt.NDArray[np.int64], schema: TableSchema) -> EventCodec:
         """The codec with what the fields of its rows, int32 (n_rows, n_fields), never show together."""
-        return replace(self, together=find_together(tokens, self._groups(), owner, min_patients=min_patients))
+        own = {c.name: c.min_patients for c in schema if c.min_patients is not None}
+        k = [own.get(name, schema.min_patients) for name in self.names]
+        return replace(self, together=find_together(tokens, self._groups(), owner, min_patients=k))
 
     def _groups(self) -> list[npt.NDArray[np.int64]]:
         """The group of each token of each field, as `find_together` counts them: levels apart, numbers and links there or missing."""

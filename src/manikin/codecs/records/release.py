@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.public_schema import ColumnCodec, public_rule
+from manikin.codecs.public_schema import ColumnCodec, neutral_codes, public_rule
 from manikin.codecs.records.event_codec import EventCodec, by_column
 from manikin.codecs.records.plan import RecordsPlan, key_columns, released_columns
 from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset
 from manikin.data.schema import EMPTY, Column, Form, Schema, Source, TableSchema
 
 
@@ -46,6 +47,18 @@ def public_tables(
         whole = replace(table, columns=tuple(columns), rules=rules, notes=())
         out.append(whole if is_whole else whole.only(released_columns(table, schema)))
     return Schema(tuple(out))
+
+
+def neutral_told(schema: Schema, plan: RecordsPlan, data: Dataset) -> Schema:
+    """The schema without rare missing codes in columns that other cells say: no codec of fields takes them out."""
+    tables = {table.name: table for table in schema.tables}
+    for own in plan.events:
+        for column in (tables[own.name][told.column] for told in own.told if not told.has_field):
+            mark, k = data.tables[own.name].mark(column.name), tables[own.name].threshold(column)
+            codes = neutral_codes(column, mark, data.owners[own.name], k)
+            if codes != column.missing:
+                tables[own.name] = tables[own.name].replace_column(replace(column, missing=codes))
+    return Schema(tuple(tables.values()))
 
 
 def _as_source(column: Column, table: TableSchema, copied: Mapping[str, str]) -> Column:

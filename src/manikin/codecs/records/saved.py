@@ -18,7 +18,17 @@ import pandas as pd
 from manikin.codecs.records.by_code import NumberByCode
 from manikin.codecs.records.clock import MOST_DECIMALS, Clock
 from manikin.codecs.records.event_codec import EventCodec
-from manikin.codecs.records.plan import EventPlan, FreshKey, Link, Moment, RecordsPlan, StaticColumn, Told, links_of
+from manikin.codecs.records.plan import (
+    EventPlan,
+    FreshKey,
+    Link,
+    Moment,
+    RecordsPlan,
+    StaticColumn,
+    Told,
+    learned_columns,
+    links_of,
+)
 from manikin.codecs.records.together import Together
 from manikin.codecs.records.told import KINDS
 from manikin.codecs.saved_state import MOST_TOKENS, NATIVES
@@ -81,6 +91,8 @@ def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
     )
     if {plan.bound, *plan.bounds, *plan.deaths} - {"", *(own.name for own in plan.static)}:
         _refuse("its bound is no static column")
+    if any(own.moment is None for own in plan.static if own.name in {*plan.bounds, *plan.deaths}):
+        _refuse("a date of death is none")
     if {*plan.everybodys, *plan.presences} - {table.name for table in schema.tables}:
         _refuse("it names tables that the schema does not have")
     if len({own.name for own in events}) < len(events):
@@ -91,6 +103,10 @@ def plan_from_json(values: Any, schema: Schema) -> RecordsPlan:
             theirs = [] if not through else [n for n, parent in links_of(schema[through[0].parent], schema) if parent.name == link.parent]
             if link.via >= 0 and link.of not in theirs:
                 _refuse(f"links of table {own.name!r} do not lead through one another")
+        for told in (told for told in own.told if told.kind == "parent"):
+            parent = next((one for one in events for link in own.links if link.number == told.link and one.name == link.parent), None)
+            if parent is None or told.of[0] not in {parent.start, *(moment.name for moment in parent.moments)}:
+                _refuse(f"a time of table {own.name!r} is none of the rows that it refers to")
         if any(link.is_row != (plan.place(link.parent) >= 0) for link in own.links):
             _refuse(f"links of table {own.name!r} lead to no table of events")
     return plan
@@ -110,6 +126,8 @@ def _event(values: Any, schema: Schema, clock: Clock) -> EventPlan:
     for one in told:
         if one.kind == "parent" and (one.link not in parents or one.of[0] not in _table(parents[one.link], schema)):
             _refuse(f"a time of table {table.name!r} is none of the rows that it refers to")
+        if one.column not in table or one.unit >= LARGEST:
+            _refuse(f"a column that others say is none of table {table.name!r}")
     if (named | {of["start"]}) - {*table.names, None}:
         _refuse(f"it names columns that table {table.name!r} does not have")
     if not of["unit"] > 0 or clock.anchor_unit % of["unit"]:
@@ -125,7 +143,36 @@ def _event(values: Any, schema: Schema, clock: Clock) -> EventPlan:
     if len(first) != len(rest["counters"]) or any(number not in (0, 1) for number in first):
         _refuse(f"the counters of table {table.name!r} start nowhere")
     pairs = tuple((number, code) for number, code in by)
-    return EventPlan(**{**of, **rest, "moments": moments, "links": links, "by": pairs, "counts_from": tuple(first), "told": told})
+    plan = EventPlan(**{**of, **rest, "moments": moments, "links": links, "by": pairs, "counts_from": tuple(first), "told": told})
+    _check_told(plan, table, schema, clock)
+    return plan
+
+
+def _check_told(plan: EventPlan, table: TableSchema, schema: Schema, clock: Clock) -> None:
+    """Refuses columns that others say which rest on what is not there yet when they are worked out, or on cells of another kind."""
+    times = {plan.start, *(moment.name for moment in plan.moments)}
+    said = {told.column for told in plan.told if not told.has_field}
+    learned = {column.name for column in learned_columns(table, schema, set(plan.codes))}
+    there = (learned | times) - said - set(plan.counters)
+    if said & {plan.start, *times, *plan.codes, *plan.counters, *plan.moved, *(name for pair in plan.by for name in pair)}:
+        _refuse(f"a column that others say is learned in table {table.name!r}")
+    for told in (told for told in plan.told if told.kind != "unlinked"):
+        kind, of = table[told.column].kind, [table[name].kind for name in told.of if told.kind != "parent"]
+        if told.column not in learned or (told.kind != "parent" and not there >= set(told.of)):
+            _refuse(f"a column that others say rests on none of table {table.name!r}")
+        if (told.column in there) != told.has_field:
+            _refuse(f"a column of table {table.name!r} is said twice")
+        is_of = {
+            "span": kind.is_number and all(one.is_time if clock.is_calendar else one.is_number for one in of),
+            "number": kind.is_number,
+            "place": kind.is_discrete,
+            "after": kind.is_time and all(one.is_time for one in of),
+            "before": all((one.is_discrete, one.is_number) == (kind.is_discrete, kind.is_number) for one in of) and not kind.is_time,
+            "parent": kind.is_time,
+        }
+        if not is_of.get(told.kind, True):
+            _refuse(f"a column that others say is of another kind in table {table.name!r}")
+        there.add(told.column)
 
 
 def _static(values: Any, schema: Schema) -> StaticColumn:

@@ -1,10 +1,11 @@
 """What the fields of a row never show together: a unit that its code does not have, a rate without its unit. Learned as masks.
 
-Two fields of a row are looked at as tokens, a number only as there or missing (and by which code). A pair of tokens that no row holds is
-barred where chance would have made it: with n patients at hand who hold the one (each counted for at most `MOST_ROWS` rows) and a share p
-of rows that hold the other, (1 - p) ** n < `CHANCE`. A token that (nearly) always comes with one other is barred from the rest, if chance
-would not explain that either, as the label of a code. Tokens that fewer patients hold than may be shown bar nothing. A mask tells what
-never is; it does not say who. Knows no schema and no keys.
+Two fields of a row are looked at as tokens, a number only as there or missing (and by which code). A pair of tokens that fewer than k
+patients hold, k being how many it takes to be shown, is barred where chance would have given it to k: with at most `MOST_ROWS` rows of each
+patient who holds the one counted and a share p of rows that hold the other, so few have a probability below `CHANCE`. So a pair that one
+patient holds is treated as one that nobody does, and no mask tells her from nobody. A token that (nearly) always comes with one other is
+barred from the rest, if chance would not explain that either, as the label of a code. Tokens that fewer than k hold bar nothing. Knows no
+schema and no keys.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammainccinv
 
 from manikin.codecs.base import Allowed, Tokens
 
@@ -42,7 +44,7 @@ class Together:
 
 
 def find_together(
-    tokens: Tokens, groups: Sequence[npt.NDArray[np.int64]], owner: npt.NDArray[np.int64], *, min_patients: int
+    tokens: Tokens, groups: Sequence[npt.NDArray[np.int64]], owner: npt.NDArray[np.int64], *, min_patients: Sequence[int]
 ) -> tuple[Together, ...]:
     """The masks of a table of events.
 
@@ -51,6 +53,7 @@ def find_together(
     tokens : int32 (n_rows, n_fields), in drawing order. owner : int64 (n_rows,), the patient of each row.
     groups : by field, int64 (n_tokens,), the group that each token counts as, from 0: itself, or all that are numbers; -1 for tokens that
         bar nothing and are barred by nothing. Fields without a token are passed over.
+    min_patients : by field, how many patients must hold what is shown of it; of two fields the larger counts.
     """
     n_rows = len(tokens)
     if n_rows < 2 or not groups:
@@ -65,10 +68,10 @@ def find_together(
     for first, second in combinations(fields, 2):
         if sizes[first] * sizes[second] > MOST_CELLS:
             continue
-        one, two = held[first], held[second]
-        allowed, barred = _allowed(one[chosen], two[chosen], owner[chosen], sizes[first], sizes[second], min_patients)
+        one, two, k = held[first], held[second], max(min_patients[first], min_patients[second])
+        allowed, barred = _allowed(one[chosen], two[chosen], owner[chosen], sizes[first], sizes[second], k)
         if barred >= LEAST_BARRED and len(chosen) < n_rows:
-            allowed, barred = _allowed(one, two, owner, sizes[first], sizes[second], min_patients)
+            allowed, barred = _allowed(one, two, owner, sizes[first], sizes[second], k)
         if barred >= LEAST_BARRED:
             open_ = np.pad(allowed, ((0, 1), (0, 1)), constant_values=True)  # tokens without a group are met by every other
             found.append((barred, Together(first, second, open_[groups[first]][:, groups[second]])))
@@ -81,7 +84,7 @@ def find_together(
 
 
 def _allowed(
-    one: npt.NDArray[np.int64], two: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n_one: int, n_two: int, min_patients: int
+    one: npt.NDArray[np.int64], two: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n_one: int, n_two: int, k: int
 ) -> tuple[Allowed, float]:
     """Which pairs are open, bool (n_one, n_two), and the share of rows that hold none of them if the fields had nothing to do with each
     other."""
@@ -90,14 +93,15 @@ def _allowed(
     rows = np.bincount(one * n_two + two, minlength=n_one * n_two).reshape(n_one, n_two)
     n = max(len(one), 1)
     share_one, share_two = rows.sum(axis=1) / n, rows.sum(axis=0) / n
-    weight_one, known_one = _evidence(one, owner, n_one, min_patients)
-    weight_two, known_two = _evidence(two, owner, n_two, min_patients)
+    weight_one, known_one = _evidence(one, owner, n_one, k)
+    weight_two, known_two = _evidence(two, owner, n_two, k)
+    is_rare = _holders(one * n_two + two, owner, n_one * n_two).reshape(n_one, n_two) < k
+    never = _too_few(weight_one, share_two, k) | _too_few(weight_two, share_one, k).T
+    rows_one, rows_two = (weight @ np.arange(1, MOST_ROWS + 1) for weight in (weight_one, weight_two))
     with np.errstate(divide="ignore", invalid="ignore"):
-        never = np.log1p(-share_two)[None] * weight_one[:, None] < np.log(CHANCE)
-        never |= np.log1p(-share_one)[:, None] * weight_two[None] < np.log(CHANCE)
-        allowed = ~((rows == 0) & never & known_one[:, None] & known_two[None])
-        allowed &= _always(rows, share_two, weight_one, known_one)
-        allowed &= _always(rows.T, share_one, weight_two, known_two).T
+        allowed = ~(is_rare & never & known_one[:, None] & known_two[None])
+        allowed &= _always(rows, share_two, rows_one, known_one)
+        allowed &= _always(rows.T, share_one, rows_two, known_two).T
     return allowed, float((~allowed * share_one[:, None] * share_two[None]).sum())
 
 
@@ -111,14 +115,36 @@ def _always(
     return ~is_bound[:, None] | (np.arange(rows.shape[1])[None] == best[:, None])
 
 
+def _too_few(weight: npt.NDArray[np.float64], share: npt.NDArray[np.float64], k: int) -> Allowed:
+    """Whether fewer than k holders of a pair are too few for chance, bool (n_tokens, n_others).
+
+    Parameters
+    ----------
+    weight : as `_evidence` gives it. share : of the rows that hold each other token, float64 (n_others,).
+    """
+    misses = [(1 - share) ** (m + 1) for m in range(MOST_ROWS)]  # of a patient with m + 1 rows
+    if k == 1:
+        rows = weight @ np.arange(1, MOST_ROWS + 1)
+        return np.asarray(rows[:, None] * np.log(np.maximum(misses[0], 1e-300))[None] < np.log(CHANCE))
+    expected = sum(weight[:, m, None] * (1 - miss)[None] for m, miss in enumerate(misses))
+    return np.asarray(expected > gammainccinv(k, CHANCE))  # a Poisson number with this mean is at least k but for CHANCE
+
+
 def _evidence(
-    held: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n: int, min_patients: int
+    held: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n: int, k: int
 ) -> tuple[npt.NDArray[np.float64], Allowed]:
-    """Rows that count as evidence for each token, float64 (n,), and which are held by enough patients, bool (n,)."""
-    pairs, counts = np.unique(held * (int(owner.max(initial=0)) + 1) + owner, return_counts=True)
-    token = pairs // (int(owner.max(initial=0)) + 1)
-    weight = np.bincount(token, weights=np.minimum(counts, MOST_ROWS), minlength=n).astype(np.float64)
-    return weight, np.bincount(token, minlength=n) >= min_patients
+    """How many patients have each token in 1, 2, … `MOST_ROWS` or more rows, float64 (n, MOST_ROWS); which at least k hold, bool (n,)."""
+    n_owners = int(owner.max(initial=0)) + 1
+    pairs, counts = np.unique(held * n_owners + owner, return_counts=True)
+    place = pairs // n_owners * MOST_ROWS + np.minimum(counts, MOST_ROWS) - 1
+    weight = np.bincount(place, minlength=n * MOST_ROWS).reshape(n, MOST_ROWS).astype(np.float64)
+    return weight, weight.sum(axis=1) >= k
+
+
+def _holders(cell: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n_cells: int) -> npt.NDArray[np.int64]:
+    """How many patients have rows in each cell, int64 (n_cells,)."""
+    n_owners = int(owner.max(initial=0)) + 1
+    return np.bincount(np.unique(cell * n_owners + owner) // n_owners, minlength=n_cells)
 
 
 def allowed_by(pairs: Sequence[Together], field: int, tokens: Tokens) -> Iterator[Allowed]:

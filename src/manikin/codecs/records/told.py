@@ -50,9 +50,9 @@ def find_told(
     free += [c for c in table if c.name in bound - _bound_else(table, plan) and plan.moment(c.name) is not None]
     free = [c for c in free if not any(c.has_role(role) for role in _ROLES)]
     own, rows = data.tables[table.name], timeline.rows_of(table.name)[1]
-    if len(rows) < ENOUGH_ROWS:
-        return ()
     patient = data.owners[table.name]
+    if len(rows) < ENOUGH_ROWS or len(np.unique(patient)) < table.min_patients:
+        return ()
     out: list[Told] = []
     orders: dict[int, Neighbours] = {}
     groups = {link.number: timeline.parents[table.name, link.number] for link in plan.links if link.is_row}
@@ -70,7 +70,7 @@ def find_told(
         taken = {told.column for told in out}
         for column in (c for c in free if c.name not in taken | _sources(out)):
             found = _number(own, column, order, number) or _neighbour(own, column, table, plan, order, number)
-            found = found or _by_place(own, column, order, number, patient, table.threshold(column))
+            found = found or _by_place(own, column, order, number, patient, max(table.threshold(column), table.min_patients))
             if found is not None and not {found.column, *found.of} & {t.column for t in out} and found.column not in _sources(out):
                 out.append(found)
         orders[number] = order
@@ -161,6 +161,7 @@ def _neighbour(own: Table, column: Column, table: TableSchema, plan: EventPlan, 
     else:
         edge, kind = order.is_first, "before"
         others = [c for c in table if c.name != column.name and _is_alike(c, column) and c.name not in (plan.start, *plan.counters)]
+        others = [c for c in others if _may_copy(c, column, table)]
     if not column.missing or (mark[edge] > 0).mean() < ALL_BUT_FEW:
         return None
     mine = _texts(own, column)[at]
@@ -199,10 +200,11 @@ def _by_place(own: Table, column: Column, order: Neighbours, link: int, patient:
     says: list[str] = []
     for place in range(4):
         levels, counts = np.unique(texts[places == place].astype(str), return_counts=True)
-        if not len(levels) and place in (1, 3):
+        is_shown = len(np.unique(patient[order.at][places == place])) >= min_patients
+        if not is_shown and place in (1, 3):
             says.append(says[0])
             continue
-        if not len(levels) or counts.max() < ALL_BUT_FEW * counts.sum():
+        if not is_shown or counts.max() < ALL_BUT_FEW * counts.sum():
             return None
         level = str(levels[counts.argmax()])
         if len(np.unique(patient[order.at][texts == level])) < min_patients and not column.has_public_levels:
@@ -254,6 +256,13 @@ def _is_alike(first: Column, second: Column) -> bool:
     if first.kind.is_discrete and second.kind.is_discrete:
         return first.storage == second.storage and first.kind is not Kind.CODE_SET
     return first.kind is second.kind and first.kind.is_number and (first.decimals or 0) == (second.decimals or 0)
+
+
+def _may_copy(source: Column, column: Column, table: TableSchema) -> bool:
+    """Whether a release may hold in a column whatever it holds in another one: no value that too few have, none beyond declared levels."""
+    if column.has_public_levels:
+        return source.has_public_levels and set(source.levels or ()) <= set(column.levels or ())
+    return source.has_public_levels or table.threshold(source) >= table.threshold(column)
 
 
 def _texts(own: Table, column: Column) -> npt.NDArray[np.object_]:

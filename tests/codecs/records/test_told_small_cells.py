@@ -1,0 +1,138 @@
+"""What is learned of columns that other cells say, and of what stands together, names nobody; forged facts of them are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_told import transferred
+
+from manikin.codecs.records.codec import RecordsCodec
+from manikin.codecs.records.together import find_together
+from manikin.data.dataset import Dataset, Table
+from manikin.data.errors import ModelFolderError
+from manikin.data.schema import Column, MissingCode, Schema, Source, Sources
+
+K = 11
+
+
+def told_of(codec: RecordsCodec, table: str) -> dict[str, str]:
+    return {told.column: told.kind for told in codec.plan_.event(table).told}
+
+
+def schema_with(data: Dataset, table: str, **columns: Column) -> Schema:
+    """The schema of the data with k = `K` and some columns of a table replaced."""
+    wanted = replace(data.schema[table], columns=tuple(columns.get(c.name, c) for c in data.schema[table]))
+    return Schema(tuple(replace(wanted if t.name == table else t, min_patients=K) for t in data.schema.tables))
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return transferred(60)
+
+
+@pytest.fixture(scope="module")
+def state(data: Dataset) -> tuple[str, dict[str, np.ndarray]]:
+    values, arrays = RecordsCodec().fit(data).state()
+    return json.dumps(values), arrays
+
+
+def test_a_copy_shows_no_level_that_too_few_hold(data: Dataset) -> None:
+    moves, own = data.tables["moves"], data.schema["moves"]
+    ward = moves.frame["ward"].astype(object)
+    ward[int(np.flatnonzero(ward.notna())[-1])] = "the only one"
+    frame = moves.frame.assign(ward=pd.Categorical(ward))
+    public = Sources(levels=Source.DECLARED)
+    levels = ("east", "icu", "the only one", "west")
+    schema = schema_with(
+        data,
+        "moves",
+        before=replace(own["before"], levels=("east", "icu", "west"), source=public),
+        ward=replace(own["ward"], levels=levels),
+    )
+    codec = RecordsCodec().fit(Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema))
+    assert "before" not in told_of(codec, "moves")  # its levels are public, those of the ward are not
+    assert "the only one" not in json.dumps(codec.state()[0])
+    assert "the only one" not in (codec.release_schema["moves"]["before"].levels or ())
+    both = {name: replace(own[name], levels=levels, source=public) for name in ("ward", "before")}
+    assert told_of(RecordsCodec().fit(Dataset(data.tables, schema_with(data, "moves", **both))), "moves")["before"] == "before"
+    shy = schema_with(data, "moves", before=replace(own["before"], min_patients=40))
+    assert "before" not in told_of(RecordsCodec().fit(Dataset(data.tables, shy)), "moves")
+
+
+def test_the_text_of_a_rare_missing_code_is_not_kept(data: Dataset) -> None:
+    own = data.tables["admissions"]
+    los, mark = own.frame["los"].to_numpy(dtype=float).copy(), np.zeros(len(own.frame), dtype=np.int8)
+    los[0], mark[0] = np.nan, 1
+    codes = (MissingCode("left with her brother"), MissingCode(""))
+    schema = schema_with(data, "admissions", los=replace(data.schema["admissions"]["los"], missing=codes))
+    table = Table(own.frame.assign(los=los), {**own.marks, "los": mark})
+    codec = RecordsCodec().fit(Dataset({**data.tables, "admissions": table}, schema))
+    assert told_of(codec, "admissions")["los"] == "span"
+    assert "brother" not in json.dumps(codec.state()[0])
+    assert [code.value for code in codec.release_schema["admissions"]["los"].missing] == ["", ""]
+
+
+def test_a_table_of_few_patients_tells_nothing(data: Dataset) -> None:
+    few = data.owners["moves"] < K - 1
+    moves = data.tables["moves"].take(np.flatnonzero(few))
+    moves = Table(moves.frame.reset_index(drop=True), moves.marks)
+    codec = RecordsCodec().fit(Dataset({**data.tables, "moves": moves}, schema_with(data, "moves")))
+    assert told_of(codec, "moves") == {}
+
+
+def test_a_pair_that_few_hold_is_as_one_that_nobody_does() -> None:
+    rng, n = np.random.default_rng(0), 4000
+    owner, one = np.arange(n) // 4, rng.integers(0, 3, n)
+    two = np.where(one == 0, rng.integers(0, 20, n), rng.integers(20, 40, n))
+    groups = [np.array([-1]), np.arange(3), np.arange(40)]
+
+    def allowed(second: np.ndarray) -> np.ndarray:
+        """The mask of the two fields."""
+        tokens = np.stack([np.zeros(n), one, second], axis=1).astype(np.int32)
+        (pair,) = find_together(tokens, groups, owner, min_patients=[K, K, K])
+        return pair.allowed
+
+    nobody, rows = allowed(two), np.flatnonzero(one == 0)[::9]
+    assert not nobody[0, 20:].any()
+    for n_holders, is_open in ((1, False), (K - 1, False), (K, True)):
+        second = two.copy()
+        second[rows[:n_holders]] = 33
+        assert bool(allowed(second)[0, 33]) == is_open
+        np.testing.assert_array_equal(np.delete(allowed(second), 33, axis=1), np.delete(nobody, 33, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "change"),
+    [
+        ("admissions", "los", {"of": ["pid", "los"]}),  # rests on itself
+        ("admissions", "los", {"of": ["admitted", "outcome"]}),  # on a text
+        ("admissions", "los", {"unit": 10**30}),
+        ("admissions", "los", {"column": "outcome"}),
+        ("moves", "ward", {"column": "out"}),  # said twice
+        ("moves", "before", {"of": ["what"]}),  # which is said later
+        ("moves", "out", {"of": ["ward"]}),
+        ("diagnoses", "coded", {"of": ["pid"]}),  # no time of the row that it belongs to
+        ("diagnoses", "seq", {"column": "icd"}),
+    ],
+)
+def test_a_forged_column_that_cannot_be_worked_out_is_refused(
+    state: tuple[str, dict[str, np.ndarray]], table: str, column: str, change: dict[str, object]
+) -> None:
+    forged = json.loads(state[0])
+    own = next(own for own in forged["plan"]["events"] if own["name"] == table)
+    if column == "before":  # the order is told as well
+        own["told"].sort(key=lambda one: one["column"])
+    next(one for one in own["told"] if one["column"] == column).update(change)
+    with pytest.raises(ModelFolderError, match="contradicts itself"):
+        RecordsCodec.from_state(forged, dict(state[1]))
+
+
+def test_dates_of_death_of_a_forged_plan_are_dates(state: tuple[str, dict[str, np.ndarray]]) -> None:
+    forged = json.loads(state[0])
+    forged["plan"]["bounds"] = ["sex"]
+    with pytest.raises(ModelFolderError, match="contradicts itself"):
+        RecordsCodec.from_state(forged, dict(state[1]))
