@@ -46,6 +46,7 @@ NAME = "event_transformer"
 CONTINUED = 256  # patients of one stream of randomness while they are continued
 FEWEST = 11  # patients of a group of the plan
 FEWEST_PATIENTS = 20
+FEWEST_STEPS, MOST_EPOCHS = 100, 40  # of the network of static columns and plans, where patients are few
 NARROW = (1_000, 16_000)  # patients for whom half the hidden units, and more of them dropped, predict others better
 PATIENTS_SHARE = 0.2  # of a time budget, for the network of static columns and plans
 
@@ -166,9 +167,11 @@ class EventTransformer:
         fields, n_plan = PlanFirst(len(columns) - self.plan_.n, len(columns)), self.plan_.n
         narrow = [replace(columns[j], width=columns[j].width // (2 if is_narrow else 1)) for j in fields.order]
         whole = whole[:, torch.from_numpy(fields.order)]
+        batch = int(2 ** np.clip(round(math.log2(max(n, 2) / 45)), 5, 9))
         epochs = int(np.clip(round(5 * (16_000 / max(n, 1)) ** 0.35), 2, 20))
+        epochs = max(epochs, min(MOST_EPOCHS, round(FEWEST_STEPS * batch / max(n, 1))))
         recipe = Recipe(
-            batch_size=int(2 ** np.clip(round(math.log2(max(n, 2) / 45)), 5, 9)),
+            batch_size=batch,
             n_masks=2,
             epochs=epochs,
             epochs_per_validation=max(1, epochs // 8),
