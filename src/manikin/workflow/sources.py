@@ -165,10 +165,11 @@ def compared(made: Dataset, like: TableSchema | Schema) -> tuple[Dataset, list[s
 
 
 def _compared_linked(made: Dataset, like: Schema) -> tuple[Dataset, list[str]]:
-    """The same of linked tables; a column that cannot be read as the real one's stays as it was made."""
+    """The same of linked tables; a key or time that cannot be read as the real one's stays as it was made."""
     tables, schemas, lost = dict(made.tables), [], []
     for table in made.schema.tables:
-        columns, frame, marks = [], made.tables[table.name].frame.copy(), dict(made.tables[table.name].marks)
+        columns, names = [], list(table.names)
+        frame, marks = made.tables[table.name].frame.copy(), dict(made.tables[table.name].marks)
         for column in table:
             known = like[table.name][column.name]
             flat = TableSchema(table.name, (replace(column, by=None),))
@@ -178,12 +179,14 @@ def _compared_linked(made: Dataset, like: Schema) -> tuple[Dataset, list[str]]:
             except DataError:
                 lost.append(f"{table.name}.{column.name}")
                 columns.append(column)
+                if not column.has_role(Role.PATIENT_KEY) and column.name not in (*table.primary_key, table.start, table.end):
+                    names.remove(column.name)
                 continue
             frame[column.name] = again.table.frame[column.name]
             marks[column.name] = again.table.mark(column.name)
             columns.append(replace(again.columns[column.name], by=known.by, levels=known.levels or again.columns[column.name].levels))
-        tables[table.name] = Table(frame, {name: mark for name, mark in marks.items() if mark.any()})
-        schemas.append(replace(table, columns=tuple(columns), rules=()))
+        tables[table.name] = Table(frame[names], {name: marks[name] for name in names if name in marks and marks[name].any()})
+        schemas.append(replace(table, columns=tuple(columns), rules=()).only(names))
     return Dataset(tables, Schema(tuple(schemas)), made.native), lost
 
 
