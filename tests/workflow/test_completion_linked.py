@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import manikin as mk
 from linked_ward import FILES
-from manikin.data.errors import DataError, ParameterError
+from manikin.data.errors import DataError, FitError, ParameterError
 from manikin.workflow.completion import complete
 from manikin.workflow.models import fit_model
 from manikin.workflow.options import Options
@@ -86,3 +87,39 @@ def test_numbers_are_kept_to_the_digit(ward: Path, tmp_path: Path) -> None:
     model = fit_model(weighed, out=tmp_path / "m", options=LIMITS).out
     complete(model, weighed, out=tmp_path / "made", keep=["weight"])
     assert people(tmp_path / "made")["weight"].tolist() == weight.tolist()
+
+
+def test_the_end_of_follow_up_is_kept_and_rows_lie_before_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n, followed = 60, tmp_path / "followed"
+    ends = rng.integers(30, 400, n)
+    owner = np.repeat(np.arange(n), 4)
+    days = (np.arange(4) * 0.25 * ends[:, None]).astype(int).ravel()
+    followed.mkdir()
+    sexes = np.array(["F", "M"])[np.arange(n) % 2]
+    frame = pd.DataFrame({"id": np.arange(n) + 1, "futime": ends, "status": rng.integers(0, 2, n), "sex": sexes})
+    frame.to_csv(followed / "patients.csv", index=False)
+    visits = pd.DataFrame({"id": owner + 1, "day": days, "bili": rng.normal(2, 0.5, 4 * n).round(1)})
+    visits.to_csv(followed / "visits.csv", index=False)
+    model = mk.load(fit_model(followed, out=tmp_path / "m", options=LIMITS).out)
+    assert model.codec_.plan_.bound == "futime"
+    complete(tmp_path / "m", followed, out=tmp_path / "made", keep=["futime"], seed=1)
+    made = people(tmp_path / "made")
+    assert made["futime"].tolist() == ends.tolist()
+    last = pd.read_csv(tmp_path / "made" / "visits.csv").groupby("id")["day"].max()
+    assert (last <= made.set_index("id")["futime"].reindex(last.index)).all()
+
+
+def test_a_model_that_changes_what_is_kept_is_refused(
+    ward: Path, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fitted, data = mk.load(model), mk.read(ward)
+    own = data.tables["patients"]
+    turned = replace(own, frame=own.frame.assign(sex=own.frame["sex"].iloc[::-1].to_numpy()))
+    other = replace(data, tables={**data.tables, "patients": turned})
+    monkeypatch.setattr(type(fitted), "sample_batches", lambda *_, **__: iter([other]))
+    with pytest.raises(FitError, match=r"'event_transformer' did not keep 'patients.sex' as it was given"):
+        mk.complete(fitted, ward, keep=["sex"], seed=1)
+    with pytest.raises(FitError, match=r"did not keep 'patients.sex'"):
+        complete(model, ward, out=tmp_path / "made", keep=["sex"])
+    assert not (tmp_path / "made").exists()

@@ -93,7 +93,7 @@ def complete(
         if n_after:
             stages.warn(f"{n_after:,} cells stayed empty: the model knows no value for them.")
     else:
-        stages.warn(KEPT.format(names=", ".join(keep), these="this is a", what="table", fully="a fully synthetic one"))
+        stages.warn(KEPT.format(names=", ".join(dict.fromkeys(keep)), these="this is a", what="table", fully="a fully synthetic one"))
     if is_private(model):
         stages.warn(NOT_COVERED.format(this="this table", what="rows"))
     with whole_file(path, force=force) as beside:
@@ -108,7 +108,7 @@ def _of_patients(
     from manikin.workflow.completion_linked import complete_linked
 
     place, n = complete_linked(model, place_of(data), out=place_of(out), keep=keep, seed=seed, force=force, stages=stages)
-    stages.warn(KEPT.format(names=", ".join(keep or ()), these="these are", what="patients", fully="fully synthetic ones"))
+    stages.warn(KEPT.format(names=", ".join(dict.fromkeys(keep or ())), these="these are", what="patients", fully="fully synthetic ones"))
     if is_private(model):
         stages.warn(NOT_COVERED.format(this="these tables", what="patients"))
     return Completed(place, n, 0, 0, tuple(stages.notices), "patients")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from manikin.data.dataset import Dataset, concat
-from manikin.data.errors import ParameterError
+from manikin.data.errors import FitError, ParameterError
 from manikin.data.schema import Schema
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.storage import name_of as name_of_model
@@ -22,7 +22,7 @@ from manikin.workflow.draw_linked import BATCH_PATIENTS, storage_for
 from manikin.workflow.learn import able_to_be_given, can_be_given
 from manikin.workflow.linked import static_name
 from manikin.workflow.linked_given import learned_schema, read_given
-from manikin.workflow.linked_statics import statics_of
+from manikin.workflow.linked_statics import NUMBER, statics_of
 from manikin.workflow.models import model_folder, open_model
 from manikin.workflow.output import check_not_read
 from manikin.workflow.places import Place, kept_storage, place_of, writing
@@ -55,6 +55,7 @@ def complete_linked(
         first, done = next(batches), 0
         writer = held.enter_context(writing(target, first.schema, storage=storage, force=force))
         for batch in chain([first], batches):
+            _check_kept(batch, kept.take(np.arange(done, done + len(batch))), name_of_model(fitted))
             writer.append(batch)
             done += len(batch)
             stages.watcher.advance(done / len(kept))
@@ -64,7 +65,9 @@ def complete_linked(
 def completed_linked(model: Any, data: Any, *, keep: Sequence[str] | None, seed: int) -> Dataset:
     """The same in memory, of a data set or a place."""
     kept = kept_of(model, data, keep)
-    return concat(list(model.sample_batches(len(kept), seed=seed, conditions=kept)))
+    made = concat(list(model.sample_batches(len(kept), seed=seed, conditions=kept)))
+    _check_kept(made, kept, name_of_model(model))
+    return made
 
 
 def kept_of(model: Any, data: Any, keep: Sequence[str] | None) -> Dataset:
@@ -97,6 +100,22 @@ def _check_given(names: Sequence[str], given: Dataset) -> None:
                 f"{n_without:,} of {len(given):,} patients have no row in table {table!r}, so that nothing of it can be kept of them. Take "
                 "these patients out."
             )
+
+
+def _check_kept(made: Dataset, kept: Dataset, name: str) -> None:
+    """Refuses patients of whom something was kept otherwise than it was given.
+
+    Raises
+    ------
+    FitError : names the generator and the column.
+    """
+    names = [column for column in kept.columns.names if column != NUMBER]
+    found = statics_of(made, names)
+    for column in names:
+        is_empty, theirs = (one.table.mark(column) > 0 for one in (kept, found))
+        ours, drawn = (one.table.frame[column].astype(object).to_numpy() for one in (kept, found))
+        if (is_empty != theirs).any() or (ours != drawn)[~is_empty].any():
+            raise FitError(f"The synthesizer {name!r} did not keep {column!r} as it was given. Leave it out of --keep, or choose another.")
 
 
 def is_of_patients(model: Any) -> bool:

@@ -31,7 +31,7 @@ from manikin.codecs.numbers import MAX_TOKENS
 from manikin.codecs.records.base import EventTable, Records, RecordsLayout
 from manikin.codecs.records.clock import NEVER, add_up, later
 from manikin.codecs.records.code_limits import code_limits
-from manikin.codecs.records.conditions import completed, static_conditions, with_rows
+from manikin.codecs.records.conditions import completed, gives, static_conditions, with_rows
 from manikin.codecs.records.event_codec import EventCodec, by_column, code_field, drawing_order, fit_events
 from manikin.codecs.records.flatten import event_table, flat_schemas, static_table
 from manikin.codecs.records.known import Known
@@ -392,8 +392,7 @@ class RecordsCodec:
             static, first = own_known.static(static, self.plan_)
             anchor = np.where(first == NEVER, anchors(static, self.plan_, len(records), rng), first)
         at = add_up(records.starts, gap, unit)
-        given = static_conditions(conditions, self.schema_, self.plan_)
-        is_bound_given = isinstance(given, dict) and self.plan_.bound in given
+        is_bound_given = gives(static_conditions(conditions, self.schema_, self.plan_), self.plan_.bound, self.plan_)
         drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
         drawn_all.is_death_given = is_bound_given
         if own_known is not None and pairs is not None:

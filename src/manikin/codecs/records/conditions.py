@@ -70,6 +70,14 @@ def field_of(name: str, schema: Schema, plan: RecordsPlan) -> str:
     raise ParameterError(f"No table has a column {name!r} to condition on. Static columns are {known}.")
 
 
+def gives(given: dict[str, Any] | Dataset | None, field: str, plan: RecordsPlan) -> bool:
+    """Whether conditions (as `static_conditions` leaves them) give a static field."""
+    if not isinstance(given, Dataset):
+        return given is not None and field in given
+    named = {table.name: table for table in given.schema.tables}
+    return any(own.name == field and own.table in named and own.column in named[own.table] for own in plan.static)
+
+
 def _of_flat(rows: Dataset, schema: Schema, plan: RecordsPlan) -> Dataset:
     """One flat row a patient, its columns named as static ones, as the static tables that they come from."""
     names = [name for name in rows.columns.names if name != patient_key(rows.columns)]
