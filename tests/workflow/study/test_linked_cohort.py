@@ -101,7 +101,7 @@ def test_what_a_patient_has_not_once_is_refused(patients: Dataset, wished: dict[
 
 
 def test_too_few_of_a_class_are_refused(patients: Dataset) -> None:
-    with pytest.raises(DataError, match="at least 30 rows of each class"):
+    with pytest.raises(DataError, match="at least 30 patients of each class"):
         linked_cohort(patients.subset(np.arange(60)), target="died")
 
 

@@ -156,7 +156,7 @@ def study_tradeoff(
         stages.note(notice)
     target = _target(patients, stages)
     if patients.n_records < FEWEST:
-        raise DataError(f"The table has {patients.n_records:,} patients; a trade-off study needs at least {FEWEST}. Bring more.")
+        raise DataError(f"The data have {patients.n_records:,} patients; a trade-off study needs at least {FEWEST}. Bring more.")
     _tell_floor(patients, options, stages)
     shared = {name: value for name, value in options.to_json().items() if name not in ("seeds", "epsilons", "synthesizers")}
     job = job_of("tradeoff", source, patients, shared)

@@ -57,7 +57,8 @@ def arms(generators: Sequence[str], skip: Sequence[str] = ()) -> list[Arm]:
         check_name(name)
         if name == AUTO:
             raise ParameterError(
-                "A study compares named generators; 'auto' is none. Name them with --synthesizers forest,autoregressive."
+                "A study compares named generators; 'auto' is none. Name them with --synthesizers: forest,autoregressive, or of linked "
+                "tables markov,event_transformer."
             )
     made = [Arm(key, title, key) for key, title in CLASSIC.items() if key not in skip]
     for name in dict.fromkeys(generators):

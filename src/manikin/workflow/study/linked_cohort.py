@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from manikin.data.dataset import Dataset, Table, flat
+from manikin.data.errors import DataError
 from manikin.data.schema import EMPTY, Schema
 from manikin.evaluation.records.summary import Plan, per_patient, planned
 from manikin.evaluation.records.vocabulary import tables_of_patients
@@ -112,7 +113,10 @@ def linked_cohort(
     balance = tuple(static_name(name, patients.schema, "--balance") for name in balance)
     names = tuple(dict.fromkeys((target, *groups, *balance)))
     rows = statics_of(patients, names)
-    found = cohort(rows, target=target, positive=positive, groups=groups, balance=balance, max_rows=max_rows, seed=seed)
+    try:
+        found = cohort(rows, target=target, positive=positive, groups=groups, balance=balance, max_rows=max_rows, seed=seed)
+    except DataError as error:
+        raise DataError(throughout(str(error), "patients")) from None
     whole = _with_target(patients, found.data, target)
     notices = tuple(throughout(notice, "patients").replace(", whole patients at random", " at random") for notice in found.notices)
     return LinkedCohort(statics_of(whole, names), found.question, notices, whole)
