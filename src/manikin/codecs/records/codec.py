@@ -354,7 +354,7 @@ class RecordsCodec:
         *,
         first_key: int = 1,
         conditions: Mapping[str, Any] | Dataset | None = None,
-        known: Dataset | None = None,
+        known: Dataset | Known | None = None,
         patients: npt.NDArray[np.int64] | None = None,
     ) -> Dataset:
         """Linked tables in `release_schema`, rows in the order of patients and their events.
@@ -366,7 +366,8 @@ class RecordsCodec:
             pieces that number their patients apart.
         conditions : static cells that were given, as for `encode_conditions`; they are kept to the last digit.
         known : patients that the records continue: each record begins with all events of its patient, as `encode_partial` puts them.
-            Cells and times of these events, and known static cells, come back as they were given; keys are made anew.
+            Cells and times of these events, and known static cells but those of conditions, come back as they were given; keys are made
+            anew. `known_patients` of a data set does what many calls need once.
         patients : int64 (n_records,), which known patient each record continues; record i patient i where it is left out.
 
         Raises
@@ -374,7 +375,10 @@ class RecordsCodec:
         ParameterError : a record does not begin with the known events of its patient.
         """
         static = self._decode_static(records.static, rng, conditions)
-        own_known = None if known is None else self._known(known, np.arange(len(records)) if patients is None else patients)
+        given = static_conditions(conditions, self.schema_, self.plan_)
+        changed = set(given) if isinstance(given, dict) else set()
+        own_known = known if isinstance(known, Known) or known is None else self.known_patients(known, patients)
+        own_known = None if own_known is None else replace(own_known, absent=own_known.absent | changed)
         pairs = None if own_known is None else own_known.events(records)
         rows: dict[str, tuple[Rows, Table]] = {}
         gap, unit = np.zeros(records.n_events, dtype=np.int64), np.ones(records.n_events, dtype=np.int64)
@@ -392,7 +396,8 @@ class RecordsCodec:
             static, first = own_known.static(static, self.plan_)
             anchor = np.where(first == NEVER, anchors(static, self.plan_, len(records), rng), first)
         at = add_up(records.starts, gap, unit)
-        is_bound_given = gives(static_conditions(conditions, self.schema_, self.plan_), self.plan_.bound, self.plan_)
+        is_bound_given = gives(given, self.plan_.bound, self.plan_)
+        is_bound_given |= own_known is not None and self.plan_.bound not in {"", *own_known.absent}
         drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
         drawn_all.is_death_given = is_bound_given
         if own_known is not None and pairs is not None:
@@ -403,9 +408,10 @@ class RecordsCodec:
         tables = {t.name: made.get(t.name, self.references_.get(t.name)) for t in self.schema_.tables}
         return Dataset({name: table for name, table in tables.items() if table is not None}, self.release_schema, self.native_)
 
-    def _known(self, known: Dataset, patients: Rows) -> Known:
+    def known_patients(self, known: Dataset, patients: Rows | None = None) -> Known:
+        """Patients that records continue, as `decode` takes them; record i continues patient i where `patients` is left out."""
         whole, absent = completed(known, self.schema_, self.plan_)
-        return Known(whole, frozenset(absent), self._timeline(whole), patients)
+        return Known(whole, frozenset(absent), self._timeline(whole), np.arange(len(whole)) if patients is None else patients)
 
     def _decode_static(self, tokens: Tokens, rng: np.random.Generator, conditions: Mapping[str, Any] | Dataset | None) -> Table:
         if self.static_ is None:

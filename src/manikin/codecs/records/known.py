@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from manikin.codecs.records.clock import Ticks
 from manikin.codecs.records.event_codec import EventCodec
 from manikin.codecs.records.flatten import event_table, static_table
 from manikin.codecs.records.overlay import overlaid
-from manikin.codecs.records.plan import RecordsPlan
+from manikin.codecs.records.plan import EventPlan, RecordsPlan
 from manikin.codecs.records.sequence import Rows, Timeline
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import ParameterError
@@ -25,12 +25,14 @@ class Known:
     ----------
     data : the known patients, every table and column of the schema in it. absent : the static fields that it knows nothing of.
     timeline : their events in order. patients : int64 (n_records,), which known patient each record continues.
+    made : by table what is made of its rows once, for all draws of the same patients.
     """
 
     data: Dataset
     absent: frozenset[str]
     timeline: Timeline
     patients: Rows
+    made: dict[str, tuple[Table, Rows]] = field(default_factory=dict, repr=False, compare=False)
 
     def events(self, records: Records) -> tuple[Rows, Rows]:
         """The events of records that are known, and which events of the timeline they are, int64 (n_known,) each.
@@ -64,18 +66,25 @@ class Known:
         events : which events of the records the rows are. pairs : known events, as `events` gives them.
         """
         own = codec.plan
-        flat, places = event_table(self.data, plan, own, self.timeline)
-        table = self.data.tables[own.name].take(self.timeline.row[places])
-        frame, marks = flat.table.frame, dict(flat.table.marks)
-        for name, _ in own.by:
-            frame[name], marks[name] = table.frame[name], table.mark(name)
+        if own.name not in self.made:
+            self.made[own.name] = self._flat(own, plan)
+        whole, places = self.made[own.name]
         row_of = np.full(len(self.timeline.table), -1, dtype=np.int64)
         row_of[places] = np.arange(len(places))
         mine, theirs = pairs
         chosen = row_of[theirs] >= 0
         to = np.searchsorted(events, mine[chosen])
-        names = [str(name) for name in drawn.frame if name in frame]
-        return overlaid(drawn, Table(frame, marks), to, row_of[theirs[chosen]], names)
+        names = [str(name) for name in drawn.frame if name in whole.frame]
+        return overlaid(drawn, whole, to, row_of[theirs[chosen]], names)
+
+    def _flat(self, own: EventPlan, plan: RecordsPlan) -> tuple[Table, Rows]:
+        """All known rows of a table as flat ones, numbers by a code among them, and which events of the timeline they are."""
+        flat, places = event_table(self.data, plan, own, self.timeline)
+        table = self.data.tables[own.name].take(self.timeline.row[places])
+        frame, marks = flat.table.frame, dict(flat.table.marks)
+        for name, _ in own.by:
+            frame[name], marks[name] = table.frame[name], table.mark(name)
+        return Table(frame, marks), places
 
     def told(self, plan: RecordsPlan, pairs: tuple[Rows, Rows]) -> dict[str, tuple[Rows, Table]]:
         """By table of events the known events that are rows of it, and the columns of these rows that other cells say."""

@@ -122,6 +122,17 @@ def next_starts(starts: Ticks, owner: Rows, alive: Bools) -> Ticks:
     return out
 
 
+def before_known(starts: Ticks, bound: Ticks, unit: int, known: Ticks, free: Bools) -> Ticks:
+    """Starts that lie behind a bound brought to it, where that is not before what is known of the patient; int64 (n_rows,) each.
+
+    Parameters
+    ----------
+    bound : `NEVER` where there is none. known : ticks of the patient's last known event. free : bool (n_rows,), which may be moved.
+    """
+    back = bound // unit * unit
+    return np.where(free & (bound != NEVER) & (starts > bound) & (back >= known), back, starts)
+
+
 def on_grid(starts: Ticks, own: EventPlan, owner: Rows, least: Ticks, free: Bools, rng: np.random.Generator) -> Ticks:
     """Times moved back to the grid that most of them lie on in real data, rows of one time together; none before `least`.
 

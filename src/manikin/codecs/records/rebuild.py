@@ -24,7 +24,7 @@ from manikin.codecs.records.decoded import (
     where_empty,
     whole_numbers,
 )
-from manikin.codecs.records.one_life import behind_death, day_of_death, deaths_of, next_starts, on_grid
+from manikin.codecs.records.one_life import before_known, behind_death, day_of_death, deaths_of, next_starts, on_grid
 from manikin.codecs.records.overlay import overlaid
 from manikin.codecs.records.plan import (
     ANCHOR,
@@ -118,6 +118,7 @@ class Drawn:
     def tables(self, *, is_bound_given: bool = False) -> dict[str, Table]:
         """Every table of patients, parents first; a bound that was given moves events, another one is moved by them."""
         self._drop_doubles()
+        self.alive |= self.fixed
         self.alive &= self.fixed | ~behind_death(self.plan, self.schema, self.table, self.starts, self.rows)
         for own in self.plan.events:
             for link in sorted(own.links, key=lambda link: link.via >= 0):  # those that others lead to come last
@@ -206,7 +207,7 @@ class Drawn:
         patient = self.patient
         np.maximum.at(self.finals, patient[is_bound], (self.at + self.anchor[patient])[is_bound])
         place = (self.at + self.anchor[patient]) // unit * unit
-        behind = np.flatnonzero(is_bound & (ends[patient] != NEVER) & (place > ends[patient]))
+        behind = np.flatnonzero(is_bound & ~self.fixed & (ends[patient] != NEVER) & (place > ends[patient]))
         if not len(behind):
             return
         if is_given:
@@ -229,6 +230,7 @@ class Drawn:
         latest = {own.name: np.full(len(self.table), NEVER, dtype=np.int64) for own in self.plan.events}
         starts = self.begins
         for own in self.plan.events:
+            self._into_known(own)
             moment = own.moment(self.schema[own.name].end)
             if moment is not None and not moment.since:
                 rows = self.rows[own.name][1]
@@ -244,7 +246,8 @@ class Drawn:
                 unit = 1 if moment is None else moment.unit
                 ends = self.ends[own.name]
                 ends = np.where((ends == NEVER) | (mine <= ends), ends, -(-mine // unit) * unit)
-                self.ends[own.name] = self._apart(own, ends, unit) if own.is_disjoint else ends
+                ends = self._apart(own, ends, unit) if own.is_disjoint else ends
+                self.ends[own.name] = np.where(self.fixed[events], self.ends[own.name], ends)
             for link in (one for one in own.links if one.parent != own.name):
                 found = self.parents[own.name, link.number]
                 chosen = np.flatnonzero(self.alive[events] & (found >= 0)) if link.is_within else np.zeros(0, dtype=np.int64)
@@ -262,7 +265,23 @@ class Drawn:
                 moment = own.moment(self.schema[own.name].end)
                 unit = 1 if moment is None else moment.unit
                 capped = np.maximum(bound // unit * unit, starts[own.name] // unit * unit)
-                self.ends[own.name] = np.where((ends == NEVER) | (bound == NEVER) | (ends <= bound), ends, capped)
+                is_short = (ends == NEVER) | (bound == NEVER) | (ends <= bound) | self.fixed[self.rows[own.name][0]]
+                self.ends[own.name] = np.where(is_short, ends, capped)
+
+    def _into_known(self, own: EventPlan) -> None:
+        """Starts of drawn rows are moved before the end of a known row that they lie within, in place: that end stays where it is."""
+        events = self.rows[own.name][0]
+        for link in own.links if self.fixed.any() else ():
+            if not link.is_within or link.parent not in self.ends:
+                continue
+            last = np.full(len(self.table) + 1, NEVER, dtype=np.int64)
+            parents = self.rows[link.parent][0]
+            last[parents] = np.where(self.fixed[parents], self.ends[link.parent], NEVER)
+            known = np.full(self.n_patients, NEVER, dtype=np.int64)
+            if own.start is not None:  # no row is moved before what is known
+                np.maximum.at(known, self.patient[self.fixed], (self.at + self.anchor[self.patient])[self.fixed])
+            bound, patients = last[self.parents[own.name, link.number]], self.patient[events]
+            self.begins[own.name] = before_known(self.begins[own.name], bound, own.unit, known[patients], ~self.fixed[events])
 
     def _enclose_own(self, own: EventPlan, latest: Ticks) -> None:
         """What lies within rows of its own table (a stay on a ward within an admission) is told to those, in place."""
@@ -322,7 +341,7 @@ class Drawn:
                 found[moment.name] = self.ends[own.name]
             elif table[moment.name].has_role(Role.DEATH):  # told within a row, as by an admission: not before the day of her last event
                 ticks, final, day = found[moment.name], self.finals[patients], self.plan.clock.anchor_unit
-                is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day)
+                is_early = (ticks != NEVER) & (final != NEVER) & (final // day > ticks // day) & ~self.fixed[events]
                 found[moment.name] = np.where(is_early, final // moment.unit * moment.unit, ticks)
         for rule in table.confirmed_rules:  # which moving ends and deaths may have broken
             if isinstance(rule, OrderRule) and set(rule.columns) <= set(found):
@@ -403,7 +422,7 @@ class Drawn:
         of_event = np.full(len(self.table) + 1, NEVER, dtype=np.int64)
         of_event[self.rows[parent.name][0]] = theirs
         found = of_event[self.parents[own.name, told.link]]
-        return np.where(found == NEVER, NEVER, np.maximum(found, self.begins[own.name]))
+        return found if own.start is None else np.where(found == NEVER, NEVER, np.maximum(found, self.begins[own.name]))
 
     def _tell(
         self,
@@ -416,23 +435,25 @@ class Drawn:
         chosen: Bools,
     ) -> None:
         """Works out the columns that other cells say, in place; those of known rows come back as they were given."""
-        settled = [told for told in own.told if told.kind != "unlinked"]
-        for told in settled:
+        for told in (told for told in own.told if told.kind != "unlinked"):
             if told.kind == "parent":
                 ticks = self._of_parent(own, told)[kept]
                 cells[told.column], marks[told.column] = self.plan.clock.cells(ticks), (ticks == NEVER).astype(np.int8)
-                continue
-            order = neighbours(self._group(own, told.link, kept), self.begins[own.name][kept], chosen)
-            cells[told.column], marks[told.column] = tell(told, table[told.column], cells, marks, order, self.plan.clock)
-        if settled and own.name in self.given:
-            of, theirs = self.given[own.name]
-            to = np.searchsorted(events, of)
-            there = (to < len(events)) & (events[np.minimum(to, len(events) - 1)] == of) if len(events) else np.zeros(len(of), bool)
-            names = [told.column for told in settled if told.column not in own.moved]
-            drawn = Table(pd.DataFrame({name: cells[name] for name in names}), {name: marks[name] for name in names})
-            whole = overlaid(drawn, theirs, to[there], np.flatnonzero(there), names)
-            for name in names:
-                cells[name], marks[name] = whole.frame[name], whole.mark(name)
+            else:
+                order = neighbours(self._group(own, told.link, kept), self.begins[own.name][kept], chosen)
+                cells[told.column], marks[told.column] = tell(told, table[told.column], cells, marks, order, self.plan.clock)
+            if told.column not in own.moved:
+                self._give_back(own, told.column, cells, marks, events)
+
+    def _give_back(self, own: EventPlan, name: str, cells: dict[str, object], marks: dict[str, Marks], events: Rows) -> None:
+        """Puts the cells of known rows back into a column, in place."""
+        of, theirs = self.given.get(own.name, (events[:0], None))
+        if theirs is None or not len(events):
+            return
+        to = np.minimum(np.searchsorted(events, of), len(events) - 1)
+        there = np.flatnonzero(events[to] == of)
+        whole = overlaid(Table(pd.DataFrame({name: cells[name]}), {name: marks[name]}), theirs, to[there], there, [name])
+        cells[name], marks[name] = whole.frame[name], whole.mark(name)
 
     def _singles(self, table: TableSchema, cells: Mapping[str, object], events: Rows) -> Bools:
         """Which rows to keep: of those that share a primary key, or what a confirmed rule says is unique, the first."""

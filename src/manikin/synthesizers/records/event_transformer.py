@@ -400,14 +400,15 @@ class EventTransformer:
         limits = np.broadcast_to(np.asarray(until, dtype=float), n).copy()
         has_any = records.lengths > 0
         limits[has_any] += records.times[records.starts[:-1][has_any]]  # from the anchor
-        order = self.codec_.rows_in_order(data)
+        order, whole = self.codec_.rows_in_order(data), self.codec_.known_patients(data)
         together = draws_at_once(records, self.longest_)
         for first in range(0, draws, together):
             n_here = min(together, draws - first)
             rows = np.tile(np.arange(n), n_here)
             made = self._continued(records.subset(rows), tokens[rows], given, limits[rows], held, derive(seed, "continue", first))
             for m in range(n_here):
-                decoded = self.codec_.decode(made.subset(np.arange(m * n, (m + 1) * n)), generator(seed, "continued", first + m))
+                piece, rng = made.subset(np.arange(m * n, (m + 1) * n)), generator(seed, "continued", first + m)
+                decoded = self.codec_.decode(piece, rng, known=whole, conditions=static or None)
                 yield with_given(decoded, data, order, self.codec_, changed=static)
 
     def _continued(
