@@ -54,15 +54,20 @@ METHOD = (
         "the unfavourable end of the interval, as the release gate judges. These words follow from the figures by rule."
     ),
 )
+OF_PATIENTS = (
+    "Figures look at a summary of each patient and not at her history, and so does the attack. `manikin synthesize` attacks whole "
+    "histories, of one release."
+)
 
 
 def tradeoff_chapters(document: Mapping[str, Any]) -> tuple[Chapter, ...]:
     """Where to start, the curves, all figures, and how they were measured."""
+    method = (*METHOD, OF_PATIENTS) if document["data"].get("unit") == "patients" else METHOD
     return (
         Chapter("start", "For this use, start here", _start(document)),
         Chapter("curves", "Along epsilon", _curves(document)),
         Chapter("figures", "All figures", _tables(document)),
-        Chapter("design", "How it was measured", (Bullets(METHOD),)),
+        Chapter("design", "How it was measured", (Bullets(method),)),
     )
 
 

@@ -101,6 +101,7 @@ def test_a_tradeoff_gives_each_budget_to_a_patient_with_all_her_rows(
     assert "the train patients themselves score." in page
     assert "the grey one columns" not in page
     assert "against real patients" in page
+    assert "a summary of each patient and not at her history" in page
 
 
 @pytest.mark.usefixtures("quick")
@@ -119,7 +120,7 @@ def test_what_does_not_fit_is_refused_by_name(ward: Path, women: Path, tmp_path:
     with pytest.raises(ParameterError, match="several tables have"):
         tradeoff(ward, target="subject_id", synthesizers=("markov",))
     few = write_ward(tmp_path / "few", 40)
-    with pytest.raises(DataError, match="has 40 patients; a trade-off study needs at least 100"):
+    with pytest.raises(DataError, match="have 40 patients; a trade-off study needs at least 100"):
         tradeoff(few, target="died", synthesizers=("markov",))
 
 

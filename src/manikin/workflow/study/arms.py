@@ -18,6 +18,7 @@ from manikin.workflow.learn import AUTO, can_be_given, check_name
 from manikin.workflow.study.cohort import group_labels, is_positive
 
 MOST_DRAWS = 50  # rows drawn for each row that is wished of a generator without conditions
+LEAST_DRAWN = 1_000  # rows that such a generator is asked for at a time, unless it says how few will do (`least_drawn`)
 CLASSIC = {
     "real": "real rows",
     "weighted": "real rows, weighted",
@@ -105,7 +106,7 @@ def _sifted(model: Any, train: Dataset, wanted: Sequence[Wish], columns: Sequenc
     """Rows of an unconditional generator that fall into the wished cells, as many as wished or as come."""
     cells = {tuple(group_labels(train, name)[wish.rows[0]] for name in columns): wish.n for wish in wanted}
     total = sum(cells.values())
-    left, kept, n_drawn, batch = dict(cells), [], 0, max(total, 1_000)
+    left, kept, n_drawn, batch = dict(cells), [], 0, max(total, getattr(model, "least_drawn", LEAST_DRAWN))
     while any(left.values()) and n_drawn < MOST_DRAWS * total:
         rows = model.sample(batch, seed=derive(seed, "sift", n_drawn) % 2**31)
         n_drawn += batch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,7 @@ class Summarised:
     model: Any
     plan: Plan
     names: tuple[str, ...]
+    least_drawn: ClassVar[int] = 50  # patients at a time: one with all her rows may cost as much as thousands of rows
 
     def sample(self, n: int, *, seed: int, conditions: Dataset | None = None) -> Dataset:
         """`n` patients, a summary row each, in order; `conditions` as the generator takes them, by full names."""
