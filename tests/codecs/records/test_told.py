@@ -163,6 +163,7 @@ def test_lives_are_whole(made: Dataset) -> None:
     assert ((rows["dose"] == "") == (rows["unit"] == "")).all()
     inside = rows.merge(stays, on="hadm")
     assert ((inside["at"] >= inside["admitted"]) & (inside["at"] <= inside["discharged"])).all()
+    assert (rows["at"].groupby(rows["pid"]).shift().fillna("") <= rows["at"]).all()
     on_hour = rows["at"].str[14:] == "00:00"
     assert on_hour.mean() > 0.7
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from codec_tables import table_texts
 from test_told import transferred
 
 from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
 from manikin.synthesizers.records.event_transformer import EventTransformer
 
 N = 30
@@ -31,6 +33,10 @@ def test_what_is_drawn_behind_known_rows_does_not_contradict_them() -> None:
         assert new.any(), name
         theirs, mine = (own[columns].to_numpy().tolist() for own in (table_texts(given, name), table_texts(made, name)[~new]))
         assert sorted(theirs) == sorted(mine)
+    held = next(model.continue_(given, until=3000.0, draws=1, seed=1, set={"moves.ward": "icu"}))
+    assert set(table_texts(held, "moves")["ward"][is_new(held, given, "moves")]) == {"icu"}
+    with pytest.raises(ParameterError, match=r"'moves\.what' is worked out from other cells"):
+        next(model.continue_(given, until=3000.0, draws=1, seed=1, set={"moves.what": "admit"}))
     moves, new = table_texts(made, "moves"), is_new(made, given, "moves")
     into = moves.groupby("hadm")["into"]
     assert (moves["out"] == into.shift(-1).fillna(""))[new].all()

@@ -17,7 +17,7 @@ draws gaps anew within their tokens, so that the times of a decoded patient are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -356,6 +356,7 @@ class RecordsCodec:
         conditions: Mapping[str, Any] | Dataset | None = None,
         known: Dataset | Known | None = None,
         patients: npt.NDArray[np.int64] | None = None,
+        held: Collection[tuple[int, int]] = (),
     ) -> Dataset:
         """Linked tables in `release_schema`, rows in the order of patients and their events.
 
@@ -369,6 +370,7 @@ class RecordsCodec:
             Cells and times of these events, and known static cells but those of conditions, come back as they were given; keys are made
             anew. `known_patients` of a data set does what many calls need once.
         patients : int64 (n_records,), which known patient each record continues; record i patient i where it is left out.
+        held : (table of events, field in drawing order) that was held in all drawn rows; its column stays as it was drawn.
 
         Raises
         ------
@@ -400,6 +402,7 @@ class RecordsCodec:
         is_bound_given |= own_known is not None and self.plan_.bound not in {"", *own_known.absent}
         drawn_all = Drawn(self.plan_, self.schema_, static, records.starts, records.table, at, rows, anchor, first_key, rng)
         drawn_all.is_death_given = is_bound_given
+        drawn_all.held = frozenset((self.events_[t].plan.name, self.events_[t].names[f]) for t, f in held)
         if own_known is not None and pairs is not None:
             drawn_all.given = own_known.told(self.plan_, pairs)
             drawn_all.fixed[pairs[0]] = True

@@ -22,7 +22,8 @@ def parted_conditions(codec: RecordsCodec, conditions: Mapping[str, Any]) -> tup
 
     Raises
     ------
-    ParameterError : a column of rows is no column of levels, several tables have it, or the model cannot draw its value.
+    ParameterError : a column of rows is no column of levels or follows from other cells, several tables have it, or the model cannot draw
+        its value.
     """
     static, held = {}, Held()
     for name, value in conditions.items():
@@ -33,6 +34,8 @@ def parted_conditions(codec: RecordsCodec, conditions: Mapping[str, Any]) -> tup
             if name in (column, f"{own.plan.name}.{column}") and own.fields[f] >= 0
         ]
         is_static = any(name in (own.name, own.column, f"{own.table}.{own.column}") for own in codec.plan_.static)
+        if not is_static and any(name in said for said in _said(codec)):
+            raise ParameterError(f"Column {name!r} is worked out from other cells of its table and cannot be held. Leave it out.")
         if is_static or not places:
             static[name] = value
             continue
@@ -41,6 +44,15 @@ def parted_conditions(codec: RecordsCodec, conditions: Mapping[str, Any]) -> tup
         t, f, place = places[0]
         held[t, f] = _token(codec, t, f, place, value)
     return static, held
+
+
+def _said(codec: RecordsCodec) -> list[set[str]]:
+    """By table of events the columns that are worked out from other cells, by their names with and without the table's."""
+    out = []
+    for own in codec.plan_.events:
+        names = [told.column for told in own.told if not told.has_field]
+        out.append({*names, *(f"{own.name}.{name}" for name in names)})
+    return out
 
 
 def _token(codec: RecordsCodec, t: int, f: int, place: str, value: Any) -> int:

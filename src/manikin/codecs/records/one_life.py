@@ -134,7 +134,8 @@ def before_known(starts: Ticks, bound: Ticks, unit: int, known: Ticks, free: Boo
 
 
 def on_grid(starts: Ticks, own: EventPlan, owner: Rows, least: Ticks, free: Bools, rng: np.random.Generator) -> Ticks:
-    """Times moved back to the grid that most of them lie on in real data, rows of one time together; none before `least`.
+    """Times moved back to the grid that most of them lie on in real data, all of a patient between two points of it or none, so that time
+    does not run backwards; none before `least`.
 
     Parameters
     ----------
@@ -142,10 +143,11 @@ def on_grid(starts: Ticks, own: EventPlan, owner: Rows, least: Ticks, free: Bool
     """
     if not own.coarse or own.is_distinct or not len(starts):
         return starts
-    block = np.cumsum(np.concatenate([[0], (np.diff(starts) != 0) | (np.diff(owner) != 0)]))
-    chosen = (rng.random(int(block[-1]) + 1) < own.on_coarse)[block]
     moved = starts // own.coarse * own.coarse
-    return np.where(chosen & free & (moved >= least), moved, starts)
+    block = np.cumsum(np.concatenate([[0], (np.diff(moved) != 0) | (np.diff(owner) != 0)]))
+    chosen = rng.random(int(block[-1]) + 1) < own.on_coarse
+    chosen[block[~free | (moved < least)]] = False
+    return np.where(chosen[block], moved, starts)
 
 
 def day_of_death(own: StaticColumn, ticks: Ticks, dead: Ticks) -> Ticks:

@@ -58,7 +58,7 @@ class Drawn:
     rows : by table of events, the events that are its rows and their decoded fields.
     anchor : int64 (n_patients,), ticks.
     given : by table of events, rows of it (their events) whose told columns are known, and these columns.
-    is_death_given : whether her dates of death are known.
+    is_death_given : whether her dates of death are known. held : (table, column) that were held, which are not settled.
     alive : bool (n_events,), which events are kept. fixed : bool (n_events,), which are known and stay where they are.
     parents : by (table, foreign key), the event (or for a static table the patient) that each row refers to, -1 for none.
     begins : by table of events, when its rows start, in ticks.
@@ -81,6 +81,7 @@ class Drawn:
     rng: np.random.Generator
     given: Mapping[str, tuple[Rows, Table]] = field(default_factory=dict)
     is_death_given: bool = False
+    held: frozenset[tuple[str, str]] = frozenset()
     alive: Bools = field(init=False)
     fixed: Bools = field(init=False)
     begins: dict[str, Ticks] = field(init=False, default_factory=dict)
@@ -435,7 +436,7 @@ class Drawn:
         chosen: Bools,
     ) -> None:
         """Works out the columns that other cells say, in place; those of known rows come back as they were given."""
-        for told in (told for told in own.told if told.kind != "unlinked"):
+        for told in (told for told in own.told if told.kind != "unlinked" and (own.name, told.column) not in self.held):
             if told.kind == "parent":
                 ticks = self._of_parent(own, told)[kept]
                 cells[told.column], marks[told.column] = self.plan.clock.cells(ticks), (ticks == NEVER).astype(np.int8)

@@ -408,7 +408,7 @@ class EventTransformer:
             made = self._continued(records.subset(rows), tokens[rows], given, limits[rows], held, derive(seed, "continue", first))
             for m in range(n_here):
                 piece, rng = made.subset(np.arange(m * n, (m + 1) * n)), generator(seed, "continued", first + m)
-                decoded = self.codec_.decode(piece, rng, known=whole, conditions=static or None)
+                decoded = self.codec_.decode(piece, rng, known=whole, conditions=static or None, held=held)
                 yield with_given(decoded, data, order, self.codec_, changed=static)
 
     def _continued(
