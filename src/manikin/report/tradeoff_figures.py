@@ -50,8 +50,9 @@ def epsilon_curve(
             axes.axhline(real, color=REAL, linewidth=1.6, label="train data themselves", zorder=1)
         if ceiling:
             x, y = zip(*[(log10(epsilon), value) for epsilon, value in ceiling], strict=True)
-            dash = {"marker": "_", "markersize": 14} if len(x) == 1 else {}  # one budget only has no line
-            axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="most that is possible", zorder=1, **dash)
+            axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="most that is possible", zorder=1)
+            if len(x) == 1:  # one budget only has no line
+                axes.plot(x, y, color=MUTED, linestyle="", marker="_", markersize=14, zorder=1)
         if guess is not None:
             axes.axhline(guess, color=LINE, linewidth=1, zorder=0)
         _axes(axes, place, scale)
