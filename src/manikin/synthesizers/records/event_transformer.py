@@ -188,7 +188,8 @@ class EventTransformer:
         training = train(objective, seed=derive(seed, "patients"), control=own)
         self.patients_ = objective.averages[0].eval()  # type: ignore[assignment]
         shares = [np.bincount(own, minlength=c.n_tokens) / len(own) for own, c in zip(whole.numpy().T, narrow, strict=True)]
-        calibrate(self.patients_, shares, self._emitted(), generator(seed, "shares"))
+        n_rows = int(np.clip(8 * len(whole), 1024, 8192))
+        calibrate(self.patients_, shares, self._emitted(), generator(seed, "shares"), n_rows=n_rows)
         self.training_ = {"patients": {"planned_steps": training.planned_steps, "steps": training.steps}}
 
     def _fit_events(
