@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))  # its linked tables serve here too
+
 LOAD = """
 import json, resource, sys
 import safetensors.numpy, sklearn.ensemble, torch

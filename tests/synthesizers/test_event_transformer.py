@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from linked_tables import BY_DAY, built, once, values_by_code
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.cells import parse_table, texts_of
@@ -51,24 +52,9 @@ def chains(n: int = 300, seed: int = 0) -> Dataset:
             cells["value"].append(f"{own + (20 if code == 'c' else 0) + rng.normal(0, 0.4):.1f}")
             code = "b" if code == "a" else ("a" if rng.random() < 0.7 else "c")
             day += int(rng.integers(1, 4))
-    people = TableSchema(
-        "people", (PATIENT, Column("sex", Kind.CATEGORICAL, levels=("f", "m"))), form=Form.STATIC, primary_key=("patient",)
-    )
-    rows = TableSchema(
-        "tests",
-        (
-            PATIENT,
-            Column("day", Kind.COUNT, Storage.INTEGER, decimals=0, roles=(Role.TIME,)),
-            Column("code", Kind.CODE),
-            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
-        ),
-        form=Form.EVENTS,
-        start="day",
-    )
-    whole = {"people": {"patient": [str(i + 1) for i in range(n)], "sex": np.where(women, "f", "m")}, "tests": cells}
-    schema = Schema((people, rows))
-    parsed = {t.name: parse_table(pd.DataFrame(whole[t.name], dtype=object)[t.names], t, where=t.name) for t in schema.tables}
-    return Dataset(parsed, schema)
+    people = {"patient": [str(i + 1) for i in range(n)], "sex": np.where(women, "f", "m")}
+    sex = Column("sex", Kind.CATEGORICAL, levels=("f", "m"))
+    return built([(once("people", sex), people), (values_by_code("tests", BY_DAY), cells)])
 
 
 @cache

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from linked_tables import LINKED
 
 from manikin.data.dataset import Dataset
 from manikin.data.errors import FitError, ParameterError
 from manikin.data.schema import Schema
 from manikin.synthesizers import synthesizer
 from manikin.synthesizers.records.grids import carried, remembering
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance" / "records"))
-from linked_tables import LINKED
 
 
 def hourly(data: Dataset) -> pd.DataFrame:

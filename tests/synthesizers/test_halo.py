@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from linked_tables import LINKED, built, identifier
 
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset
@@ -19,9 +18,6 @@ from manikin.synthesizers import synthesizer
 from manikin.synthesizers.records.visits import codes_of, count_rows, encoded, make_plan, visits_of
 from manikin.training.networks.visits import MaskedHead, Sets, VisitNet, VisitShape
 from manikin.training.objectives.visits import VisitData
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance" / "records"))
-from linked_tables import LINKED, built, identifier
 
 SHAPE = VisitShape(static=(3, 2), fields=(2, 4), n_codes=5, longest=8, width=32, layers=2, heads=1, hidden=16, dropout=0.0)
 

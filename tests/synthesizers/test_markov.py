@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from linked_tables import built, identifier, moments, values_by_code
 
 import manikin as mk
 from manikin.data.errors import ModelFolderError
-from manikin.synthesizers.records.chances import NONE, Chances, counted
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
-from linked_tables import built, identifier, moments, values_by_code
-
 from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
+from manikin.synthesizers.records.chances import NONE, Chances, counted
 
 N = 20_000
 

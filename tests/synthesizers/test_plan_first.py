@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import torch
+from linked_tables import BY_DAY, built, once, values_by_code
 
-from manikin.data.cells import parse_table, texts_of
+from manikin.data.cells import texts_of
 from manikin.data.dataset import Dataset
-from manikin.data.schema import Column, Form, Kind, Role, Schema, Storage, TableSchema
+from manikin.data.schema import Column, Kind
 from manikin.synthesizers.records.event_transformer import EventTransformer
 from manikin.synthesizers.records.plan import DRIFT_FROM, PlanFields, PlanNumbers, in_hindsight, make_plan
 from manikin.synthesizers.records.plan_first import PlanFirst
@@ -24,32 +25,10 @@ def courses(n: int = 320, seed: int = 0) -> Dataset:
     patient, day = np.repeat(np.arange(1, n + 1), 6), np.tile(np.arange(6), n)
     course = np.where(died[patient - 1], RISE, -RISE) * (day - 2.5) / 5
     value = 50 + rng.normal(0, 3, n)[patient - 1] + course + rng.normal(0, 0.5, 6 * n)
-    key = Column("patient", Kind.IDENTIFIER, Storage.INTEGER, roles=(Role.PATIENT_KEY,))
-    died_column = Column("died", Kind.CATEGORICAL, levels=("no", "yes"))
-    people = TableSchema("people", (key, died_column), form=Form.STATIC, primary_key=("patient",))
-    rows = TableSchema(
-        "labs",
-        (
-            key,
-            Column("day", Kind.COUNT, Storage.INTEGER, decimals=0, roles=(Role.TIME,)),
-            Column("code", Kind.CODE),
-            Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
-        ),
-        form=Form.EVENTS,
-        start="day",
-    )
-    schema = Schema((people, rows))
-    cells = {
-        "people": {"patient": np.arange(1, n + 1).astype(str), "died": np.where(died, "yes", "no")},
-        "labs": {
-            "patient": patient.astype(str),
-            "day": day.astype(str),
-            "code": np.full(6 * n, "GCS"),
-            "value": [f"{one:.1f}" for one in value],
-        },
-    }
-    parsed = {t.name: parse_table(pd.DataFrame(cells[t.name], dtype=object)[t.names], t, where=t.name) for t in schema.tables}
-    return Dataset(parsed, schema)
+    people = {"patient": np.arange(1, n + 1).astype(str), "died": np.where(died, "yes", "no")}
+    labs = {"patient": patient.astype(str), "day": day.astype(str), "code": np.full(6 * n, "GCS"), "value": [f"{one:.1f}" for one in value]}
+    outcome = Column("died", Kind.CATEGORICAL, levels=("no", "yes"))
+    return built([(once("people", outcome), people), (values_by_code("labs", BY_DAY), labs)])
 
 
 def rises(data: Dataset) -> dict[str, float]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
 from linked_tables import built, moments, values_by_code
 
 from manikin.codecs.records.bought import as_readable

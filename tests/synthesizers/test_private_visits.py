@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance" / "records"))
 from linked_tables import nasty, visits
 
 from manikin.codecs.records.bought import as_readable

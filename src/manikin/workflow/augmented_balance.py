@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from manikin.data.dataset import Dataset
+from manikin.data.errors import ParameterError
 from manikin.release.manifest import Choice
+from manikin.synthesizers import SYNTHESIZERS
 from manikin.workflow import proportions
 from manikin.workflow.augmentation import Account, CellCount, Wishes, statement_of
 from manikin.workflow.augmented_notices import tell_cells
+from manikin.workflow.learn import AUTO, able_to_be_given, can_be_given, check_learned, check_modality, check_name
 from manikin.workflow.proportions import Cells, Ints
 from manikin.workflow.stages import Stages
 from manikin.workflow.wanted_shares import NO_OTHER, Called, parse_to
+
+
+def check_generator(name: str, model: Any | None, data: Dataset) -> None:
+    """Refuses a generator of other data than these, and one that cannot make rows or patients of a given class.
+
+    Raises
+    ------
+    ParameterError : says which is which, and the way out.
+    """
+    if model is not None:
+        from manikin.synthesizers.storage import name_of
+
+        check_learned(model, data)
+        name = name_of(model)
+    check_name(name)
+    check_modality(name, data)
+    if name != AUTO and not (can_be_given(name) or (model is not None and SYNTHESIZERS[name].some_conditions)):
+        able = ", ".join(able_to_be_given(data.modality))
+        what = "patients of a given class" if data.is_linked else "rows of a given class or group"
+        raise ParameterError(f"The synthesizer {name!r} cannot make {what}. Choose one that can: {able}.")
 
 
 def cells_to_make(

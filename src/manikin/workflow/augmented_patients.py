@@ -26,17 +26,11 @@ from manikin.release.manifest import Choice, hash_folder
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow import proportions
 from manikin.workflow.augmentation import Account, Augmented, Wishes
-from manikin.workflow.augmented_balance import account_of, cells_to_make
+from manikin.workflow.augmented_balance import account_of, cells_to_make, check_generator
 from manikin.workflow.augmented_rows import ORIGINS, REAL, SYNTHETIC, check_mark
 from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import decide, learn
 from manikin.workflow.learn import (
-    AUTO,
-    able_to_be_given,
-    can_be_given,
-    check_learned,
-    check_modality,
-    check_name,
     hyperparameters_of,
     training_of,
 )
@@ -96,14 +90,7 @@ def augment_patients(
     """
     if wishes.mode == "partial":
         raise ParameterError("--mode partial makes columns of one table anew, and these are linked tables. Choose --mode hybrid or full.")
-    if model is not None:
-        check_learned(model, data)
-    name = options.synthesizer if model is None else name_of_model(model)
-    check_name(name)
-    check_modality(name, data)
-    if name != AUTO and not can_be_given(name):
-        able = ", ".join(able_to_be_given(data.modality))
-        raise ParameterError(f"The synthesizer {name!r} cannot make patients of a given class. Choose one that can: {able}.")
+    check_generator(options.synthesizer, model, data)
     if model is not None:
         _check_model(model, data)
     keeps_real, target = wishes.mode == "hybrid", wishes.target or target_of(data.schema)

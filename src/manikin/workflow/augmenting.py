@@ -26,18 +26,13 @@ from manikin.synthesizers.blocks import Draw, in_batches
 from manikin.workflow import augmented_rows as rows_of
 from manikin.workflow import images, proportions
 from manikin.workflow.augmentation import MODES, Account, Augmented, Wishes
-from manikin.workflow.augmented_balance import account_of, cells_to_make
+from manikin.workflow.augmented_balance import account_of, cells_to_make, check_generator
 from manikin.workflow.augmented_notices import tell_columns
 from manikin.workflow.augmented_rows import PARTIAL, REAL, SYNTHETIC
 from manikin.workflow.auto import check_enough
 from manikin.workflow.decide import Decision, decide, learn
 from manikin.workflow.learn import (
     AUTO,
-    able_to_be_given,
-    can_be_given,
-    check_learned,
-    check_modality,
-    check_name,
     hyperparameters_of,
     training_of,
 )
@@ -78,7 +73,7 @@ def begun(
     InputError : the table, a column or an option cannot be used. FitError : the generator could not learn, or (while pieces are taken)
         broke a condition or rule.
     """
-    _check_generator(options.synthesizer, model, data)
+    check_generator(options.synthesizer, model, data)
     if data.modality == "images" and wishes.mode == "partial":
         raise ParameterError("--mode partial makes columns of a table anew, and these are images. Choose --mode hybrid or full.")
     rows_of.check_mark(wishes.mark, data.columns)
@@ -97,22 +92,6 @@ class _Job:
     model: Any | None
     folder: Path
     stages: Stages
-
-
-def _check_generator(name: str, model: Any | None, data: Dataset) -> None:
-    """Refuses a generator of other data, and one that cannot make rows of a given class."""
-    if model is not None:
-        from manikin.synthesizers.storage import name_of
-
-        check_learned(model, data)
-        name = name_of(model)
-    check_name(name)
-    check_modality(name, data)
-    if name != AUTO and not (can_be_given(name) or (model is not None and SYNTHESIZERS[name].some_conditions)):
-        able = ", ".join(able_to_be_given(data.modality))
-        raise ParameterError(
-            f"The synthesizer {name!r} cannot make rows of a given class or group. Choose one that can: {able}."
-        )
 
 
 def _fitting(data: Dataset, model: Any) -> Dataset:

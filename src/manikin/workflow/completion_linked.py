@@ -15,7 +15,6 @@ import numpy as np
 
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ParameterError
-from manikin.data.schema import Schema
 from manikin.synthesizers import SYNTHESIZERS
 from manikin.synthesizers.storage import name_of as name_of_model
 from manikin.workflow.draw_linked import BATCH_PATIENTS, storage_for
@@ -116,8 +115,3 @@ def _check_kept(made: Dataset, kept: Dataset, name: str) -> None:
         ours, drawn = (one.table.frame[column].astype(object).to_numpy() for one in (kept, found))
         if (is_empty != theirs).any() or (ours != drawn)[~is_empty].any():
             raise FitError(f"The synthesizer {name!r} did not keep {column!r} as it was given. Leave it out of --keep, or choose another.")
-
-
-def is_of_patients(model: Any) -> bool:
-    """Whether a fitted model learned linked tables."""
-    return any(isinstance(getattr(owner, "schema_", None), Schema) for owner in (model, getattr(model, "codec_", None)))

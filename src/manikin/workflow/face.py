@@ -161,10 +161,11 @@ def complete(model: Any, data: Any, *, keep: Sequence[str] | None = None, seed: 
     DataError : a cell does not fit the schema that the model learned by; the message names the column.
     """
     from manikin.workflow.completion import check_flat_model, completed
-    from manikin.workflow.completion_linked import completed_linked, is_of_patients
+    from manikin.workflow.completion_linked import completed_linked
+    from manikin.workflow.linked_given import schema_of_patients
     from manikin.workflow.models import schema_of
 
-    if is_of_patients(model):
+    if schema_of_patients(model) is not None:
         return completed_linked(model, data, keep=keep, seed=seed)
     check_flat_model(model)
     known = schema_of(model)

@@ -40,12 +40,22 @@ def able_model(model: str | Path, ability: str, verb: str) -> Any:
     return fitted
 
 
+def schema_of_patients(model: Any) -> Schema | None:
+    """The schema of linked tables that a model learned by; None where it learned none."""
+    schemas = (getattr(owner, "schema_", None) for owner in (model, getattr(model, "codec_", None)))
+    return next((schema for schema in schemas if isinstance(schema, Schema)), None)
+
+
 def learned_schema(model: Any) -> Schema:
-    """The schema of linked tables that a model learned by."""
-    for owner in (model, getattr(model, "codec_", None)):
-        schema = getattr(owner, "schema_", None)
-        if isinstance(schema, Schema):
-            return schema
+    """The schema of linked tables that a model learned by.
+
+    Raises
+    ------
+    ParameterError : it does not tell.
+    """
+    schema = schema_of_patients(model)
+    if schema is not None:
+        return schema
     raise ParameterError(f"A model of {type(model).__name__} does not tell the tables that it learned. Save it again with this version.")
 
 

@@ -34,19 +34,28 @@ def moments(times: np.ndarray) -> list[str]:
     return ["" if np.isnat(time) else str(time.astype("datetime64[m]")).replace("T", " ") for time in times]
 
 
-def values_by_code(name: str) -> TableSchema:
-    """The schema of a table of events by the minute: a code, and a number whose scale is the code's."""
+BY_MINUTE = Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M")
+BY_DAY = Column("day", Kind.COUNT, Storage.INTEGER, decimals=0, roles=(Role.TIME,))
+
+
+def values_by_code(name: str, time: Column = BY_MINUTE) -> TableSchema:
+    """The schema of a table of events, by the minute or as `time` says: a code, and a number whose scale is the code's."""
     return TableSchema(
         name,
         (
             identifier("patient", Role.PATIENT_KEY),
-            Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
+            time,
             Column("code", Kind.CODE),
             Column("value", Kind.CONTINUOUS, Storage.REAL, decimals=1, by="code"),
         ),
         form=Form.EVENTS,
-        start="at",
+        start=time.name,
     )
+
+
+def once(name: str, column: Column) -> TableSchema:
+    """The schema of a static table with one column beside the patient."""
+    return TableSchema(name, (identifier("patient", Role.PATIENT_KEY), column), form=Form.STATIC, primary_key=("patient",))
 
 
 @cache

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.special import gammainccinv
 
 from manikin.codecs.base import Allowed, Tokens
+from manikin.codecs.levels import count_holders
 
 CHANCE = 1e-4
 MOST_ROWS = 4  # of one patient that count as evidence: what a patient has once, she has again
@@ -95,7 +96,7 @@ def _allowed(
     share_one, share_two = rows.sum(axis=1) / n, rows.sum(axis=0) / n
     weight_one, known_one = _evidence(one, owner, n_one, k)
     weight_two, known_two = _evidence(two, owner, n_two, k)
-    is_rare = _holders(one * n_two + two, owner, n_one * n_two).reshape(n_one, n_two) < k
+    is_rare = count_holders(one * n_two + two, owner, n_one * n_two).reshape(n_one, n_two) < k
     never = _too_few(weight_one, share_two, k) | _too_few(weight_two, share_one, k).T
     rows_one, rows_two = (weight @ np.arange(1, MOST_ROWS + 1) for weight in (weight_one, weight_two))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -139,12 +140,6 @@ def _evidence(
     place = pairs // n_owners * MOST_ROWS + np.minimum(counts, MOST_ROWS) - 1
     weight = np.bincount(place, minlength=n * MOST_ROWS).reshape(n, MOST_ROWS).astype(np.float64)
     return weight, weight.sum(axis=1) >= k
-
-
-def _holders(cell: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], n_cells: int) -> npt.NDArray[np.int64]:
-    """How many patients have rows in each cell, int64 (n_cells,)."""
-    n_owners = int(owner.max(initial=0)) + 1
-    return np.bincount(np.unique(cell * n_owners + owner) // n_owners, minlength=n_cells)
 
 
 def allowed_by(pairs: Sequence[Together], field: int, tokens: Tokens) -> Iterator[Allowed]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from manikin.codecs.levels import count_holders
 from manikin.data.errors import ModelFolderError
 
 Ints = npt.NDArray[np.int64]
@@ -192,9 +193,9 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     given, n_given = parents[best]
     chosen = np.flatnonzero((given >= 0) & emitted[tokens])
     pairs, place, counts = np.unique(given[chosen] * n + tokens[chosen], return_inverse=True, return_counts=True)
-    kept = _holders(place, patients[chosen], len(pairs)) >= FEWEST
+    kept = count_holders(place, patients[chosen], len(pairs)) >= FEWEST
     lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given + 1).astype(np.int64)
-    lost[_holders(given[chosen][~kept[place]], patients[chosen][~kept[place]], n_given + 1) < FEWEST] = 0
+    lost[count_holders(given[chosen][~kept[place]], patients[chosen][~kept[place]], n_given + 1) < FEWEST] = 0
     pairs, counts = pairs[kept], counts[kept]
     starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
     return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost)
@@ -203,12 +204,7 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
 def shared(cells: Ints, patients: Ints) -> Bools:
     """Whether more than one patient has rows in the cell of each row, bool (n_rows,)."""
     cells = np.unique(cells, return_inverse=True)[1].astype(np.int64)
-    return np.asarray((_holders(cells, patients, len(cells)) >= FEWEST)[cells])
-
-
-def _holders(cells: Ints, patients: Ints, n_cells: int) -> Ints:
-    """How many patients have rows in each cell, int64 (n_cells,)."""
-    return np.bincount(np.unique(np.stack([cells, patients]), axis=1)[0], minlength=n_cells).astype(np.int64)
+    return np.asarray((count_holders(cells, patients, len(cells)) >= FEWEST)[cells])
 
 
 def _information(tokens: Ints, n: int, given: Ints, n_given: int) -> float:

@@ -317,8 +317,7 @@ class _Run:
         mean = (self.total[rows, key] / np.maximum(seen, 1)).astype(np.float32)
         facts = recalled_facts(has, seen, days - self.drawn.days[rows, at], mean, self.vocabulary.numbers(table, before))
         level = levels(self.network, self.static[rows], key, self.has_plan[rows])
-        plan = None if self.plan is None else self.plan[rows]
-        place = places(self.network.slots, plan, key, seen, self.has_plan[rows])
+        place = places(self.network.slots, self.plan, rows, key, seen, self.has_plan[rows])
         return self.sampler.heads.recall(t, has, before, key, facts, level, place)
 
     def _take(self, t: int, rows: Ints, tokens: Tokens, days: npt.NDArray[np.float64]) -> Ints:

@@ -197,7 +197,7 @@ def event_nats(
             pick, drawn, whose = put(mine), ahead[mine], windows.patient[window[mine]]
             key, is_told = history.key[drawn].astype(np.int64), has_plan[window[mine]]
             level = levels(network, static.numpy()[whose], key, is_told)
-            place = places(network.slots, None if plan is None else plan[whose], key, history.seen[drawn], is_told)
+            place = places(network.slots, plan, whose, key, history.seen[drawn], is_told)
             memory = network.recall(history.recalled(vocabulary, drawn, level, place).to(network.device), remembered)
             tokens = put(vocabulary.numbered(history.table[drawn].astype(np.int64), history.tokens[drawn]))
             each = row_nats(network, t, state[pick], now.at(pick), memory, tokens, of_rows)
@@ -239,18 +239,18 @@ def levels(network: EventNet, static: Ints, key: Ints, has_plan: npt.NDArray[np.
 
 
 def places(
-    slots: PlanSlots, plan: Plan | None, key: Ints, seen: npt.NDArray[np.int32], has_plan: npt.NDArray[np.bool_]
+    slots: PlanSlots, plan: Plan | None, patient: Ints, key: Ints, seen: npt.NDArray[np.int32], has_plan: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Where each row stands among the rows that the plan has of its key, in [-1, 1], float32 (n,); 0 without a plan.
 
     Parameters
     ----------
-    plan : of each row's patient. seen : how many rows of the key came before, (n,).
+    plan : of all patients. patient : of each row, (n,). seen : how many rows of the key came before, (n,).
     """
     if plan is None or not slots.n:
         return np.zeros(len(key), dtype=np.float32)
     slot = slots.of_key[key]
-    planned = plan.counts[np.arange(len(key)), slot]
+    planned = plan.counts[patient, slot]
     place = np.clip((2 * seen + 1) / np.maximum(planned, 1) - 1, -1, 1)
     return np.where((slots.key_of[slot] == key) & has_plan, place, 0).astype(np.float32)
 
