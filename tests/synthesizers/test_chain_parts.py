@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 
 from manikin.data.errors import ModelFolderError
-from manikin.synthesizers.records.chain_history import moments_of, run_class, runs_before
+from manikin.synthesizers.records.chain_history import (
+    contexts_of,
+    moments_of,
+    n_contexts,
+    numbers_before,
+    run_class,
+    runs_before,
+)
 from manikin.synthesizers.records.chances import NONE, counted
 from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
-from manikin.synthesizers.records.pace import Pace
+from manikin.synthesizers.records.pace import Pace, Stays
 from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats, previous
+from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 N_CODES = 60
 
@@ -76,17 +84,20 @@ def test_rows_of_a_table_keep_their_shape_and_nobody_is_told(seed: int) -> None:
     groups = group_rows(rows)
     tokens = groups.tokens(rows)
     assert np.bincount(tokens).min() >= 11
-    drawn = groups.draw(np.repeat(tokens, 20), rng)
+    drawn = groups.draw(np.repeat(tokens, 20), rng.random(20 * len(tokens)))
     assert (drawn == 0).mean() == pytest.approx((rows == 0).mean())
-    assert drawn.max() <= groups.most <= 2 * np.sort(rows)[-11], "the longest records are told by their mean alone"
+    assert drawn.mean() == pytest.approx(rows.mean(), rel=0.1), "nothing of the tail is lost"
+    assert drawn.max() <= groups.most
+    more = np.where(rows == rows.max(), 50_000, rows)
+    assert group_rows(more).excess == groups.excess, "the longest records are told by a mean that the longest one is not in"
     for q in (0.4, 0.5, 0.7, 0.85):
         assert np.quantile(drawn, q) == pytest.approx(np.quantile(rows, q), rel=0.15, abs=1)
     few = group_rows(np.array([0] * 50 + [3, 900, 4]))
-    assert few.draw(few.tokens(np.array([0, 900])), rng).tolist() == [0, 1], "three patients' rows are not told"
+    assert few.draw(few.tokens(np.array([0, 900])), rng.random(2)).tolist() == [0, 1], "three patients' rows are not told"
     single = group_rows(np.array([1] * 70 + [2, 2, 5]))
     assert single.most == 1 + MORE
     nobody = group_rows(np.zeros(5, dtype=np.int64))
-    assert nobody.draw(np.zeros(3, dtype=np.int64), rng).tolist() == [0, 0, 0]
+    assert nobody.draw(np.zeros(3, dtype=np.int64), rng.random(3)).tolist() == [0, 0, 0]
 
 
 def test_outlines_tie_tables_to_each_other_and_survive_saving() -> None:
@@ -119,15 +130,94 @@ def test_the_longest_record_alone_leaves_nothing_in_the_last_buckets() -> None:
 
 
 def test_how_many_rows_one_patient_has_beside_those_of_others_is_not_kept() -> None:
-    tokens, patients = np.repeat([0, 1, 2], [50, 7, 3]), np.r_[np.arange(50), np.full(10, 3)]
-    parents = {1: (np.repeat([0, 1], [40, 20]), 2)}
-    assert counted(tokens, np.ones(3, dtype=bool), parents, patients).lost.tolist() == [0, 0, 0], "ten rows of one patient"
-    two = np.r_[patients[:57], np.full(3, 4)]
-    assert counted(tokens, np.ones(3, dtype=bool), parents, two).lost.tolist() == [0, 10, 0]
-    own = counted(tokens, np.ones(3, dtype=bool), {}, patients)
+    tokens, patients = np.repeat([0, 3, 1, 2], [40, 40, 7, 3]), np.r_[np.arange(80), np.full(10, 3)]
+    parents = {1: (np.repeat([0, 1], [40, 50]), 2)}
+    everything = np.ones(4, dtype=bool)
+    one = counted(tokens, everything, parents, patients)
+    assert (one.parent, one.lost.tolist()) == (1, [0, 0, 0]), "ten rows of one patient"
+    two = np.r_[patients[:87], np.full(3, 4)]
+    more, parents = np.r_[tokens, [1, 1, 2]], {1: (np.r_[parents[1][0], np.zeros(3, dtype=np.int64)], 2)}
+    lost = counted(more, everything, parents, np.r_[two, [5, 5, 6]])
+    assert (lost.lost.tolist(), lost.spare.tolist()) == ([3, 10, 0], [0, 9, 4, 0])
+    drawn = lost.draw(np.ones(20_000, dtype=np.int64), None, np.random.default_rng(0))
+    assert (drawn == 1).mean() + (drawn == 2).mean() == pytest.approx(10 / 51, abs=0.02), "what is rare stays as frequent"
+    own = counted(tokens, everything, {}, patients)
     before = np.where(patients == 3, tokens, NONE)
     assert own.excess_of_same(tokens, {}, before, patients) == 0.0, "she alone repeats"
-    assert own.excess_of_same(tokens, {}, before, np.arange(60)) > 0.5
+    assert own.excess_of_same(tokens, {}, before, np.arange(90)) > 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_parent_is_what_tells_other_patients_not_what_tells_each_from_the_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    patients = np.repeat(np.arange(60), 20)
+    habit, cause = rng.integers(0, 30, 60)[patients], rng.integers(0, 3, 1200)
+    tokens = np.where(rng.random(1200) < 0.5, cause, habit % 5)
+    parents = {1: (patients, 60), 2: (cause, 3), 3: (rng.integers(0, 40, 1200), 40)}
+    assert counted(tokens, np.ones(5, dtype=bool), parents, patients).parent == 2, "who she is says most, and nothing of others"
+    assert counted(tokens, np.ones(5, dtype=bool), {3: parents[3]}, patients).parent == NONE
+    weights = counted(tokens, np.ones(5, dtype=bool), parents, patients).weights(np.array([0, 1, NONE]))
+    nats = counted(tokens, np.ones(5, dtype=bool), parents, patients).nats(np.tile(np.arange(5), 3), np.repeat([0, 1, NONE], 5))
+    assert weights / weights.sum(axis=1, keepdims=True) == pytest.approx(np.exp(nats).reshape(3, 5), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_numbers_follow_the_last_one_of_their_code_and_keep_their_own_chances(seed: int) -> None:
+    rng, n, steps = np.random.default_rng(seed), 400, 15
+    level = rng.standard_normal((steps, n))
+    for step in range(1, steps):  # a correlation of 0.8 from step to step
+        level[step] = 0.8 * level[step - 1] + 0.6 * level[step]
+    tokens = np.searchsorted([-1.0, 0.0, 0.5, 1.5], level.T.ravel()) + 1
+    tokens[rng.random(n * steps) < 0.3] = 0  # missing
+    patients = np.repeat(np.arange(n), steps)
+    before = numbers_before(np.zeros(n * steps, dtype=np.int64), patients, tokens, 1)
+    rows = np.flatnonzero((before > 0) & (tokens > 0))
+    weights = np.tile(np.bincount(tokens, minlength=6) * (np.arange(6) > 0.0), (len(rows), 1)).astype(float)
+    places = [places_of(own[rows], weights) for own in (before, tokens)]
+    is_same, one = tokens[rows] == before[rows], np.zeros(len(rows), dtype=np.int64)
+    ties = count_ties(*places, is_same, one, patients[rows], 2)
+    ties = Ties.from_state(ties.state(), 2)
+    drawn = ties.draw(np.zeros(len(rows), dtype=np.int64), before[rows], weights, rng)
+    real, made = (np.corrcoef(before[rows], own)[0, 1] for own in (tokens[rows], drawn))
+    assert made == pytest.approx(real, abs=0.06)
+    assert real > 0.5
+    share = np.bincount(drawn, minlength=6) / len(drawn)
+    assert np.abs(share - np.bincount(tokens[rows], minlength=6) / len(rows)).max() < 0.03
+    alone = count_ties(*places, is_same, one, one, 2)
+    assert not alone.rho.any(), "one patient shows nothing"
+    assert not alone.same.any(), "one patient shows nothing"
+    closed = np.zeros((1, 6))
+    closed[0, 2] = 1.0
+    assert ties.draw(np.zeros(1, dtype=np.int64), np.array([5]), closed, rng).tolist() == [2], "a mask holds"
+    with pytest.raises(ModelFolderError, match="Save the model again"):
+        Ties.from_state({"same": ties.same, "rho": ties.rho + 1.0}, 2)
+
+
+def test_a_context_that_nobody_shows_is_drawn_as_its_chances_say() -> None:
+    tokens, patients = np.repeat([0, 1, 2], [60, 60, 4]), np.r_[np.arange(120), np.arange(4)]
+    given = np.r_[np.arange(120) // 60, [0, 0, 1, 1]]
+    own = counted(tokens, np.array([True, True, True, False]), {7: (given, 3)}, patients)
+    drawn = own.draw(np.full(5_000, 2), None, np.random.default_rng(0))
+    weights = own.weights(np.array([2]))[0]
+    assert np.bincount(drawn, minlength=4) / 5_000 == pytest.approx(weights / weights.sum(), abs=0.03)
+    assert weights[3] == 0, "what is never emitted"
+
+
+def test_one_patient_with_a_table_of_her_own_is_not_in_the_outline() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.integers(1, 200, 200), np.arange(200) == 7], axis=1).astype(np.int64)
+    mixing = count_outline(rng.lognormal(1, 1, 200), rows).mixing
+    assert not mixing[2, :2].any(), "her rank among all would stand there"
+
+
+def test_rare_codes_share_what_they_say_with_those_beside_them() -> None:
+    codes = np.repeat([0, 1, 2, 3, 4, 5], [20, 1, 2, 4, 30, 1])
+    contexts = contexts_of(np.array([0, 1, 2, 3, 4, -1]), codes, np.arange(len(codes)))
+    assert contexts[1] == contexts[2] == contexts[3], "1, 2 and 4 patients"
+    assert len({contexts[0], contexts[1], contexts[4], contexts[5]}) == 4
+    assert n_contexts(contexts) == 4
+    first = contexts_of(np.arange(3), np.repeat([0, 1, 2], [1, 2, 5]), np.arange(8))
+    assert first.tolist() == [0, 0, 0], "the first one in order is no exception"
 
 
 def test_records_as_long_as_any_are_loaded_again_and_a_forger_s_are_not() -> None:
@@ -141,11 +231,35 @@ def test_records_as_long_as_any_are_loaded_again_and_a_forger_s_are_not() -> Non
 
 
 def test_a_record_that_runs_ahead_is_held_back_and_one_whose_rows_must_hurry_hurries() -> None:
-    pace = Pace(np.array([100, 100, 0]), np.array([10, 10, 10]), 1 / 24)
+    pace = Pace(np.array([100, 100, 0]), np.full((3, 1), 10), 1 / 24, is_late=False)
     everybody = np.arange(3)
-    pace.add(everybody, np.array([5, 5, 5]))
+    pace.add(everybody, 0, np.array([5, 5, 5]))
     assert pace.outruns(everybody, np.array([20, 90, 6])).tolist() == [False, True, True]
     assert pace.haste(everybody[:2], np.array([55, 55]), np.array([50.0, 5.0])).tolist() == [1.0, 8.0]
+
+
+def test_a_record_that_begins_with_a_birth_counts_from_what_comes_next() -> None:
+    pace, one = Pace(np.array([100]), np.full((1, 1), 10), 1 / 24, is_late=True), np.zeros(1, dtype=np.int64)
+    pace.add(one, 0, np.array([0]))
+    assert not pace.outruns(one, np.array([500_000]))[0], "nobody knows yet when it begins"
+    pace.add(one, 0, np.array([500_000]))
+    assert pace.outruns(one, np.array([500_090]))[0]
+
+
+def test_rows_within_a_stay_leave_time_for_each_other_and_others_wait_until_they_are_due() -> None:
+    pace, both = Pace(np.array([900, 900]), np.full((2, 2), 50), 1 / 24, is_late=False), np.arange(2)
+    pace.add(both, 1, np.array([0, 0]))
+    stays = Stays(2)
+    stays.add(0, np.array([48.0, 0.0]), np.array([15.0, 15.0]))
+    assert stays.longest_gap().tolist() == [12.0, np.inf], "four times what is left for each; the second patient has no stay"
+    everything = np.ones((2, 2), dtype=bool)
+    assert pace.hold(both, np.zeros(2, dtype=np.int64), stays, everything).tolist() == [[1, 1], [1, 1]]
+    pace.wait(np.array([0]), 1, np.array([24]))
+    assert pace.hold(both, np.zeros(2, dtype=np.int64), stays, everything)[0].tolist() == [1, 0], "not before the day after"
+    assert pace.hold(both, np.array([13, 0]), stays, everything)[0].tolist() == [1, 8]
+    only = np.array([[False, True], [True, True]])
+    assert pace.hold(both, np.zeros(2, dtype=np.int64), stays, only)[0].tolist() == [1, 1], "when nothing else is left it comes"
+    assert np.isinf(pace.most[0])
 
 
 def test_moments_and_runs_are_counted_within_a_patient() -> None:
@@ -159,4 +273,6 @@ def test_moments_and_runs_are_counted_within_a_patient() -> None:
 
 def test_the_chain_needs_no_torch() -> None:
     code = "import sys, manikin.synthesizers.records.markov; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+    )

@@ -10,7 +10,7 @@ from linked_tables import built, identifier, moments, values_by_code
 
 import manikin as mk
 from manikin.data.errors import ModelFolderError
-from manikin.data.schema import Column, Form, Kind, Role, Storage, TableSchema
+from manikin.data.schema import Column, ForeignKey, Form, Kind, Role, Storage, TableSchema
 from manikin.synthesizers.records.chances import NONE, Chances, counted
 
 N = 20_000
@@ -113,7 +113,10 @@ def test_a_known_chain_is_found_again() -> None:
     assert 0.85 < step.mean() < 0.97, "0.9 and a third of the rest, less what backs off"
     lengths, theirs = np.bincount(owner), np.bincount(data.owners["events"])
     assert abs(lengths.mean() - theirs.mean()) < 0.7
-    spans = [np.ptp(t.tables["events"].frame["at"].to_numpy()[t.owners["events"] == 7]) / np.timedelta64(1, "D") for t in (data, made)]
+    spans = [
+        np.ptp(t.tables["events"].frame["at"].to_numpy()[t.owners["events"] == 7]) / np.timedelta64(1, "D")
+        for t in (data, made)
+    ]
     assert max(spans) < 16, "records end when their time is over"
     for code in "abc":
         assert abs(frame["value"][codes == code].median() - real["value"][real["code"] == code].median()) < 1.0
@@ -121,3 +124,71 @@ def test_a_known_chain_is_found_again() -> None:
         who = owner[codes == code]
         pair = who[1:] == who[:-1]
         assert np.corrcoef(own[:-1][pair], own[1:][pair])[0, 1] > 0.7, "values follow the last one of their code"
+
+
+def wards(n: int = 120) -> mk.Dataset:
+    """Stays of some days, each with laboratory values until its end, and with findings, which have no time and never stand twice in one."""
+    rng = np.random.default_rng(5)
+    owner = np.repeat(np.arange(n), rng.integers(1, 4, n))
+    days = rng.gamma(3, 1.5, len(owner)) + 0.5
+    begin = np.datetime64("2020-01-01T08:00") + (np.arange(len(owner)) * 60 * 1440).astype("timedelta64[m]")
+    stay = np.repeat(np.arange(len(owner)), np.maximum(np.round(4 * days), 1).astype(int))
+    place = rng.random(len(stay))
+    place = place[np.lexsort((place, stay))]
+    at = begin[stay] + (place * 1440 * days[stay]).astype("timedelta64[m]")
+    found = [rng.choice(10, rng.integers(2, 5), replace=False) for _ in owner]
+    finding = np.repeat(np.arange(len(owner)), [len(own) for own in found])
+    key, stays = identifier("patient", Role.PATIENT_KEY), identifier("stay")
+    by_minute = {"storage": Storage.TIMESTAMP, "time_format": "%Y-%m-%d %H:%M"}
+    to_stay = (ForeignKey(("stay",), "stays", ("stay",)),)
+    columns = (key, stays, Column("begins", Kind.DATETIME, **by_minute), Column("ends", Kind.DATETIME, **by_minute))
+    tables = [
+        (
+            TableSchema("stays", columns, form=Form.INTERVALS, primary_key=("stay",), start="begins", end="ends"),
+            owner,
+            np.arange(len(owner)),
+        ),
+        (
+            TableSchema(
+                "labs",
+                (key, stays, Column("at", Kind.DATETIME, **by_minute)),
+                form=Form.EVENTS,
+                start="at",
+                foreign_keys=to_stay,
+            ),
+            owner[stay],
+            stay,
+        ),
+        (
+            TableSchema("findings", (key, stays, Column("code", Kind.CODE)), form=Form.EVENTS, foreign_keys=to_stay),
+            owner[finding],
+            finding,
+        ),
+    ]
+    ends = begin + (days * 1440).astype("timedelta64[m]")
+    rest = [
+        {"begins": moments(begin), "ends": moments(ends)},
+        {"at": moments(at)},
+        {"code": [f"c{k}" for k in np.concatenate(found)]},
+    ]
+    cells = [{"patient": (who + 1).astype(str), "stay": (place + 1).astype(str)} for _, who, place in tables]
+    return built([(table, own | more) for (table, _, _), own, more in zip(tables, cells, rest, strict=True)])
+
+
+def test_a_stay_is_filled_with_its_rows_and_what_has_no_time_comes_with_it() -> None:
+    data = wards()
+    made = [mk.synthesizer("markov").fit(data, seed=0).sample(200, seed=seed) for seed in (1, 2)]
+    for one in made:
+        stays, labs, findings = (one.tables[name].frame for name in ("stays", "labs", "findings"))
+        for name in ("labs", "findings"):
+            mean, real = (len(d.tables[name]) / len(d) for d in (one, data))
+            assert mean == pytest.approx(real, rel=0.2), f"as many {name} as real patients have"
+        assert (~stays["stay"].isin(findings["stay"])).mean() < 0.1
+        ends = labs[["stay"]].merge(stays, on="stay")["ends"].to_numpy()
+        assert (labs["at"].to_numpy() <= ends).all()
+        assert findings.duplicated(["stay", "code"]).mean() < 0.04, "never, in real stays"
+        last = labs.groupby("stay")["at"].max()
+        share = (last - stays.set_index("stay")["begins"]) / (
+            stays.set_index("stay")["ends"] - stays.set_index("stay")["begins"]
+        )
+        assert share.mean() > 0.5, "they do not all come at its beginning"

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from manikin.codecs.base import Allowed, Field, Layout, Tokens
 from manikin.codecs.levels import LevelCodec
@@ -66,6 +67,18 @@ class EventCodec:
     def field(self, name: str) -> int:
         """The place of the field of this name in drawing order, -1 where there is none."""
         return self.names.index(name) if name in self.names else -1
+
+    def places(self, field: int) -> npt.NDArray[np.int64]:
+        """Where the tokens of a field of levels stand in the order of their texts, numbers by size, int64 (n_tokens,): -1 for missing codes
+        and merged levels.
+        """
+        own = self.flat.fields_[int(self.fields[field])]
+        assert isinstance(own, LevelCodec)
+        texts = pd.Series(own.levels[: own.n_frequent], dtype=object)
+        size = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
+        out = np.full(own.n_tokens, -1, dtype=np.int64)
+        out[own.n_missing + np.lexsort((texts.to_numpy(dtype=str), size))] = np.arange(len(texts))
+        return out
 
     def layout(self, schema: TableSchema) -> Layout:
         """The fields in drawing order: gap, how long before its place, links, then columns, each number behind the code it is by."""

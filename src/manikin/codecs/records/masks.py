@@ -304,13 +304,25 @@ class EventMasks:
         """Ticks from each patient's last event to the end of the open rows that rows of a table lie within, float64 (n_rows,), 0 where
         none is open; None for a table that lies within no other's rows.
         """
-        out = None
+        if not self.enclosing(table):
+            return None
+        out = np.full(len(rows), np.inf)
         for j, link in enumerate(self.events[table].plan.links):
-            if link.is_within and not link.has_none and self.plan.place(link.parent) in progress.until:
+            parent = self.plan.place(link.parent)
+            if parent in self.enclosing(table) and link.is_within and not link.has_none:
                 open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
-                until = np.where(open_, progress.until[self.plan.place(link.parent)][rows] - progress.ticks[rows, None], 0.0).max(axis=1)
-                out = until if out is None else np.minimum(out, until)
-        return out
+                until = np.where(open_, progress.until[parent][rows] - progress.ticks[rows, None], 0.0).max(axis=1)
+                out = np.where(open_.any(axis=1), np.minimum(out, until), out)
+        return np.where(np.isinf(out), 0.0, out)
+
+    def enclosing(self, table: int) -> list[int]:
+        """The tables within whose rows each row of a table must lie."""
+        return self._within[table]
+
+    @cached_property
+    def _within(self) -> list[list[int]]:
+        links = [[link for link in codec.plan.links if link.is_within and not link.has_none] for codec in self.events]
+        return [[place for link in own if (place := self.plan.place(link.parent)) in self._enclosing] for own in links]
 
     def _most_ticks(self, codec: EventCodec, name: str, tokens: Tokens) -> Floats:
         """The most ticks from the starts of rows to a further time of theirs, float64 (n_rows,); inf where there is none."""

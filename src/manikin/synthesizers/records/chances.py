@@ -2,7 +2,8 @@
 
 Chances given a token x blend with the shares by Witten and Bell's rule: x was seen n times before d different tokens, so that
 (n c + d s) / (n + d) is drawn from, where c are the shares behind x and s the token's own (doi:10.1109/18.87000). A pair that only one
-patient has is not kept; its rows count for d, or what is frequent would become more so.
+patient has is not kept: where others than one have such pairs, what follows x as often as they do is drawn by the shares of all tokens of
+pairs that were not kept, so that what is rare stays as frequent as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Arrays = dict[str, npt.NDArray[Any]]
 FEWEST = 2  # patients that must have a pair
+JUDGED = 200_000  # rows by which a parent is chosen
 TRIES = 4  # draws from the blend before a masked row is drawn from what is left of the shares
+MOST_ROWS = 1e15  # of a table, as a model may say
+LEAST = 1e-6  # of its share, what a token is likely to be at the least
 NONE = -1
 
 
@@ -37,6 +41,7 @@ class Chances:
     parent : which other token it follows, by the caller's numbering; -1 for none.
     starts : int64 (n_parent_tokens + 1,). tokens, counts : int64 (n_pairs,), sorted by the parent's token: its pairs lie from starts[x] on.
     lost : int64 (n_parent_tokens + 1,), rows behind each of them whose pair was not kept, 0 where all are one patient's; empty for none.
+    spare : float64 (n_tokens,), rows of each token whose pair was not kept, as the shares less the pairs say too; empty for none.
     """
 
     shares: Floats
@@ -45,6 +50,7 @@ class Chances:
     tokens: Ints
     counts: Ints
     lost: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    spare: Floats = field(default_factory=lambda: np.zeros(0))
 
     def draw(self, given: Ints, allowed: Bools | None, rng: np.random.Generator) -> Ints:
         """Tokens for rows whose parents hold `given`, int64 (n_rows,); -1 there means that nothing is known.
@@ -53,15 +59,15 @@ class Chances:
         ----------
         allowed : bool (n_rows, n_tokens), what a row may be, never all False; None for all.
         """
-        out = self._blend(given, rng)
+        out, is_share = self._blend(given, rng)
         if allowed is None:
             return out
         rows = np.arange(len(out))
         for _ in range(TRIES):
-            lost = np.flatnonzero(~allowed[rows, out])
+            lost = np.flatnonzero(~allowed[rows, out] & ~is_share)
             if not len(lost):
-                return out
-            out[lost] = self._blend(given[lost], rng)
+                break
+            out[lost], is_share[lost] = self._blend(given[lost], rng)
         lost = np.flatnonzero(~allowed[rows, out])
         if len(lost):
             weight = np.where(allowed[lost], self.shares + 1e-9, 0.0)
@@ -69,10 +75,11 @@ class Chances:
             out[lost] = (edges < (rng.random(len(lost)) * edges[:, -1])[:, None]).sum(axis=1)
         return out
 
-    def _blend(self, given: Ints, rng: np.random.Generator) -> Ints:
-        out = self._share(len(given), rng)
+    def _blend(self, given: Ints, rng: np.random.Generator) -> tuple[Ints, Bools]:
+        """Tokens, and which of them were drawn by their own shares, bool (n_rows,)."""
+        out, is_share = self._share(len(given), rng), np.ones(len(given), dtype=bool)
         if self.parent == NONE or not len(self.tokens):
-            return out
+            return out, is_share
         known = np.flatnonzero((given >= 0) & (given < len(self.starts) - 1))
         first, stop = self.starts[given[known]], self.starts[given[known] + 1]
         edges = self._edges
@@ -80,14 +87,10 @@ class Chances:
         at = rng.random(len(known)) * (n + different + lost)
         own = np.flatnonzero(at < n)
         place = _pick(edges[1:], edges[first[own]], n[own], rng)
-        out[known[own]] = self.tokens[place]
-        rest = known[at >= n + different]
-        for _ in range(TRIES):  # what was not kept is none of what was
-            rest = rest[self._place(given[rest], out[rest]) >= 0]
-            if not len(rest):
-                break
-            out[rest] = self._share(len(rest), rng)
-        return out
+        out[known[own]], is_share[known[own]] = self.tokens[place], False
+        rest = known[(at >= n + different) & (lost > 0)]
+        out[rest] = _pick(self._spare_edges, np.zeros(len(rest)), np.full(len(rest), self.spare.sum()), rng)
+        return out, is_share
 
     def _share(self, n: int, rng: np.random.Generator) -> Ints:
         """Tokens by their own shares, int64 (n,)."""
@@ -102,6 +105,10 @@ class Chances:
     @cached_property
     def _share_edges(self) -> Floats:
         return np.cumsum(self.shares)
+
+    @cached_property
+    def _spare_edges(self) -> Floats:
+        return np.cumsum(self.spare)
 
     @cached_property
     def _edges(self) -> Floats:
@@ -122,12 +129,30 @@ class Chances:
         first, stop = self.starts[at], self.starts[at + 1]
         place = self._place(at, tokens)
         edges = self._edges
-        kept = np.concatenate([[0.0], np.cumsum(self.shares[self.tokens])]) / total
         n, different, lost = edges[stop] - edges[first], stop - first, self._lost(at)
         count = np.where(place >= 0, np.append(self.counts, 0)[place], 0)
-        elsewhere = np.where(place >= 0, 0.0, share / np.maximum(1 - (kept[stop] - kept[first]), 1e-9))
+        elsewhere = self.spare[tokens] / self.spare.sum() if len(self.lost) and self.spare.any() else 0.0
         blended = (count + different * share + lost * elsewhere) / np.maximum(n + different + lost, 1)
-        return np.log(np.where(known & (different + lost > 0), blended, share))
+        return np.log(np.where(known & (different + lost > 0), np.maximum(blended, share * LEAST), share))
+
+    def weights(self, given: Ints) -> Floats:
+        """What tokens are drawn by behind parents that hold `given`, -1 for what is not known: float64 (n_rows, n_tokens), not scaled."""
+        share = self.shares / max(self.shares.sum(), 1.0)
+        out = np.tile(share, (len(given), 1))
+        if self.parent == NONE or not len(self.tokens):
+            return out
+        known = np.flatnonzero((given >= 0) & (given < len(self.starts) - 1))
+        first, stop = self.starts[given[known]], self.starts[given[known] + 1]
+        n_pairs, lost = stop - first, self._lost(given[known])
+        known, first, n_pairs, lost = (part[n_pairs + lost > 0] for part in (known, first, n_pairs, lost))
+        row = np.repeat(np.arange(len(known)), n_pairs)
+        place = np.repeat(first - np.cumsum(n_pairs) + n_pairs, n_pairs) + np.arange(len(row))
+        own = n_pairs[:, None] * share
+        if lost.any():
+            own = own + lost[:, None] * (self.spare / self.spare.sum())
+        own[row, self.tokens[place]] += self.counts[place]
+        out[known] = own
+        return out
 
     def _lost(self, given: Ints) -> Ints:
         return self.lost[given] if len(self.lost) else np.zeros(len(given), dtype=np.int64)
@@ -150,7 +175,7 @@ class Chances:
         """Everything, as arrays."""
         parent = np.array([self.parent], dtype=np.int64)
         out = {"shares": self.shares, "parent": parent, "starts": self.starts, "tokens": self.tokens, "counts": self.counts}
-        return out | ({"lost": self.lost} if len(self.lost) else {})
+        return out | ({"lost": self.lost, "spare": self.spare} if len(self.lost) else {})
 
     @classmethod
     def from_state(cls, arrays: Arrays, n_tokens: int) -> Chances:
@@ -160,18 +185,19 @@ class Chances:
         ------
         ModelFolderError : the arrays contradict each other.
         """
-        lost = arrays.get("lost", np.zeros(0, dtype=np.int64))
-        own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost)
+        lost, spare = arrays.get("lost", np.zeros(0, dtype=np.int64)), arrays.get("spare", np.zeros(0))
+        own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost, spare)
         is_fit = len(own.shares) == n_tokens and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
-        is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and np.isfinite(own.shares).all())
-        is_fit = is_fit and len(lost) in (0, len(own.starts)) and bool((lost >= 0).all())
+        is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and 0 <= own.shares.sum() < MOST_ROWS)
+        is_fit = is_fit and (len(lost), len(spare)) in ((0, 0), (len(own.starts), n_tokens)) and bool((lost >= 0).all())
+        is_fit = is_fit and bool(0 <= spare.sum() < MOST_ROWS and (spare >= 0).all() and (spare.any() or not lost.any()))
         if not is_fit or (own.tokens < 0).any() or (own.tokens >= n_tokens).any() or (own.shares < 0).any():
             raise ModelFolderError("The chances of a model do not fit its columns. Save the model again.")
         return own
 
 
 def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], patients: Ints) -> Chances:
-    """The chances of tokens, given the one parent that says most about them.
+    """The chances of tokens, given the one parent that says most about those of patients who were not counted.
 
     Parameters
     ----------
@@ -183,9 +209,9 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     shares = np.bincount(tokens, minlength=n).astype(np.float64) * emitted
     if not shares.any():
         shares = emitted.astype(np.float64)
-    best, most = NONE, 0.0
-    for number, (given, n_given) in parents.items():
-        gain = _information(tokens, n, given, n_given)
+    best, most, some = NONE, 0.0, whole_patients(patients, JUDGED)
+    for number, (given, _) in parents.items():
+        gain = _gain(tokens[some], given[some], n, patients[some])
         if gain > most:
             best, most = number, gain
     if best == NONE:
@@ -196,9 +222,10 @@ def counted(tokens: Ints, emitted: Bools, parents: dict[int, tuple[Ints, int]], 
     kept = count_holders(place, patients[chosen], len(pairs)) >= FEWEST
     lost = np.bincount(pairs[~kept] // n, weights=counts[~kept], minlength=n_given + 1).astype(np.int64)
     lost[count_holders(given[chosen][~kept[place]], patients[chosen][~kept[place]], n_given + 1) < FEWEST] = 0
+    spare = np.bincount(tokens[chosen[~kept[place]]], minlength=n).astype(np.float64)
     pairs, counts = pairs[kept], counts[kept]
     starts = np.searchsorted(pairs // n, np.arange(n_given + 1))
-    return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost)
+    return Chances(shares, best, starts.astype(np.int64), (pairs % n).astype(np.int64), counts.astype(np.int64), lost, spare)
 
 
 def shared(cells: Ints, patients: Ints) -> Bools:
@@ -207,17 +234,35 @@ def shared(cells: Ints, patients: Ints) -> Bools:
     return np.asarray((count_holders(cells, patients, len(cells)) >= FEWEST)[cells])
 
 
-def _information(tokens: Ints, n: int, given: Ints, n_given: int) -> float:
-    """Mutual information in nats, times rows, less what chance alone would give (half a nat for each pair that could differ)."""
-    there = given >= 0
-    if not there.any():
+def whole_patients(patients: Ints, most: int) -> Ints:
+    """All rows, or where there are more than so many those of every so many patients, but of 50 at the least."""
+    if len(patients) <= most:
+        return np.arange(len(patients))
+    found, place = np.unique(patients, return_inverse=True)
+    step = max(1, min(len(patients) // most, len(found) // 50))
+    return np.flatnonzero(place % step == 0)
+
+
+def _gain(tokens: Ints, given: Ints, n: int, patients: Ints) -> float:
+    """Nats by which a parent tells the tokens of patients who were not counted better than the tokens' shares do, of all rows."""
+    there = np.flatnonzero(given >= 0)
+    if not len(there):
         return 0.0
-    pairs, counts = np.unique(given[there] * n + tokens[there], return_counts=True)
-    rows = counts.sum()
-    row, column = np.bincount(given[there], minlength=n_given), np.bincount(tokens[there], minlength=n)
-    found = (counts * np.log(counts * float(rows) / (row[pairs // n] * column[pairs % n].astype(float)))).sum()
-    chance = 0.5 * ((row > 0).sum() - 1) * ((column > 0).sum() - 1)
-    return float(found - min(chance, len(pairs)))
+    x, c, p = tokens[there], given[there], patients[there]
+    pair, context = c * n + x, c
+    pairs, contexts, shares = (_others(own, p) for own in (pair, context, x))
+    total = _others(np.zeros(len(x), dtype=np.int64), p)
+    first = np.unique(pair, return_index=True)[1]
+    different = np.bincount(c[first], minlength=int(c.max()) + 1)[c]
+    share = (shares + 0.5) / (total + 0.5 * n)
+    return float(np.log((pairs + different * share) / ((contexts + different) * share)).sum())
+
+
+def _others(cells: Ints, patients: Ints) -> Floats:
+    """For each row how many rows of its cell are another patient's, float64 (n_rows,)."""
+    _, of, all_ = np.unique(cells, return_inverse=True, return_counts=True)
+    _, own, mine = np.unique(of * (int(patients.max(initial=0)) + 1) + patients, return_inverse=True, return_counts=True)
+    return (all_[of] - mine[own]).astype(np.float64)
 
 
 def _pick(edges: Floats, base: Floats, total: Floats, rng: np.random.Generator) -> Ints:

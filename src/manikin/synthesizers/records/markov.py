@@ -2,14 +2,15 @@
 
 In the sense of the conditional sequence models that are the plain baseline elsewhere (PAR, Zhang et al. 2022, arXiv 2207.14406), made
 of counts: the outline and static fields in trees, the next table by the last event's code and by what is left of the outline, gaps by the
-table before and the rows of its moment, each column by the one token that says most about it, codes as often new to the patient as real
-ones are. Records end where the rows or the time of their outline end.
+table before and the rows of its moment and by what stays have yet to hold, each column by the one token that says most about it, numbers
+near the last one of their code, codes as often new to the patient as real ones are. Records end where the rows or the time of their outline
+end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,11 +18,13 @@ import numpy.typing as npt
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.levels import LevelCodec
+from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import later
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.lengths import N_LENGTHS, drawn_lengths, most_rows
 from manikin.codecs.records.masks import EventMasks, Progress
+from manikin.codecs.records.plan import EventPlan
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import generator
@@ -29,26 +32,35 @@ from manikin.synthesizers.base import Arrays, Conditions, State
 from manikin.synthesizers.blocks import check_request, in_batches, patients_of, refuse_conditions, require_fitted
 from manikin.synthesizers.records.chain_history import (
     ALIKE,
+    BESIDE,
+    HERE,
     LAST,
-    N_RUNS,
     PLAN,
     RUN,
+    STATE,
+    WITH,
     ChainHistory,
+    contexts_of,
     moments_of,
-    run_class,
+    n_contexts,
+    numbers_before,
     runs_before,
 )
-from manikin.synthesizers.records.chances import NONE, Chances, counted
+from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
+from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.outline import Outline, count_outline
-from manikin.synthesizers.records.pace import Pace
-from manikin.synthesizers.records.repeats import Repeats, count_repeats, previous
+from manikin.synthesizers.records.pace import Pace, Stays
+from manikin.synthesizers.records.repeats import Repeats, count_repeats
+from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 NAME = "markov"
 FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
 TRIES = 5  # draws of a gap that must keep to the outline
+MOST_TIED, MOST_AT_ONCE = 50_000, 10_000  # rows from which the ties of a number are counted; whose chances are in memory
 STATE_LEVELS = 20_000  # most tokens of a code that the chain runs over
 RAREST = 1e-15  # share of a table's rows
 
@@ -64,7 +76,9 @@ class Markov:
     codec_: RecordsCodec = field(init=False, repr=False)
     static_: tuple[Chances, ...] = field(init=False, repr=False)
     fields_: tuple[tuple[Chances, ...], ...] = field(init=False, repr=False)
+    contexts_: tuple[Ints, ...] = field(init=False, repr=False)  # what each code says of the next row
     repeats_: tuple[Repeats | None, ...] = field(init=False, repr=False)
+    ties_: dict[tuple[int, int], Ties] = field(init=False, repr=False)  # of the numbers of each table, by table and field
     same_: tuple[npt.NDArray[np.float64], ...] = field(init=False, repr=False)  # how often a field repeats the last row of its code
     next_: npt.NDArray[np.float64] = field(init=False, repr=False)
     usual_: npt.NDArray[np.float64] = field(init=False, repr=False)
@@ -87,44 +101,65 @@ class Markov:
             raise FitError(f"The synthesizer {NAME!r} needs at least {FEWEST_PATIENTS} patients; there are {len(data)}. Bring more.")
         self.codec_ = RecordsCodec()
         records = self.codec_.fit_encode(data)
-        layout, patients, moments = self.codec_.layout, _patients(records), moments_of(records.starts, records.times)
+        layout, moments = self.codec_.layout, moments_of(records.starts, records.times)
+        self.contexts_ = self._count_contexts(records)
         state, runs = self._states(records), runs_before(records.starts, moments)
-        self.outline_ = count_outline(_spans(records), _rows(records, len(layout.tables)))
-        groups = self.outline_.tokens(_spans(records), _rows(records, len(layout.tables)))
+        (spans, is_late), n_rows = spans_of(records), rows_of_tables(records, len(layout.tables))
+        self.outline_ = count_outline(spans, n_rows, is_late=is_late)
+        groups = self.outline_.tokens(spans, n_rows)
         self.longest_ = self.outline_.most
         self.static_ = self._count_static(records, self._planned(groups))
         self._count_next(records, state)
-        codes, fields = self._codes, list[tuple[Chances, ...]]()
-        repeats: list[Repeats | None] = []
-        copied: list[npt.NDArray[np.float64]] = []
-        for i, table in enumerate(layout.tables):
-            events, code = np.flatnonzero(records.table == i), codes[i]
-            tokens, who = records.tokens[events].astype(np.int64), patients[events]
-            alike, last = previous(who * int(self._offsets[-1] + 1) + state[events]), previous(who)
-            run = N_RUNS * _before(records, events, len(layout.tables)) + run_class(runs[events]), N_RUNS * (len(layout.tables) + 1)
-            planned = self._planned(groups[who])
-            own, same, again = [], list[float](), None
-            for j, one in enumerate(table.layout.fields):
-                if j == 0:
-                    parents = {LAST: (_before(records, events, len(layout.tables)), len(layout.tables) + 1), RUN: run}
-                    parents |= {RUN + 1 + k - PLAN: (run[0] * n + group, run[1] * n) for k, (group, n) in planned.items()}
-                else:
-                    parents = {k: (tokens[:, k], table.layout.fields[k].n_tokens) for k in range(j) if k != 0 or j == 1} | planned
-                    parents[LAST + j] = (np.where(last < 0, NONE, tokens[last, j]), one.n_tokens)
-                    if NONE < code < j:
-                        parents[ALIKE + j] = (np.where(alike < 0, NONE, tokens[alike, j]), one.n_tokens)
-                own.append(counted(tokens[:, j], self.codec_.emitted(i, j), parents, who))
-                kept = ALIKE + j in parents and own[-1].parent != ALIKE + j
-                same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0], who) if kept else 0.0)
-                if j == code > 0 and len(events):
-                    given = parents[own[-1].parent][0] if own[-1].parent != NONE else np.full(len(events), NONE)
-                    proposed = own[-1].draw(given, None, generator(0, NAME, i))
-                    again = count_repeats(who, tokens[:, j], proposed, moments[events], self.codec_.emitted(i, j), parents)
-            fields.append(tuple(own))
-            copied.append(np.array(same))
-            repeats.append(again)
-        self.fields_, self.repeats_, self.same_ = tuple(fields), tuple(repeats), tuple(copied)
+        self.ties_, parts = {}, []
+        for i in range(len(layout.tables)):
+            chain, n_states = (state, runs, moments), int(self._offsets[-1]) + 1
+            rows = table_rows(records, i, [t.layout.sizes for t in layout.tables], self._codes[i], self.contexts_[i], chain, n_states)
+            parts.append(self._count_table(i, replace(rows, planned=self._planned(groups[rows.patients])), moments))
+        self.fields_, self.same_, self.repeats_ = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         return self
+
+    def _count_table(self, i: int, rows: TableRows, moments: Ints) -> tuple[tuple[Chances, ...], Floats, Repeats | None]:
+        """The chances of the fields of a table, how often they are what they were, and which codes come again."""
+        own, same, again, tied = list[Chances](), list[float](), None, self._numbers
+        tokens, who, code = rows.tokens, rows.patients, self._codes[i]
+        for j, emitted in enumerate(self.codec_.emitted(i, j) for j in range(tokens.shape[1])):
+            parents = rows.parents(j, is_tied=(i, j) in tied)
+            own.append(counted(tokens[:, j], emitted, parents, who))
+            given = parents[own[-1].parent][0] if own[-1].parent != NONE else np.full(len(tokens), NONE)
+            if (i, j) in tied:
+                self.ties_[i, j] = self._count_ties(i, j, rows, own[-1], given, tied[i, j])
+            kept = ALIKE + j in parents and own[-1].parent != ALIKE + j
+            same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0], who) if kept else 0.0)
+            if j == code > 0 and len(tokens):
+                proposed = own[-1].draw(given, None, generator(0, NAME, i))
+                again = count_repeats(who, tokens[:, j], proposed, moments[rows.events], emitted, parents)
+        return tuple(own), np.array(same), again
+
+    @property
+    def _numbers(self) -> dict[tuple[int, int], int]:
+        """The fields that are numbers behind the code of their row, by table and field, with their first token that is one."""
+        out = {}
+        for i, (codec, code) in enumerate(zip(self.codec_.events_, self._codes, strict=True)):
+            for j, place in enumerate(codec.fields.tolist()):
+                own = codec.flat.fields_[place] if place >= 0 else None
+                if j > max(code, 0) and (own is None or isinstance(own, NumberCodec)):
+                    out[i, j] = codec.by[-1 - place].n_missing if own is None else own.n_missing
+        return out
+
+    def _count_ties(self, i: int, j: int, table: TableRows, chances: Chances, given: Ints, first: int) -> Ties:
+        """How the number of a field follows the last one of its code; `first` is the first token that is one."""
+        tokens, kind, who, contexts = table.tokens[:, j], table.kinds, table.patients, self.contexts_[i]
+        before = numbers_before(kind, who, tokens, first)
+        rows = whole_patients(who, MOST_TIED)
+        rows = rows[(before[rows] >= 0) & (tokens[rows] >= first)]
+        places = np.zeros((2, len(rows), 2))
+        for at in range(0, len(rows), MOST_AT_ONCE):
+            some = slice(at, at + MOST_AT_ONCE)
+            weights = chances.weights(given[rows[some]])
+            weights[:, :first] = 0.0
+            places[:, some] = places_of(before[rows[some]], weights), places_of(tokens[rows[some]], weights)
+        is_same = tokens[rows] == before[rows]
+        return count_ties(places[0], places[1], is_same, contexts[kind[rows]], who[rows], n_contexts(contexts))
 
     def _planned(self, groups: Ints) -> dict[int, tuple[Ints, int]]:
         """The outline's groups of some rows, int64 (n_rows, n_groups), as parents."""
@@ -138,13 +173,14 @@ class Markov:
         def codes_of(codec: RecordsCodec) -> list[int]:
             """The fields that the chain runs over, of a codec that was bought."""
             self.codec_ = codec
+            self.contexts_ = self._own_contexts()
             return self._codes
 
         chain = buy_chain(data, ledger, codes_of, share=share)
         self.static_, self.fields_, n = chain.static, chain.fields, len(chain.fields)
         table_of = np.repeat(np.arange(n + 1), np.append(np.diff(self._offsets), 1))
         self.next_, self.usual_ = chain.following[table_of], np.ones(n)
-        self.outline_, self.repeats_ = None, (None,) * n
+        self.outline_, self.repeats_, self.ties_ = None, (None,) * n, {}
         self.same_ = tuple(np.zeros(len(own)) for own in self.fields_)
         self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - n :]))
         return self
@@ -179,17 +215,30 @@ class Markov:
             out.append(max(sizes, key=lambda place: sizes[place]) if sizes else NONE)
         return out
 
+    def _count_contexts(self, records: Records) -> tuple[Ints, ...]:
+        """Of each table the context of each token of its code, [0] where it has none."""
+        out, patients = [], np.repeat(np.arange(len(records)), records.lengths)
+        for i, (codec, code) in enumerate(zip(self.codec_.events_, self._codes, strict=True)):
+            rows = np.flatnonzero(records.table == i)
+            own = contexts_of(codec.places(code), records.tokens[rows, code].astype(np.int64), patients[rows]) if code >= 0 else None
+            out.append(np.zeros(1, dtype=np.int64) if own is None else own)
+        return tuple(out)
+
+    def _own_contexts(self) -> tuple[Ints, ...]:
+        """Each code by itself."""
+        sizes = [1 if code < 0 else t.layout.sizes[code] for t, code in zip(self.codec_.layout.tables, self._codes, strict=True)]
+        return tuple(np.arange(size) for size in sizes)
+
     @property
     def _offsets(self) -> Ints:
         """The first state of each table; the last one is that of a patient before her first event."""
-        sizes = [1 if code < 0 else t.layout.sizes[code] for t, code in zip(self.codec_.layout.tables, self._codes, strict=True)]
-        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return np.concatenate([[0], np.cumsum([n_contexts(own) for own in self.contexts_])]).astype(np.int64)
 
     def _states(self, records: Records) -> Ints:
         out = np.zeros(records.n_events, dtype=np.int64)
         for i, code in enumerate(self._codes):
             rows = np.flatnonzero(records.table == i)
-            out[rows] = self._offsets[i] + (records.tokens[rows, code] if code >= 0 else 0)
+            out[rows] = self._offsets[i] + self.contexts_[i][records.tokens[rows, code] if code >= 0 else np.zeros(len(rows), np.int64)]
         return out
 
     def _count_next(self, records: Records, state: Ints) -> None:
@@ -201,7 +250,8 @@ class Markov:
         inner[records.starts[:-1][records.lengths > 0]] = False
         before[inner] = state[np.flatnonzero(inner) - 1]
         counts = np.zeros((starting + 1, n_tables))
-        np.add.at(counts, (before, records.table.astype(np.int64)), 1.0)
+        told = shared(before * n_tables + records.table, np.repeat(np.arange(len(records)), records.lengths))
+        np.add.at(counts, (before[told], records.table[told].astype(np.int64)), 1.0)
         table_of = np.repeat(np.arange(n_tables + 1), np.append(np.diff(offsets), 1))
         by_table = np.zeros((n_tables + 1, n_tables))
         np.add.at(by_table, table_of, counts)
@@ -238,7 +288,7 @@ class Markov:
     @property
     def block(self) -> int:
         """Patients that are drawn at once, so that what is remembered of each fits into memory."""
-        return patients_of(max(self.longest_, int(self._offsets[-1])))
+        return patients_of(max(self.longest_, sum(len(own) for own in self.contexts_)))
 
     def draw(self, n: int, rng: np.random.Generator) -> Records:
         """`n` new patients, as tokens."""
@@ -246,27 +296,43 @@ class Markov:
         static, planned, hours, groups = self._draw_static(n, rng)
         progress = masks.begin(static)
         n_groups = [len(one) for one in self.outline_.groups] if self.outline_ is not None else []
-        fields = [len(table.layout.fields) for table in layout.tables]
+        fields = [table.layout.sizes for table in layout.tables]
         repeating = [own is not None for own in self.repeats_]
-        behind = ChainHistory(n, np.diff(self._offsets).tolist(), fields, self._codes, repeating, (groups, n_groups))
-        pace = None if hours is None else Pace(hours, planned.sum(axis=1), self.codec_.plan_.clock.days_per_tick)
+        tied = {at: self._numbers[at] for at in self.ties_}
+        behind = ChainHistory(n, fields, self._codes, self.contexts_, repeating, (groups, n_groups), tied)
+        pace = None if hours is None else self._pace(hours, planned)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
+        begins, share = [self._begins(i, masks) for i in range(n_tables)], np.zeros((n, n_tables), dtype=np.int64)
+        parents = [self._time_of(codec.plan) if pace is not None else NONE for codec in self.codec_.events_]
+        timeless = {i: parent for i, parent in enumerate(parents) if parent >= 0}  # they come with the row that they belong to
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
         while True:
             allowed = masks.tables(progress, going)[:, :n_tables] & (planned[going] > 0)
+            for i, parent in timeless.items():
+                allowed[:, i] &= (share[going, i] > 0) & (progress.last[going, parent] == progress.ticks[going])
             going, allowed = going[allowed.any(axis=1)], allowed[allowed.any(axis=1)]
             if not len(going):
                 break
             weight = allowed * self.next_[behind.state[going]]
             if pace is not None:  # the more readily the more of a table's rows are left
                 weight *= planned[going] / self.usual_
+                stays = Stays(len(going))
+                for i in timeless:
+                    stays.stop(i, allowed[:, i])
                 for i in range(n_tables):
                     left = masks.time_left(progress, going, i)
                     weight[:, i] *= 1.0 if left is None else pace.haste(going, progress.ticks[going], left)
+                    if left is not None:
+                        is_open = allowed[:, i] | (planned[going][:, masks.enclosing(i)] > 0).any(axis=1)
+                        stays.add(i, left * is_open, planned[going, i] * begins[i])
+                weight *= pace.hold(going, progress.ticks[going], stays, allowed)
             edges = np.cumsum(weight, axis=1)
             chosen = (edges <= (rng.random(len(going)) * edges[:, -1])[:, None]).sum(axis=1)
             for i in np.unique(chosen).tolist():
                 rows, own = self._draw_rows(i, going[chosen == i], behind, masks, progress, planned, pace, rng)
+                share[rows, i] -= 1
+                for child in (child for child, parent in timeless.items() if parent == i):
+                    share[rows, child] = -(-planned[rows, child] // (planned[rows, i] + 1))
                 owner.append(rows)
                 tables.append(np.full(len(rows), i, dtype=np.int16))
                 tokens.append(own)
@@ -283,11 +349,14 @@ class Markov:
         pace: Pace | None,
         rng: np.random.Generator,
     ) -> tuple[Ints, Tokens]:
-        """The next rows of a table of some patients: whose they are, and their tokens. It is closed to patients whose time for it is up."""
+        """The next rows of a table of some patients: whose they are, and their tokens. Those whose row is to wait have none; the table is
+        closed to patients whose time for it is up.
+        """
         own = np.zeros((len(rows), self.codec_.layout.width), dtype=np.int32)
         if pace is not None:
             given, allowed = behind.of(self.fields_[i][0].parent, rows, i, 0, own), masks.field(progress, rows, i, 0, own)
-            own[:, 0] = self._gaps(i, rows, given, allowed, masks, progress, pace, rng)
+            own[:, 0], goes = self._gaps(i, rows, given, allowed, masks, progress, pace, rng)
+            rows, own, given, allowed = rows[goes], own[goes], given[goes], None if allowed is None else allowed[goes]
             if allowed is not None:
                 is_over = own[:, 0] > np.where(allowed, np.arange(allowed.shape[1]), -1).max(axis=1)
                 planned[rows[is_over], i] = 0
@@ -297,14 +366,17 @@ class Markov:
         for j, chances in enumerate(self.fields_[i]):
             if j == 0 and pace is not None:
                 continue
+            if j == 1:
+                behind.at(rows, i, masks.middles[i][own[:, 0]] > 0)
             allowed, given = masks.field(progress, rows, i, j, own), behind.of(chances.parent, rows, i, j, own)
             repeats, seen = self.repeats_[i], behind.seen[i]
             if j == behind.codes[i] and repeats is not None and seen is not None:
-                seen.at(rows, behind.moment[rows] + (masks.middles[i][own[:, 0]] > 0))
                 new = behind.of(repeats.fresh.parent, rows, i, j, own)
                 own[:, j] = repeats.draw(seen, rows, chances, (given, new), allowed, rng)
                 continue
             own[:, j] = chances.draw(given, allowed, rng)
+            if (i, j) in self.ties_:
+                self._tie(i, j, rows, own, behind, given, allowed, rng)
             if self.same_[i][j] > 0:
                 before = behind.of(ALIKE + j, rows, i, j, own)
                 is_same = (rng.random(len(rows)) < self.same_[i][j]) & (before >= 0)
@@ -316,8 +388,36 @@ class Markov:
         behind.add(rows, i, own, progress.ticks[rows] > ticks)
         planned[rows, i] -= 1
         if pace is not None:
-            pace.add(rows, progress.ticks[rows])
+            pace.add(rows, i, progress.ticks[rows])
         return rows, own
+
+    def _tie(
+        self, i: int, j: int, rows: Ints, own: Tokens, behind: ChainHistory, given: Ints, allowed: Bools | None, rng: np.random.Generator
+    ) -> None:
+        """Draws the numbers of a field anew, in place, where the patient has a last one of the same code."""
+        before, first, code = behind.number_before(rows, i, j, own), behind.tied[i, j], behind.codes[i]
+        bound = np.flatnonzero((before >= 0) & (own[:, j] >= first))
+        weights = self.fields_[i][j].weights(given[bound]) * (1.0 if allowed is None else allowed[bound])
+        weights[:, :first] = 0.0
+        can = weights.sum(axis=1) > 0
+        bound, weights = bound[can], weights[can]
+        contexts = self.contexts_[i][own[bound, code] if code >= 0 else np.zeros(len(bound), dtype=np.int64)]
+        own[bound, j] = self.ties_[i, j].draw(contexts, before[bound], weights, rng)
+
+    def _time_of(self, plan: EventPlan) -> int:
+        """The table whose time rows of a table take, which must have a row for each; -1 for rows with a time of their own."""
+        if plan.start is not None:
+            return NONE
+        return next((self.codec_.plan_.place(link.parent) for link in plan.links if link.is_row and not link.has_none), NONE)
+
+    def _pace(self, hours: Ints, planned: Ints) -> Pace:
+        assert self.outline_ is not None
+        return Pace(hours, planned, self.codec_.plan_.clock.days_per_tick, is_late=self.outline_.is_late)
+
+    def _begins(self, i: int, masks: EventMasks) -> float:
+        """The share of the rows of a table that lie behind the row before."""
+        shares = self.fields_[i][0].shares
+        return float(shares[masks.middles[i] > 0].sum() / max(shares.sum(), 1e-9))
 
     def _gaps(
         self,
@@ -329,20 +429,35 @@ class Markov:
         progress: Progress,
         pace: Pace,
         rng: np.random.Generator,
-    ) -> Ints:
-        """Gaps before rows of a table, drawn again for some times where they may not be or would outrun the patient's outline."""
-        chances, unit = self.fields_[i][0], self.codec_.events_[i].plan.unit
-        out, lost = chances.draw(given, None, rng), np.arange(len(rows))
+    ) -> tuple[Ints, Bools]:
+        """Gaps before rows of a table, and which of these come now.
+
+        They are drawn again for some times where they may not be or would outrun the patient's outline. Who has a stay to fill goes no
+        further at once than `pace` says; a row of another table that is due later waits.
+        """
+        chances, middles, held = self.fields_[i][0], masks.middles[i], np.isfinite(pace.most[rows])
+        out, goes = chances.draw(given, None, rng), np.ones(len(rows), dtype=bool)
+        at = later(progress.ticks[rows, None], middles[None], self.codec_.events_[i].plan.unit)
+        open_ = np.broadcast_to(self.codec_.emitted(i, 0), at.shape) if allowed is None else allowed
+        lost = np.flatnonzero(~held)
         for attempt in range(TRIES):
-            at = later(progress.ticks[rows[lost]], masks.middles[i][out[lost]], unit)
-            is_bad = pace.outruns(rows[lost], at)
-            if allowed is not None:
-                is_bad |= ~allowed[lost, out[lost]]
-            lost = lost[is_bad]
+            lost = lost[pace.outruns(rows[lost], at[lost, out[lost]]) | ~open_[lost, out[lost]]]
             if not len(lost) or attempt == TRIES - 1:
                 break
             out[lost] = chances.draw(given[lost], None, rng)
-        return out
+        far = at[np.arange(len(rows)), out] > progress.ticks[rows] + pace.most[rows]
+        far = np.flatnonzero(held & (middles[out] > 0) & (far | ~open_[np.arange(len(rows)), out]))
+        after = open_[far] & (middles > 0)
+        near = after & (at[far] <= (progress.ticks[rows] + pace.most[rows])[far, None])
+        soonest = np.where(after, at[far], np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
+        is_near, has_any = near.any(axis=1), after.any(axis=1)
+        out[far[is_near]] = chances.draw(given[far[is_near]], near[is_near], rng)
+        wait = has_any & ~is_near & (pace.hurried[rows[far]] != i)
+        pace.wait(rows[far[wait]], i, soonest[wait])
+        goes[far[wait]] = False
+        late = has_any & ~is_near & ~wait
+        out[far[late]] = chances.draw(given[far[late]], after[late] & (at[far[late]] == soonest[late, None]), rng)
+        return out, goes
 
     def _draw_static(self, n: int, rng: np.random.Generator) -> tuple[Tokens, Ints, Ints | None, Ints]:
         """The patients' own fields; rows to come of each table, int64 (n, n_tables); hours, int64 (n,); and the groups of their outline."""
@@ -380,8 +495,10 @@ class Markov:
         if self.outline_ is not None:
             out |= {f"outline/{name}": array for name, array in self.outline_.state().items()}
         for i, (repeats, same) in enumerate(zip(self.repeats_, self.same_, strict=True)):
-            out[f"same{i}"] = same
+            out[f"same{i}"], out[f"contexts{i}"] = same, self.contexts_[i]
             out |= {f"repeats{i}/{name}": array for name, array in ({} if repeats is None else repeats.state()).items()}
+        for (i, j), ties in self.ties_.items():
+            out |= {f"ties{i}.{j}/{name}": array for name, array in ties.state().items()}
         for j, chances in enumerate(self.static_):
             out |= {f"static{j}/{name}": array for name, array in chances.state().items()}
         for i, fields in enumerate(self.fields_):
@@ -398,6 +515,10 @@ class Markov:
         sizes = [*layout.static.sizes, *([] if outline else [N_LENGTHS] * n_tables)]
         self.static_ = tuple(Chances.from_state(_below(arrays, f"static{j}/"), n) for j, n in enumerate(sizes))
         self.same_ = tuple(arrays[f"same{i}"] for i in range(n_tables))
+        self.contexts_ = tuple(arrays[f"contexts{i}"] for i in range(n_tables))
+        for own, sound in zip(self.contexts_, self._own_contexts(), strict=True):
+            if own.shape != sound.shape or own.dtype != np.int64 or len(np.unique(own)) != n_contexts(own) or (own < 0).any():
+                raise ModelFolderError("The contexts of a model are not those of its codes. Save the model again.")
         if any(own.shape != (len(table.layout.fields),) for own, table in zip(self.same_, layout.tables, strict=True)):
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         again = [_below(arrays, f"repeats{i}/") for i in range(n_tables)]
@@ -409,10 +530,15 @@ class Markov:
             tuple(Chances.from_state(_below(arrays, f"event{i}.{j}/"), n) for j, n in enumerate(table.layout.sizes))
             for i, table in enumerate(layout.tables)
         )
+        known = {(i, j): _below(arrays, f"ties{i}.{j}/") for i, j in self._numbers}
+        self.ties_ = {at: Ties.from_state(own, n_contexts(self.contexts_[at[0]])) for at, own in known.items() if own}
         self.next_, self.usual_, self.longest_ = arrays["next"], arrays["usual"], int(values["longest"])
         is_fit = self.next_.shape == (int(self._offsets[-1]) + 1, n_tables) and self.usual_.shape == (n_tables,)
         is_fit = is_fit and all(np.isfinite(own).all() and (own >= 0).all() for own in (self.next_, self.usual_))
         is_fit = is_fit and bool((self.next_ > 0).all() and ((self.usual_ > RAREST) & (self.usual_ <= 1)).all())
+        is_fit = is_fit and bool((self.next_ <= 1 + 1e-9).all()) and all(bool(((own >= 0) & (own <= 1)).all()) for own in self.same_)
+        repeats = enumerate(zip(self.repeats_, self._codes, strict=True))
+        is_fit = is_fit and all(one is None or self._may_follow(i, code, one.fresh.parent) for i, (one, code) in repeats)
         is_fit = is_fit and all(self._may_follow(-1, j, own.parent) for j, own in enumerate(self.static_))
         is_fit = is_fit and all(self._may_follow(i, j, own.parent) for i, fields in enumerate(self.fields_) for j, own in enumerate(fields))
         if not is_fit or self.longest_ < 1 or (self.outline_ is not None and self.longest_ != self.outline_.most):
@@ -422,6 +548,12 @@ class Markov:
     def _may_follow(self, i: int, j: int, parent: int) -> bool:
         """Whether field j of table i, -1 for the patient's own, may follow a parent."""
         n_groups = 0 if self.outline_ is None else len(self.outline_.groups)
+        if parent >= WITH:
+            return i >= 0 and j == self._codes[i] and parent - WITH < j
+        if parent >= HERE:
+            return i >= 0 and j > 0 and parent in (HERE + j, BESIDE + j)
+        if parent >= STATE:
+            return i >= 0 == j and parent in (STATE, STATE + 1)
         if parent >= RUN:
             return i >= 0 == j and parent - RUN <= n_groups
         if parent >= PLAN:
@@ -433,26 +565,3 @@ class Markov:
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _patients(records: Records) -> Ints:
-    return np.repeat(np.arange(len(records)), records.lengths)
-
-
-def _before(records: Records, events: Ints, none: int) -> Ints:
-    """The table of the event before each of these, `none` where there is none, int64 (n,)."""
-    first = np.isin(events, records.starts[:-1])
-    return np.where(first, none, records.table[events - 1]).astype(np.int64)
-
-
-def _rows(records: Records, n_tables: int) -> Ints:
-    """Rows of each table, int64 (n_patients, n_tables)."""
-    cell = _patients(records) * n_tables + records.table
-    return np.bincount(cell, minlength=len(records) * n_tables).reshape(len(records), n_tables).astype(np.int64)
-
-
-def _spans(records: Records) -> npt.NDArray[np.float64]:
-    """Days from each patient's first event to her last, float64 (n_patients,)."""
-    out, has = np.zeros(len(records)), records.lengths > 0
-    out[has] = records.times[records.starts[1:][has] - 1] - records.times[records.starts[:-1][has]]
-    return out

@@ -13,6 +13,31 @@ Floats = npt.NDArray[np.float64]
 SLACK = 0.3  # of its time by which a record may be ahead of its rows
 MOST_HASTE = 8.0
 HOUR = 1.0
+MOST_OF_STAY = 0.5  # of the time that is left of a stay, what one gap may take while rows within it are to come
+MOST_OF_PACE = 4.0  # times the mean gap that the rows to come leave, what one gap may take
+
+
+class Stays:
+    """How far `n` patients may go at once while rows are to come that must lie within an open row of theirs, as in a stay."""
+
+    def __init__(self, n: int) -> None:
+        self.left, self.moments = np.full(n, np.inf), np.zeros(n)
+        self.table = np.full(n, -1)  # the one that has the least time left
+
+    def add(self, table: int, left: Floats, moments: Floats) -> None:
+        """Takes note of the rows of a table: ticks that are left for them, 0 where nothing is open, and how many moments they will make."""
+        is_open = (left > 0) & (moments > 0)
+        self.table[is_open & (left < self.left)] = table
+        self.left[is_open] = np.minimum(self.left, left)[is_open]
+        self.moments[is_open] += moments[is_open]
+
+    def stop(self, table: int, patients: npt.NDArray[np.bool_]) -> None:
+        """No time goes by for these patients, bool (n,), until the rows of a table have come that belong to this very moment."""
+        self.left[patients], self.table[patients] = 0.0, table
+
+    def longest_gap(self) -> Floats:
+        """Ticks that a gap may have at most, so that time is left for the rest; inf where nothing is to come. float64 (n,)."""
+        return self.left * np.minimum(MOST_OF_STAY, MOST_OF_PACE / (self.moments + 1))
 
 
 class Pace:
@@ -20,28 +45,60 @@ class Pace:
 
     Parameters
     ----------
-    hours : int64 (n,), from the first to the last event. rows : int64 (n,), of all tables.
-    days_per_tick : of the times that are asked about.
+    hours : int64 (n,), from the first to the last event. rows : int64 (n, n_tables), to come.
+    days_per_tick : of the times that are asked about. is_late : whether the hours count from the second moment, not from the first.
+
+    Attributes
+    ----------
+    most : float64 (n,), ticks that the next gap may have at most, since a stay is to be filled; inf where none is. hurried : int64 (n,),
+        the table for whose sake, -1 for none.
     """
 
-    def __init__(self, hours: Ints, rows: Ints, days_per_tick: float) -> None:
-        self.hours, self.rows = hours.astype(float), np.maximum(rows, 1)
+    def __init__(self, hours: Ints, rows: Ints, days_per_tick: float, *, is_late: bool) -> None:
+        self.hours, self.rows = hours.astype(float), np.maximum(rows.sum(axis=1), 1)
+        self.most, self.hurried = np.full(len(hours), np.inf), np.full(len(hours), -1)
+        self.due = np.full(rows.shape, -np.inf)  # when a row that waits may come at the soonest
         self.per_tick = 24 * days_per_tick
-        self.begun = np.full(len(hours), np.nan)  # hours of the first event
+        self.first, self.is_late = np.full(len(hours), np.nan), is_late
+        self.begun = np.full(len(hours), np.nan)  # hours from which the record's own count
         self.n_rows = np.zeros(len(hours), dtype=np.int64)
 
     def outruns(self, patients: Ints, ticks: Ints) -> npt.NDArray[np.bool_]:
         """Whether a next event at these times would come too late in the record for how many rows it has, bool (n_patients,)."""
-        gone = ticks * self.per_tick - self.begun[patients]
         share = (self.n_rows[patients] + 1) / self.rows[patients] + SLACK
-        return gone > self.hours[patients] * share + HOUR * (self.hours[patients] > 0)
+        return self._gone(patients, ticks) > self.hours[patients] * share + HOUR * (self.hours[patients] > 0)
+
+    def _gone(self, patients: Ints, ticks: Ints) -> Floats:
+        return ticks * self.per_tick - self.begun[patients]
 
     def haste(self, patients: Ints, ticks: Ints, left: Floats) -> Floats:
         """How many times as fast as the rest rows must come that `left` ticks are left for, in [1, `MOST_HASTE`]; float64 (n_patients,)."""
-        gone = np.nan_to_num(ticks * self.per_tick - self.begun[patients])
+        gone = np.nan_to_num(self._gone(patients, ticks))
         return np.clip(np.maximum(self.hours[patients] - gone, HOUR) / np.maximum(left * self.per_tick, HOUR), 1.0, MOST_HASTE)
 
-    def add(self, patients: Ints, ticks: Ints) -> None:
+    def hold(self, patients: Ints, ticks: Ints, stays: Stays, allowed: npt.NDArray[np.bool_]) -> Floats:
+        """How much sooner or later tables come for the sake of stays, float64 (n_patients, n_tables): what waits comes when it is due.
+
+        Parameters
+        ----------
+        allowed : bool (n_patients, n_tables), which tables may come at all; one of them can always come.
+        """
+        self.most[patients], self.hurried[patients] = stays.longest_gap(), stays.table
+        out = np.where(np.isinf(self.due[patients]), 1.0, MOST_HASTE)
+        out[self.due[patients] > (ticks + self.most[patients])[:, None]] = 0.0
+        is_stuck = ~(allowed & (out > 0)).any(axis=1)
+        out[is_stuck], self.most[patients[is_stuck]] = 1.0, np.inf
+        return out
+
+    def wait(self, patients: Ints, table: int, due: Ints) -> None:
+        """Takes note of rows that are put off."""
+        self.due[patients, table] = due
+
+    def add(self, patients: Ints, table: int, ticks: Ints) -> None:
         """Takes note of rows at these times."""
-        self.begun[patients] = np.where(np.isnan(self.begun[patients]), ticks * self.per_tick, self.begun[patients])
+        is_first = np.isnan(self.first[patients])
+        self.first[patients] = np.where(is_first, ticks, self.first[patients])
+        begins = np.isnan(self.begun[patients]) & ((ticks > self.first[patients]) | (not self.is_late))
+        self.begun[patients] = np.where(begins, ticks * self.per_tick, self.begun[patients])
         self.n_rows[patients] += 1
+        self.due[patients, table] = -np.inf

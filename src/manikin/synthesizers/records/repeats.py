@@ -20,12 +20,12 @@ from manikin.synthesizers.records.chances import NONE, Chances, counted, shared
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-NEW, EARLIER, NOW, FIRST = 0, 1, 2, 3  # kinds of a row; FIRST stands for the kind before a patient's first
+NEW, EARLIER, NOW, FIRST, DRAWN = 0, 1, 2, 3, 4  # kinds of a row; FIRST stands for the kind before a patient's first
 N_BUCKETS = 24  # of rows so far, in steps of 2 ** (1 / 2)
 PULL = 30.0  # rows that the counts of all buckets stand for beside those of one
 MOST_SHARE = 0.98  # of patients, who have a code that is drawn as if a few had it not
-TRIES = 8  # draws from the chain before a code of the wrong kind is drawn elsewhere
-REMEMBERED = 32  # last rows of a table from which a code comes again when the chain finds none
+TRIES = 4  # draws from the chain before a code of the wrong kind is drawn elsewhere
+STEADY = 3.0  # new codes by which a patient may well be ahead of or behind what is to be expected
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,12 @@ class Repeats:
     ----------
     kinds : float64 (3, 4, 2, N_BUCKETS, 3), the chance of each kind by the proposal's, the last row's, whether that is of this moment, and
         rows so far; rows of a cell that one patient alone has are not counted.
+    new : float64 (4, 2, N_BUCKETS), the chance of a new code by all of that but the proposal.
     fresh : the chances of a code that is new to the patient.
     """
 
     kinds: Floats
+    new: Floats
     fresh: Chances
 
     def draw(
@@ -54,24 +56,25 @@ class Repeats:
         """
         out = chances.draw(given[0], allowed, rng)
         proposed = seen.kind_of(rows, out)
-        kind = seen.kinds(self.kinds, rows, proposed, rng)
+        kind = seen.kinds(self.kinds, self.new, rows, proposed, rng)
         lost = np.flatnonzero((kind != proposed) | (kind == NEW))
-        usual = out.copy()
         for _ in range(TRIES if len(lost) else 0):
             open_ = None if allowed is None else allowed[lost]
             codes = self._drawn(kind[lost] == NEW, chances, (given[0][lost], given[1][lost]), open_, rng)
             fits = seen.kind_of(rows[lost], codes) == kind[lost]
             out[lost[fits]] = codes[fits]
             lost = lost[~fits]
-            if not len(lost):
-                return out
-        out[lost] = usual[lost]  # nothing of that kind is at hand
-        known = lost[kind[lost] == EARLIER]
-        again = seen.some(rows[known], rng)
-        found = again >= 0
-        if allowed is not None:
-            found &= allowed[known, np.maximum(again, 0)]
-        out[known[found]] = again[found]
+        if not len(lost):
+            return out
+        other = np.where((kind == NOW) | (self.kinds[..., NOW].max() == 0), EARLIER, NOW)
+        for of_kind in (kind.copy(), other):  # the other one where nothing of its own kind is at hand
+            for source, behind, chosen in ((chances, given[0], kind[lost] != NEW), (self.fresh, given[1], kind[lost] == NEW)):
+                which = lost[chosen]
+                weights = source.weights(behind[which])
+                found = seen.some(rows[which], of_kind[which], weights if allowed is None else weights * allowed[which], rng)
+                out[which[found >= 0]] = found[found >= 0]
+                kind[which[found >= 0]] = DRAWN
+            lost = lost[kind[lost] != DRAWN]
         return out
 
     def _drawn(
@@ -85,7 +88,7 @@ class Repeats:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Everything, as arrays."""
-        return {"kinds": self.kinds} | {f"fresh/{name}": array for name, array in self.fresh.state().items()}
+        return {"kinds": self.kinds, "new": self.new} | {f"fresh/{name}": array for name, array in self.fresh.state().items()}
 
     @classmethod
     def from_state(cls, arrays: dict[str, npt.NDArray[Any]], n_codes: int) -> Repeats:
@@ -96,8 +99,9 @@ class Repeats:
         ModelFolderError : the arrays contradict each other.
         """
         fresh = Chances.from_state({name.removeprefix("fresh/"): array for name, array in arrays.items() if "/" in name}, n_codes)
-        own = cls(arrays["kinds"], fresh)
-        if own.kinds.shape != (3, 4, 2, N_BUCKETS, 3) or not np.isfinite(own.kinds).all() or (own.kinds < 0).any():
+        own = cls(arrays["kinds"], arrays["new"], fresh)
+        is_fit = own.kinds.shape == (3, 4, 2, N_BUCKETS, 3) and own.new.shape == (4, 2, N_BUCKETS)
+        if not is_fit or any(not np.isfinite(part).all() or (part < 0).any() for part in (own.kinds, own.new)):
             raise ModelFolderError("The repeats of a model do not fit its columns. Save the model again.")
         return own
 
@@ -108,8 +112,8 @@ class Seen:
     def __init__(self, n: int, n_codes: int) -> None:
         self.n_codes = n_codes
         self.when = np.zeros((n, n_codes), dtype=np.int32)  # the moment of the last row with each code, from 1 on
-        self.ring = np.full((n, REMEMBERED), NONE, dtype=np.int32)
         self.n_rows, self.kind = np.zeros(n, dtype=np.int64), np.full(n, FIRST, dtype=np.int64)
+        self.expected, self.n_new = np.zeros(n), np.zeros(n, dtype=np.int64)
         self.last, self.now = np.zeros(n, dtype=np.int32), np.ones(n, dtype=np.int32)
 
     def at(self, rows: Ints, moment: Ints) -> None:
@@ -121,22 +125,31 @@ class Seen:
         when = self.when[rows, codes]
         return np.where(when == 0, NEW, np.where(when == self.now[rows], NOW, EARLIER))
 
-    def kinds(self, chances: Floats, rows: Ints, proposed: Ints, rng: np.random.Generator) -> Ints:
-        """The kind of each next row, drawn beside that of the code that is proposed."""
-        p = chances[proposed, self.kind[rows], (self.last[rows] == self.now[rows]).astype(np.int64), bucket(self.n_rows[rows])]
+    def kinds(self, chances: Floats, new: Floats, rows: Ints, proposed: Ints, rng: np.random.Generator) -> Ints:
+        """The kind of each next row, drawn beside that of the code that is proposed, as `Repeats.kinds` and `Repeats.new` say.
+
+        Proposals are new more often than those of real rows, which are drawn behind real ones; so who had more new codes than are to be
+        expected by her rows so far gets fewer, and the other way round.
+        """
+        cell = self.kind[rows], (self.last[rows] == self.now[rows]).astype(np.int64), bucket(self.n_rows[rows])
+        p = _made_new(chances[proposed, *cell], ((self.expected[rows] + STEADY) / (self.n_new[rows] + STEADY)) ** 2)
+        self.expected[rows] += new[cell]
         edges = np.cumsum(p, axis=1)
         return np.minimum((edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1), NOW).astype(np.int64)
 
-    def some(self, rows: Ints, rng: np.random.Generator) -> Ints:
-        """The code of one of each patient's last rows, NONE where there is none."""
-        n = np.minimum(self.n_rows[rows], REMEMBERED)
-        return self.ring[rows, np.floor(rng.random(len(rows)) * n).astype(np.int64)].astype(np.int64)
+    def some(self, rows: Ints, kinds: Ints, weights: Floats, rng: np.random.Generator) -> Ints:
+        """A code of a kind for each patient, drawn by weights, float64 (n_rows, n_codes); int64 (n_rows,), NONE where there is none."""
+        when, now = self.when[rows], self.now[rows][:, None]
+        kind = np.where(when == 0, NEW, np.where(when == now, NOW, EARLIER))
+        edges = np.cumsum(weights * (kind == kinds[:, None]), axis=1)
+        drawn = (edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1)
+        return np.where(edges[:, -1] > 0, np.minimum(drawn, self.n_codes - 1), NONE).astype(np.int64)
 
     def add(self, rows: Ints, codes: Ints) -> None:
         """Takes note of drawn rows."""
         self.kind[rows] = self.kind_of(rows, codes)
+        self.n_new[rows] += self.kind[rows] == NEW
         self.when[rows, codes] = self.now[rows]
-        self.ring[rows, self.n_rows[rows] % REMEMBERED] = codes
         self.last[rows] = self.now[rows]
         self.n_rows[rows] += 1
 
@@ -164,14 +177,29 @@ def count_repeats(
     cell = wish, last_kind, same, bucket(so_far)
     told = shared(np.ravel_multi_index(cell, counts.shape[:-1]), patients)  # the longest record alone has rows in the last buckets
     np.add.at(counts, tuple(own[told] for own in (*cell, kind)), 1.0)
-    every = counts.sum(axis=(1, 2, 3)) + np.eye(3)
+    kinds, new = _pulled(counts), _pulled(counts.sum(axis=0, keepdims=True))[0, ..., NEW]
+    first = np.flatnonzero(kind == NEW)
+    behind = {number: (given[first], n) for number, (given, n) in parents.items()}
+    fresh = counted(codes[first], emitted, behind, patients[first])
+    return Repeats(kinds, new, _without_replacement(fresh, codes[first], len(np.unique(patients))))
+
+
+def _pulled(counts: Floats) -> Floats:
+    """Counts of kinds, float64 (n_proposals, 4, 2, N_BUCKETS, 3), as chances; where they are few those of all buckets stand beside them."""
+    every = counts.sum(axis=(1, 2, 3)) + np.array([1.0, 1.0, 0.0])  # what never comes twice in a moment never does
     by_kind = counts.sum(axis=3) + (every / every.sum(axis=-1, keepdims=True))[:, None, None]
     by_kind /= by_kind.sum(axis=-1, keepdims=True)
     pulled = counts + PULL * by_kind[:, :, :, None, :]
-    new = np.flatnonzero(kind == NEW)
-    behind = {number: (given[new], n) for number, (given, n) in parents.items()}
-    fresh = counted(codes[new], emitted, behind, patients[new])
-    return Repeats(pulled / pulled.sum(axis=-1, keepdims=True), _without_replacement(fresh, codes[new], len(np.unique(patients))))
+    return np.asarray(pulled / pulled.sum(axis=-1, keepdims=True))
+
+
+def _made_new(p: Floats, times: Floats) -> Floats:
+    """Chances of kinds, float64 (n_rows, 3), with that of NEW so many times as great and the others less."""
+    new = np.minimum(p[:, NEW] * times, MOST_SHARE)
+    rest = (1 - new) / np.maximum(1 - p[:, NEW], 1e-9)
+    out = p * rest[:, None]
+    out[:, NEW] = new
+    return out
 
 
 def _without_replacement(fresh: Chances, codes: Ints, n_patients: int) -> Chances:
@@ -183,7 +211,8 @@ def _without_replacement(fresh: Chances, codes: Ints, n_patients: int) -> Chance
     share = np.minimum(np.bincount(codes, minlength=len(fresh.shares)) / max(n_patients, 1), MOST_SHARE)
     factor = np.where(share > 0, -np.log1p(-share) / np.maximum(share, 1e-9), 1.0)
     counts = np.maximum(np.round(fresh.counts * factor[fresh.tokens]), 1).astype(np.int64)
-    return replace(fresh, shares=fresh.shares * factor, counts=counts)
+    spare = fresh.spare * factor if len(fresh.spare) else fresh.spare
+    return replace(fresh, shares=fresh.shares * factor, counts=counts, spare=spare)
 
 
 def bucket(rows: Ints) -> Ints:
