@@ -1,4 +1,4 @@
-"""Parts of the chain over linked patients: repeats of codes, outlines of records, and the pace at which they are drawn."""
+"""Parts of the chain over linked patients: repeats of codes, outlines of records, rows shared among stays, the pace they are drawn at."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from manikin.synthesizers.records.chances import NONE, counted
 from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
 from manikin.synthesizers.records.pace import Pace, Stays
 from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats, previous
+from manikin.synthesizers.records.sharing import Sharing, count_sharing
 from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 N_CODES = 60
@@ -269,6 +270,59 @@ def test_moments_and_runs_are_counted_within_a_patient() -> None:
     assert runs_before(starts, moments).tolist() == [0, 1, 2, 0, 1, 2]
     assert run_class(np.array([0, 1, 2, 3, 4, 5, 9, 99])).tolist() == [0, 0, 1, 2, 2, 3, 4, 5]
     assert previous(np.array([5, 6, 5, 15])).tolist() == [NONE, NONE, 0, NONE]
+
+
+def stays(n: int, concentration: float, *, by_length: bool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Rows, patients and lengths of two to five stays each, rows shared by a Dirichlet distribution."""
+    rows, who, lengths = [], [], []
+    for i, k in enumerate(rng.integers(2, 6, n)):
+        length = rng.gamma(2, 50, k)
+        weights = length / length.sum() if by_length else np.full(k, 1 / k)
+        rows += rng.multinomial(rng.integers(10, 40), rng.dirichlet(concentration * k * weights)).tolist()
+        who += [i] * k
+        lengths += length.tolist()
+    return np.array(rows), np.array(who), np.array(lengths)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("concentration", "by_length"), [(0.3, False), (2.0, False), (2.0, True), (5.0, True)])
+def test_rows_are_shared_among_stays_as_evenly_as_they_were(seed: int, concentration: float, by_length: bool) -> None:
+    rng = np.random.default_rng(seed)
+    own = count_sharing(*stays(600, concentration, by_length=by_length, rng=rng))
+    assert own.concentration == pytest.approx(concentration, rel=0.35)
+    assert (own.length > 0) == by_length
+    left, drawn, length = np.full(4000, 20), [], rng.gamma(2, 50, (3, 4000))
+    for k in range(3):
+        drawn.append(own.draw(left, np.full(4000, 2 - k), length[k], rng))
+        left = left - drawn[-1]
+    assert not left.any(), "the last stay takes what is left"
+    shares, even = np.array(drawn) / 20, length / length.sum(axis=0)
+    if by_length:  # how long those to come are is not known yet, so that the last one, which takes what is left, has rather more
+        np.testing.assert_allclose(shares.mean(axis=1), 1 / 3, rtol=0.2)
+        assert np.corrcoef(shares[:2].ravel(), even[:2].ravel())[0, 1] > 0.4
+    else:
+        np.testing.assert_allclose(shares.mean(axis=1), 1 / 3, rtol=0.08)
+        pairs = np.mean(np.square(drawn) - drawn) * 3 / (20 * 19)
+        assert pairs == pytest.approx((concentration + 1) / (3 * concentration + 1), rel=0.05)
+
+
+def test_few_patients_tell_nothing_of_how_rows_are_shared_and_no_stay_is_empty_where_none_is() -> None:
+    rng = np.random.default_rng(0)
+    rows, who, lengths = stays(10, 0.1, by_length=True, rng=rng)
+    assert count_sharing(rows, who, lengths) == Sharing()
+    assert count_sharing(rows[:0], who[:0], lengths[:0]) == Sharing()
+    rows, who, lengths = stays(50, 0.3, by_length=False, rng=rng)
+    assert not count_sharing(rows, who, lengths).is_full
+    own = count_sharing(rows + 1, who, np.full(len(rows), np.inf))
+    assert own.is_full
+    assert own.length == 0
+    first = own.draw(np.full(500, 3), np.full(500, 2), np.full(500, np.inf), rng)
+    assert (first == 1).all(), "each of three stays has one of three rows"
+    assert own.draw(np.zeros(5, dtype=np.int64), np.zeros(5, dtype=np.int64), np.full(5, np.inf), rng).tolist() == [0] * 5
+    assert Sharing.from_state(own.state()) == own
+    for bad in ([np.nan, 0, 0], [0.0, 0, 0], [2.0, -1, 0], [2.0, 0, 0.5], [2.0]):
+        with pytest.raises(ModelFolderError, match="Save the model again"):
+            Sharing.from_state({"sharing": np.array(bad)})
 
 
 def test_the_chain_needs_no_torch() -> None:

@@ -184,6 +184,8 @@ def test_a_stay_is_filled_with_its_rows_and_what_has_no_time_comes_with_it() -> 
             mean, real = (len(d.tables[name]) / len(d) for d in (one, data))
             assert mean == pytest.approx(real, rel=0.2), f"as many {name} as real patients have"
         assert (~stays["stay"].isin(findings["stay"])).mean() < 0.1
+        later = stays.groupby("patient").cumcount() > 0
+        assert (~stays["stay"].isin(labs["stay"]))[later].mean() < 0.1, "later stays have their share"
         ends = labs[["stay"]].merge(stays, on="stay")["ends"].to_numpy()
         assert (labs["at"].to_numpy() <= ends).all()
         assert findings.duplicated(["stay", "code"]).mean() < 0.04, "never, in real stays"

@@ -288,11 +288,10 @@ class EventMasks:
         plan, parts = self.events[table].plan, []
         if not plan.outlives:
             parts.append(self._in_time(progress, rows, table))
-        for j, link in enumerate(plan.links):
-            if link.is_within and not link.has_none and self.plan.place(link.parent) in progress.until:
-                open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
-                until = np.where(open_, progress.until[self.plan.place(link.parent)][rows], -np.inf).max(axis=1)
-                parts.append(self._at(progress, rows, table) <= until[:, None])
+        for j in self._within[table]:
+            open_ = self._parents(progress, rows, table, j, plan.links[j], progress.ticks[rows])
+            until = np.where(open_, progress.until[self.plan.place(plan.links[j].parent)][rows], -np.inf).max(axis=1)
+            parts.append(self._at(progress, rows, table) <= until[:, None])
         if plan.is_distinct:
             is_now = progress.ticks[rows] // plan.unit == progress.last[rows, table] // plan.unit
             another = self._least[table] > 0
@@ -307,22 +306,48 @@ class EventMasks:
         if not self.enclosing(table):
             return None
         out = np.full(len(rows), np.inf)
-        for j, link in enumerate(self.events[table].plan.links):
-            parent = self.plan.place(link.parent)
-            if parent in self.enclosing(table) and link.is_within and not link.has_none:
-                open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
-                until = np.where(open_, progress.until[parent][rows] - progress.ticks[rows, None], 0.0).max(axis=1)
-                out = np.where(open_.any(axis=1), np.minimum(out, until), out)
+        for j in self._within[table]:
+            link = self.events[table].plan.links[j]
+            open_ = self._parents(progress, rows, table, j, link, progress.ticks[rows])
+            until = np.where(open_, progress.until[self.plan.place(link.parent)][rows] - progress.ticks[rows, None], 0.0).max(axis=1)
+            out = np.where(open_.any(axis=1), np.minimum(out, until), out)
         return np.where(np.isinf(out), 0.0, out)
 
     def enclosing(self, table: int) -> list[int]:
         """The tables within whose rows each row of a table must lie."""
-        return self._within[table]
+        return [self.plan.place(self.events[table].plan.links[j].parent) for j in self._within[table]]
+
+    def holder(self, table: int) -> int:
+        """The link to the row that each row of a table comes with, -1 for none: the innermost one that it must lie within, as a laboratory
+        value in its stay; of rows without a time of their own, the one whose time they take.
+        """
+        links = self.events[table].plan.links
+        own = self._within[table]
+        if self.events[table].plan.start is None:
+            own = [j for j, link in enumerate(links) if link.is_row and not link.has_none][:1]
+        return next((j for j in own if links[j].via < 0), own[-1] if own else -1)
+
+    def lengths(self, table: int, tokens: Tokens) -> Floats:
+        """The most ticks from start to end of rows that others lie within, float64 (n_rows,); inf where that is not known."""
+        if table not in self._enclosing:
+            return np.full(len(tokens), np.inf)
+        field, most = self._enclosing[table]
+        return np.asarray(most[tokens[:, field]])
+
+    def backs(self, table: int, link: int, tokens: Tokens) -> Ints:
+        """How many rows of its parent's table lie between each row and its parent, -1 where it has none, int64 (n_rows,)."""
+        codec = self.events[table]
+        own = codec.plan.links[link]
+        return self._backs(codec, own)[tokens[:, codec.field(own.name)]]
 
     @cached_property
     def _within(self) -> list[list[int]]:
-        links = [[link for link in codec.plan.links if link.is_within and not link.has_none] for codec in self.events]
-        return [[place for link in own if (place := self.plan.place(link.parent)) in self._enclosing] for own in links]
+        """By table, its links to rows that each of its own must lie within."""
+
+        def holds(link: Link) -> bool:
+            return link.is_within and not link.has_none and self.plan.place(link.parent) in self._enclosing
+
+        return [[j for j, link in enumerate(codec.plan.links) if holds(link)] for codec in self.events]
 
     def _most_ticks(self, codec: EventCodec, name: str, tokens: Tokens) -> Floats:
         """The most ticks from the starts of rows to a further time of theirs, float64 (n_rows,); inf where there is none."""

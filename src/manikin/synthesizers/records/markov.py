@@ -24,7 +24,6 @@ from manikin.codecs.records.clock import later
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.lengths import N_LENGTHS, drawn_lengths, most_rows
 from manikin.codecs.records.masks import EventMasks, Progress
-from manikin.codecs.records.plan import EventPlan
 from manikin.data.dataset import Dataset, concat
 from manikin.data.errors import FitError, ModelFolderError
 from manikin.data.seeds import generator
@@ -51,6 +50,7 @@ from manikin.synthesizers.records.chances import NONE, Chances, counted, shared,
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.pace import Pace, Stays
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
+from manikin.synthesizers.records.sharing import Sharing, count_sharing
 from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 Ints = npt.NDArray[np.int64]
@@ -79,6 +79,7 @@ class Markov:
     contexts_: tuple[Ints, ...] = field(init=False, repr=False)  # what each code says of the next row
     repeats_: tuple[Repeats | None, ...] = field(init=False, repr=False)
     ties_: dict[tuple[int, int], Ties] = field(init=False, repr=False)  # of the numbers of each table, by table and field
+    sharing_: tuple[Sharing, ...] = field(init=False, repr=False)  # how rows of each table are shared among what they lie within
     same_: tuple[npt.NDArray[np.float64], ...] = field(init=False, repr=False)  # how often a field repeats the last row of its code
     next_: npt.NDArray[np.float64] = field(init=False, repr=False)
     usual_: npt.NDArray[np.float64] = field(init=False, repr=False)
@@ -110,6 +111,7 @@ class Markov:
         self.longest_ = self.outline_.most
         self.static_ = self._count_static(records, self._planned(groups))
         self._count_next(records, state)
+        self.sharing_ = self._count_sharing(records)
         self.ties_, parts = {}, []
         for i in range(len(layout.tables)):
             chain, n_states = (state, runs, moments), int(self._offsets[-1]) + 1
@@ -146,6 +148,29 @@ class Markov:
                     out[i, j] = codec.by[-1 - place].n_missing if own is None else own.n_missing
         return out
 
+    def _count_sharing(self, records: Records) -> tuple[Sharing, ...]:
+        """How the rows of each table are shared among the rows that they come with."""
+        masks, out, n = self.codec_.masks(), [], len(self.codec_.layout.tables)
+        events = [np.flatnonzero(records.table == i) for i in range(n)]
+        patients = np.repeat(np.arange(len(records)), records.lengths)
+        for i, rows in enumerate(events):
+            link, parent = masks.holder(i), self._holders[i]
+            if parent < 0:
+                out.append(Sharing())
+                continue
+            place = np.searchsorted(events[parent], rows) - 1 - masks.backs(i, link, records.tokens[rows])
+            place = place[(place >= 0) & (patients[events[parent][place]] == patients[rows])]
+            held = np.bincount(place, minlength=len(events[parent]))
+            out.append(count_sharing(held, patients[events[parent]], masks.lengths(parent, records.tokens[events[parent]])))
+        return tuple(out)
+
+    @property
+    def _holders(self) -> list[int]:
+        """The table whose rows those of each table come with, -1 for none."""
+        masks, plan = self.codec_.masks(), self.codec_.plan_
+        links = [masks.holder(i) for i in range(len(masks.events))]
+        return [plan.place(masks.events[i].plan.links[j].parent) if j >= 0 else NONE for i, j in enumerate(links)]
+
     def _count_ties(self, i: int, j: int, table: TableRows, chances: Chances, given: Ints, first: int) -> Ties:
         """How the number of a field follows the last one of its code; `first` is the first token that is one."""
         tokens, kind, who, contexts = table.tokens[:, j], table.kinds, table.patients, self.contexts_[i]
@@ -180,7 +205,7 @@ class Markov:
         self.static_, self.fields_, n = chain.static, chain.fields, len(chain.fields)
         table_of = np.repeat(np.arange(n + 1), np.append(np.diff(self._offsets), 1))
         self.next_, self.usual_ = chain.following[table_of], np.ones(n)
-        self.outline_, self.repeats_, self.ties_ = None, (None,) * n, {}
+        self.outline_, self.repeats_, self.ties_, self.sharing_ = None, (None,) * n, {}, (Sharing(),) * n
         self.same_ = tuple(np.zeros(len(own)) for own in self.fields_)
         self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - n :]))
         return self
@@ -303,13 +328,18 @@ class Markov:
         pace = None if hours is None else self._pace(hours, planned)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         begins, share = [self._begins(i, masks) for i in range(n_tables)], np.zeros((n, n_tables), dtype=np.int64)
-        parents = [self._time_of(codec.plan) if pace is not None else NONE for codec in self.codec_.events_]
-        timeless = {i: parent for i, parent in enumerate(parents) if parent >= 0}  # they come with the row that they belong to
+        holders = {i: parent for i, parent in enumerate(self._holders) if parent >= 0 and pace is not None}
+        timeless = [i for i in holders if self.codec_.events_[i].plan.start is None]  # they come with the row that they belong to
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
         while True:
-            allowed = masks.tables(progress, going)[:, :n_tables] & (planned[going] > 0)
-            for i, parent in timeless.items():
-                allowed[:, i] &= (share[going, i] > 0) & (progress.last[going, parent] == progress.ticks[going])
+            open_ = masks.tables(progress, going)[:, :n_tables] & (planned[going] > 0)
+            for i in timeless:
+                open_[:, i] &= (share[going, i] > 0) & (progress.last[going, holders[i]] == progress.ticks[going])
+            allowed = open_.copy()
+            allowed[:, list(holders)] &= share[going][:, list(holders)] > 0
+            is_last = ~allowed.any(axis=1)  # no other stay will come: what is left comes now
+            allowed[is_last] = open_[is_last]
+            share[going[is_last]] = np.maximum(share, planned)[going[is_last]]
             going, allowed = going[allowed.any(axis=1)], allowed[allowed.any(axis=1)]
             if not len(going):
                 break
@@ -324,15 +354,16 @@ class Markov:
                     weight[:, i] *= 1.0 if left is None else pace.haste(going, progress.ticks[going], left)
                     if left is not None:
                         is_open = allowed[:, i] | (planned[going][:, masks.enclosing(i)] > 0).any(axis=1)
-                        stays.add(i, left * is_open, planned[going, i] * begins[i])
+                        stays.add(i, left * is_open, self._to_come(i, going, share, planned, holders) * begins[i])
                 weight *= pace.hold(going, progress.ticks[going], stays, allowed)
             edges = np.cumsum(weight, axis=1)
             chosen = (edges <= (rng.random(len(going)) * edges[:, -1])[:, None]).sum(axis=1)
             for i in np.unique(chosen).tolist():
                 rows, own = self._draw_rows(i, going[chosen == i], behind, masks, progress, planned, pace, rng)
                 share[rows, i] -= 1
-                for child in (child for child, parent in timeless.items() if parent == i):
-                    share[rows, child] = -(-planned[rows, child] // (planned[rows, i] + 1))
+                for child in (child for child, parent in holders.items() if parent == i):
+                    lengths = masks.lengths(i, own)
+                    share[rows, child] = self.sharing_[child].draw(planned[rows, child], planned[rows, i], lengths, rng)
                 owner.append(rows)
                 tables.append(np.full(len(rows), i, dtype=np.int16))
                 tokens.append(own)
@@ -404,11 +435,11 @@ class Markov:
         contexts = self.contexts_[i][own[bound, code] if code >= 0 else np.zeros(len(bound), dtype=np.int64)]
         own[bound, j] = self.ties_[i, j].draw(contexts, before[bound], weights, rng)
 
-    def _time_of(self, plan: EventPlan) -> int:
-        """The table whose time rows of a table take, which must have a row for each; -1 for rows with a time of their own."""
-        if plan.start is not None:
-            return NONE
-        return next((self.codec_.plan_.place(link.parent) for link in plan.links if link.is_row and not link.has_none), NONE)
+    def _to_come(self, i: int, patients: Ints, share: Ints, planned: Ints, holders: dict[int, int]) -> Floats:
+        """Rows of a table that an open row of these patients is to hold, or else the next one, float64 (n_patients,)."""
+        others = planned[patients, holders[i]]
+        next_ = np.where(others > 0, planned[patients, i] / np.maximum(others, 1), 0.0)
+        return np.where(share[patients, i] > 0, share[patients, i], next_)
 
     def _pace(self, hours: Ints, planned: Ints) -> Pace:
         assert self.outline_ is not None
@@ -496,6 +527,7 @@ class Markov:
             out |= {f"outline/{name}": array for name, array in self.outline_.state().items()}
         for i, (repeats, same) in enumerate(zip(self.repeats_, self.same_, strict=True)):
             out[f"same{i}"], out[f"contexts{i}"] = same, self.contexts_[i]
+            out |= {f"sharing{i}/{name}": array for name, array in self.sharing_[i].state().items()}
             out |= {f"repeats{i}/{name}": array for name, array in ({} if repeats is None else repeats.state()).items()}
         for (i, j), ties in self.ties_.items():
             out |= {f"ties{i}.{j}/{name}": array for name, array in ties.state().items()}
@@ -516,6 +548,7 @@ class Markov:
         self.static_ = tuple(Chances.from_state(_below(arrays, f"static{j}/"), n) for j, n in enumerate(sizes))
         self.same_ = tuple(arrays[f"same{i}"] for i in range(n_tables))
         self.contexts_ = tuple(arrays[f"contexts{i}"] for i in range(n_tables))
+        self.sharing_ = tuple(Sharing.from_state(_below(arrays, f"sharing{i}/")) for i in range(n_tables))
         for own, sound in zip(self.contexts_, self._own_contexts(), strict=True):
             if own.shape != sound.shape or own.dtype != np.int64 or len(np.unique(own)) != n_contexts(own) or (own < 0).any():
                 raise ModelFolderError("The contexts of a model are not those of its codes. Save the model again.")
