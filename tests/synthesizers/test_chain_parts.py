@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from manikin.data.errors import ModelFolderError
 from manikin.synthesizers.records.chain_history import (
@@ -19,6 +20,7 @@ from manikin.synthesizers.records.chain_history import (
     runs_before,
 )
 from manikin.synthesizers.records.chances import NONE, counted
+from manikin.synthesizers.records.code_sets import CodeSets, count_sets
 from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
 from manikin.synthesizers.records.pace import Pace, Stays
 from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats, previous
@@ -43,11 +45,15 @@ def test_patients_keep_to_their_own_codes_where_a_chain_would_wander(seed: int) 
     chain = counted(codes, everything, {}, patients)
     rng = np.random.default_rng(seed)
     proposed = chain.draw(np.full(len(codes), NONE), None, rng)
-    repeats = count_repeats(patients, codes, proposed, moments, everything, {})
+    has = {0: csr_matrix((np.ones(len(codes)), (patients, codes)), shape=(300, N_CODES))}
+    sets = count_sets(has, np.full((300, 1), 20))
+    repeats = count_repeats(patients, codes, proposed, moments, everything, {}, sets.in_tree(0, N_CODES))
     repeats = Repeats.from_state(repeats.state(), N_CODES)
-    n = 200
+    n = 500
     seen, drawn = Seen(n, N_CODES), np.zeros((n, 20), dtype=np.int64)
-    rows, none = np.arange(n), np.full(n, NONE)
+    rows, none, planned = np.arange(n), np.full(n, NONE), sets.draw(np.full((n, 1), 20), rng)
+    others = sets.draw_others(np.full((n, 1), 20), rng)[:, 0]
+    seen.plan(sets.open(0, N_CODES, planned), sets.in_tree(0, N_CODES), others)
     for step in range(20):
         seen.at(rows, np.full(n, step))
         drawn[:, step] = repeats.draw(seen, rows, chain, (none, none), None, rng)
@@ -55,7 +61,8 @@ def test_patients_keep_to_their_own_codes_where_a_chain_would_wander(seed: int) 
     different = np.array([len(set(row)) for row in drawn])
     assert 2.5 < different.mean() < 4.0, "three codes each; the chain alone would make seventeen"
     share = np.bincount(drawn.ravel(), minlength=N_CODES) / drawn.size
-    assert np.abs(share - np.bincount(codes, minlength=N_CODES) / len(codes)).max() < 0.02
+    error = share - np.bincount(codes, minlength=N_CODES) / len(codes)
+    assert np.sqrt((error**2).mean()) < 0.01, "a code of three is drawn for a twentieth of the patients"
 
 
 def test_kinds_are_told_by_what_was_before_and_masks_hold() -> None:
@@ -68,7 +75,7 @@ def test_kinds_are_told_by_what_was_before_and_masks_hold() -> None:
     patients, codes, moments = habits(3, 40)
     everything = np.ones(N_CODES, dtype=bool)
     chain = counted(codes, everything, {}, patients)
-    repeats = count_repeats(patients, codes, codes, moments, everything, {})
+    repeats = count_repeats(patients, codes, codes, moments, everything, {}, ~everything)
     allowed = np.zeros((2, N_CODES), dtype=bool)
     allowed[:, 7] = True
     big = Seen(2, N_CODES)
@@ -124,7 +131,8 @@ def test_the_longest_record_alone_leaves_nothing_in_the_last_buckets() -> None:
     more = 3000
     patients, codes = np.r_[patients, np.full(more, 40)], np.r_[codes, np.arange(more) % N_CODES]
     proposed = np.random.default_rng(0).permutation(codes)
-    repeats = count_repeats(patients, codes, proposed, np.arange(len(codes)), np.ones(N_CODES, dtype=bool), {})
+    everything = np.ones(N_CODES, dtype=bool)
+    repeats = count_repeats(patients, codes, proposed, np.arange(len(codes)), everything, {}, ~everything)
     last = int(bucket(np.array([19]))[0])
     assert np.ptp(repeats.kinds[..., last + 1 :, :], axis=3).max() == 0, "buckets that one patient reaches are all alike"
     assert np.ptp(repeats.kinds[..., : last + 1, :], axis=3).max() > 0
@@ -304,6 +312,67 @@ def test_rows_are_shared_among_stays_as_evenly_as_they_were(seed: int, concentra
         np.testing.assert_allclose(shares.mean(axis=1), 1 / 3, rtol=0.08)
         pairs = np.mean(np.square(drawn) - drawn) * 3 / (20 * 19)
         assert pairs == pytest.approx((concentration + 1) / (3 * concentration + 1), rel=0.05)
+
+
+def panels(n: int, rng: np.random.Generator) -> tuple[dict[int, csr_matrix], np.ndarray]:
+    """Who has which codes of two tables: of the first, two panels of six that come together, and rare codes, more in long records; of the
+    second, three that those with the first panel have.
+    """
+    n_rows = np.stack([rng.integers(20, 200, n), rng.integers(1, 30, n)], axis=1)
+    panel = rng.random((n, 2)) < [0.4, 0.7]
+    first = np.concatenate([np.repeat(panel, 6, axis=1), rng.random((n, 200)) < n_rows[:, :1] / 8000], axis=1)
+    second = (rng.random((n, 3)) < 0.9) & panel[:, :1]
+    return {0: csr_matrix(first.astype(float)), 1: csr_matrix(second.astype(float))}, n_rows
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_codes_that_come_together_do_so_and_long_records_have_more_of_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    has, n_rows = panels(120, rng)
+    sets = CodeSets.from_state(count_sets(has, n_rows).state(), [212, 3])
+    assert sets.in_tree(0, 212).sum() == 12, "no code that few patients have"
+    assert sets.in_tree(1, 3).all()
+    many = n_rows[rng.integers(0, 120, 4000)]
+    many[:100, 1] = 0
+    drawn, others = sets.draw(many, rng), sets.draw_others(many, rng)
+    assert not drawn[:100, sets.tables == 1].any(), "whoever has no rows of a table has none of its codes"
+    one, real = (np.ones((len(own), 212), dtype=bool) if own is None else own for own in (sets.open(0, 212, drawn), has[0].toarray() > 0))
+    np.testing.assert_allclose(one[:, :12].mean(axis=0), real[:, :12].mean(axis=0), atol=0.08)
+    for k in (0, 6):
+        assert np.corrcoef(one[:, k : k + 6].T).min() > 0.7
+    assert abs(np.corrcoef(one[:, 0], one[:, 6])[0, 1]) < 0.35
+    other = sets.open(1, 3, drawn)
+    assert other is not None
+    assert other[100:][one[100:, 0]].mean() > 0.75, "codes of another table follow"
+    assert other[100:][~one[100:, 0]].mean() < 0.1
+    assert one[:, 12:].all(), "what is not in the tree is open to everybody"
+    is_long = many[:, 0] > 110
+    counts = np.asarray(has[0][:, 12:].sum(axis=1)).ravel()
+    for which, own in ((is_long, n_rows[:, 0] > 110), (~is_long, n_rows[:, 0] <= 110)):
+        assert others[which, 0].mean() == pytest.approx(counts[own].mean(), rel=0.25)
+    assert others[:, 0].var() > 1.1 * others[:, 0].mean()
+
+
+def test_sets_of_codes_of_hardly_anybody_are_empty_and_a_forger_s_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    has, n_rows = panels(120, rng)
+    few = count_sets({table: own[:10] for table, own in has.items()}, n_rows[:10])
+    assert len(few.tables) == 0
+    assert few.open(0, 212, few.draw(n_rows, rng)) is None
+    assert len(count_sets({}, np.zeros((0, 2), dtype=np.int64)).tables) == 0
+    state = count_sets(has, n_rows).state()
+    for name, value in (("parents", 14), ("tokens", 212), ("tables", 2), ("slopes", np.nan), ("scale", 0), ("others", -1)):
+        with pytest.raises(ModelFolderError, match="Save the model again"):
+            CodeSets.from_state(state | {name: np.full_like(state[name], value)}, [212, 3])
+
+
+@pytest.mark.parametrize("usual", [0.2, 0.05])
+def test_moments_come_as_often_as_the_rows_of_each_let_expect_whatever_the_chain_says(usual: float) -> None:
+    everybody, rng = np.arange(200), np.random.default_rng(0)
+    nothing = np.zeros(200, dtype=np.int64)
+    pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([usual]))], is_late=False)
+    came = np.mean([pace.begins(everybody, 0, nothing, nothing, rng) for _ in range(1500)])
+    assert came == pytest.approx(usual, rel=0.25)
 
 
 def test_few_patients_tell_nothing_of_how_rows_are_shared_and_no_stay_is_empty_where_none_is() -> None:

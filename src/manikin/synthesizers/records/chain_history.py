@@ -2,10 +2,10 @@
 
 A parent is a number: below `ALIKE` an earlier field of the row; `ALIKE` + j and `LAST` + j field j of the patient's last row of the table
 with the same code, and of her last row of it; `PLAN` + g the group of the g-th number of her outline. `HERE` + j is field j of her last row
-of the table (of a code its context) where that is of this very moment, and one token more where the row begins it; `BESIDE` + j is both
-whether it is and that field; `WITH` + k, of a code, is `HERE` and the earlier field k of the row. The gap has its own: `LAST` the table of
-the row before, `RUN` that and how many rows her moment has by then, `RUN` + 1 + g both and a group of the outline, `STATE` the table of the
-row before and the context of its code, `STATE` + 1 that and how many rows the moment has.
+of the table (of a code its context) where that is of this very moment, one token more where the row begins it, and another where there is
+no row before; `BESIDE` + j is both whether it is and that field; `WITH` + k, of a code, is `HERE` and the earlier field k of the row. The
+gap has its own: `LAST` the table of the row before, `RUN` that and how many rows her moment has by then, `RUN` + 1 + g both and a group of
+the outline, `STATE` the table of the row before and the context of its code, `STATE` + 1 that and how many rows the moment has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from manikin.codecs.levels import count_holders
 from manikin.synthesizers.records.chances import NONE
+from manikin.synthesizers.records.code_sets import CodeSets
 from manikin.synthesizers.records.repeats import Seen
 
 Ints = npt.NDArray[np.int64]
@@ -61,6 +62,13 @@ class ChainHistory:
         self.state, self.before = np.full(n, self.offsets[-1]), np.full(n, len(contexts))
         self.moment, self.run = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         self.now = np.zeros(n, dtype=np.int64)  # the moment of the row that is drawn
+
+    def have(self, sets: CodeSets, n_rows: Ints, rng: np.random.Generator) -> None:
+        """Draws which codes patients will have, who are to have so many rows of each table, int64 (n, n_tables)."""
+        has, others = sets.draw(n_rows, rng), sets.draw_others(n_rows, rng)
+        for table, seen in enumerate(self.seen):
+            if seen is not None:
+                seen.plan(sets.open(table, seen.n_codes, has), sets.in_tree(table, seen.n_codes), others[:, table])
 
     def at(self, rows: Ints, table: int, is_later: npt.NDArray[np.bool_]) -> None:
         """Says of the next rows of a table whether they lie behind the moment of the row before, which their gaps tell."""
@@ -140,7 +148,7 @@ def numbers_before(codes: Ints, patients: Ints, tokens: Ints, first: int) -> Int
 
 
 def beside(last: npt.NDArray[Any], is_here: npt.NDArray[np.bool_], n_tokens: int, *, is_both: bool) -> Ints:
-    """What a field of the last row of the table says of the next, int64 (n_rows,), below n_tokens + 1, or 2 * n_tokens + 1 with `is_both`.
+    """What a field of the last row of the table says of the next, int64 (n_rows,), below n_tokens + 2, or 2 * n_tokens + 1 with `is_both`.
 
     Parameters
     ----------
@@ -148,7 +156,7 @@ def beside(last: npt.NDArray[Any], is_here: npt.NDArray[np.bool_], n_tokens: int
     """
     if is_both:
         return np.where(last < 0, 2 * n_tokens, last + n_tokens * is_here).astype(np.int64)
-    return np.where(is_here & (last >= 0), last, n_tokens).astype(np.int64)
+    return np.where(last < 0, n_tokens + 1, np.where(is_here, last, n_tokens)).astype(np.int64)
 
 
 def n_contexts(contexts: Ints) -> int:

@@ -89,7 +89,7 @@ class TableRows:
         out: Parents = {LAST + j: (before, n)}
         if j == self.code:
             before, n = np.where(before < 0, NONE, self.contexts[before]), n_contexts(self.contexts)
-        out[HERE + j] = here = beside(before, self.is_here, n, is_both=False), n + 1
+        out[HERE + j] = here = beside(before, self.is_here, n, is_both=False), n + 2
         out[BESIDE + j] = beside(before, self.is_here, n, is_both=True), 2 * n + 1
         for k in [k for k in range(1, j) if j == self.code and self.sizes[k] <= MOST_WITH]:
             out[WITH + k] = here[0] * self.sizes[k] + self.tokens[:, k], here[1] * self.sizes[k]

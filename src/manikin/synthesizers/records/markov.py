@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.levels import LevelCodec
@@ -34,6 +35,7 @@ from manikin.synthesizers.records.chain_history import (
     BESIDE,
     HERE,
     LAST,
+    N_RUNS,
     PLAN,
     RUN,
     STATE,
@@ -43,10 +45,12 @@ from manikin.synthesizers.records.chain_history import (
     moments_of,
     n_contexts,
     numbers_before,
+    run_class,
     runs_before,
 )
 from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
+from manikin.synthesizers.records.code_sets import CodeSets, count_sets
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.pace import Pace, Stays
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
@@ -79,6 +83,8 @@ class Markov:
     contexts_: tuple[Ints, ...] = field(init=False, repr=False)  # what each code says of the next row
     repeats_: tuple[Repeats | None, ...] = field(init=False, repr=False)
     ties_: dict[tuple[int, int], Ties] = field(init=False, repr=False)  # of the numbers of each table, by table and field
+    begins_: tuple[Floats, ...] = field(init=False, repr=False)  # how likely a row begins a moment, by how many rows that before it has
+    sets_: CodeSets | None = field(init=False, repr=False, default=None)  # which codes patients have together; None under a ledger
     sharing_: tuple[Sharing, ...] = field(init=False, repr=False)  # how rows of each table are shared among what they lie within
     same_: tuple[npt.NDArray[np.float64], ...] = field(init=False, repr=False)  # how often a field repeats the last row of its code
     next_: npt.NDArray[np.float64] = field(init=False, repr=False)
@@ -112,16 +118,26 @@ class Markov:
         self.static_ = self._count_static(records, self._planned(groups))
         self._count_next(records, state)
         self.sharing_ = self._count_sharing(records)
+        self.begins_ = self._count_begins(records, runs)
+        has = self._codes_of(records)
+        self.sets_ = count_sets(has, n_rows)
+        held = self.sets_.held(has)
         self.ties_, parts = {}, []
         for i in range(len(layout.tables)):
             chain, n_states = (state, runs, moments), int(self._offsets[-1]) + 1
             rows = table_rows(records, i, [t.layout.sizes for t in layout.tables], self._codes[i], self.contexts_[i], chain, n_states)
-            parts.append(self._count_table(i, replace(rows, planned=self._planned(groups[rows.patients])), moments))
+            rows = replace(rows, planned=self._planned(groups[rows.patients]))
+            open_, in_tree = self.sets_.open(i, self._n_codes[i], held), self.sets_.in_tree(i, self._n_codes[i])
+            parts.append(self._count_table(i, rows, moments, open_, in_tree))
         self.fields_, self.same_, self.repeats_ = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         return self
 
-    def _count_table(self, i: int, rows: TableRows, moments: Ints) -> tuple[tuple[Chances, ...], Floats, Repeats | None]:
-        """The chances of the fields of a table, how often they are what they were, and which codes come again."""
+    def _count_table(
+        self, i: int, rows: TableRows, moments: Ints, open_: Bools | None, in_tree: Bools
+    ) -> tuple[tuple[Chances, ...], Floats, Repeats | None]:
+        """The chances of the fields of a table, how often they are what they were, and which codes come again; `open_` and `in_tree` are
+        which codes each patient may have, as `CodeSets.open` says, and of which that is known.
+        """
         own, same, again, tied = list[Chances](), list[float](), None, self._numbers
         tokens, who, code = rows.tokens, rows.patients, self._codes[i]
         for j, emitted in enumerate(self.codec_.emitted(i, j) for j in range(tokens.shape[1])):
@@ -133,8 +149,11 @@ class Markov:
             kept = ALIKE + j in parents and own[-1].parent != ALIKE + j
             same.append(own[-1].excess_of_same(tokens[:, j], parents, parents[ALIKE + j][0], who) if kept else 0.0)
             if j == code > 0 and len(tokens):
-                proposed = own[-1].draw(given, None, generator(0, NAME, i))
-                again = count_repeats(who, tokens[:, j], proposed, moments[rows.events], emitted, parents)
+                rng, proposed = generator(0, NAME, i), np.zeros(len(given), dtype=np.int64)
+                for at in range(0, len(given), MOST_AT_ONCE):
+                    some = slice(at, at + MOST_AT_ONCE)
+                    proposed[some] = own[-1].draw(given[some], None if open_ is None else open_[who[some]], rng)
+                again = count_repeats(who, tokens[:, j], proposed, moments[rows.events], emitted, parents, in_tree)
         return tuple(own), np.array(same), again
 
     @property
@@ -147,6 +166,32 @@ class Markov:
                 if j > max(code, 0) and (own is None or isinstance(own, NumberCodec)):
                     out[i, j] = codec.by[-1 - place].n_missing if own is None else own.n_missing
         return out
+
+    def _count_begins(self, records: Records, runs: Ints) -> tuple[Floats, ...]:
+        """Of each table how likely a row lies behind the moment of the row before, by how many rows that has, float64 (N_RUNS,)."""
+        middles, out = self.codec_.masks().middles, []
+        for i, own in enumerate(middles):
+            rows = np.flatnonzero((records.table == i) & (runs > 0))
+            is_later, run = own[records.tokens[rows, 0]] > 0, run_class(runs[rows])
+            usual = float(is_later.mean()) if len(rows) else 0.5
+            counts = np.bincount(run, weights=is_later, minlength=N_RUNS), np.bincount(run, minlength=N_RUNS)
+            out.append((counts[0] + PULL * usual) / (counts[1] + PULL))
+        return tuple(out)
+
+    def _codes_of(self, records: Records) -> dict[int, csr_matrix]:
+        """Which patients have which codes of each table whose codes come again."""
+        out, patients = {}, np.repeat(np.arange(len(records)), records.lengths)
+        for i, code in enumerate(self._codes):
+            rows = np.flatnonzero(records.table == i)
+            if code > 0 and len(rows):
+                place = patients[rows], records.tokens[rows, code].astype(np.int64)
+                out[i] = csr_matrix((np.ones(len(rows)), place), shape=(len(records), self._n_codes[i]))
+        return out
+
+    @property
+    def _n_codes(self) -> list[int]:
+        """How many codes each table has, 0 where it has none."""
+        return [table.layout.sizes[code] if code >= 0 else 0 for table, code in zip(self.codec_.layout.tables, self._codes, strict=True)]
 
     def _count_sharing(self, records: Records) -> tuple[Sharing, ...]:
         """How the rows of each table are shared among the rows that they come with."""
@@ -205,7 +250,8 @@ class Markov:
         self.static_, self.fields_, n = chain.static, chain.fields, len(chain.fields)
         table_of = np.repeat(np.arange(n + 1), np.append(np.diff(self._offsets), 1))
         self.next_, self.usual_ = chain.following[table_of], np.ones(n)
-        self.outline_, self.repeats_, self.ties_, self.sharing_ = None, (None,) * n, {}, (Sharing(),) * n
+        self.outline_, self.repeats_, self.ties_, self.sharing_, self.sets_ = None, (None,) * n, {}, (Sharing(),) * n, None
+        self.begins_ = (np.zeros(N_RUNS),) * n
         self.same_ = tuple(np.zeros(len(own)) for own in self.fields_)
         self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - n :]))
         return self
@@ -325,7 +371,9 @@ class Markov:
         repeating = [own is not None for own in self.repeats_]
         tied = {at: self._numbers[at] for at in self.ties_}
         behind = ChainHistory(n, fields, self._codes, self.contexts_, repeating, (groups, n_groups), tied)
-        pace = None if hours is None else self._pace(hours, planned)
+        if self.sets_ is not None:
+            behind.have(self.sets_, planned, rng)
+        pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         begins, share = [self._begins(i, masks) for i in range(n_tables)], np.zeros((n, n_tables), dtype=np.int64)
         holders = {i: parent for i, parent in enumerate(self._holders) if parent >= 0 and pace is not None}
@@ -386,7 +434,7 @@ class Markov:
         own = np.zeros((len(rows), self.codec_.layout.width), dtype=np.int32)
         if pace is not None:
             given, allowed = behind.of(self.fields_[i][0].parent, rows, i, 0, own), masks.field(progress, rows, i, 0, own)
-            own[:, 0], goes = self._gaps(i, rows, given, allowed, masks, progress, pace, rng)
+            own[:, 0], goes = self._gaps(i, rows, given, allowed, behind, masks, progress, pace, rng)
             rows, own, given, allowed = rows[goes], own[goes], given[goes], None if allowed is None else allowed[goes]
             if allowed is not None:
                 is_over = own[:, 0] > np.where(allowed, np.arange(allowed.shape[1]), -1).max(axis=1)
@@ -441,14 +489,24 @@ class Markov:
         next_ = np.where(others > 0, planned[patients, i] / np.maximum(others, 1), 0.0)
         return np.where(share[patients, i] > 0, share[patients, i], next_)
 
-    def _pace(self, hours: Ints, planned: Ints) -> Pace:
+    def _pace(self, hours: Ints, planned: Ints, masks: EventMasks) -> Pace:
         assert self.outline_ is not None
-        return Pace(hours, planned, self.codec_.plan_.clock.days_per_tick, is_late=self.outline_.is_late)
+        begins = [(self._later(i, middles), self.begins_[i]) for i, middles in enumerate(masks.middles)]
+        return Pace(hours, planned, self.codec_.plan_.clock.days_per_tick, begins, is_late=self.outline_.is_late)
 
     def _begins(self, i: int, masks: EventMasks) -> float:
         """The share of the rows of a table that lie behind the row before."""
         shares = self.fields_[i][0].shares
         return float(shares[masks.middles[i] > 0].sum() / max(shares.sum(), 1e-9))
+
+    def _later(self, i: int, middles: Ints) -> Floats:
+        """How likely a row of a table lies behind the moment of the row before, by what its gap follows from, the last of nothing."""
+        chances, out = self.fields_[i][0], []
+        given = np.append(np.arange(len(chances.starts) - 1), NONE)
+        for at in range(0, len(given), MOST_AT_ONCE):
+            weights = chances.weights(given[at : at + MOST_AT_ONCE])
+            out.append((weights * (middles > 0)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-300))
+        return np.concatenate(out)
 
     def _gaps(
         self,
@@ -456,6 +514,7 @@ class Markov:
         rows: Ints,
         given: Ints,
         allowed: Bools | None,
+        behind: ChainHistory,
         masks: EventMasks,
         progress: Progress,
         pace: Pace,
@@ -468,6 +527,12 @@ class Markov:
         """
         chances, middles, held = self.fields_[i][0], masks.middles[i], np.isfinite(pace.most[rows])
         out, goes = chances.draw(given, None, rng), np.ones(len(rows), dtype=bool)
+        follows = np.flatnonzero(behind.run[rows] > 0)  # who has rows
+        begins = pace.begins(rows[follows], i, given[follows], run_class(behind.run[rows[follows]]), rng)
+        wrong = follows[begins != (middles[out[follows]] > 0)]
+        fits = ((middles[None] > 0) != (middles[out[wrong]] > 0)[:, None]) & self.codec_.emitted(i, 0)
+        wrong, fits = wrong[fits.any(axis=1)], fits[fits.any(axis=1)]
+        out[wrong] = chances.draw(given[wrong], fits, rng)
         at = later(progress.ticks[rows, None], middles[None], self.codec_.events_[i].plan.unit)
         open_ = np.broadcast_to(self.codec_.emitted(i, 0), at.shape) if allowed is None else allowed
         lost = np.flatnonzero(~held)
@@ -525,8 +590,11 @@ class Markov:
         out |= {"next": self.next_, "usual": self.usual_}
         if self.outline_ is not None:
             out |= {f"outline/{name}": array for name, array in self.outline_.state().items()}
+        if self.sets_ is not None:
+            out |= {f"sets/{name}": array for name, array in self.sets_.state().items()}
         for i, (repeats, same) in enumerate(zip(self.repeats_, self.same_, strict=True)):
             out[f"same{i}"], out[f"contexts{i}"] = same, self.contexts_[i]
+            out[f"begins{i}"] = self.begins_[i]
             out |= {f"sharing{i}/{name}": array for name, array in self.sharing_[i].state().items()}
             out |= {f"repeats{i}/{name}": array for name, array in ({} if repeats is None else repeats.state()).items()}
         for (i, j), ties in self.ties_.items():
@@ -554,6 +622,8 @@ class Markov:
                 raise ModelFolderError("The contexts of a model are not those of its codes. Save the model again.")
         if any(own.shape != (len(table.layout.fields),) for own, table in zip(self.same_, layout.tables, strict=True)):
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
+        self.begins_, sets = tuple(arrays[f"begins{i}"] for i in range(n_tables)), _below(arrays, "sets/")
+        self.sets_ = CodeSets.from_state(sets, self._n_codes) if sets else None
         again = [_below(arrays, f"repeats{i}/") for i in range(n_tables)]
         self.repeats_ = tuple(
             Repeats.from_state(own, table.layout.sizes[code]) if own else None
@@ -570,6 +640,7 @@ class Markov:
         is_fit = is_fit and all(np.isfinite(own).all() and (own >= 0).all() for own in (self.next_, self.usual_))
         is_fit = is_fit and bool((self.next_ > 0).all() and ((self.usual_ > RAREST) & (self.usual_ <= 1)).all())
         is_fit = is_fit and bool((self.next_ <= 1 + 1e-9).all()) and all(bool(((own >= 0) & (own <= 1)).all()) for own in self.same_)
+        is_fit = is_fit and all(own.shape == (N_RUNS,) and bool(((own >= 0) & (own <= 1)).all()) for own in self.begins_)
         repeats = enumerate(zip(self.repeats_, self._codes, strict=True))
         is_fit = is_fit and all(one is None or self._may_follow(i, code, one.fresh.parent) for i, (one, code) in repeats)
         is_fit = is_fit and all(self._may_follow(-1, j, own.parent) for j, own in enumerate(self.static_))

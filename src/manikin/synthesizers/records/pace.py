@@ -5,11 +5,14 @@ The chain's gaps know nothing of what is still to come, so that a long record wo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+STEADY, POWER = 10.0, 4  # moments by which a record may well be ahead of what is to be expected; how firmly it is led back
 SLACK = 0.3  # of its time by which a record may be ahead of its rows
 MOST_HASTE = 8.0
 HOUR = 1.0
@@ -46,7 +49,10 @@ class Pace:
     Parameters
     ----------
     hours : int64 (n,), from the first to the last event. rows : int64 (n, n_tables), to come.
-    days_per_tick : of the times that are asked about. is_late : whether the hours count from the second moment, not from the first.
+    days_per_tick : of the times that are asked about.
+    begins : of each table, how likely its row begins a moment, float64 each: by what the chain knows, and by nothing but how many rows the
+        moment before has.
+    is_late : whether the hours count from the second moment, not from the first.
 
     Attributes
     ----------
@@ -54,7 +60,9 @@ class Pace:
         the table for whose sake, -1 for none.
     """
 
-    def __init__(self, hours: Ints, rows: Ints, days_per_tick: float, *, is_late: bool) -> None:
+    def __init__(
+        self, hours: Ints, rows: Ints, days_per_tick: float, begins: Sequence[tuple[Floats, Floats]] = (), *, is_late: bool
+    ) -> None:
         self.hours, self.rows = hours.astype(float), np.maximum(rows.sum(axis=1), 1)
         self.most, self.hurried = np.full(len(hours), np.inf), np.full(len(hours), -1)
         self.due = np.full(rows.shape, -np.inf)  # when a row that waits may come at the soonest
@@ -62,6 +70,22 @@ class Pace:
         self.first, self.is_late = np.full(len(hours), np.nan), is_late
         self.begun = np.full(len(hours), np.nan)  # hours from which the record's own count
         self.n_rows = np.zeros(len(hours), dtype=np.int64)
+        self.chances, self.expected, self.n_moments = begins, np.zeros(len(hours)), np.zeros(len(hours))
+
+    def begins(self, patients: Ints, table: int, given: Ints, runs: Ints, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+        """Whether the next rows of patients, of one table, begin a new moment, bool (n_patients,). Who had fewer moments than are to be
+        expected by how many rows each has gets them sooner, so that moments are as large as real ones.
+
+        Parameters
+        ----------
+        given, runs : int64 (n_patients,), what the chain goes by, and the class of how many rows the moment has.
+        """
+        p, usual = self.chances[table][0][given], self.chances[table][1][runs]
+        odds = p / np.maximum(1 - p, 1e-9) * ((self.expected[patients] + STEADY) / (self.n_moments[patients] + STEADY)) ** POWER
+        out = rng.random(len(patients)) < odds / (1 + odds)
+        self.expected[patients] += usual
+        self.n_moments[patients] += out
+        return np.asarray(out)
 
     def outruns(self, patients: Ints, ticks: Ints) -> npt.NDArray[np.bool_]:
         """Whether a next event at these times would come too late in the record for how many rows it has, bool (n_patients,)."""

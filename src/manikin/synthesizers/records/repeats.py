@@ -25,7 +25,10 @@ N_BUCKETS = 24  # of rows so far, in steps of 2 ** (1 / 2)
 PULL = 30.0  # rows that the counts of all buckets stand for beside those of one
 MOST_SHARE = 0.98  # of patients, who have a code that is drawn as if a few had it not
 TRIES = 4  # draws from the chain before a code of the wrong kind is drawn elsewhere
-STEADY = 3.0  # new codes by which a patient may well be ahead of or behind what is to be expected
+MOST_HASTE = 8.0  # times as often as usual that a code is new, where many are still to come
+STEADY = 1.0  # new codes by which a patient may well be ahead of or behind what is to be expected
+ANY_NUMBER = 1e12
+LITTLE = 0.05  # of a code, that is still to come where none is
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Repeats:
         rows : int64 (n_rows,), the patients. chances : of a code that is not new.
         given : what `chances` and what the chances of a new one go by, int64 (n_rows,) each.
         """
+        anything, allowed = allowed, seen.may(rows, allowed)
         out = chances.draw(given[0], allowed, rng)
         proposed = seen.kind_of(rows, out)
         kind = seen.kinds(self.kinds, self.new, rows, proposed, rng)
@@ -62,16 +66,21 @@ class Repeats:
             open_ = None if allowed is None else allowed[lost]
             codes = self._drawn(kind[lost] == NEW, chances, (given[0][lost], given[1][lost]), open_, rng)
             fits = seen.kind_of(rows[lost], codes) == kind[lost]
+            fits &= (kind[lost] != NEW) | ~seen.is_other[codes] | (rng.random(len(lost)) < seen.left(rows[lost]))
             out[lost[fits]] = codes[fits]
             lost = lost[~fits]
         if not len(lost):
             return out
         other = np.where((kind == NOW) | (self.kinds[..., NOW].max() == 0), EARLIER, NOW)
-        for of_kind in (kind.copy(), other):  # the other one where nothing of its own kind is at hand
-            for source, behind, chosen in ((chances, given[0], kind[lost] != NEW), (self.fresh, given[1], kind[lost] == NEW)):
+        new = np.full(len(rows), NEW)
+        attempts = (kind.copy(), allowed), (other, allowed), (new, anything)  # the next one where nothing of a kind is at hand
+        for of_kind, open_ in attempts:
+            for source, behind, chosen in ((chances, given[0], of_kind[lost] != NEW), (self.fresh, given[1], of_kind[lost] == NEW)):
                 which = lost[chosen]
                 weights = source.weights(behind[which])
-                found = seen.some(rows[which], of_kind[which], weights if allowed is None else weights * allowed[which], rng)
+                if source is self.fresh:
+                    weights *= np.where(seen.is_other, seen.left(rows[which])[:, None], 1.0)
+                found = seen.some(rows[which], of_kind[which], weights if open_ is None else weights * open_[which], rng)
                 out[which[found >= 0]] = found[found >= 0]
                 kind[which[found >= 0]] = DRAWN
             lost = lost[kind[lost] != DRAWN]
@@ -115,6 +124,36 @@ class Seen:
         self.n_rows, self.kind = np.zeros(n, dtype=np.int64), np.full(n, FIRST, dtype=np.int64)
         self.expected, self.n_new = np.zeros(n), np.zeros(n, dtype=np.int64)
         self.last, self.now = np.zeros(n, dtype=np.int32), np.ones(n, dtype=np.int32)
+        self.open: Bools | None = None  # (n, n_codes), which codes each may have at all; None for all
+        self.is_other = np.ones(n_codes, dtype=bool)  # those of which it is not known beforehand who has them
+        self.others, self.n_others = np.full(n, n_codes), np.zeros(n, dtype=np.int64)  # how many of them there will be, and are
+        self.total = np.full(n, ANY_NUMBER)  # how many different codes there will be
+
+    def plan(self, open_: Bools | None, in_tree: Bools, others: Ints) -> None:
+        """Says which codes patients may have at all, bool (n, n_codes), None for all; of which that is drawn beforehand, bool (n_codes,);
+        and how many others they are to have, int64 (n,).
+        """
+        self.open, self.is_other, self.others = open_, ~in_tree, others
+        self.total = others + (np.zeros(len(others)) if open_ is None else open_[:, in_tree].sum(axis=1))
+
+    def left(self, rows: Ints) -> Floats:
+        """The part of the other codes that patients are still to have, in (0, 1], float64 (n_rows,)."""
+        others = self.others[rows]
+        return np.asarray(np.maximum(others - self.n_others[rows], LITTLE) / np.maximum(others, 1))
+
+    def may(self, rows: Ints, allowed: Bools | None) -> Bools | None:
+        """Which codes may come next, bool (n_rows, n_codes), None for all: those that may anyway and that the patients are to have, or,
+        where there are none, those that may anyway.
+        """
+        if self.open is None:
+            return allowed
+        own = self.open[rows]
+        if allowed is None:
+            return own
+        own = own & allowed
+        is_lost = ~np.any(own, axis=1)
+        own[is_lost] = allowed[is_lost]
+        return own
 
     def at(self, rows: Ints, moment: Ints) -> None:
         """The moments, counted from 0, of the rows that are drawn next."""
@@ -128,11 +167,12 @@ class Seen:
     def kinds(self, chances: Floats, new: Floats, rows: Ints, proposed: Ints, rng: np.random.Generator) -> Ints:
         """The kind of each next row, drawn beside that of the code that is proposed, as `Repeats.kinds` and `Repeats.new` say.
 
-        Proposals are new more often than those of real rows, which are drawn behind real ones; so who had more new codes than are to be
-        expected by her rows so far gets fewer, and the other way round.
+        Who has more new codes still to come than are to be expected after her rows so far has them sooner, and the other way round.
         """
         cell = self.kind[rows], (self.last[rows] == self.now[rows]).astype(np.int64), bucket(self.n_rows[rows])
-        p = _made_new(chances[proposed, *cell], ((self.expected[rows] + STEADY) / (self.n_new[rows] + STEADY)) ** 2)
+        to_come, usual = (np.maximum(self.total[rows] - part[rows], 0.0) + STEADY for part in (self.n_new, self.expected))
+        times = np.minimum(to_come / usual, MOST_HASTE)
+        p = _made_new(chances[proposed, *cell], times)
         self.expected[rows] += new[cell]
         edges = np.cumsum(p, axis=1)
         return np.minimum((edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1), NOW).astype(np.int64)
@@ -149,13 +189,20 @@ class Seen:
         """Takes note of drawn rows."""
         self.kind[rows] = self.kind_of(rows, codes)
         self.n_new[rows] += self.kind[rows] == NEW
+        self.n_others[rows] += (self.kind[rows] == NEW) & self.is_other[codes]
         self.when[rows, codes] = self.now[rows]
         self.last[rows] = self.now[rows]
         self.n_rows[rows] += 1
 
 
 def count_repeats(
-    patients: Ints, codes: Ints, proposed: Ints, moments: Ints, emitted: Bools, parents: Mapping[int, tuple[Ints, int]]
+    patients: Ints,
+    codes: Ints,
+    proposed: Ints,
+    moments: Ints,
+    emitted: Bools,
+    parents: Mapping[int, tuple[Ints, int]],
+    in_tree: Bools,
 ) -> Repeats:
     """From the rows of one table in the order of each patient's time.
 
@@ -163,6 +210,7 @@ def count_repeats(
     ----------
     patients, codes, moments : int64 (n_rows,); rows of one moment lie together. proposed : int64 (n_rows,), what the chain would draw.
     emitted : bool (n_codes,), which codes may be drawn. parents : what a new code may follow from, as `counted` takes it.
+    in_tree : bool (n_codes,), of which codes it is drawn beforehand whether a patient has them at all.
     """
     n_codes = len(emitted)
     kind, wish = _kinds(patients, codes, codes, moments, n_codes), _kinds(patients, codes, proposed, moments, n_codes)
@@ -181,7 +229,7 @@ def count_repeats(
     first = np.flatnonzero(kind == NEW)
     behind = {number: (given[first], n) for number, (given, n) in parents.items()}
     fresh = counted(codes[first], emitted, behind, patients[first])
-    return Repeats(kinds, new, _without_replacement(fresh, codes[first], len(np.unique(patients))))
+    return Repeats(kinds, new, _without_replacement(fresh, codes[first], len(np.unique(patients)), in_tree))
 
 
 def _pulled(counts: Floats) -> Floats:
@@ -202,14 +250,14 @@ def _made_new(p: Floats, times: Floats) -> Floats:
     return out
 
 
-def _without_replacement(fresh: Chances, codes: Ints, n_patients: int) -> Chances:
+def _without_replacement(fresh: Chances, codes: Ints, n_patients: int, in_tree: Bools) -> Chances:
     """Chances by which as many patients come to have each code as do, although what one has cannot be drawn anew.
 
     Drawn k times without replacement by weights w, a code is had by about 1 - exp(-k w) of the patients, so that weights go as
-    -log(1 - share of patients who have it).
+    -log(1 - share of patients who have it). Where it is known who has a code they go by those who do, 1 / share.
     """
     share = np.minimum(np.bincount(codes, minlength=len(fresh.shares)) / max(n_patients, 1), MOST_SHARE)
-    factor = np.where(share > 0, -np.log1p(-share) / np.maximum(share, 1e-9), 1.0)
+    factor = np.where(share > 0, np.where(in_tree, 1.0, -np.log1p(-share)) / np.maximum(share, 1e-9), 1.0)
     counts = np.maximum(np.round(fresh.counts * factor[fresh.tokens]), 1).astype(np.int64)
     spare = fresh.spare * factor if len(fresh.spare) else fresh.spare
     return replace(fresh, shares=fresh.shares * factor, counts=counts, spare=spare)
