@@ -22,9 +22,9 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chances import NONE, counted
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
 from manikin.synthesizers.records.outline import MORE, MOST_ROWS, Outline, RowGroups, count_outline, group_rows
-from manikin.synthesizers.records.pace import Pace, Stays
+from manikin.synthesizers.records.pace import MOST_WAITS, Pace, Stays, urge
 from manikin.synthesizers.records.repeats import EARLIER, NEW, NOW, Repeats, Seen, bucket, count_repeats, previous
-from manikin.synthesizers.records.sharing import Sharing, count_sharing
+from manikin.synthesizers.records.sharing import Portions, Sharing, count_sharing
 from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 N_CODES = 60
@@ -271,6 +271,39 @@ def test_rows_within_a_stay_leave_time_for_each_other_and_others_wait_until_they
     assert np.isinf(pace.most[0])
 
 
+def test_rows_of_a_stay_do_not_run_ahead_of_it_unless_nothing_else_can_come() -> None:
+    portions, three = Portions(np.tile([1, 100], (3, 1)), (Sharing(), Sharing()), {1: 0}), np.arange(3)
+    assert portions.allowed(three, np.array([[True, False]] * 3))[:, 0].all()
+    portions.drawn(three, 0, np.array([10.0, 10.0, np.inf]), np.random.default_rng(0))
+    for _ in range(40):
+        portions.drawn(three, 1, np.full(3, np.inf), np.random.default_rng(0))
+    leads = portions.lead(three, 1, np.array([9.5, 4.0, np.inf]))
+    np.testing.assert_allclose(leads, [0.35, -0.2, 0.0])
+    assert (urge(leads)[:2] > 1).tolist() == [False, True]
+    pace, both = Pace(np.array([900, 900]), np.full((2, 2), 50), 1 / 24, is_late=False), np.arange(2)
+    pace.add(both, 1, np.array([0, 0]))
+    allowed, closed = np.array([[True, True], [True, False]]), np.array([[True, False], [True, False]])
+    assert pace.hold(both, np.zeros(2, dtype=np.int64), Stays(2), allowed, closed).tolist() == [[0, 1], [1, 1]]
+
+
+def test_what_waits_for_midnight_is_not_skipped_and_nothing_waits_for_ever() -> None:
+    pace, both, now = Pace(np.array([900, 900]), np.full((2, 2), 50), 1 / 24, is_late=False), np.arange(2), np.zeros(2, dtype=np.int64)
+    pace.wait(both, 1, np.array([24, 24]))
+    stays, everything = Stays(2), np.ones((2, 2), dtype=bool)
+    ahead = np.array([[False, False], [False, True]])
+    pace.hold(both, now, stays, everything, ahead)
+    assert pace.longest_gap(both, 0, now).tolist() == [23, np.inf], "what is ahead of its stay holds nobody up"
+    assert np.isinf(pace.longest_gap(both, 1, now)).all()
+    assert pace.is_due(both, 1).all()
+    assert pace.can_wait(both, 0).all()
+    for _ in range(MOST_WAITS):
+        pace.wait(both, 0, np.array([30, 30]))
+    assert not pace.can_wait(both, 0).any()
+    pace.add(both, 1, np.array([24, 24]))
+    assert pace.can_wait(both, 0).all()
+    assert not pace.is_due(both, 1).any()
+
+
 def test_moments_and_runs_are_counted_within_a_patient() -> None:
     starts, times = np.array([0, 3, 3, 6]), np.array([0.0, 0.0, 1.0, 1.0, 1.0, 2.0])
     moments = moments_of(starts, times)
@@ -373,6 +406,24 @@ def test_moments_come_as_often_as_the_rows_of_each_let_expect_whatever_the_chain
     pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([usual]))], is_late=False)
     came = np.mean([pace.begins(everybody, 0, nothing, nothing, rng) for _ in range(1500)])
     assert came == pytest.approx(usual, rel=0.25)
+
+
+def test_what_a_stay_leaves_falls_to_the_next_one_and_is_lost_only_when_none_will_come() -> None:
+    rng, one = np.random.default_rng(0), np.zeros(1, dtype=np.int64)
+    portions = Portions(np.array([[2, 10]]), (Sharing(), Sharing()), {1: 0})
+    portions.drawn(one, 0, np.array([np.inf]), rng)
+    assert 1 <= portions.share[0, 1] <= 9
+    assert portions.to_come(one, 1)[0] == portions.share[0, 1]
+    portions.close(one, 1)
+    assert portions.allowed(one, np.array([[True, True]])).tolist() == [[True, False]], "only another stay"
+    portions.drawn(one, 0, np.array([np.inf]), rng)
+    assert portions.share[0, 1] == 10, "none is lost"
+    portions.close(one, 1)
+    assert not portions.allowed(one, np.array([[True, True]])).any()
+    waits = Portions(np.array([[1, 10]]), (Sharing(), Sharing()), {1: 0})
+    assert waits.allowed(one, np.array([[False, True]])).tolist() == [[False, True]], "no stay can come, so that they come without one"
+    waits.close(one, 1)
+    assert not waits.allowed(one, np.array([[False, True]])).any()
 
 
 def test_few_patients_tell_nothing_of_how_rows_are_shared_and_no_stay_is_empty_where_none_is() -> None:

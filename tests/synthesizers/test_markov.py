@@ -127,7 +127,8 @@ def test_a_known_chain_is_found_again() -> None:
 
 
 def wards(n: int = 120) -> mk.Dataset:
-    """Stays of some days, each with laboratory values until its end, and with findings, which have no time and never stand twice in one."""
+    """Stays of some days, each with laboratory values until its end, with drugs at each midnight, and with findings, which have no time and
+    never stand twice in one."""
     rng = np.random.default_rng(5)
     owner = np.repeat(np.arange(n), rng.integers(1, 4, n))
     days = rng.gamma(3, 1.5, len(owner)) + 0.5
@@ -138,6 +139,9 @@ def wards(n: int = 120) -> mk.Dataset:
     at = begin[stay] + (place * 1440 * days[stay]).astype("timedelta64[m]")
     found = [rng.choice(10, rng.integers(2, 5), replace=False) for _ in owner]
     finding = np.repeat(np.arange(len(owner)), [len(own) for own in found])
+    nights = np.repeat(np.arange(len(owner)), np.floor(days + 1 / 3).astype(int))  # they begin at eight
+    night = 1 + np.concatenate([np.arange(n) for n in np.bincount(nights, minlength=len(owner))])
+    drug, midnight = np.repeat(nights, 4), begin[np.repeat(nights, 4)].astype("datetime64[D]") + np.repeat(night, 4)
     key, stays = identifier("patient", Role.PATIENT_KEY), identifier("stay")
     by_minute = {"storage": Storage.TIMESTAMP, "time_format": "%Y-%m-%d %H:%M"}
     to_stay = (ForeignKey(("stay",), "stays", ("stay",)),)
@@ -160,6 +164,17 @@ def wards(n: int = 120) -> mk.Dataset:
             stay,
         ),
         (
+            TableSchema(
+                "drugs",
+                (key, stays, Column("day", Kind.DATE, Storage.TEXT, time_format="%Y-%m-%d"), Column("drug", Kind.CODE)),
+                form=Form.EVENTS,
+                start="day",
+                foreign_keys=to_stay,
+            ),
+            owner[drug],
+            drug,
+        ),
+        (
             TableSchema("findings", (key, stays, Column("code", Kind.CODE)), form=Form.EVENTS, foreign_keys=to_stay),
             owner[finding],
             finding,
@@ -169,6 +184,7 @@ def wards(n: int = 120) -> mk.Dataset:
     rest = [
         {"begins": moments(begin), "ends": moments(ends)},
         {"at": moments(at)},
+        {"day": midnight.astype(str).tolist(), "drug": [f"d{k}" for k in rng.integers(0, 8, len(drug))]},
         {"code": [f"c{k}" for k in np.concatenate(found)]},
     ]
     cells = [{"patient": (who + 1).astype(str), "stay": (place + 1).astype(str)} for _, who, place in tables]
@@ -194,3 +210,6 @@ def test_a_stay_is_filled_with_its_rows_and_what_has_no_time_comes_with_it() -> 
             stays.set_index("stay")["ends"] - stays.set_index("stay")["begins"]
         )
         assert share.mean() > 0.5, "they do not all come at its beginning"
+        nights, real = (d.tables["drugs"].frame.groupby(["stay", "day"]).size().groupby("stay").size() for d in (one, data))
+        assert nights.mean() == pytest.approx(real.mean(), rel=0.3), "drugs come night by night"
+        assert len(nights) > 0.95 * len(stays), "no stay is without drugs"

@@ -52,9 +52,9 @@ from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, s
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
 from manikin.synthesizers.records.outline import Outline, count_outline
-from manikin.synthesizers.records.pace import Pace, Stays
+from manikin.synthesizers.records.pace import SLACK, Pace, Stays, urge
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
-from manikin.synthesizers.records.sharing import Sharing, count_sharing
+from manikin.synthesizers.records.sharing import Portions, Sharing, count_sharing
 from manikin.synthesizers.records.ties import Ties, count_ties, places_of
 
 Ints = npt.NDArray[np.int64]
@@ -184,6 +184,7 @@ class Markov:
         for i, code in enumerate(self._codes):
             rows = np.flatnonzero(records.table == i)
             if code > 0 and len(rows):
+                rows = rows[self.codec_.emitted(i, code)[records.tokens[rows, code]]]
                 place = patients[rows], records.tokens[rows, code].astype(np.int64)
                 out[i] = csr_matrix((np.ones(len(rows)), place), shape=(len(records), self._n_codes[i]))
         return out
@@ -375,43 +376,38 @@ class Markov:
             behind.have(self.sets_, planned, rng)
         pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
-        begins, share = [self._begins(i, masks) for i in range(n_tables)], np.zeros((n, n_tables), dtype=np.int64)
-        holders = {i: parent for i, parent in enumerate(self._holders) if parent >= 0 and pace is not None}
-        timeless = [i for i in holders if self.codec_.events_[i].plan.start is None]  # they come with the row that they belong to
+        begins = [self._begins(i, masks) for i in range(n_tables)]
+        portions = Portions(planned, self.sharing_, {} if pace is None else {i: p for i, p in enumerate(self._holders) if p >= 0})
+        timeless = [i for i in portions.holders if self.codec_.events_[i].plan.start is None]  # they come with the row that they belong to
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
         while True:
-            open_ = masks.tables(progress, going)[:, :n_tables] & (planned[going] > 0)
+            allowed = masks.tables(progress, going)[:, :n_tables]
             for i in timeless:
-                open_[:, i] &= (share[going, i] > 0) & (progress.last[going, holders[i]] == progress.ticks[going])
-            allowed = open_.copy()
-            allowed[:, list(holders)] &= share[going][:, list(holders)] > 0
-            is_last = ~allowed.any(axis=1)  # no other stay will come: what is left comes now
-            allowed[is_last] = open_[is_last]
-            share[going[is_last]] = np.maximum(share, planned)[going[is_last]]
+                allowed[:, i] &= (portions.share[going, i] > 0) & (progress.last[going, portions.holders[i]] == progress.ticks[going])
+            allowed = portions.allowed(going, allowed)
             going, allowed = going[allowed.any(axis=1)], allowed[allowed.any(axis=1)]
             if not len(going):
                 break
             weight = allowed * self.next_[behind.state[going]]
             if pace is not None:  # the more readily the more of a table's rows are left
                 weight *= planned[going] / self.usual_
-                stays = Stays(len(going))
+                stays, ahead = Stays(len(going)), np.zeros(allowed.shape, dtype=bool)
                 for i in timeless:
                     stays.stop(i, allowed[:, i])
                 for i in range(n_tables):
                     left = masks.time_left(progress, going, i)
-                    weight[:, i] *= 1.0 if left is None else pace.haste(going, progress.ticks[going], left)
-                    if left is not None:
-                        is_open = allowed[:, i] | (planned[going][:, masks.enclosing(i)] > 0).any(axis=1)
-                        stays.add(i, left * is_open, self._to_come(i, going, share, planned, holders) * begins[i])
-                weight *= pace.hold(going, progress.ticks[going], stays, allowed)
+                    if left is None:
+                        continue
+                    leads = portions.lead(going, i, left)
+                    weight[:, i] *= pace.haste(going, progress.ticks[going], left) * urge(leads)
+                    ahead[:, i] = leads > SLACK
+                    is_open = allowed[:, i] | (planned[going][:, masks.enclosing(i)] > 0).any(axis=1)
+                    stays.add(i, left * is_open, portions.to_come(going, i) * begins[i])
+                weight *= pace.hold(going, progress.ticks[going], stays, allowed, ahead)
             edges = np.cumsum(weight, axis=1)
             chosen = (edges <= (rng.random(len(going)) * edges[:, -1])[:, None]).sum(axis=1)
             for i in np.unique(chosen).tolist():
-                rows, own = self._draw_rows(i, going[chosen == i], behind, masks, progress, planned, pace, rng)
-                share[rows, i] -= 1
-                for child in (child for child, parent in holders.items() if parent == i):
-                    lengths = masks.lengths(i, own)
-                    share[rows, child] = self.sharing_[child].draw(planned[rows, child], planned[rows, i], lengths, rng)
+                rows, own = self._draw_rows(i, going[chosen == i], behind, masks, progress, portions, pace, rng)
                 owner.append(rows)
                 tables.append(np.full(len(rows), i, dtype=np.int16))
                 tokens.append(own)
@@ -424,7 +420,7 @@ class Markov:
         behind: ChainHistory,
         masks: EventMasks,
         progress: Progress,
-        planned: Ints,
+        portions: Portions,
         pace: Pace | None,
         rng: np.random.Generator,
     ) -> tuple[Ints, Tokens]:
@@ -438,7 +434,7 @@ class Markov:
             rows, own, given, allowed = rows[goes], own[goes], given[goes], None if allowed is None else allowed[goes]
             if allowed is not None:
                 is_over = own[:, 0] > np.where(allowed, np.arange(allowed.shape[1]), -1).max(axis=1)
-                planned[rows[is_over], i] = 0
+                portions.close(rows[is_over], i)
                 rows, own, given, allowed = rows[~is_over], own[~is_over], given[~is_over], allowed[~is_over]
                 lost = np.flatnonzero(~allowed[np.arange(len(rows)), own[:, 0]])
                 own[lost, 0] = self.fields_[i][0].draw(given[lost], allowed[lost], rng)
@@ -465,7 +461,7 @@ class Markov:
         ticks = progress.ticks[rows]
         masks.advance(progress, rows, i, own)
         behind.add(rows, i, own, progress.ticks[rows] > ticks)
-        planned[rows, i] -= 1
+        portions.drawn(rows, i, masks.lengths(i, own), rng)
         if pace is not None:
             pace.add(rows, i, progress.ticks[rows])
         return rows, own
@@ -482,12 +478,6 @@ class Markov:
         bound, weights = bound[can], weights[can]
         contexts = self.contexts_[i][own[bound, code] if code >= 0 else np.zeros(len(bound), dtype=np.int64)]
         own[bound, j] = self.ties_[i, j].draw(contexts, before[bound], weights, rng)
-
-    def _to_come(self, i: int, patients: Ints, share: Ints, planned: Ints, holders: dict[int, int]) -> Floats:
-        """Rows of a table that an open row of these patients is to hold, or else the next one, float64 (n_patients,)."""
-        others = planned[patients, holders[i]]
-        next_ = np.where(others > 0, planned[patients, i] / np.maximum(others, 1), 0.0)
-        return np.where(share[patients, i] > 0, share[patients, i], next_)
 
     def _pace(self, hours: Ints, planned: Ints, masks: EventMasks) -> Pace:
         assert self.outline_ is not None
@@ -525,10 +515,15 @@ class Markov:
         They are drawn again for some times where they may not be or would outrun the patient's outline. Who has a stay to fill goes no
         further at once than `pace` says; a row of another table that is due later waits.
         """
-        chances, middles, held = self.fields_[i][0], masks.middles[i], np.isfinite(pace.most[rows])
+        chances, middles, most = self.fields_[i][0], masks.middles[i], pace.longest_gap(rows, i, progress.ticks[rows])
+        held = np.isfinite(most)
         out, goes = chances.draw(given, None, rng), np.ones(len(rows), dtype=bool)
         follows = np.flatnonzero(behind.run[rows] > 0)  # who has rows
-        begins = pace.begins(rows[follows], i, given[follows], run_class(behind.run[rows[follows]]), rng)
+        seen, repeats = behind.seen[i], self.repeats_[i]
+        forced = pace.is_due(rows[follows], i)
+        if seen is not None and repeats is not None and repeats.is_once:
+            forced |= seen.is_full(rows[follows])
+        begins = forced | pace.begins(rows[follows], i, given[follows], run_class(behind.run[rows[follows]]), rng)
         wrong = follows[begins != (middles[out[follows]] > 0)]
         fits = ((middles[None] > 0) != (middles[out[wrong]] > 0)[:, None]) & self.codec_.emitted(i, 0)
         wrong, fits = wrong[fits.any(axis=1)], fits[fits.any(axis=1)]
@@ -541,14 +536,14 @@ class Markov:
             if not len(lost) or attempt == TRIES - 1:
                 break
             out[lost] = chances.draw(given[lost], None, rng)
-        far = at[np.arange(len(rows)), out] > progress.ticks[rows] + pace.most[rows]
-        far = np.flatnonzero(held & (middles[out] > 0) & (far | ~open_[np.arange(len(rows)), out]))
+        outside = (at[np.arange(len(rows)), out] > progress.ticks[rows] + most) | ~open_[np.arange(len(rows)), out]
+        far = np.flatnonzero(held & (middles[out] > 0) & outside)
         after = open_[far] & (middles > 0)
-        near = after & (at[far] <= (progress.ticks[rows] + pace.most[rows])[far, None])
+        near = after & (at[far] <= (progress.ticks[rows] + most)[far, None])
         soonest = np.where(after, at[far], np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
         is_near, has_any = near.any(axis=1), after.any(axis=1)
         out[far[is_near]] = chances.draw(given[far[is_near]], near[is_near], rng)
-        wait = has_any & ~is_near & (pace.hurried[rows[far]] != i)
+        wait = has_any & ~is_near & pace.can_wait(rows[far], i)
         pace.wait(rows[far[wait]], i, soonest[wait])
         goes[far[wait]] = False
         late = has_any & ~is_near & ~wait

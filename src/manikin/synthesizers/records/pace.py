@@ -13,8 +13,10 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 STEADY, POWER = 10.0, 4  # moments by which a record may well be ahead of what is to be expected; how firmly it is led back
-SLACK = 0.3  # of its time by which a record may be ahead of its rows
+SLACK = 0.3  # of its time by which a record may be ahead of its rows, or the rows of a stay ahead of it
 MOST_HASTE = 8.0
+MOST_WAITS = 50  # times that rows are put off before one comes
+URGE = 6.0  # logarithm of how much sooner rows of a stay come that lag behind by all of it
 HOUR = 1.0
 MOST_OF_STAY = 0.5  # of the time that is left of a stay, what one gap may take while rows within it are to come
 MOST_OF_PACE = 4.0  # times the mean gap that the rows to come leave, what one gap may take
@@ -43,6 +45,11 @@ class Stays:
         return self.left * np.minimum(MOST_OF_STAY, MOST_OF_PACE / (self.moments + 1))
 
 
+def urge(leads: Floats) -> Floats:
+    """How many times as likely rows come that are so much ahead of their stay, which lag where that is negative; in [1 / 8, 8]."""
+    return np.asarray(np.clip(np.exp(-URGE * leads), 1 / MOST_HASTE, MOST_HASTE))
+
+
 class Pace:
     """Patients before their first event.
 
@@ -66,6 +73,8 @@ class Pace:
         self.hours, self.rows = hours.astype(float), np.maximum(rows.sum(axis=1), 1)
         self.most, self.hurried = np.full(len(hours), np.inf), np.full(len(hours), -1)
         self.due = np.full(rows.shape, -np.inf)  # when a row that waits may come at the soonest
+        self.waiting = np.full(rows.shape, np.inf)  # the same of rows that may come at all
+        self.n_waits = np.zeros(len(hours), dtype=np.int64)  # since the last row
         self.per_tick = 24 * days_per_tick
         self.first, self.is_late = np.full(len(hours), np.nan), is_late
         self.begun = np.full(len(hours), np.nan)  # hours from which the record's own count
@@ -100,23 +109,45 @@ class Pace:
         gone = np.nan_to_num(self._gone(patients, ticks))
         return np.clip(np.maximum(self.hours[patients] - gone, HOUR) / np.maximum(left * self.per_tick, HOUR), 1.0, MOST_HASTE)
 
-    def hold(self, patients: Ints, ticks: Ints, stays: Stays, allowed: npt.NDArray[np.bool_]) -> Floats:
+    def hold(
+        self, patients: Ints, ticks: Ints, stays: Stays, allowed: npt.NDArray[np.bool_], ahead: npt.NDArray[np.bool_] | None = None
+    ) -> Floats:
         """How much sooner or later tables come for the sake of stays, float64 (n_patients, n_tables): what waits comes when it is due.
 
         Parameters
         ----------
         allowed : bool (n_patients, n_tables), which tables may come at all; one of them can always come.
+        ahead : bool (n_patients, n_tables), tables that are to wait until time has gone by, unless nothing else can come; None for none.
         """
         self.most[patients], self.hurried[patients] = stays.longest_gap(), stays.table
+        may = allowed if ahead is None else allowed & ~ahead
+        self.waiting[patients] = np.where(may & np.isfinite(self.due[patients]), self.due[patients], np.inf)
         out = np.where(np.isinf(self.due[patients]), 1.0, MOST_HASTE)
         out[self.due[patients] > (ticks + self.most[patients])[:, None]] = 0.0
         is_stuck = ~(allowed & (out > 0)).any(axis=1)
         out[is_stuck], self.most[patients[is_stuck]] = 1.0, np.inf
+        if ahead is not None:
+            out[ahead & np.any(may & (out > 0), axis=1, keepdims=True)] = 0.0
         return out
+
+    def longest_gap(self, patients: Ints, table: int, ticks: Ints) -> Floats:
+        """Ticks that a gap before a row of a table may have at most, float64 (n_patients,): what `hold` says, and not beyond what waits."""
+        due = self.waiting[patients]
+        due[(due <= ticks[:, None]) | (due >= due[:, [table]])] = np.inf  # of two that wait the first one comes
+        return np.asarray(np.minimum(self.most[patients], due.min(axis=1, initial=np.inf) - ticks - 1))
+
+    def is_due(self, patients: Ints, table: int) -> npt.NDArray[np.bool_]:
+        """Whether rows of a table were put off, to a moment that they begin, bool (n_patients,)."""
+        return np.asarray(np.isfinite(self.due[patients, table]))
 
     def wait(self, patients: Ints, table: int, due: Ints) -> None:
         """Takes note of rows that are put off."""
         self.due[patients, table] = due
+        self.n_waits[patients] += 1
+
+    def can_wait(self, patients: Ints, table: int) -> npt.NDArray[np.bool_]:
+        """Whether rows of a table may be put off, bool (n_patients,): for its sake nothing waits, and not for ever."""
+        return (self.hurried[patients] != table) & (self.n_waits[patients] < MOST_WAITS)
 
     def add(self, patients: Ints, table: int, ticks: Ints) -> None:
         """Takes note of rows at these times."""
@@ -125,4 +156,4 @@ class Pace:
         begins = np.isnan(self.begun[patients]) & ((ticks > self.first[patients]) | (not self.is_late))
         self.begun[patients] = np.where(begins, ticks * self.per_tick, self.begun[patients])
         self.n_rows[patients] += 1
-        self.due[patients, table] = -np.inf
+        self.due[patients, table], self.n_waits[patients] = -np.inf, 0

@@ -28,7 +28,7 @@ TRIES = 4  # draws from the chain before a code of the wrong kind is drawn elsew
 MOST_HASTE = 8.0  # times as often as usual that a code is new, where many are still to come
 STEADY = 1.0  # new codes by which a patient may well be ahead of or behind what is to be expected
 ANY_NUMBER = 1e12
-LITTLE = 0.05  # of a code, that is still to come where none is
+LITTLE = 0.1  # of a code, that is still to come where none is
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Repeats:
     kinds: Floats
     new: Floats
     fresh: Chances
+
+    @property
+    def is_once(self) -> bool:
+        """Whether no code comes twice at one moment."""
+        return bool(self.kinds[..., NOW].max() == 0)
 
     def draw(
         self, seen: Seen, rows: Ints, chances: Chances, given: tuple[Ints, Ints], allowed: Bools | None, rng: np.random.Generator
@@ -71,7 +76,7 @@ class Repeats:
             lost = lost[~fits]
         if not len(lost):
             return out
-        other = np.where((kind == NOW) | (self.kinds[..., NOW].max() == 0), EARLIER, NOW)
+        other = np.where((kind == NOW) | self.is_once, EARLIER, NOW)
         new = np.full(len(rows), NEW)
         attempts = (kind.copy(), allowed), (other, allowed), (new, anything)  # the next one where nothing of a kind is at hand
         for of_kind, open_ in attempts:
@@ -127,6 +132,7 @@ class Seen:
         self.open: Bools | None = None  # (n, n_codes), which codes each may have at all; None for all
         self.is_other = np.ones(n_codes, dtype=bool)  # those of which it is not known beforehand who has them
         self.others, self.n_others = np.full(n, n_codes), np.zeros(n, dtype=np.int64)  # how many of them there will be, and are
+        self.n_now = np.zeros(n, dtype=np.int64)  # different codes of her last moment with rows
         self.total = np.full(n, ANY_NUMBER)  # how many different codes there will be
 
     def plan(self, open_: Bools | None, in_tree: Bools, others: Ints) -> None:
@@ -135,6 +141,10 @@ class Seen:
         """
         self.open, self.is_other, self.others = open_, ~in_tree, others
         self.total = others + (np.zeros(len(others)) if open_ is None else open_[:, in_tree].sum(axis=1))
+
+    def is_full(self, rows: Ints) -> Bools:
+        """Whether patients have no code left that this moment has not, bool (n_rows,)."""
+        return np.asarray((self.n_now[rows] >= self.total[rows]) & (self.last[rows] == self.now[rows]))
 
     def left(self, rows: Ints) -> Floats:
         """The part of the other codes that patients are still to have, in (0, 1], float64 (n_rows,)."""
@@ -170,8 +180,8 @@ class Seen:
         Who has more new codes still to come than are to be expected after her rows so far has them sooner, and the other way round.
         """
         cell = self.kind[rows], (self.last[rows] == self.now[rows]).astype(np.int64), bucket(self.n_rows[rows])
-        to_come, usual = (np.maximum(self.total[rows] - part[rows], 0.0) + STEADY for part in (self.n_new, self.expected))
-        times = np.minimum(to_come / usual, MOST_HASTE)
+        to_come, usual = (np.maximum(self.total[rows] - part[rows], 0.0) for part in (self.n_new, self.expected))
+        times = np.minimum((to_come + STEADY) / (usual + STEADY), MOST_HASTE)
         p = _made_new(chances[proposed, *cell], times)
         self.expected[rows] += new[cell]
         edges = np.cumsum(p, axis=1)
@@ -189,6 +199,7 @@ class Seen:
         """Takes note of drawn rows."""
         self.kind[rows] = self.kind_of(rows, codes)
         self.n_new[rows] += self.kind[rows] == NEW
+        self.n_now[rows] = np.where(self.last[rows] == self.now[rows], self.n_now[rows], 0) + (self.kind[rows] != NOW)
         self.n_others[rows] += (self.kind[rows] == NEW) & self.is_other[codes]
         self.when[rows, codes] = self.now[rows]
         self.last[rows] = self.now[rows]

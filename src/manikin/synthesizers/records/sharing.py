@@ -7,6 +7,7 @@ pile up in few stays as often as they do in real records. It is drawn stay by st
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from manikin.data.errors import ModelFolderError
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 FEWEST = 11  # patients with several stays, from whom a table is counted
 EVEN = 2.0  # concentration for each stay where there are fewer, none of which is empty
 LEAST, MOST, ROUNDS = 0.01, 1000.0, 40
@@ -69,6 +71,70 @@ class Sharing:
         if own.shape != (3,) or not np.isfinite(own).all() or not LEAST <= own[0] <= MOST or own[1] < 0 or own[2] not in (0, 1):
             raise ModelFolderError("How a model shares rows among stays is not to be read. Save the model again.")
         return cls(float(own[0]), float(own[1]), bool(own[2]))
+
+
+class Portions:
+    """The rows that patients on their way are still to have, as they fall to stays.
+
+    Parameters
+    ----------
+    planned : int64 (n, n_tables), rows of each table; changed.
+    sharing : of each table. holders : by table, the one whose rows its own come with; what is not there is not shared.
+
+    Attributes
+    ----------
+    share, whole : int64 (n, n_tables), rows that are left for the last such row, and all that fell to it. length : float64, its ticks.
+    """
+
+    def __init__(self, planned: Ints, sharing: Sequence[Sharing], holders: Mapping[int, int]) -> None:
+        self.planned, self.sharing, self.holders, self._held = planned, sharing, holders, list(holders)
+        self.share, self.whole = np.zeros(planned.shape, dtype=np.int64), np.zeros(planned.shape, dtype=np.int64)
+        self.length, self.is_last = np.full(planned.shape, np.inf), np.zeros(len(planned), dtype=bool)
+
+    def allowed(self, patients: Ints, open_: Bools) -> Bools:
+        """Which tables may come, bool (n_patients, n_tables), of those that are open; what is left comes where no other stay will."""
+        out = open_ & (self.planned[patients] > 0)
+        may, shared = out.copy(), self.share[patients][:, self._held] > 0
+        may[:, self._held] &= shared
+        lost = ~np.any(may, axis=1)
+        self.is_last[patients[lost]] = True
+        self.share[patients[lost]] = self.planned[patients[lost]]
+        may[lost] = out[lost]
+        return may
+
+    def close(self, patients: Ints, table: int) -> None:
+        """The time for rows of a table is up: they are left for other stays, if any are to come."""
+        self.share[patients, table] = 0
+        others = self.planned[patients, self.holders[table]] if table in self.holders else np.zeros(len(patients), dtype=np.int64)
+        self.planned[patients[(others == 0) | self.is_last[patients]], table] = 0
+
+    def drawn(self, patients: Ints, table: int, lengths: Floats, rng: np.random.Generator) -> None:
+        """Takes note of rows of a table, with how long they are, and shares out those that come with them."""
+        self.planned[patients, table] -= 1
+        self.share[patients, table] -= 1
+        for child in (child for child, parent in self.holders.items() if parent == table):
+            falls = self.sharing[child].draw(self.planned[patients, child], self.planned[patients, table], lengths, rng)
+            self.whole[patients, child] = self.share[patients, child] = falls
+            self.length[patients, child] = lengths
+
+    def to_come(self, patients: Ints, table: int) -> Floats:
+        """Rows of a table that an open row of these patients is to hold, or else the next one, float64 (n_patients,)."""
+        others = self.planned[patients, self.holders[table]]
+        next_ = np.where(others > 0, self.planned[patients, table] / np.maximum(others, 1), 0.0)
+        return np.where(self.share[patients, table] > 0, self.share[patients, table], next_)
+
+    def lead(self, patients: Ints, table: int, time: Floats) -> Floats:
+        """How much more of the rows of a stay have come than of its time has gone by, in [-1, 1], 0 where that is not known, (n_patients,).
+
+        Parameters
+        ----------
+        time : float64 (n_patients,), ticks that are left of it.
+        """
+        rows, length = self.whole[patients, table], self.length[patients, table]
+        known = np.isfinite(length) & (rows > 0)
+        gone = 1 - np.clip(np.where(known, time, 0.0) / np.where(known, np.maximum(length, 1), 1.0), 0, 1)
+        done = np.clip(1 - self.share[patients, table] / np.maximum(rows, 1), 0, 1)
+        return np.where(known, done - gone, 0.0)
 
 
 def count_sharing(rows: Ints, patients: Ints, lengths: Floats) -> Sharing:
