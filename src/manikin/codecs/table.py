@@ -504,7 +504,7 @@ def _as_category(series: pd.Series) -> pd.Series:
 def _from_numbers(values: npt.NDArray[np.float64], codec: NumberCodec, column: Column) -> Any:
     if not codec.unit:
         return np.round(values, column.decimals) if column.decimals is not None else values
-    times = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
+    times = np.full(len(values), np.datetime64("NaT", "us"), dtype="datetime64[us]")
     there = ~np.isnan(values)
     times[there] = from_units(values[there], codec.unit)
     return times

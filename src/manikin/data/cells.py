@@ -96,7 +96,7 @@ def _typed(series: pd.Series, mark: Marks, column: Column, where: str) -> Any:
         _refuse(present & ~np.isfinite(values), column, "is not a number", where)
         return values
     if column.kind.is_time:
-        times = pd.Series(np.full(len(series), np.datetime64("NaT"), dtype="datetime64[us]"))
+        times = pd.Series(np.full(len(series), np.datetime64("NaT", "us"), dtype="datetime64[us]"))
         parsed = parse_times(series[present], column.time_format)
         times[present] = parsed.to_numpy(dtype="datetime64[us]")
         _refuse(present & times.isna().to_numpy(), column, f"is not a {column.kind} of the format {column.time_format}", where)

@@ -164,7 +164,7 @@ def _far_times(series: pd.Series) -> pd.Series:
     if any(getattr(cell, "tzinfo", None) is not None for cell in cells):
         return series
     try:
-        return pd.Series(np.array([np.datetime64("NaT") if c is None else np.datetime64(c, "us") for c in cells]), index=series.index)
+        return pd.Series(np.array([np.datetime64("NaT", "us") if c is None else np.datetime64(c, "us") for c in cells]), index=series.index)
     except (ValueError, TypeError):
         return series
 

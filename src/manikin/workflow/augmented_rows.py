@@ -103,7 +103,7 @@ def _nothing(like: pd.Series, n: int) -> Any:
     if isinstance(like.dtype, pd.CategoricalDtype):
         return pd.Categorical.from_codes(np.full(n, -1), categories=like.cat.categories[:0])
     if like.dtype.kind == "M":
-        return np.full(n, np.datetime64("NaT"), dtype="datetime64[us]")
+        return np.full(n, np.datetime64("NaT", "us"), dtype="datetime64[us]")
     return np.full(n, np.nan) if like.dtype.kind == "f" else pd.Series([None] * n, dtype=object)
 
 

@@ -55,7 +55,7 @@ class Clock:
         """Back to the cells of a column: datetime64[us] or float64, NaT or NaN for `NEVER`."""
         if self.is_calendar:
             times = ticks.astype("datetime64[us]")
-            times[ticks == NEVER] = np.datetime64("NaT")
+            times[ticks == NEVER] = np.datetime64("NaT", "us")
             return times
         return np.where(ticks == NEVER, np.nan, np.round(ticks / 10.0**self.decimals, self.decimals))
 

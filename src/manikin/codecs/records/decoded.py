@@ -22,7 +22,7 @@ def key_cells(numbers: Keys, column: Column) -> tuple[object, Marks]:
     if isinstance(numbers, pd.Series):
         return stored(numbers, column), numbers.isna().to_numpy().astype(np.int8)
     if column.kind.is_time:
-        return np.full(len(numbers), np.datetime64("NaT"), dtype="datetime64[us]"), np.ones(len(numbers), dtype=np.int8)
+        return np.full(len(numbers), np.datetime64("NaT", "us"), dtype="datetime64[us]"), np.ones(len(numbers), dtype=np.int8)
     mark = (numbers < 0).astype(np.int8)
     if column.kind.is_number:
         return np.where(numbers < 0, np.nan, numbers.astype(float)), mark

@@ -189,7 +189,7 @@ def _of_patients(data: Dataset, role: Role) -> npt.NDArray[np.datetime64] | None
     for table in data.schema.of_patients:
         found = [column for column in table.with_role(role) if column.kind.is_time]
         if found and table.form is Form.STATIC:
-            out = np.full(data.n_records, np.datetime64("NaT"), dtype="datetime64[us]")
+            out = np.full(data.n_records, np.datetime64("NaT", "us"), dtype="datetime64[us]")
             out[data.owners[table.name]] = data.tables[table.name].frame[found[0].name].to_numpy(dtype="datetime64[us]")
             return out
     return None
