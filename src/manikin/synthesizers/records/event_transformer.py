@@ -180,13 +180,14 @@ class EventTransformer:
             causal_share=0.6,
             given=tuple(range(n_plan, len(columns))),
         )
-        network = AnyOrderNet(narrow, shape, generator=torch.Generator().manual_seed(derive(seed, "patients")))
-        objective = AnyOrderObjective([network], whole[inside], whole[outside], recipe)
+        device = choose_device(control.device)
+        network = AnyOrderNet(narrow, shape, generator=torch.Generator().manual_seed(derive(seed, "patients"))).to(device)
+        objective = AnyOrderObjective([network], whole[inside].to(device), whole[outside].to(device), recipe)
         checkpoint = None if control.checkpoint is None else control.checkpoint.with_name(control.checkpoint.name + ".patients")
         budget = None if control.time_budget_seconds is None else PATIENTS_SHARE * control.time_budget_seconds
         own = replace(control, planned_steps=None, stop_at=None, checkpoint=checkpoint, time_budget_seconds=budget)
         training = train(objective, seed=derive(seed, "patients"), control=own)
-        self.patients_ = objective.averages[0].eval()  # type: ignore[assignment]
+        self.patients_ = objective.averages[0].cpu().eval()  # type: ignore[assignment]
         shares = [np.bincount(own, minlength=c.n_tokens) / len(own) for own, c in zip(whole.numpy().T, narrow, strict=True)]
         n_rows = int(np.clip(8 * len(whole), 1024, 8192))
         calibrate(self.patients_, shares, self._emitted(), generator(seed, "shares"), n_rows=n_rows)
