@@ -53,7 +53,7 @@ def test_patients_keep_to_their_own_codes_where_a_chain_would_wander(seed: int) 
     seen, drawn = Seen(n, N_CODES), np.zeros((n, 20), dtype=np.int64)
     rows, none, planned = np.arange(n), np.full(n, NONE), sets.draw(np.full((n, 1), 20), rng)
     others = sets.draw_others(np.full((n, 1), 20), rng)[:, 0]
-    seen.plan(sets.open(0, N_CODES, planned), sets.in_tree(0, N_CODES), others)
+    seen.plan(sets.open(0, N_CODES, planned), sets.in_tree(0, N_CODES), everything, others)
     for step in range(20):
         seen.at(rows, np.full(n, step))
         drawn[:, step] = repeats.draw(seen, rows, chain, (none, none), None, rng)
@@ -294,14 +294,14 @@ def test_what_waits_for_midnight_is_not_skipped_and_nothing_waits_for_ever() -> 
     pace.hold(both, now, stays, everything, ahead)
     assert pace.longest_gap(both, 0, now).tolist() == [23, np.inf], "what is ahead of its stay holds nobody up"
     assert np.isinf(pace.longest_gap(both, 1, now)).all()
-    assert pace.is_due(both, 1).all()
+    assert pace.is_due(both, 1, now).all()
     assert pace.can_wait(both, 0).all()
     for _ in range(MOST_WAITS):
         pace.wait(both, 0, np.array([30, 30]))
     assert not pace.can_wait(both, 0).any()
     pace.add(both, 1, np.array([24, 24]))
     assert pace.can_wait(both, 0).all()
-    assert not pace.is_due(both, 1).any()
+    assert not pace.is_due(both, 1, now).any()
 
 
 def test_moments_and_runs_are_counted_within_a_patient() -> None:
@@ -397,6 +397,40 @@ def test_sets_of_codes_of_hardly_anybody_are_empty_and_a_forger_s_are_refused() 
     for name, value in (("parents", 14), ("tokens", 212), ("tables", 2), ("slopes", np.nan), ("scale", 0), ("others", -1)):
         with pytest.raises(ModelFolderError, match="Save the model again"):
             CodeSets.from_state(state | {name: np.full_like(state[name], value)}, [212, 3])
+
+
+def test_how_many_rows_and_rare_codes_one_patient_has_is_not_in_the_sets() -> None:
+    rng = np.random.default_rng(0)
+    has, n_rows = panels(120, rng)
+    first, told = has[0].toarray(), []
+    first[:, 12:] = 0
+    for n in (3, 90):
+        own, rows = first.copy(), n_rows.copy()
+        own[0, 12 : 12 + n] = 1  # nobody else has rare codes
+        rows[0, 0] = 500 + 10 * n
+        rows[1:, 1], rows[0, 1] = 0, n  # nor rows of the second table
+        told.append(count_sets({0: csr_matrix(own), 1: csr_matrix(has[1].toarray()[:, :2])}, rows).state())
+    for name in ("scale", "others"):
+        np.testing.assert_array_equal(told[0][name], told[1][name])
+    pair = np.zeros((120, 2))
+    pair[:40, 0], pair[40:90, 1] = 1, 1
+    alone = pair.copy()
+    alone[0, 1] = 1
+    apart, one = (count_sets({0: csr_matrix(own)}, n_rows[:, :1]).slopes[1, 1] for own in (pair, alone))
+    assert abs(apart - one) < 0.1, "one patient who alone has both says nothing"
+
+
+@pytest.mark.parametrize("allowed", [None, [True, True, False, False]])
+def test_who_is_to_have_no_code_that_may_be_drawn_has_one_of_those_that_may(allowed: list[bool] | None) -> None:
+    seen, rows = Seen(3, 4), np.arange(3)
+    emitted = np.array([True, True, True, False])
+    open_ = np.array([[False, False, False, True], [True, False, False, True], [False, False, True, True]])
+    seen.plan(open_, emitted, emitted, np.zeros(3, dtype=np.int64))
+    own = seen.may(rows, None if allowed is None else np.tile(allowed, (3, 1)))
+    assert own is not None
+    assert not own[:, 3].any()
+    assert own.any(axis=1).all()
+    assert own[1].tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("usual", [0.2, 0.05])

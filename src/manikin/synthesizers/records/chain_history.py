@@ -63,12 +63,14 @@ class ChainHistory:
         self.moment, self.run = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         self.now = np.zeros(n, dtype=np.int64)  # the moment of the row that is drawn
 
-    def have(self, sets: CodeSets, n_rows: Ints, rng: np.random.Generator) -> None:
-        """Draws which codes patients will have, who are to have so many rows of each table, int64 (n, n_tables)."""
+    def have(self, sets: CodeSets, n_rows: Ints, emitted: Sequence[npt.NDArray[np.bool_]], rng: np.random.Generator) -> None:
+        """Draws which codes patients will have, who are to have so many rows of each table, int64 (n, n_tables); `emitted` is which codes
+        of each table may be drawn.
+        """
         has, others = sets.draw(n_rows, rng), sets.draw_others(n_rows, rng)
         for table, seen in enumerate(self.seen):
             if seen is not None:
-                seen.plan(sets.open(table, seen.n_codes, has), sets.in_tree(table, seen.n_codes), others[:, table])
+                seen.plan(sets.open(table, seen.n_codes, has), sets.in_tree(table, seen.n_codes), emitted[table], others[:, table])
 
     def at(self, rows: Ints, table: int, is_later: npt.NDArray[np.bool_]) -> None:
         """Says of the next rows of a table whether they lie behind the moment of the row before, which their gaps tell."""

@@ -28,6 +28,7 @@ RIDGE = 0.5  # of what a code follows from, as an inverse variance
 ROUNDS, MOST_STEP = 25, 2.0  # of Newton's method
 AT_ONCE = 2_000_000  # cells in memory
 STEEPEST = 50.0  # coefficient, as a model may say
+LEAST_SCALE = 0.1  # deviation of the logarithm of rows
 MOST_LOG, LEAST_SPREAD = 10.0, 1e-3  # of how many codes that are not in the tree
 
 
@@ -85,7 +86,7 @@ class CodeSets:
         n = next((own.shape[0] for own in has.values()), 0)
         out = np.zeros((n, len(self.tables)), dtype=bool)
         for table, own in has.items():
-            out[:, self.tables == table] = own[:, self.tokens[self.tables == table]].toarray() != 0
+            out[:, self.tables == table] = own[:, self.tokens[self.tables == table]].astype(bool).toarray()
         return out
 
     def _size(self, n_rows: Ints) -> Floats:
@@ -116,7 +117,7 @@ class CodeSets:
         is_fit = is_fit and own.slopes.shape == (n, 3) and own.scale.shape == (n_tables, 2) and own.others.shape == (n_tables, 3)
         is_fit = is_fit and all(part.dtype == np.int64 for part in (own.tables, own.tokens, own.parents))
         is_fit = is_fit and all(bool((np.abs(part) <= STEEPEST).all()) for part in (own.slopes, own.scale, own.others))
-        is_fit = is_fit and bool((own.scale[:, 1] > 0).all() and (own.others[:, 2] >= 0).all())
+        is_fit = is_fit and bool((own.scale[:, 1] >= LEAST_SCALE).all() and (own.others[:, 2] >= 0).all())
         is_fit = is_fit and bool((own.parents >= NONE).all() and (own.parents < np.arange(n)).all())
         is_fit = is_fit and bool(((own.tables >= 0) & (own.tables < n_tables)).all())
         if not is_fit or not bool(((own.tokens >= 0) & (own.tokens < np.array(sizes)[own.tables])).all()):
@@ -147,29 +148,36 @@ def count_sets(has: Mapping[int, csr_matrix], n_rows: Ints) -> CodeSets:
         cells[:, table == i] = own[:, token[table == i]].toarray() > 0
     order, parents = _tree(cells)
     table, token, cells = table[order], token[order], cells[:, order]
-    scale = np.array([_scale(np.log1p(own[own > 0])) for own in n_rows.T]).reshape(-1, 2)
+    scale = np.array([_scale(np.log1p(_without_the_greatest(own[own > 0]))) for own in n_rows.T]).reshape(-1, 2)
     size = np.clip((np.log1p(n_rows) - scale[:, 0]) / scale[:, 1], -4, 4)
     slopes, at_once = np.zeros((len(table), 3)), max(1, AT_ONCE // max(len(n_rows), 1))
     for at in range(0, len(table), at_once):
         some = slice(at, at + at_once)
         given = cells[:, parents[some]] & (parents[some] >= 0)
-        slopes[some] = _slopes(cells[:, some].T, given.T, size[:, table[some]].T, (n_rows[:, table[some]] > 0).T)
+        is_told = (n_rows[:, table[some]] > 0) & ~_are_alone(cells[:, some], given)
+        slopes[some] = _slopes(cells[:, some].T, given.T, size[:, table[some]].T, is_told.T)
     others = np.zeros((n_rows.shape[1], 3))
     for i, own in matrices.items():
         there, is_rare = n_rows[:, i] > 0, ~np.isin(np.arange(own.shape[1]), token[table == i])
-        others[i] = _counts(own[there][:, is_rare].toarray().sum(axis=1), size[there, i])
+        others[i] = _counts(np.diff(csr_matrix(own[there][:, is_rare]).indptr).astype(np.int64), size[there, i])
     return CodeSets(table, token, parents, slopes, scale, others)
 
 
 def _scale(logs: Floats) -> tuple[float, float]:
-    """Mean and deviation, 0 and 1 of nothing."""
-    return (float(logs.mean()), max(float(logs.std()), 0.1)) if len(logs) else (0.0, 1.0)
+    """Mean and deviation, 0 and 1 of those of too few patients."""
+    return (float(logs.mean()), max(float(logs.std()), LEAST_SCALE)) if len(logs) >= FEWEST else (0.0, 1.0)
+
+
+def _without_the_greatest(counts: Ints) -> Ints:
+    """The counts, the greatest one as if it were the second, which one patient alone would show."""
+    return np.minimum(counts, np.sort(counts)[-2]) if len(counts) > 1 else counts
 
 
 def _counts(counts: Ints, size: Floats) -> Floats:
     """Logarithm of the mean of counts, its slope, and what they spread beyond Poisson's, float64 (3,): a regression by Newton's method."""
-    if not counts.any():
+    if (counts > 0).sum() < FEWEST:
         return np.array([-MOST_LOG, 0.0, 0.0])
+    counts = _without_the_greatest(counts)
     x, out = np.stack([np.ones(len(size)), size], axis=1), np.array([np.log(float(counts.mean())), 0.0])
     for _ in range(ROUNDS):
         mean = np.exp(np.clip(x @ out, -MOST_LOG, MOST_LOG))
@@ -213,6 +221,16 @@ def _tree(cells: Bools) -> tuple[Ints, Ints]:
     place = np.zeros(n_items, dtype=np.int64)
     place[out] = np.arange(n_items)
     return out.astype(np.int64), np.where(behind >= 0, place[behind], NONE).astype(np.int64)
+
+
+def _are_alone(has: Bools, given: Bools) -> Bools:
+    """Which patients alone have, or have not, an item and its parent as they do; all are (n_patients, n_items)."""
+    kind = 2 * given + has
+    out = np.zeros(has.shape, dtype=bool)
+    for one in range(4):
+        is_one = kind == one
+        out |= is_one & (is_one.sum(axis=0) == 1)
+    return out
 
 
 def _slopes(has: Bools, given: Bools, size: Floats, is_told: Bools) -> Floats:

@@ -127,16 +127,15 @@ class Markov:
             chain, n_states = (state, runs, moments), int(self._offsets[-1]) + 1
             rows = table_rows(records, i, [t.layout.sizes for t in layout.tables], self._codes[i], self.contexts_[i], chain, n_states)
             rows = replace(rows, planned=self._planned(groups[rows.patients]))
-            open_, in_tree = self.sets_.open(i, self._n_codes[i], held), self.sets_.in_tree(i, self._n_codes[i])
-            parts.append(self._count_table(i, rows, moments, open_, in_tree))
+            parts.append(self._count_table(i, rows, moments, self.sets_, held))
         self.fields_, self.same_, self.repeats_ = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         return self
 
     def _count_table(
-        self, i: int, rows: TableRows, moments: Ints, open_: Bools | None, in_tree: Bools
+        self, i: int, rows: TableRows, moments: Ints, sets: CodeSets, held: Bools
     ) -> tuple[tuple[Chances, ...], Floats, Repeats | None]:
-        """The chances of the fields of a table, how often they are what they were, and which codes come again; `open_` and `in_tree` are
-        which codes each patient may have, as `CodeSets.open` says, and of which that is known.
+        """The chances of the fields of a table, how often they are what they were, and which codes come again; `held` is which items of
+        the sets each patient has.
         """
         own, same, again, tied = list[Chances](), list[float](), None, self._numbers
         tokens, who, code = rows.tokens, rows.patients, self._codes[i]
@@ -152,7 +151,10 @@ class Markov:
                 rng, proposed = generator(0, NAME, i), np.zeros(len(given), dtype=np.int64)
                 for at in range(0, len(given), MOST_AT_ONCE):
                     some = slice(at, at + MOST_AT_ONCE)
-                    proposed[some] = own[-1].draw(given[some], None if open_ is None else open_[who[some]], rng)
+                    few, place = np.unique(who[some], return_inverse=True)
+                    open_ = sets.open(i, len(emitted), held[few])
+                    proposed[some] = own[-1].draw(given[some], None if open_ is None else _or_any(open_ & emitted, emitted)[place], rng)
+                in_tree = sets.in_tree(i, len(emitted))
                 again = count_repeats(who, tokens[:, j], proposed, moments[rows.events], emitted, parents, in_tree)
         return tuple(own), np.array(same), again
 
@@ -169,9 +171,10 @@ class Markov:
 
     def _count_begins(self, records: Records, runs: Ints) -> tuple[Floats, ...]:
         """Of each table how likely a row lies behind the moment of the row before, by how many rows that has, float64 (N_RUNS,)."""
-        middles, out = self.codec_.masks().middles, []
+        middles, out, patients = self.codec_.masks().middles, [], np.repeat(np.arange(len(records)), records.lengths)
         for i, own in enumerate(middles):
             rows = np.flatnonzero((records.table == i) & (runs > 0))
+            rows = rows[shared(run_class(runs[rows]), patients[rows])]
             is_later, run = own[records.tokens[rows, 0]] > 0, run_class(runs[rows])
             usual = float(is_later.mean()) if len(rows) else 0.5
             counts = np.bincount(run, weights=is_later, minlength=N_RUNS), np.bincount(run, minlength=N_RUNS)
@@ -373,7 +376,7 @@ class Markov:
         tied = {at: self._numbers[at] for at in self.ties_}
         behind = ChainHistory(n, fields, self._codes, self.contexts_, repeating, (groups, n_groups), tied)
         if self.sets_ is not None:
-            behind.have(self.sets_, planned, rng)
+            behind.have(self.sets_, planned, [self.codec_.emitted(i, max(code, 0)) for i, code in enumerate(self._codes)], rng)
         pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         begins = [self._begins(i, masks) for i in range(n_tables)]
@@ -520,8 +523,9 @@ class Markov:
         out, goes = chances.draw(given, None, rng), np.ones(len(rows), dtype=bool)
         follows = np.flatnonzero(behind.run[rows] > 0)  # who has rows
         seen, repeats = behind.seen[i], self.repeats_[i]
-        forced = pace.is_due(rows[follows], i)
+        forced = pace.is_due(rows[follows], i, progress.ticks[rows[follows]])
         if seen is not None and repeats is not None and repeats.is_once:
+            seen.at(rows[follows], behind.moment[rows[follows]])
             forced |= seen.is_full(rows[follows])
         begins = forced | pace.begins(rows[follows], i, given[follows], run_class(behind.run[rows[follows]]), rng)
         wrong = follows[begins != (middles[out[follows]] > 0)]
@@ -660,6 +664,12 @@ class Markov:
         if parent >= ALIKE:
             return i >= 0 and (parent == LAST + j or (parent == ALIKE + j and NONE < self._codes[i] < j))
         return NONE <= parent < max(j, 0 if i < 0 else len(self.fields_[i]))
+
+
+def _or_any(open_: Bools, emitted: Bools) -> Bools:
+    """What is open, bool (n, n_tokens), and where that is nothing what may be drawn at all, bool (n_tokens,)."""
+    out: Bools = np.where(np.any(open_, axis=1, keepdims=True), open_, emitted)
+    return out
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

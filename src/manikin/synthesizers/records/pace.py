@@ -89,7 +89,8 @@ class Pace:
         ----------
         given, runs : int64 (n_patients,), what the chain goes by, and the class of how many rows the moment has.
         """
-        p, usual = self.chances[table][0][given], self.chances[table][1][runs]
+        likely, by_rows = self.chances[table]
+        p, usual = likely[np.where(given < len(likely) - 1, given, -1)], by_rows[runs]
         odds = p / np.maximum(1 - p, 1e-9) * ((self.expected[patients] + STEADY) / (self.n_moments[patients] + STEADY)) ** POWER
         out = rng.random(len(patients)) < odds / (1 + odds)
         self.expected[patients] += usual
@@ -136,9 +137,9 @@ class Pace:
         due[(due <= ticks[:, None]) | (due >= due[:, [table]])] = np.inf  # of two that wait the first one comes
         return np.asarray(np.minimum(self.most[patients], due.min(axis=1, initial=np.inf) - ticks - 1))
 
-    def is_due(self, patients: Ints, table: int) -> npt.NDArray[np.bool_]:
-        """Whether rows of a table were put off, to a moment that they begin, bool (n_patients,)."""
-        return np.asarray(np.isfinite(self.due[patients, table]))
+    def is_due(self, patients: Ints, table: int, ticks: Ints) -> npt.NDArray[np.bool_]:
+        """Whether rows of a table were put off, to a moment that is still to come, bool (n_patients,)."""
+        return np.asarray(np.isfinite(self.due[patients, table]) & (self.due[patients, table] > ticks))
 
     def wait(self, patients: Ints, table: int, due: Ints) -> None:
         """Takes note of rows that are put off."""

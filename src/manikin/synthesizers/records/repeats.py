@@ -130,16 +130,17 @@ class Seen:
         self.expected, self.n_new = np.zeros(n), np.zeros(n, dtype=np.int64)
         self.last, self.now = np.zeros(n, dtype=np.int32), np.ones(n, dtype=np.int32)
         self.open: Bools | None = None  # (n, n_codes), which codes each may have at all; None for all
+        self.emitted = np.ones(n_codes, dtype=bool)
         self.is_other = np.ones(n_codes, dtype=bool)  # those of which it is not known beforehand who has them
         self.others, self.n_others = np.full(n, n_codes), np.zeros(n, dtype=np.int64)  # how many of them there will be, and are
         self.n_now = np.zeros(n, dtype=np.int64)  # different codes of her last moment with rows
         self.total = np.full(n, ANY_NUMBER)  # how many different codes there will be
 
-    def plan(self, open_: Bools | None, in_tree: Bools, others: Ints) -> None:
-        """Says which codes patients may have at all, bool (n, n_codes), None for all; of which that is drawn beforehand, bool (n_codes,);
-        and how many others they are to have, int64 (n,).
+    def plan(self, open_: Bools | None, in_tree: Bools, emitted: Bools, others: Ints) -> None:
+        """Says which codes patients may have at all, bool (n, n_codes), None for all; of which that is drawn beforehand, and which may be
+        drawn, bool (n_codes,) each; and how many others they are to have, int64 (n,).
         """
-        self.open, self.is_other, self.others = open_, ~in_tree, others
+        self.open, self.is_other, self.emitted, self.others = open_, ~in_tree, emitted, others
         self.total = others + (np.zeros(len(others)) if open_ is None else open_[:, in_tree].sum(axis=1))
 
     def is_full(self, rows: Ints) -> Bools:
@@ -157,12 +158,10 @@ class Seen:
         """
         if self.open is None:
             return allowed
-        own = self.open[rows]
-        if allowed is None:
-            return own
-        own = own & allowed
+        anyway = np.broadcast_to(self.emitted, (len(rows), self.n_codes)) if allowed is None else allowed
+        own = self.open[rows] & anyway
         is_lost = ~np.any(own, axis=1)
-        own[is_lost] = allowed[is_lost]
+        own[is_lost] = anyway[is_lost]
         return own
 
     def at(self, rows: Ints, moment: Ints) -> None:

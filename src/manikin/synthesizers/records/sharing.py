@@ -68,7 +68,8 @@ class Sharing:
         ModelFolderError : it is none.
         """
         own = arrays["sharing"]
-        if own.shape != (3,) or not np.isfinite(own).all() or not LEAST <= own[0] <= MOST or own[1] < 0 or own[2] not in (0, 1):
+        is_fit = own.shape == (3,) and bool(np.isfinite(own).all())
+        if not is_fit or not LEAST <= own[0] <= MOST or (own[1] < 1 and own[1] != 0) or own[2] not in (0, 1):
             raise ModelFolderError("How a model shares rows among stays is not to be read. Save the model again.")
         return cls(float(own[0]), float(own[1]), bool(own[2]))
 
@@ -147,9 +148,9 @@ def count_sharing(rows: Ints, patients: Ints, lengths: Floats) -> Sharing:
     chosen = is_told[who]
     who, rows, lengths = who[chosen], rows[chosen], lengths[chosen]
     known = np.isfinite(lengths)
-    mean = float(lengths[known].mean()) if known.any() else 0.0
+    mean = float(lengths[known].mean()) if len(np.unique(who[known])) >= FEWEST else 0.0
     equal = 1.0 / n_stays[who]
-    by_length = _scaled(np.clip(np.where(known, lengths, mean) / mean, LEAST, MOST), who) if mean else equal
+    by_length = _scaled(np.clip(np.where(known, lengths, mean) / mean, LEAST, MOST), who) if mean >= 1 else equal
     is_longer = bool((rows / n_rows[who] * np.log(by_length / equal)).sum() > 0)
     weights = by_length if is_longer else equal
     pairs = np.bincount(who, weights=rows * (rows - 1.0), minlength=len(n_rows))[is_told] / (n_rows * (n_rows - 1))[is_told]
