@@ -145,7 +145,8 @@ def section(table: str, rows: list[Row]) -> list[str]:
             told = sorted({note for row in done for note in row["cost"]["notes"] if not note.startswith("rounded by")})
             notes += [f"* {name}: {'; '.join(told)}"] * bool(told)
     lines.sort(key=lambda cells: cells[2])
-    reference = next((row["scores"]["reference"] for row in rows if row.get("scores")), None)
+    told = [row["scores"]["reference"] for row in rows if row.get("scores")]
+    reference = max(told, key=lambda own: len(own.get("codes", {})), default=None)  # of the judge that knows most
     if reference:
         lines.insert(0, ["*real patients*", "", *scores([reference]), "", ""])
     out = [f"## {table}", "", ABOUT.get(table, ""), "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
