@@ -184,12 +184,12 @@ class Markov:
     def _codes_of(self, records: Records) -> dict[int, csr_matrix]:
         """Which patients have which codes of each table whose codes come again."""
         out, patients = {}, np.repeat(np.arange(len(records)), records.lengths)
-        for i, code in enumerate(self._codes):
+        for i, (code, n_codes) in enumerate(zip(self._codes, self._n_codes, strict=True)):
             rows = np.flatnonzero(records.table == i)
             if code > 0 and len(rows):
                 rows = rows[self.codec_.emitted(i, code)[records.tokens[rows, code]]]
                 place = patients[rows], records.tokens[rows, code].astype(np.int64)
-                out[i] = csr_matrix((np.ones(len(rows)), place), shape=(len(records), self._n_codes[i]))
+                out[i] = csr_matrix((np.ones(len(rows)), place), shape=(len(records), n_codes))
         return out
 
     @property
@@ -202,15 +202,16 @@ class Markov:
         masks, out, n = self.codec_.masks(), [], len(self.codec_.layout.tables)
         events = [np.flatnonzero(records.table == i) for i in range(n)]
         patients = np.repeat(np.arange(len(records)), records.lengths)
-        for i, rows in enumerate(events):
-            link, parent = masks.holder(i), self._holders[i]
+        for i, (rows, parent) in enumerate(zip(events, self._holders, strict=True)):
             if parent < 0:
                 out.append(Sharing())
                 continue
-            place = np.searchsorted(events[parent], rows) - 1 - masks.backs(i, link, records.tokens[rows])
-            place = place[(place >= 0) & (patients[events[parent][place]] == patients[rows])]
-            held = np.bincount(place, minlength=len(events[parent]))
-            out.append(count_sharing(held, patients[events[parent]], masks.lengths(parent, records.tokens[events[parent]])))
+            those = events[parent]
+            place = np.searchsorted(those, rows) - 1 - masks.backs(i, masks.holder(i), records.tokens[rows])
+            known = (place >= 0) & (place < len(those))
+            place, rows = place[known], rows[known]
+            held = np.bincount(place[patients[those[place]] == patients[rows]], minlength=len(those))
+            out.append(count_sharing(held, patients[those], masks.lengths(parent, records.tokens[those])))
         return tuple(out)
 
     @property
@@ -373,13 +374,13 @@ class Markov:
         n_groups = [len(one) for one in self.outline_.groups] if self.outline_ is not None else []
         fields = [table.layout.sizes for table in layout.tables]
         repeating = [own is not None for own in self.repeats_]
-        tied = {at: self._numbers[at] for at in self.ties_}
+        tied = {at: first for at, first in self._numbers.items() if at in self.ties_}
         behind = ChainHistory(n, fields, self._codes, self.contexts_, repeating, (groups, n_groups), tied)
         if self.sets_ is not None:
             behind.have(self.sets_, planned, [self.codec_.emitted(i, max(code, 0)) for i, code in enumerate(self._codes)], rng)
         pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
-        begins = [self._begins(i, masks) for i in range(n_tables)]
+        moments = [self._moments_a_row(i, masks) for i in range(n_tables)]
         portions = Portions(planned, self.sharing_, {} if pace is None else {i: p for i, p in enumerate(self._holders) if p >= 0})
         timeless = [i for i in portions.holders if self.codec_.events_[i].plan.start is None]  # they come with the row that they belong to
         owner, tables, tokens = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int16)], [np.zeros((0, width), dtype=np.int32)]
@@ -405,7 +406,7 @@ class Markov:
                     weight[:, i] *= pace.haste(going, progress.ticks[going], left) * urge(leads)
                     ahead[:, i] = leads > SLACK
                     is_open = allowed[:, i] | (planned[going][:, masks.enclosing(i)] > 0).any(axis=1)
-                    stays.add(i, left * is_open, portions.to_come(going, i) * begins[i])
+                    stays.add(i, left * is_open, portions.to_come(going, i) * moments[i])
                 weight *= pace.hold(going, progress.ticks[going], stays, allowed, ahead)
             edges = np.cumsum(weight, axis=1)
             chosen = (edges <= (rng.random(len(going)) * edges[:, -1])[:, None]).sum(axis=1)
@@ -487,7 +488,7 @@ class Markov:
         begins = [(self._later(i, middles), self.begins_[i]) for i, middles in enumerate(masks.middles)]
         return Pace(hours, planned, self.codec_.plan_.clock.days_per_tick, begins, is_late=self.outline_.is_late)
 
-    def _begins(self, i: int, masks: EventMasks) -> float:
+    def _moments_a_row(self, i: int, masks: EventMasks) -> float:
         """The share of the rows of a table that lie behind the row before."""
         shares = self.fields_[i][0].shares
         return float(shares[masks.middles[i] > 0].sum() / max(shares.sum(), 1e-9))
