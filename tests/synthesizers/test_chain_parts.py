@@ -438,8 +438,23 @@ def test_moments_come_as_often_as_the_rows_of_each_let_expect_whatever_the_chain
     everybody, rng = np.arange(200), np.random.default_rng(0)
     nothing = np.zeros(200, dtype=np.int64)
     pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([usual]))], is_late=False)
-    came = np.mean([pace.begins(everybody, 0, nothing, nothing, rng) for _ in range(1500)])
-    assert came == pytest.approx(usual, rel=0.25)
+    came = []
+    for _ in range(1500):
+        came.append(pace.begins(everybody, 0, nothing, rng))
+        pace.follow(everybody, 0, nothing, came[-1])
+    assert np.mean(came) == pytest.approx(usual, rel=0.25)
+
+
+def test_moments_count_when_they_came_not_when_they_were_meant_to() -> None:
+    """A gap that would outrun the outline is drawn again, and a row may wait: what was decided is not what comes."""
+    everybody, rng = np.arange(200), np.random.default_rng(0)
+    nothing = np.zeros(200, dtype=np.int64)
+    pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([0.2]))], is_late=False)
+    came = []
+    for _ in range(1500):
+        came.append(pace.begins(everybody, 0, nothing, rng) & (rng.random(200) < 0.5))
+        pace.follow(everybody, 0, nothing, came[-1])
+    assert np.mean(came) > 0.125, "half of 0.2 where what was decided counts"
 
 
 def test_what_a_stay_leaves_falls_to_the_next_one_and_is_lost_only_when_none_will_come() -> None:

@@ -3,9 +3,10 @@
 A parent is a number: below `ALIKE` an earlier field of the row; `ALIKE` + j and `LAST` + j field j of the patient's last row of the table
 with the same code, and of her last row of it; `PLAN` + g the group of the g-th number of her outline. `HERE` + j is field j of her last row
 of the table (of a code its context) where that is of this very moment, one token more where the row begins it, and another where there is
-no row before; `BESIDE` + j is both whether it is and that field; `WITH` + k, of a code, is `HERE` and the earlier field k of the row. The
-gap has its own: `LAST` the table of the row before, `RUN` that and how many rows her moment has by then, `RUN` + 1 + g both and a group of
-the outline, `STATE` the table of the row before and the context of its code, `STATE` + 1 that and how many rows the moment has.
+no row before; `BESIDE` + j is both whether it is and that field; `WITH` + k, of a code, is `HERE` and the earlier field k of the row.
+`KIND` is the kind of the table's moment, `KIND` + 1 that and how many rows the moment before has. The gap has its own: `LAST` the table of
+the row before, `RUN` that and how many rows her moment has by then, `RUN` + 1 + g both and a group of the outline, `STATE` the table of the
+row before and the context of its code, `STATE` + 1 that and how many rows the moment has.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from manikin.synthesizers.records.repeats import Seen
 
 Ints = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.int32]
-ALIKE, LAST, PLAN, RUN, STATE, HERE, BESIDE, WITH = 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000
+ALIKE, LAST, PLAN, RUN, STATE, HERE, BESIDE, WITH, KIND = 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000
 MOST_WITH = 12  # tokens of a field that a code follows together with the code before
-N_RUNS = 6
+N_RUNS, N_SIZES = 6, 16
+EXACT = 8  # rows of a moment up to which each number of them stands by itself
 ENOUGH = 6  # patients who have a code, from which what follows it is counted for it alone
 
 
@@ -57,6 +59,8 @@ class ChainHistory:
         self.last = [np.full((n, len(own)), NONE, dtype=np.int32) for own in n_tokens]
         self.tied, self.number = tied, {at: np.full(n * self.sizes[at[0]], NONE, dtype=np.int32) for at in tied}
         self.when = [np.full(n, NONE, dtype=np.int64) for _ in n_tokens]  # the moment of the last row of each table
+        self.kind = np.zeros((n, len(n_tokens)), dtype=np.int64)  # of the last moment of each table
+        self.suits = [np.ones((n, 1)) for _ in n_tokens]  # how well kinds of moments of each table suit each patient
         self.seen = [Seen(n, size) if is_so else None for size, is_so in zip(self.sizes, repeating, strict=True)]
         self.offsets = np.concatenate([[0], np.cumsum([n_contexts(own) for own in contexts])]).astype(np.int64)
         self.state, self.before = np.full(n, self.offsets[-1]), np.full(n, len(contexts))
@@ -79,6 +83,10 @@ class ChainHistory:
         if seen is not None:
             seen.at(rows, self.now[rows])
 
+    def begins(self, rows: Ints, table: int) -> npt.NDArray[np.bool_]:
+        """Whether the next rows of a table, of which `at` was said, are the first of the table at their moment, bool (n_rows,)."""
+        return np.asarray(self.now[rows] != self.when[table][rows])
+
     def of(self, parent: int, rows: Ints, table: int, field: int, own: Tokens) -> Ints:
         """What a parent is for the next rows of these patients, int64 (n_rows,), NONE where there is nothing.
 
@@ -88,6 +96,9 @@ class ChainHistory:
         """
         if parent == NONE:
             return np.full(len(rows), NONE, dtype=np.int64)
+        if parent >= KIND:
+            kind = self.kind[rows, table]
+            return kind if parent == KIND else kind * N_SIZES + size_class(self.run[rows])
         if parent >= HERE:
             j = self.codes[table] if parent >= WITH else parent - (BESIDE if parent >= BESIDE else HERE)
             is_here, last, n = self.now[rows] == self.when[table][rows], self.last[table][rows, j], self.n_tokens[table][j]
@@ -187,6 +198,12 @@ def contexts_of(places: Ints, codes: Ints, patients: Ints) -> Ints:
 def run_class(runs: Ints) -> Ints:
     """0 and 1, 2, up to 4, 8, 16, more."""
     return np.minimum(np.ceil(np.log2(np.maximum(runs, 1))), N_RUNS - 1).astype(np.int64)
+
+
+def size_class(runs: Ints) -> Ints:
+    """0 for one row, 1 for two and so on up to `EXACT`, then in steps of 2 ** (1 / 2)."""
+    beyond = EXACT - 1 + np.ceil(2 * np.log2(np.maximum(runs, 1) / EXACT))
+    return np.where(runs <= EXACT, np.maximum(runs, 1) - 1, np.minimum(beyond, N_SIZES - 1)).astype(np.int64)
 
 
 def moments_of(starts: Ints, times: npt.NDArray[np.float64]) -> Ints:

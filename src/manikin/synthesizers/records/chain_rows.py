@@ -16,9 +16,11 @@ from manikin.synthesizers.records.chain_history import (
     ALIKE,
     BESIDE,
     HERE,
+    KIND,
     LAST,
     MOST_WITH,
     N_RUNS,
+    N_SIZES,
     PLAN,
     RUN,
     STATE,
@@ -26,6 +28,7 @@ from manikin.synthesizers.records.chain_history import (
     beside,
     n_contexts,
     run_class,
+    size_class,
 )
 from manikin.synthesizers.records.chances import NONE
 from manikin.synthesizers.records.repeats import previous
@@ -49,7 +52,7 @@ class TableRows:
     is_here : bool (n_rows,), whether the row before is of the same moment.
     before, state, runs : int64 (n_rows,), the table and the state of the event before, and how many rows its moment had; n_tables and
         n_states - 1 stand for none.
-    planned : the groups of the patients' outlines, as parents.
+    planned : the groups of the patients' outlines, as parents. moment_kinds : int64 (n_rows,), the kinds of their moments, all 0 for none.
     """
 
     events: Ints
@@ -68,10 +71,27 @@ class TableRows:
     n_tables: int
     n_states: int
     planned: Mapping[int, tuple[Ints, int]]
+    moment_kinds: Ints
+
+    @property
+    def n_kinds(self) -> int:
+        """How many kinds of moments there are, 1 where they are not told apart."""
+        return int(self.moment_kinds.max(initial=0)) + 1
 
     def parents(self, j: int, *, is_tied: bool) -> Parents:
         """What field j may follow from, as `chances.counted` takes it; where it is tied to itself, nothing of the rows before."""
         return self._of_gap() if j == 0 else self._of_row(j) if is_tied else self._of_row(j) | self._of_self(j)
+
+    def parents_of_kind(self) -> Parents:
+        """What the kind of each row's moment may follow from, seen from its first row: the kind before, the gap, the state, the outline."""
+        before = np.where(self.last < 0, NONE, self.moment_kinds[self.last])
+        own = {LAST: (before, self.n_kinds), 0: (self.tokens[:, 0], self.sizes[0]), STATE: (self.state, self.n_states)}
+        return own | dict(self.planned)
+
+    def parents_of_end(self) -> Parents:
+        """What it may follow from whether a row lies behind the moment of the row before."""
+        kind = np.where(self.last < 0, 0, self.moment_kinds[self.last])
+        return {KIND + 1: (kind * N_SIZES + size_class(self.runs), self.n_kinds * N_SIZES)}
 
     def _of_gap(self) -> Parents:
         run, n_runs = N_RUNS * self.before + run_class(self.runs), N_RUNS * (self.n_tables + 1)
@@ -91,6 +111,8 @@ class TableRows:
             before, n = np.where(before < 0, NONE, self.contexts[before]), n_contexts(self.contexts)
         out[HERE + j] = here = beside(before, self.is_here, n, is_both=False), n + 2
         out[BESIDE + j] = beside(before, self.is_here, n, is_both=True), 2 * n + 1
+        if j == self.code and self.n_kinds > 1:
+            out[KIND] = self.moment_kinds, self.n_kinds
         for k in [k for k in range(1, j) if j == self.code and self.sizes[k] <= MOST_WITH]:
             out[WITH + k] = here[0] * self.sizes[k] + self.tokens[:, k], here[1] * self.sizes[k]
         if NONE < self.code < j:
@@ -101,7 +123,7 @@ class TableRows:
 def table_rows(
     records: Records, table: int, sizes: Sequence[Sequence[int]], code: int, contexts: Ints, chain: tuple[Ints, Ints, Ints], n_states: int
 ) -> TableRows:
-    """The rows of a table; its `planned` is empty yet.
+    """The rows of a table; its `planned` is empty yet, its `moment_kinds` are 0.
 
     Parameters
     ----------
@@ -131,6 +153,7 @@ def table_rows(
         n_tables,
         n_states,
         {},
+        np.zeros(len(events), dtype=np.int64),
     )
 
 

@@ -187,7 +187,8 @@ class Chances:
         """
         lost, spare = arrays.get("lost", np.zeros(0, dtype=np.int64)), arrays.get("spare", np.zeros(0))
         own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost, spare)
-        is_fit = len(own.shares) == n_tokens and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
+        is_fit = len(own.starts) > 0 and len(own.shares) == n_tokens
+        is_fit = is_fit and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
         is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and 0 <= own.shares.sum() < MOST_ROWS)
         is_fit = is_fit and (len(lost), len(spare)) in ((0, 0), (len(own.starts), n_tokens)) and bool((lost >= 0).all())
         is_fit = is_fit and bool(0 <= spare.sum() < MOST_ROWS and (spare >= 0).all() and (spare.any() or not lost.any()))

@@ -34,6 +34,7 @@ from manikin.synthesizers.records.chain_history import (
     ALIKE,
     BESIDE,
     HERE,
+    KIND,
     LAST,
     N_RUNS,
     PLAN,
@@ -51,6 +52,7 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
+from manikin.synthesizers.records.moment_kinds import MomentKinds, kinds_of
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.pace import SLACK, Pace, Stays, urge
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
@@ -83,6 +85,7 @@ class Markov:
     contexts_: tuple[Ints, ...] = field(init=False, repr=False)  # what each code says of the next row
     repeats_: tuple[Repeats | None, ...] = field(init=False, repr=False)
     ties_: dict[tuple[int, int], Ties] = field(init=False, repr=False)  # of the numbers of each table, by table and field
+    kinds_: tuple[MomentKinds | None, ...] = field(init=False, repr=False)  # of the moments of each table, None where not told apart
     begins_: tuple[Floats, ...] = field(init=False, repr=False)  # how likely a row begins a moment, by how many rows that before it has
     sets_: CodeSets | None = field(init=False, repr=False, default=None)  # which codes patients have together; None under a ledger
     sharing_: tuple[Sharing, ...] = field(init=False, repr=False)  # how rows of each table are shared among what they lie within
@@ -122,14 +125,36 @@ class Markov:
         has = self._codes_of(records)
         self.sets_ = count_sets(has, n_rows)
         held = self.sets_.held(has)
-        self.ties_, parts = {}, []
+        self.ties_, parts, kinds = {}, [], list[MomentKinds | None]()
         for i in range(len(layout.tables)):
             chain, n_states = (state, runs, moments), int(self._offsets[-1]) + 1
             rows = table_rows(records, i, [t.layout.sizes for t in layout.tables], self._codes[i], self.contexts_[i], chain, n_states)
             rows = replace(rows, planned=self._planned(groups[rows.patients]))
+            rows = self._with_kinds(i, rows, moments)
+            kinds.append(self._count_kinds(i, rows))
             parts.append(self._count_table(i, rows, moments, self.sets_, held))
+        self.kinds_ = tuple(kinds)
         self.fields_, self.same_, self.repeats_ = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         return self
+
+    def _with_kinds(self, i: int, rows: TableRows, moments: Ints) -> TableRows:
+        """The rows of a table, with the kinds of their moments."""
+        if self._codes[i] <= 0 or not len(rows.events):
+            return rows
+        rng = generator(0, NAME, len(self._codes) + i)
+        return replace(rows, moment_kinds=kinds_of(moments[rows.events], rows.kinds, rows.patients, self._n_codes[i], rng))
+
+    def _count_kinds(self, i: int, rows: TableRows) -> MomentKinds | None:
+        """Which kind of moment comes next in a table, and when one is over."""
+        if rows.n_kinds == 1:
+            return None
+        is_kind = np.arange(rows.n_kinds) < rows.n_kinds - 1  # the last one is that of first moments, which nothing else may be
+        first, follows = np.flatnonzero(~rows.is_here & is_kind[rows.moment_kinds]), np.flatnonzero(rows.runs > 0)
+        given = {parent: (own[first], n) for parent, (own, n) in rows.parents_of_kind().items()}
+        of_next = counted(rows.moment_kinds[first], is_kind, given, rows.patients[first])
+        is_later = (self.codec_.masks().middles[i][rows.tokens[follows, 0]] > 0).astype(np.int64)
+        given = {parent: (own[follows], n) for parent, (own, n) in rows.parents_of_end().items()}
+        return MomentKinds(of_next, counted(is_later, np.ones(2, dtype=bool), given, rows.patients[follows]))
 
     def _count_table(
         self, i: int, rows: TableRows, moments: Ints, sets: CodeSets, held: Bools
@@ -256,7 +281,7 @@ class Markov:
         table_of = np.repeat(np.arange(n + 1), np.append(np.diff(self._offsets), 1))
         self.next_, self.usual_ = chain.following[table_of], np.ones(n)
         self.outline_, self.repeats_, self.ties_, self.sharing_, self.sets_ = None, (None,) * n, {}, (Sharing(),) * n, None
-        self.begins_ = (np.zeros(N_RUNS),) * n
+        self.begins_, self.kinds_ = (np.zeros(N_RUNS),) * n, (None,) * n
         self.same_ = tuple(np.zeros(len(own)) for own in self.fields_)
         self.longest_ = max(1, sum(most_rows(own.shares) for own in chain.static[len(chain.static) - n :]))
         return self
@@ -378,6 +403,9 @@ class Markov:
         behind = ChainHistory(n, fields, self._codes, self.contexts_, repeating, (groups, n_groups), tied)
         if self.sets_ is not None:
             behind.have(self.sets_, planned, [self.codec_.emitted(i, max(code, 0)) for i, code in enumerate(self._codes)], rng)
+            for i, (kinds, seen) in enumerate(zip(self.kinds_, behind.seen, strict=True)):
+                if kinds is not None and seen is not None and seen.open is not None and self.fields_[i][self._codes[i]].parent == KIND:
+                    behind.suits[i] = kinds.suits(seen.open, self.fields_[i][self._codes[i]])
         pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         moments = [self._moments_a_row(i, masks) for i in range(n_tables)]
@@ -447,6 +475,7 @@ class Markov:
                 continue
             if j == 1:
                 behind.at(rows, i, masks.middles[i][own[:, 0]] > 0)
+                self._draw_kinds(i, rows, own, behind, rng)
             allowed, given = masks.field(progress, rows, i, j, own), behind.of(chances.parent, rows, i, j, own)
             repeats, seen = self.repeats_[i], behind.seen[i]
             if j == behind.codes[i] and repeats is not None and seen is not None:
@@ -462,13 +491,25 @@ class Markov:
                 if allowed is not None:
                     is_same &= allowed[np.arange(len(rows)), before]
                 own[is_same, j] = before[is_same]
-        ticks = progress.ticks[rows]
+        ticks, runs = progress.ticks[rows], behind.run[rows]
         masks.advance(progress, rows, i, own)
-        behind.add(rows, i, own, progress.ticks[rows] > ticks)
+        is_later = progress.ticks[rows] > ticks
+        behind.add(rows, i, own, is_later)
         portions.drawn(rows, i, masks.lengths(i, own), rng)
         if pace is not None:
+            pace.follow(rows[runs > 0], i, run_class(runs[runs > 0]), is_later[runs > 0])
             pace.add(rows, i, progress.ticks[rows])
         return rows, own
+
+    def _draw_kinds(self, i: int, rows: Ints, own: Tokens, behind: ChainHistory, rng: np.random.Generator) -> None:
+        """Draws the kinds of the moments of a table that begin with these rows, of which nothing but the gap is drawn."""
+        kinds, begins = self.kinds_[i], behind.begins(rows, i)
+        if kinds is None or not begins.any():
+            return
+        rows, own = rows[begins], own[begins]
+        parent = kinds.of_next.parent
+        given = behind.kind[rows, i] if parent == LAST else behind.of(parent, rows, i, 0, own)
+        behind.kind[rows, i] = kinds.draw(given, behind.when[i][rows] < 0, behind.suits[i][rows], rng)
 
     def _tie(
         self, i: int, j: int, rows: Ints, own: Tokens, behind: ChainHistory, given: Ints, allowed: Bools | None, rng: np.random.Generator
@@ -485,7 +526,8 @@ class Markov:
 
     def _pace(self, hours: Ints, planned: Ints, masks: EventMasks) -> Pace:
         assert self.outline_ is not None
-        begins = [(self._later(i, middles), self.begins_[i]) for i, middles in enumerate(masks.middles)]
+        kinds = enumerate(zip(masks.middles, self.kinds_, strict=True))
+        begins = [(self._later(i, middles) if own is None else own.ends(), self.begins_[i]) for i, (middles, own) in kinds]
         return Pace(hours, planned, self.codec_.plan_.clock.days_per_tick, begins, is_late=self.outline_.is_late)
 
     def _moments_a_row(self, i: int, masks: EventMasks) -> float:
@@ -528,7 +570,9 @@ class Markov:
         if seen is not None and repeats is not None and repeats.is_once:
             seen.at(rows[follows], behind.moment[rows[follows]])
             forced |= seen.is_full(rows[follows])
-        begins = forced | pace.begins(rows[follows], i, given[follows], run_class(behind.run[rows[follows]]), rng)
+        kinds, none = self.kinds_[i], np.zeros((len(follows), 0), dtype=np.int32)
+        told = given[follows] if kinds is None else behind.of(kinds.ends_at.parent, rows[follows], i, 0, none)
+        begins = forced | pace.begins(rows[follows], i, told, rng)
         wrong = follows[begins != (middles[out[follows]] > 0)]
         fits = ((middles[None] > 0) != (middles[out[wrong]] > 0)[:, None]) & self.codec_.emitted(i, 0)
         wrong, fits = wrong[fits.any(axis=1)], fits[fits.any(axis=1)]
@@ -594,7 +638,8 @@ class Markov:
             out |= {f"sets/{name}": array for name, array in self.sets_.state().items()}
         for i, (repeats, same) in enumerate(zip(self.repeats_, self.same_, strict=True)):
             out[f"same{i}"], out[f"contexts{i}"] = same, self.contexts_[i]
-            out[f"begins{i}"] = self.begins_[i]
+            out[f"begins{i}"], kinds = self.begins_[i], self.kinds_[i]
+            out |= {f"kinds{i}/{name}": array for name, array in ({} if kinds is None else kinds.state()).items()}
             out |= {f"sharing{i}/{name}": array for name, array in self.sharing_[i].state().items()}
             out |= {f"repeats{i}/{name}": array for name, array in ({} if repeats is None else repeats.state()).items()}
         for (i, j), ties in self.ties_.items():
@@ -624,6 +669,8 @@ class Markov:
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         self.begins_, sets = tuple(arrays[f"begins{i}"] for i in range(n_tables)), _below(arrays, "sets/")
         self.sets_ = CodeSets.from_state(sets, self._n_codes) if sets else None
+        kinds = [_below(arrays, f"kinds{i}/") for i in range(n_tables)]
+        self.kinds_ = tuple(MomentKinds.from_state(own) if own and code > 0 else None for own, code in zip(kinds, self._codes, strict=True))
         again = [_below(arrays, f"repeats{i}/") for i in range(n_tables)]
         self.repeats_ = tuple(
             Repeats.from_state(own, table.layout.sizes[code]) if own else None
@@ -643,15 +690,23 @@ class Markov:
         is_fit = is_fit and all(own.shape == (N_RUNS,) and bool(((own >= 0) & (own <= 1)).all()) for own in self.begins_)
         repeats = enumerate(zip(self.repeats_, self._codes, strict=True))
         is_fit = is_fit and all(one is None or self._may_follow(i, code, one.fresh.parent) for i, (one, code) in repeats)
+        is_fit = is_fit and all(own is None or self._kinds_follow(own) for own in self.kinds_)
         is_fit = is_fit and all(self._may_follow(-1, j, own.parent) for j, own in enumerate(self.static_))
         is_fit = is_fit and all(self._may_follow(i, j, own.parent) for i, fields in enumerate(self.fields_) for j, own in enumerate(fields))
         if not is_fit or self.longest_ < 1 or (self.outline_ is not None and self.longest_ != self.outline_.most):
             raise ModelFolderError("The chain of a model does not fit its tables. Save the model again.")
         return self
 
+    def _kinds_follow(self, kinds: MomentKinds) -> bool:
+        """Whether the kinds of moments follow from what they may."""
+        n_groups, parent = 0 if self.outline_ is None else len(self.outline_.groups), kinds.of_next.parent
+        return kinds.ends_at.parent in (NONE, KIND + 1) and (parent in (NONE, 0, LAST, STATE) or 0 <= parent - PLAN < n_groups)
+
     def _may_follow(self, i: int, j: int, parent: int) -> bool:
         """Whether field j of table i, -1 for the patient's own, may follow a parent."""
         n_groups = 0 if self.outline_ is None else len(self.outline_.groups)
+        if parent >= KIND:
+            return i >= 0 and j == self._codes[i] and parent == KIND and self.kinds_[i] is not None
         if parent >= WITH:
             return i >= 0 and j == self._codes[i] and parent - WITH < j
         if parent >= HERE:

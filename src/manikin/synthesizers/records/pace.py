@@ -81,21 +81,18 @@ class Pace:
         self.n_rows = np.zeros(len(hours), dtype=np.int64)
         self.chances, self.expected, self.n_moments = begins, np.zeros(len(hours)), np.zeros(len(hours))
 
-    def begins(self, patients: Ints, table: int, given: Ints, runs: Ints, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    def begins(self, patients: Ints, table: int, given: Ints, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         """Whether the next rows of patients, of one table, begin a new moment, bool (n_patients,). Who had fewer moments than are to be
         expected by how many rows each has gets them sooner, so that moments are as large as real ones.
 
         Parameters
         ----------
-        given, runs : int64 (n_patients,), what the chain goes by, and the class of how many rows the moment has.
+        given : int64 (n_patients,), what the chain goes by.
         """
-        likely, by_rows = self.chances[table]
-        p, usual = likely[np.where(given < len(likely) - 1, given, -1)], by_rows[runs]
+        likely = self.chances[table][0]
+        p = likely[np.where(given < len(likely) - 1, given, -1)]
         odds = p / np.maximum(1 - p, 1e-9) * ((self.expected[patients] + STEADY) / (self.n_moments[patients] + STEADY)) ** POWER
-        out = rng.random(len(patients)) < odds / (1 + odds)
-        self.expected[patients] += usual
-        self.n_moments[patients] += out
-        return np.asarray(out)
+        return np.asarray(rng.random(len(patients)) < odds / (1 + odds))
 
     def outruns(self, patients: Ints, ticks: Ints) -> npt.NDArray[np.bool_]:
         """Whether a next event at these times would come too late in the record for how many rows it has, bool (n_patients,)."""
@@ -149,6 +146,17 @@ class Pace:
     def can_wait(self, patients: Ints, table: int) -> npt.NDArray[np.bool_]:
         """Whether rows of a table may be put off, bool (n_patients,): for its sake nothing waits, and not for ever."""
         return (self.hurried[patients] != table) & (self.n_waits[patients] < MOST_WAITS)
+
+    def follow(self, patients: Ints, table: int, runs: Ints, is_later: npt.NDArray[np.bool_]) -> None:
+        """Takes note of rows of a table that came behind others.
+
+        Parameters
+        ----------
+        runs : int64 (n_patients,), the class of how many rows the moment of the row before had. is_later : bool (n_patients,), whether they
+            lie behind it.
+        """
+        self.expected[patients] += self.chances[table][1][runs]
+        self.n_moments[patients] += is_later
 
     def add(self, patients: Ints, table: int, ticks: Ints) -> None:
         """Takes note of rows at these times."""

@@ -29,6 +29,7 @@ MOST_HASTE = 8.0  # times as often as usual that a code is new, where many are s
 STEADY = 1.0  # new codes by which a patient may well be ahead of or behind what is to be expected
 ANY_NUMBER = 1e12
 LITTLE = 0.1  # of a code, that is still to come where none is
+HARDLY = 0.01  # of the chain's chance, of codes of a kind that is then passed over where another one has more
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,16 @@ class Repeats:
             lost = lost[~fits]
         if not len(lost):
             return out
+        wanted, new = kind.copy(), np.full(len(rows), NEW)
         other = np.where((kind == NOW) | self.is_once, EARLIER, NOW)
-        new = np.full(len(rows), NEW)
-        attempts = (kind.copy(), allowed), (other, allowed), (new, anything)  # the next one where nothing of a kind is at hand
-        for of_kind, open_ in attempts:
+        by_kind = [(of_kind, allowed, least) for least in (HARDLY, 0.0) for of_kind in (wanted, other, new)]
+        for of_kind, open_, least in [*by_kind, (new, anything, 0.0)]:  # the next one where nothing of a kind is at hand
             for source, behind, chosen in ((chances, given[0], of_kind[lost] != NEW), (self.fresh, given[1], of_kind[lost] == NEW)):
                 which = lost[chosen]
                 weights = source.weights(behind[which])
                 if source is self.fresh:
                     weights *= np.where(seen.is_other, seen.left(rows[which])[:, None], 1.0)
-                found = seen.some(rows[which], of_kind[which], weights if open_ is None else weights * open_[which], rng)
+                found = seen.some(rows[which], of_kind[which], weights if open_ is None else weights * open_[which], rng, least)
                 out[which[found >= 0]] = found[found >= 0]
                 kind[which[found >= 0]] = DRAWN
             lost = lost[kind[lost] != DRAWN]
@@ -186,13 +187,15 @@ class Seen:
         edges = np.cumsum(p, axis=1)
         return np.minimum((edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1), NOW).astype(np.int64)
 
-    def some(self, rows: Ints, kinds: Ints, weights: Floats, rng: np.random.Generator) -> Ints:
-        """A code of a kind for each patient, drawn by weights, float64 (n_rows, n_codes); int64 (n_rows,), NONE where there is none."""
+    def some(self, rows: Ints, kinds: Ints, weights: Floats, rng: np.random.Generator, least: float = 0.0) -> Ints:
+        """A code of a kind for each patient, drawn by weights, float64 (n_rows, n_codes); int64 (n_rows,), NONE where codes of that kind
+        have no more than the part `least` of all weights.
+        """
         when, now = self.when[rows], self.now[rows][:, None]
         kind = np.where(when == 0, NEW, np.where(when == now, NOW, EARLIER))
         edges = np.cumsum(weights * (kind == kinds[:, None]), axis=1)
         drawn = (edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1)
-        return np.where(edges[:, -1] > 0, np.minimum(drawn, self.n_codes - 1), NONE).astype(np.int64)
+        return np.where(edges[:, -1] > least * weights.sum(axis=1), np.minimum(drawn, self.n_codes - 1), NONE).astype(np.int64)
 
     def add(self, rows: Ints, codes: Ints) -> None:
         """Takes note of drawn rows."""
