@@ -52,7 +52,7 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
-from manikin.synthesizers.records.moment_kinds import MomentKinds, kinds_of
+from manikin.synthesizers.records.moment_kinds import MomentKinds, kinds_of, suiting
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.pace import SLACK, Pace, Stays, urge
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
@@ -67,6 +67,7 @@ FEWEST_PATIENTS = 2
 PULL = 10.0  # rows that the shares behind a table count for, when those behind a code are blended with them
 TRIES = 5  # draws of a gap that must keep to the outline
 MOST_TIED, MOST_AT_ONCE = 50_000, 10_000  # rows from which the ties of a number are counted; whose chances are in memory
+PATIENTS_AT_ONCE = 500  # whose codes are in memory
 STATE_LEVELS = 20_000  # most tokens of a code that the chain runs over
 RAREST = 1e-15  # share of a table's rows
 
@@ -131,8 +132,8 @@ class Markov:
             rows = table_rows(records, i, [t.layout.sizes for t in layout.tables], self._codes[i], self.contexts_[i], chain, n_states)
             rows = replace(rows, planned=self._planned(groups[rows.patients]))
             rows = self._with_kinds(i, rows, moments)
-            kinds.append(self._count_kinds(i, rows))
             parts.append(self._count_table(i, rows, moments, self.sets_, held))
+            kinds.append(self._count_kinds(i, rows, parts[-1][0], self.sets_, held))
         self.kinds_ = tuple(kinds)
         self.fields_, self.same_, self.repeats_ = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         return self
@@ -144,8 +145,10 @@ class Markov:
         rng = generator(0, NAME, len(self._codes) + i)
         return replace(rows, moment_kinds=kinds_of(moments[rows.events], rows.kinds, rows.patients, self._n_codes[i], rng))
 
-    def _count_kinds(self, i: int, rows: TableRows) -> MomentKinds | None:
-        """Which kind of moment comes next in a table, and when one is over."""
+    def _count_kinds(self, i: int, rows: TableRows, fields: tuple[Chances, ...], sets: CodeSets, held: Bools) -> MomentKinds | None:
+        """Which kind of moment comes next in a table, and when one is over; `fields` are the chances of its fields, `held` is which items
+        of the sets each patient has.
+        """
         if rows.n_kinds == 1:
             return None
         is_kind = np.arange(rows.n_kinds) < rows.n_kinds - 1  # the last one is that of first moments, which nothing else may be
@@ -154,7 +157,18 @@ class Markov:
         of_next = counted(rows.moment_kinds[first], is_kind, given, rows.patients[first])
         is_later = (self.codec_.masks().middles[i][rows.tokens[follows, 0]] > 0).astype(np.int64)
         given = {parent: (own[follows], n) for parent, (own, n) in rows.parents_of_end().items()}
-        return MomentKinds(of_next, counted(is_later, np.ones(2, dtype=bool), given, rows.patients[follows]))
+        ends_at, usual = counted(is_later, np.ones(2, dtype=bool), given, rows.patients[follows]), np.zeros(rows.n_kinds)
+        n_rows = np.bincount(rows.patients, minlength=len(held))
+        for at in range(0, len(held), PATIENTS_AT_ONCE):
+            some = slice(at, at + PATIENTS_AT_ONCE)
+            open_ = sets.open(i, self._n_codes[i], held[some])
+            usual += n_rows[some] @ self._suits(i, fields, rows.n_kinds, open_, len(n_rows[some]))
+        return MomentKinds(of_next, ends_at, usual / n_rows.sum())
+
+    def _suits(self, i: int, fields: tuple[Chances, ...], n_kinds: int, open_: Bools | None, n: int) -> Floats:
+        """How well the kinds of moments of a table suit n patients who may have these codes, None for all; float64 (n, n_kinds)."""
+        codes = fields[self._codes[i]]
+        return np.ones((n, n_kinds)) if open_ is None or codes.parent != KIND else suiting(open_, codes, n_kinds)
 
     def _count_table(
         self, i: int, rows: TableRows, moments: Ints, sets: CodeSets, held: Bools
@@ -404,8 +418,8 @@ class Markov:
         if self.sets_ is not None:
             behind.have(self.sets_, planned, [self.codec_.emitted(i, max(code, 0)) for i, code in enumerate(self._codes)], rng)
             for i, (kinds, seen) in enumerate(zip(self.kinds_, behind.seen, strict=True)):
-                if kinds is not None and seen is not None and seen.open is not None and self.fields_[i][self._codes[i]].parent == KIND:
-                    behind.suits[i] = kinds.suits(seen.open, self.fields_[i][self._codes[i]])
+                if kinds is not None and seen is not None:
+                    behind.suits[i] = self._suits(i, self.fields_[i], len(kinds), seen.open, n)
         pace = None if hours is None else self._pace(hours, planned, masks)
         going, n_tables, width = np.arange(n), len(layout.tables), layout.width
         moments = [self._moments_a_row(i, masks) for i in range(n_tables)]

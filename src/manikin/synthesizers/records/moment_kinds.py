@@ -31,7 +31,7 @@ ROUNDS, PULL = 25, 2.0  # of EM; rows that the shares of all codes stand for bes
 EDGE, FEW = 0.01, 5.0  # rows of a code that nobody has; rows that the shares of all codes stand for where a kind begins as one moment
 AT_ONCE = 20_000  # moments whose kinds are in memory
 NO_KIND = 0
-UNSUITED, OF_ROWS = 1e-3, 3  # of a kind's codes, where a patient has none; rows of a moment that must be of codes that she has
+OF_ROWS, LEAST_SUITED = 3, 1e-9  # rows of a moment that must be of codes that a patient has; how well one suits her at the least
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,12 @@ class MomentKinds:
     ----------
     of_next : the kind of a moment that begins, not a patient's first.
     ends_at : whether the next row lies behind the moment (1) or in it (0).
+    usual : float64 (n_kinds,), how well kinds suit patients in the mean over rows, so that each kind is as frequent as it is.
     """
 
     of_next: Chances
     ends_at: Chances
+    usual: Floats
 
     def __len__(self) -> int:
         return len(self.of_next.shares)
@@ -56,22 +58,13 @@ class MomentKinds:
         Parameters
         ----------
         given : int64 (n_moments,), what `of_next` goes by. is_first : bool (n_moments,), whether they are a patient's first of the table.
-        suits : float64 (n_moments, n_kinds), how well each kind suits the patient, as `suits` says.
+        suits : float64 (n_moments, n_kinds), how well each kind suits the patient, as `suiting` says.
         """
-        weights = self.of_next.weights(given) * np.maximum(suits, UNSUITED) ** OF_ROWS
+        weights = self.of_next.weights(given) * suits / self.usual
         edges = np.cumsum(weights, axis=1)
         drawn = (edges <= (rng.random(len(given)) * edges[:, -1])[:, None]).sum(axis=1)
         return np.where(is_first, len(self) - 1, np.minimum(drawn, len(self) - 1)).astype(np.int64)
 
-    def suits(self, has: Bools, codes: Chances) -> Floats:
-        """The part of the codes of each kind that patients are to have, float64 (n_patients, n_kinds), in [0, 1].
-
-        Parameters
-        ----------
-        has : bool (n_patients, n_codes). codes : the chances of a code given the kind.
-        """
-        shares = codes.weights(np.arange(len(self)))
-        return np.asarray(has @ (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)).T)
 
     def ends(self) -> Floats:
         """How likely a moment is over, by what `ends_at` goes by, the last of nothing; float64 (n_given + 1,)."""
@@ -81,7 +74,7 @@ class MomentKinds:
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Everything, as arrays."""
         out = {f"next/{name}": array for name, array in self.of_next.state().items()}
-        return out | {f"end/{name}": array for name, array in self.ends_at.state().items()}
+        return out | {f"end/{name}": array for name, array in self.ends_at.state().items()} | {"usual": self.usual}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> MomentKinds:
@@ -95,10 +88,24 @@ class MomentKinds:
             {n.removeprefix(part): array for n, array in arrays.items() if n.startswith(part)} for part in ("next/", "end/")
         ]
         n_kinds = len(parts[0]["shares"])
-        own = cls(Chances.from_state(parts[0], n_kinds), Chances.from_state(parts[1], 2))
-        if not 2 < n_kinds <= MOST_KINDS + 2 or not own.of_next.shares.any() or not own.ends_at.shares.any():
+        own = cls(Chances.from_state(parts[0], n_kinds), Chances.from_state(parts[1], 2), arrays["usual"])
+        is_fit = own.usual.shape == (n_kinds,) and bool(((own.usual >= LEAST_SUITED) & (own.usual <= 1)).all())
+        if not is_fit or not 2 < n_kinds <= MOST_KINDS + 2 or not own.of_next.shares.any() or not own.ends_at.shares.any():
             raise ModelFolderError("The kinds of moments of a model do not fit its tables. Save the model again.")
         return own
+
+
+def suiting(has: Bools, codes: Chances, n_kinds: int) -> Floats:
+    """How well kinds suit patients, float64 (n_patients, n_kinds) in [`LEAST_SUITED`, 1]: how likely `OF_ROWS` rows of a moment are all of
+    codes that the patient has.
+
+    Parameters
+    ----------
+    has : bool (n_patients, n_codes). codes : the chances of a code given the kind.
+    """
+    shares = codes.weights(np.arange(n_kinds))
+    part = has @ (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)).T
+    return np.asarray(np.clip(part**OF_ROWS, LEAST_SUITED, 1.0))
 
 
 def kinds_of(moments: Ints, codes: Ints, patients: Ints, n_codes: int, rng: np.random.Generator) -> Ints:
