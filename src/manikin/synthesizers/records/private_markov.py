@@ -6,8 +6,7 @@ comes with what lay before it, so that a chain is learned although most of her r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +15,18 @@ from manikin.codecs.base import Field
 from manikin.codecs.records.bought import SHARES, Counts, as_readable, buy_records, read_records, rows_by_patient
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.event_codec import EventCodec
-from manikin.codecs.records.lengths import N_LENGTHS, length_class, length_shares
+from manikin.codecs.records.lengths import N_LENGTHS, length_class, length_shares, most_rows
 from manikin.codecs.records.sequence import Rows, Timeline
 from manikin.data.dataset import Dataset
 from manikin.data.schema import Kind
 from manikin.privacy import mechanisms
 from manikin.privacy.ledger import Ledger
 from manikin.privacy.sealed import EVENTS, EVERYBODY, PrivateRecords, Sealed
+from manikin.synthesizers.records.chain import Chain, codes_of, offsets_of, own_contexts
+from manikin.synthesizers.records.chain_history import ALIKE, LAST, N_RUNS
 from manikin.synthesizers.records.chances import NONE, Chances
 from manikin.synthesizers.records.private_chances import Follow, Known, bought_chances, given_rows, shares_of
+from manikin.synthesizers.records.sharing import Sharing
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -32,34 +34,16 @@ BY = "markov"
 NEXT, PATIENTS = 0.04, 0.1  # shares for which table comes next and for the patients' own pairs; rows have what is left
 ROUNDING = 1e-6
 SMOOTHING = 0.5  # rows, times the noise, that the tables' shares count for in what comes next
-ALIKE, LAST = 1_000, 2_000  # as `markov` numbers what a field may follow
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What was bought.
-
-    Attributes
-    ----------
-    static : chances of the patients' fields, then of the class of her number of rows in each table of events.
-    fields : by table, chances of its fields. following : float64 (n_tables + 1, n_tables), the next table behind each, the last for none.
-    """
-
-    codec: RecordsCodec
-    static: tuple[Chances, ...]
-    fields: tuple[tuple[Chances, ...], ...]
-    following: Floats
 
 
 def buy_chain(
-    data: Dataset | PrivateRecords, ledger: Ledger, codes_of: Callable[[RecordsCodec], list[int]], *, share: float = 1.0
+    data: Dataset | PrivateRecords, ledger: Ledger, *, share: float = 1.0
 ) -> Chain:
     """Buys a chain for all that is left of a budget, or for a share of the whole.
 
     Parameters
     ----------
     data : as it was read, or sealed already.
-    codes_of : gives the field of each table that tells rows of a kind, -1 for none, from a fitted codec.
     share : of the ledger's precision, in (0, 1].
 
     Raises
@@ -79,7 +63,25 @@ def buy_chain(
     fields = []
     for i, table in enumerate(codec.layout.tables):
         fields.append(_events(rows[table.name], codec, i, codes[i], counted, ledger, left * n_fields[i] / sum(n_fields)))
-    return Chain(codec, static, tuple(fields), following)
+    n, contexts = len(fields), own_contexts(codec)
+    table_of = np.repeat(np.arange(n + 1), np.append(np.diff(offsets_of(contexts)), 1))
+    return Chain(
+        codec=codec,
+        static=static,
+        fields=tuple(fields),
+        contexts=contexts,
+        following=following[table_of],
+        usual=np.ones(n),
+        longest=max(1, sum(most_rows(own.shares) for own in static[len(static) - n :])),
+        same=tuple(np.zeros(len(own)) for own in fields),
+        begins=(np.zeros(N_RUNS),) * n,
+        sharing=(Sharing(),) * n,
+        repeats=(None,) * n,
+        kinds=(None,) * n,
+        ties={},
+        outline=None,
+        sets=None,
+    )
 
 
 def _rows(codec: RecordsCodec, counted: Counts, data: Dataset, codes: Sequence[int]) -> dict[str, tuple[Ints, Rows]]:
