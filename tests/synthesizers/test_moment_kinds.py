@@ -36,7 +36,16 @@ N_CODES = 1 + N_PANELS * SIZE + OF_FIRST
 def tables(seed: int) -> mk.Dataset:
     """The same as a table of patients' codes; moments of a patient are hours apart."""
     moment, code, patient, _ = rows(seed)
-    time = np.datetime64("2020-01-01T00:00") + patient * np.timedelta64(90, "D") + (moment % 17) * np.timedelta64(6, "h")
+    return as_tables(code, patient, times(moment, patient))
+
+
+def times(moment: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """When moments are, six hours apart; patients lie far from each other."""
+    return np.datetime64("2020-01-01T00:00") + patient * np.timedelta64(90, "D") + (moment % 17) * np.timedelta64(6, "h")
+
+
+def as_tables(code: np.ndarray, patient: np.ndarray, time: np.ndarray) -> mk.Dataset:
+    """Rows as a table of patients' codes."""
     columns = (
         identifier("patient", Role.PATIENT_KEY),
         Column("at", Kind.DATETIME, Storage.TIMESTAMP, time_format="%Y-%m-%d %H:%M"),
@@ -114,7 +123,40 @@ def test_codes_of_a_panel_come_at_one_moment(seed: int) -> None:
     assert again.tables["codes"].frame.equals(made.tables["codes"].frame)
 
 
-@pytest.mark.parametrize("name", ["next/parent", "end/parent", "next/shares", "end/shares", "next/starts"])
+def test_what_one_patient_alone_has_is_no_kind_that_is_drawn() -> None:
+    moment, code, patient, _ = rows(0)
+    n = 777  # moments of codes that nobody else has, which are of no kind
+    alone = np.repeat(moment.max() + 1 + np.arange(n), 3)
+    more = alone, np.tile(N_CODES + np.arange(3), n), np.full(3 * n, patient.max() + 1)
+    both = [np.concatenate([own, new]) for own, new in zip((moment, code, patient), more, strict=True)]
+    time = np.datetime64("2020-01-01T00:00") + (both[0] * 6) * np.timedelta64(1, "h")
+    kinds = mk.synthesizer("markov").fit(as_tables(both[1], both[2], time), seed=0).state()[1]
+    assert kinds["kinds0/next/shares"][NO_KIND] == 0
+    assert "kinds0/next/spare" not in kinds or kinds["kinds0/next/spare"][NO_KIND] == 0
+
+
+def ended(seed: int) -> tuple[np.ndarray, ...]:
+    """Some of these rows, where the code that all panels have comes last in its moment."""
+    moment, code, patient, _ = rows(seed)
+    order = np.lexsort([code == 0, moment])
+    order = order[(code[order] == 0) | (np.random.default_rng(seed).random(len(order)) < 0.7)]
+    return moment[order], code[order], patient[order]
+
+
+def test_a_moment_ends_with_the_code_that_ends_it() -> None:
+    moment, code, patient = ended(0)
+    made = mk.synthesizer("markov").fit(as_tables(code, patient, times(moment, patient)), seed=0).sample(150, seed=0)
+    frame = made.tables["codes"].frame
+    at, codes = frame["at"].to_numpy(), frame["code"].astype(str).to_numpy()
+    last = np.append((at[1:] != at[:-1]) | (np.diff(made.owners["codes"]) > 0), True)
+    assert last[codes == "c00"].mean() > 0.9
+    assert (codes[last] == "c00").mean() > 0.7
+
+
+FORGED = ["next/parent", "end/parent", "next/shares", "end/shares", "next/starts", "end/starts", "next/tokens", "usual"]
+
+
+@pytest.mark.parametrize("name", FORGED)
 def test_forged_kinds_are_refused(name: str) -> None:
     own = mk.synthesizer("markov").fit(tables(0), seed=0)
     values, arrays = own.state()
@@ -123,6 +165,8 @@ def test_forged_kinds_are_refused(name: str) -> None:
     forged = arrays | {whole: np.full_like(arrays[whole], 4_007 if "parent" in name else 0)}
     if name == "next/starts":
         forged = arrays | {whole: arrays[whole][:0]}
+    elif name in ("end/starts", "next/tokens"):
+        forged = arrays | {whole: arrays[whole].astype(float)}
     with pytest.raises(ModelFolderError, match="Save the model again"):
         type(own)().restore(values, forged)
     without = {key: array for key, array in arrays.items() if not key.startswith("kinds0/")}
@@ -135,4 +179,4 @@ def test_kinds_that_are_too_many_or_too_few_are_refused() -> None:
     of_next = counted(rng.integers(0, 2, 300), np.ones(2, dtype=bool), {}, everybody)
     ends_at = counted(rng.integers(0, 2, 300), np.ones(2, dtype=bool), {}, everybody)
     with pytest.raises(ModelFolderError, match="Save the model again"):
-        MomentKinds.from_state(MomentKinds(of_next, ends_at).state())
+        MomentKinds.from_state(MomentKinds(of_next, ends_at, np.ones(2)).state())

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from manikin.codecs.levels import count_holders
 from manikin.codecs.records.codec import RecordsCodec
 from manikin.data.dataset import Dataset
 from manikin.data.seeds import generator
 from manikin.synthesizers.records.chain import Chain, codes_of, holders_of, n_codes_of, numbers_of, offsets_of, suits_of
 from manikin.synthesizers.records.chain_history import (
     ALIKE,
+    KIND,
     N_RUNS,
     PLAN,
     contexts_of,
@@ -29,7 +31,7 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
-from manikin.synthesizers.records.moment_kinds import MomentKinds, kinds_of
+from manikin.synthesizers.records.moment_kinds import FEWEST, NO_KIND, MomentKinds, kinds_of
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
 from manikin.synthesizers.records.sharing import Sharing, count_sharing
@@ -75,6 +77,9 @@ class _Counting:
             rows = replace(rows, planned=_planned(outline, groups[rows.patients]))
             rows = self._with_kinds(i, rows, moments)
             parts.append(self._count_table(i, rows, moments, sets, held))
+            if rows.n_kinds > 1 and parts[-1][0][self.codes[i]].parent != KIND:  # something else says more of its codes
+                rows = replace(rows, moment_kinds=np.zeros_like(rows.moment_kinds))
+                parts[-1] = self._count_table(i, rows, moments, sets, held)
             kinds.append(self._count_kinds(i, rows, parts[-1][0], sets, held))
         fields, same, repeats = (tuple(own) for own in zip(*parts, strict=True)) if parts else ((), (), ())
         following, usual = self._count_next(state)
@@ -110,6 +115,7 @@ class _Counting:
         if rows.n_kinds == 1:
             return None
         is_kind = np.arange(rows.n_kinds) < rows.n_kinds - 1  # the last one is that of first moments, which nothing else may be
+        is_kind[NO_KIND] = count_holders(rows.moment_kinds, rows.patients, rows.n_kinds)[NO_KIND] >= FEWEST
         first, follows = np.flatnonzero(~rows.is_here & is_kind[rows.moment_kinds]), np.flatnonzero(rows.runs > 0)
         given = {parent: (own[first], n) for parent, (own, n) in rows.parents_of_kind().items()}
         of_next = counted(rows.moment_kinds[first], is_kind, given, rows.patients[first])

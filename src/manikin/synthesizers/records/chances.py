@@ -187,7 +187,9 @@ class Chances:
         """
         lost, spare = arrays.get("lost", np.zeros(0, dtype=np.int64)), arrays.get("spare", np.zeros(0))
         own = cls(arrays["shares"], int(arrays["parent"][0]), arrays["starts"], arrays["tokens"], arrays["counts"], lost, spare)
-        is_fit = len(own.starts) > 0 and len(own.shares) == n_tokens
+        whole, parts = (own.starts, own.tokens, own.counts, lost), (own.shares, spare)
+        is_fit = all(part.ndim == 1 and part.dtype == np.int64 for part in whole) and all(part.ndim == 1 for part in parts)
+        is_fit = is_fit and all(part.dtype == np.float64 for part in parts) and len(own.starts) > 0 and len(own.shares) == n_tokens
         is_fit = is_fit and len(own.tokens) == len(own.counts) == own.starts[-1] and own.starts[0] == 0
         is_fit = is_fit and bool((np.diff(own.starts) >= 0).all() and (own.counts > 0).all() and 0 <= own.shares.sum() < MOST_ROWS)
         is_fit = is_fit and (len(lost), len(spare)) in ((0, 0), (len(own.starts), n_tokens)) and bool((lost >= 0).all())

@@ -89,7 +89,8 @@ class MomentKinds:
         ]
         n_kinds = len(parts[0]["shares"])
         own = cls(Chances.from_state(parts[0], n_kinds), Chances.from_state(parts[1], 2), arrays["usual"])
-        is_fit = own.usual.shape == (n_kinds,) and bool(((own.usual >= LEAST_SUITED) & (own.usual <= 1)).all())
+        is_fit = own.usual.shape == (n_kinds,) and own.usual.dtype == np.float64
+        is_fit = is_fit and bool(((own.usual >= LEAST_SUITED) & (own.usual <= 1)).all())
         if not is_fit or not 2 < n_kinds <= MOST_KINDS + 2 or not own.of_next.shares.any() or not own.ends_at.shares.any():
             raise ModelFolderError("The kinds of moments of a model do not fit its tables. Save the model again.")
         return own
@@ -111,7 +112,7 @@ def suiting(has: Bools, codes: Chances, n_kinds: int) -> Floats:
 def kinds_of(moments: Ints, codes: Ints, patients: Ints, n_codes: int, rng: np.random.Generator) -> Ints:
     """The kind of the moment of each row, int64 (n_rows,), as `MomentKinds` numbers them; all `NO_KIND` where none are found.
 
-    None are where moments are few, or hold fewer than two rows in the mean, or where no kind has moments of enough patients.
+    None are where moments are few, or hold fewer than two rows in the mean, or where fewer than two kinds have moments of enough patients.
 
     Parameters
     ----------
