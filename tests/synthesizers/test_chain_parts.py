@@ -440,7 +440,7 @@ def test_moments_come_as_often_as_the_rows_of_each_let_expect_whatever_the_chain
     pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([usual]))], is_late=False)
     came = []
     for _ in range(1500):
-        came.append(pace.begins(everybody, 0, nothing, rng))
+        came.append(pace.begins(everybody, 0, nothing, 1.0, rng))
         pace.follow(everybody, 0, nothing, came[-1])
     assert np.mean(came) == pytest.approx(usual, rel=0.25)
 
@@ -452,7 +452,7 @@ def test_moments_count_when_they_came_not_when_they_were_meant_to() -> None:
     pace = Pace(nothing, np.ones((200, 1), dtype=np.int64), 1.0, [(np.array([0.1]), np.array([0.2]))], is_late=False)
     came = []
     for _ in range(1500):
-        came.append(pace.begins(everybody, 0, nothing, rng) & (rng.random(200) < 0.5))
+        came.append(pace.begins(everybody, 0, nothing, 1.0, rng) & (rng.random(200) < 0.5))
         pace.follow(everybody, 0, nothing, came[-1])
     assert np.mean(came) > 0.125, "half of 0.2 where what was decided counts"
 

@@ -149,11 +149,11 @@ def test_a_moment_ends_with_the_code_that_ends_it() -> None:
     frame = made.tables["codes"].frame
     at, codes = frame["at"].to_numpy(), frame["code"].astype(str).to_numpy()
     last = np.append((at[1:] != at[:-1]) | (np.diff(made.owners["codes"]) > 0), True)
-    assert last[codes == "c00"].mean() > 0.9
+    assert last[codes == "c00"].mean() > 0.8, "0.2 where nothing but the kind and its rows say when it ends"
     assert (codes[last] == "c00").mean() > 0.7
 
 
-FORGED = ["next/parent", "end/parent", "next/shares", "end/shares", "next/starts", "end/starts", "next/tokens", "usual"]
+FORGED = ["next/parent", "end/parent", "next/shares", "end/shares", "next/starts", "end/starts", "next/tokens", "after", "usual"]
 
 
 @pytest.mark.parametrize("name", FORGED)
@@ -179,4 +179,4 @@ def test_kinds_that_are_too_many_or_too_few_are_refused() -> None:
     of_next = counted(rng.integers(0, 2, 300), np.ones(2, dtype=bool), {}, everybody)
     ends_at = counted(rng.integers(0, 2, 300), np.ones(2, dtype=bool), {}, everybody)
     with pytest.raises(ModelFolderError, match="Save the model again"):
-        MomentKinds.from_state(MomentKinds(of_next, ends_at, np.ones(2)).state())
+        MomentKinds.from_state(MomentKinds(of_next, ends_at, np.ones(4), np.ones(2)).state())

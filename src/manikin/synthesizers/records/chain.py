@@ -175,16 +175,16 @@ class Chain:
         is_fit = is_fit and all(own.shape == (N_RUNS,) and _are_shares(own) for own in self.begins)
         repeats = enumerate(zip(self.repeats, self.codes, strict=True))
         is_fit = is_fit and all(one is None or self._may_follow(i, code, one.fresh.parent) for i, (one, code) in repeats)
-        is_fit = is_fit and all(own is None or self._kinds_follow(i, own) for i, own in enumerate(self.kinds))
+        is_fit = is_fit and all(own is None or self._kinds_follow(own) for own in self.kinds)
         is_fit = is_fit and all(self._may_follow(-1, j, own.parent) for j, own in enumerate(self.static))
         is_fit = is_fit and all(self._may_follow(i, j, own.parent) for i, fields in enumerate(self.fields) for j, own in enumerate(fields))
         return is_fit and self.longest >= 1 and (self.outline is None or self.longest == self.outline.most)
 
-    def _kinds_follow(self, i: int, kinds: MomentKinds) -> bool:
+    def _kinds_follow(self, kinds: MomentKinds) -> bool:
         """Whether the kinds of moments follow from what they may."""
         n_groups, parent = 0 if self.outline is None else len(self.outline.groups), kinds.of_next.parent
-        ends = kinds.ends_at.parent
-        return (ends == KIND + 1 or self._may_follow(i, 0, ends)) and (parent in (NONE, 0, LAST, STATE) or 0 <= parent - PLAN < n_groups)
+        is_fit = kinds.ends_at.parent in (NONE, KIND + 1) and kinds.after.shape == (int(self.offsets[-1]) + 1,)
+        return is_fit and (parent in (NONE, 0, LAST, STATE) or 0 <= parent - PLAN < n_groups)
 
     def _may_follow(self, i: int, j: int, parent: int) -> bool:
         """Whether field j of table i, -1 for the patient's own, may follow a parent."""

@@ -31,7 +31,7 @@ from manikin.synthesizers.records.chain_history import (
 from manikin.synthesizers.records.chain_rows import TableRows, rows_of_tables, spans_of, table_rows
 from manikin.synthesizers.records.chances import NONE, Chances, counted, shared, whole_patients
 from manikin.synthesizers.records.code_sets import CodeSets, count_sets
-from manikin.synthesizers.records.moment_kinds import FEWEST, NO_KIND, MomentKinds, kinds_of
+from manikin.synthesizers.records.moment_kinds import FEWEST, NO_KIND, MomentKinds, ends_of, kinds_of, times_after
 from manikin.synthesizers.records.outline import Outline, count_outline
 from manikin.synthesizers.records.repeats import Repeats, count_repeats
 from manikin.synthesizers.records.sharing import Sharing, count_sharing
@@ -119,15 +119,18 @@ class _Counting:
         first, follows = np.flatnonzero(~rows.is_here & is_kind[rows.moment_kinds]), np.flatnonzero(rows.runs > 0)
         given = {parent: (own[first], n) for parent, (own, n) in rows.parents_of_kind().items()}
         of_next = counted(rows.moment_kinds[first], is_kind, given, rows.patients[first])
-        is_later = (self.codec.masks().middles[i][rows.tokens[follows, 0]] > 0).astype(np.int64)
+        is_later = self.codec.masks().middles[i][rows.tokens[follows, 0]] > 0
         given = {parent: (own[follows], n) for parent, (own, n) in rows.parents_of_end().items()}
-        ends_at, usual = counted(is_later, np.ones(2, dtype=bool), given, rows.patients[follows]), np.zeros(rows.n_kinds)
+        ends_at, usual = counted(is_later.astype(np.int64), np.ones(2, dtype=bool), given, rows.patients[follows]), np.zeros(rows.n_kinds)
+        told, state = shared(rows.state[follows], rows.patients[follows]), rows.state[follows]
+        behind = given[ends_at.parent][0][told] if ends_at.parent != NONE else np.full(told.sum(), NONE)
+        after = times_after(state[told], is_later[told], ends_of(ends_at)[behind], rows.n_states)
         n_rows = np.bincount(rows.patients, minlength=len(held))
         for at in range(0, len(held), PATIENTS_AT_ONCE):
             some = slice(at, at + PATIENTS_AT_ONCE)
             open_ = sets.open(i, self.n_codes[i], held[some])
             usual += n_rows[some] @ suits_of(fields[self.codes[i]], rows.n_kinds, open_, len(n_rows[some]))
-        return MomentKinds(of_next, ends_at, usual / n_rows.sum())
+        return MomentKinds(of_next, ends_at, after, usual / n_rows.sum())
 
     def _count_table(
         self, i: int, rows: TableRows, moments: Ints, sets: CodeSets, held: Bools

@@ -13,6 +13,7 @@ from manikin.codecs.records.masks import EventMasks, Progress
 from manikin.synthesizers.records.chain import Chain, suits_of
 from manikin.synthesizers.records.chain_history import ALIKE, LAST, PLAN, ChainHistory, run_class
 from manikin.synthesizers.records.chances import NONE
+from manikin.synthesizers.records.moment_kinds import ends_of
 from manikin.synthesizers.records.pace import SLACK, Pace, Stays, urge
 from manikin.synthesizers.records.sharing import Portions
 
@@ -167,7 +168,7 @@ class ChainDraws:
     def _pace(self, hours: Ints, planned: Ints, masks: EventMasks) -> Pace:
         assert self.chain.outline is not None
         kinds = enumerate(zip(masks.middles, self.chain.kinds, strict=True))
-        begins = [(self._later(i, middles) if own is None else own.ends(), self.chain.begins[i]) for i, (middles, own) in kinds]
+        begins = [(self._later(i, middles) if own is None else ends_of(own.ends_at), self.chain.begins[i]) for i, (middles, own) in kinds]
         return Pace(hours, planned, self.chain.codec.plan_.clock.days_per_tick, begins, is_late=self.chain.outline.is_late)
 
     def _moments_a_row(self, i: int, masks: EventMasks) -> float:
@@ -212,7 +213,8 @@ class ChainDraws:
             forced |= seen.is_full(rows[follows])
         kinds, none = self.chain.kinds[i], np.zeros((len(follows), 0), dtype=np.int32)
         told = given[follows] if kinds is None else behind.of(kinds.ends_at.parent, rows[follows], i, 0, none)
-        begins = forced | pace.begins(rows[follows], i, told, rng)
+        times = 1.0 if kinds is None else kinds.after[behind.state[rows[follows]]]
+        begins = forced | pace.begins(rows[follows], i, told, times, rng)
         wrong = follows[begins != (middles[out[follows]] > 0)]
         fits = ((middles[None] > 0) != (middles[out[wrong]] > 0)[:, None]) & self.chain.codec.emitted(i, 0)
         wrong, fits = wrong[fits.any(axis=1)], fits[fits.any(axis=1)]

@@ -91,7 +91,7 @@ class TableRows:
     def parents_of_end(self) -> Parents:
         """What it may follow from whether a row lies behind the moment of the row before."""
         kind = np.where(self.last < 0, 0, self.moment_kinds[self.last])
-        return self._of_gap() | {KIND + 1: (kind * N_SIZES + size_class(self.runs), self.n_kinds * N_SIZES)}
+        return {KIND + 1: (kind * N_SIZES + size_class(self.runs), self.n_kinds * N_SIZES)}
 
     def _of_gap(self) -> Parents:
         run, n_runs = N_RUNS * self.before + run_class(self.runs), N_RUNS * (self.n_tables + 1)

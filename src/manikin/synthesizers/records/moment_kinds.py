@@ -31,6 +31,7 @@ ROUNDS, PULL = 25, 2.0  # of EM; rows that the shares of all codes stand for bes
 EDGE, FEW = 0.01, 5.0  # rows of a code that nobody has; rows that the shares of all codes stand for where a kind begins as one moment
 AT_ONCE = 20_000  # moments whose kinds are in memory
 NO_KIND = 0
+STEADY, MOST_TIMES = 3.0, 1e4  # rows that stand for what is expected anyway; what odds are multiplied by at the most
 OF_ROWS, LEAST_SUITED = 3, 1e-9  # rows of a moment that must be of codes that a patient has; how well one suits her at the least
 
 
@@ -42,11 +43,13 @@ class MomentKinds:
     ----------
     of_next : the kind of a moment that begins, not a patient's first.
     ends_at : whether the next row lies behind the moment (1) or in it (0).
+    after : float64 (n_states,), by how much the row before, by its table and code, makes the odds of that greater or smaller.
     usual : float64 (n_kinds,), how well kinds suit patients in the mean over rows, so that each kind is as frequent as it is.
     """
 
     of_next: Chances
     ends_at: Chances
+    after: Floats
     usual: Floats
 
     def __len__(self) -> int:
@@ -66,15 +69,10 @@ class MomentKinds:
         return np.where(is_first, len(self) - 1, np.minimum(drawn, len(self) - 1)).astype(np.int64)
 
 
-    def ends(self) -> Floats:
-        """How likely a moment is over, by what `ends_at` goes by, the last of nothing; float64 (n_given + 1,)."""
-        weights = self.ends_at.weights(np.append(np.arange(len(self.ends_at.starts) - 1), NONE))
-        return np.asarray(weights[:, 1] / np.maximum(weights.sum(axis=1), 1e-300))
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Everything, as arrays."""
         out = {f"next/{name}": array for name, array in self.of_next.state().items()}
-        return out | {f"end/{name}": array for name, array in self.ends_at.state().items()} | {"usual": self.usual}
+        return out | {f"end/{name}": array for name, array in self.ends_at.state().items()} | {"after": self.after, "usual": self.usual}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> MomentKinds:
@@ -88,12 +86,32 @@ class MomentKinds:
             {n.removeprefix(part): array for n, array in arrays.items() if n.startswith(part)} for part in ("next/", "end/")
         ]
         n_kinds = len(parts[0]["shares"])
-        own = cls(Chances.from_state(parts[0], n_kinds), Chances.from_state(parts[1], 2), arrays["usual"])
-        is_fit = own.usual.shape == (n_kinds,) and own.usual.dtype == np.float64
+        own = cls(Chances.from_state(parts[0], n_kinds), Chances.from_state(parts[1], 2), arrays["after"], arrays["usual"])
+        is_fit = own.usual.shape == (n_kinds,) and own.usual.dtype == own.after.dtype == np.float64
+        is_fit = is_fit and bool(((own.after >= 1 / MOST_TIMES) & (own.after <= MOST_TIMES)).all())
         is_fit = is_fit and bool(((own.usual >= LEAST_SUITED) & (own.usual <= 1)).all())
         if not is_fit or not 2 < n_kinds <= MOST_KINDS + 2 or not own.of_next.shares.any() or not own.ends_at.shares.any():
             raise ModelFolderError("The kinds of moments of a model do not fit its tables. Save the model again.")
         return own
+
+
+def ends_of(ends_at: Chances) -> Floats:
+    """How likely a moment is over, by what `MomentKinds.ends_at` goes by, the last of nothing; float64 (n_given + 1,)."""
+    weights = ends_at.weights(np.append(np.arange(len(ends_at.starts) - 1), NONE))
+    return np.asarray(weights[:, 1] / np.maximum(weights.sum(axis=1), 1e-300))
+
+
+def times_after(states: Ints, is_end: Bools, expected: Floats, n_states: int) -> Floats:
+    """By how much odds that are to be expected must be multiplied behind each state, so that about as many moments end there as did:
+    float64 (n_states,), 1 where nothing is known.
+
+    Parameters
+    ----------
+    states : int64 (n_rows,), below n_states. is_end : bool (n_rows,). expected : float64 (n_rows,), how likely an end was.
+    """
+    ends, meant, all_ = (np.bincount(states, weights=own, minlength=n_states) for own in (is_end, expected, np.ones(len(states))))
+    out = (ends + STEADY) / (meant + STEADY) * (all_ - meant + STEADY) / (all_ - ends + STEADY)
+    return np.asarray(np.clip(out, 1 / MOST_TIMES, MOST_TIMES))
 
 
 def suiting(has: Bools, codes: Chances, n_kinds: int) -> Floats:

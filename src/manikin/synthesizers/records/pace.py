@@ -81,17 +81,17 @@ class Pace:
         self.n_rows = np.zeros(len(hours), dtype=np.int64)
         self.chances, self.expected, self.n_moments = begins, np.zeros(len(hours)), np.zeros(len(hours))
 
-    def begins(self, patients: Ints, table: int, given: Ints, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    def begins(self, patients: Ints, table: int, given: Ints, times: Floats | float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         """Whether the next rows of patients, of one table, begin a new moment, bool (n_patients,). Who had fewer moments than are to be
         expected by how many rows each has gets them sooner, so that moments are as large as real ones.
 
         Parameters
         ----------
-        given : int64 (n_patients,), what the chain goes by.
+        given : int64 (n_patients,), what the chain goes by. times : float64 (n_patients,), what its odds are multiplied by.
         """
         likely = self.chances[table][0]
         p = likely[np.where(given < len(likely) - 1, given, -1)]
-        odds = p / np.maximum(1 - p, 1e-9) * ((self.expected[patients] + STEADY) / (self.n_moments[patients] + STEADY)) ** POWER
+        odds = times * p / np.maximum(1 - p, 1e-9) * ((self.expected[patients] + STEADY) / (self.n_moments[patients] + STEADY)) ** POWER
         return np.asarray(rng.random(len(patients)) < odds / (1 + odds))
 
     def outruns(self, patients: Ints, ticks: Ints) -> npt.NDArray[np.bool_]:
