@@ -101,6 +101,14 @@ def test_a_forged_chain_is_refused(name: str) -> None:
         type(own)().restore(values, arrays)
 
 
+@pytest.mark.parametrize("name", ["next", "usual", "same0", "begins0", "event0.1/counts"])
+def test_a_chain_of_arrays_of_another_type_is_refused(name: str) -> None:
+    own = mk.synthesizer("markov").fit(chain(40), seed=0)
+    values, arrays = own.state()
+    with pytest.raises(ModelFolderError, match="Save the model again"):
+        type(own)().restore(values, arrays | {name: arrays[name].astype(bool)})
+
+
 def test_a_known_chain_is_found_again() -> None:
     data = chain()
     made = mk.synthesizer("markov").fit(data, seed=0).sample(400, seed=1)

@@ -135,6 +135,29 @@ def test_what_one_patient_alone_has_is_no_kind_that_is_drawn() -> None:
     assert "kinds0/next/spare" not in kinds or kinds["kinds0/next/spare"][NO_KIND] == 0
 
 
+@pytest.mark.parametrize("n", [100, 400])
+def test_what_ends_the_moments_of_one_patient_alone_ends_nobody_else_s(n: int) -> None:
+    """c01 is never the last code of a moment of 150 patients, and always of one more patient."""
+    moment, code, patient, _ = rows(0)
+    order = np.lexsort([code != 1, moment])
+    order = order[(code[order] == 1) | (np.random.default_rng(0).random(len(order)) < 0.7)]
+    order = order[~((code[order] == 1) & np.append(np.diff(moment[order]) > 0, True))]
+    more = moment.max() + 1 + np.repeat(np.arange(n), 2), np.tile([0, 1], n), np.full(2 * n, patient.max() + 1)
+    both = [np.concatenate([own[order], new]) for own, new in zip((moment, code, patient), more, strict=True)]
+    time = np.datetime64("2020-01-01T00:00") + both[0] * np.timedelta64(6, "h")
+    own = mk.synthesizer("markov").fit(as_tables(both[1], both[2], time), seed=0)
+    assert any(name.startswith("kinds0/") for name in own.state()[1])
+    assert ends(own.sample(600, seed=0), "c01")[0] < 0.25, "0.32 and 0.35 where she counts"
+
+
+def ends(data: mk.Dataset, code: str) -> tuple[float, float]:
+    """How many rows of a code are the last of their moment, and how many moments end with it."""
+    frame = data.tables["codes"].frame
+    at, codes = frame["at"].to_numpy(), frame["code"].astype(str).to_numpy()
+    last = np.append((at[1:] != at[:-1]) | (np.diff(data.owners["codes"]) > 0), True)
+    return float(last[codes == code].mean()), float((codes[last] == code).mean())
+
+
 def ended(seed: int) -> tuple[np.ndarray, ...]:
     """Some of these rows, where the code that all panels have comes last in its moment."""
     moment, code, patient, _ = rows(seed)
@@ -146,11 +169,9 @@ def ended(seed: int) -> tuple[np.ndarray, ...]:
 def test_a_moment_ends_with_the_code_that_ends_it() -> None:
     moment, code, patient = ended(0)
     made = mk.synthesizer("markov").fit(as_tables(code, patient, times(moment, patient)), seed=0).sample(150, seed=0)
-    frame = made.tables["codes"].frame
-    at, codes = frame["at"].to_numpy(), frame["code"].astype(str).to_numpy()
-    last = np.append((at[1:] != at[:-1]) | (np.diff(made.owners["codes"]) > 0), True)
-    assert last[codes == "c00"].mean() > 0.8, "0.2 where nothing but the kind and its rows say when it ends"
-    assert (codes[last] == "c00").mean() > 0.7
+    of_code, of_moments = ends(made, "c00")
+    assert of_code > 0.8, "0.2 where nothing but the kind and its rows say when it ends"
+    assert of_moments > 0.7
 
 
 FORGED = ["next/parent", "end/parent", "next/shares", "end/shares", "next/starts", "end/starts", "next/tokens", "after", "usual"]

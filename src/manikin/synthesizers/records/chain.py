@@ -52,8 +52,8 @@ class Chain:
     ----------
     static : chances of the patients' own fields, and under a ledger of the class of her number of rows in each table.
     fields : of each table the chances of its fields. contexts : what each code of each table says of the next row.
-    following : float64 (n_states + 1, n_tables), the next table behind each state, the last for none. usual : float64 (n_tables,), each
-        table's share of all rows. longest : the most rows of a record.
+    following : float64 (n_states + 1, n_tables), the next table behind each state, the last for none.
+    usual : float64 (n_tables,), about each table's share of all rows, 1 under a ledger. longest : the most rows of a record.
     same : how often each field of each table repeats the last row of its code. begins : how likely a row of each table begins a moment, by
         how many rows that before it has, float64 (N_RUNS,). sharing : how rows of each table are shared among what they lie within.
     repeats, kinds : of each table how its codes come again, and which kinds of moments it has; None where that is not known.
@@ -168,6 +168,7 @@ class Chain:
         n_tables, shapes = len(self.fields), [(len(own),) for own in self.fields]
         parts = (self.following, self.usual)
         is_fit = self.following.shape == (int(self.offsets[-1]) + 1, n_tables) and self.usual.shape == (n_tables,)
+        is_fit = is_fit and all(own.dtype == np.float64 for own in (*parts, *self.same, *self.begins))
         is_fit = is_fit and all(bool(np.isfinite(own).all() and (own >= 0).all()) for own in parts)
         is_fit = is_fit and bool((self.following > 0).all() and ((self.usual > RAREST) & (self.usual <= 1)).all())
         is_fit = is_fit and bool((self.following <= 1 + 1e-9).all())

@@ -122,7 +122,8 @@ class _Counting:
         is_later = self.codec.masks().middles[i][rows.tokens[follows, 0]] > 0
         given = {parent: (own[follows], n) for parent, (own, n) in rows.parents_of_end().items()}
         ends_at, usual = counted(is_later.astype(np.int64), np.ones(2, dtype=bool), given, rows.patients[follows]), np.zeros(rows.n_kinds)
-        told, state = shared(rows.state[follows], rows.patients[follows]), rows.state[follows]
+        state = rows.state[follows]
+        told = shared(2 * state + is_later, rows.patients[follows])
         behind = given[ends_at.parent][0][told] if ends_at.parent != NONE else np.full(told.sum(), NONE)
         after = times_after(state[told], is_later[told], ends_of(ends_at)[behind], rows.n_states)
         n_rows = np.bincount(rows.patients, minlength=len(held))

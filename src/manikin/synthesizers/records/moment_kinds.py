@@ -68,7 +68,6 @@ class MomentKinds:
         drawn = (edges <= (rng.random(len(given)) * edges[:, -1])[:, None]).sum(axis=1)
         return np.where(is_first, len(self) - 1, np.minimum(drawn, len(self) - 1)).astype(np.int64)
 
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Everything, as arrays."""
         out = {f"next/{name}": array for name, array in self.of_next.state().items()}
@@ -102,8 +101,8 @@ def ends_of(ends_at: Chances) -> Floats:
 
 
 def times_after(states: Ints, is_end: Bools, expected: Floats, n_states: int) -> Floats:
-    """By how much odds that are to be expected must be multiplied behind each state, so that about as many moments end there as did:
-    float64 (n_states,), 1 where nothing is known.
+    """By how much odds that are to be expected must be multiplied behind each state, so that roughly as many moments end there as did:
+    float64 (n_states,), 1 where nothing is known. Less is made up for where what is to be expected varies behind one state.
 
     Parameters
     ----------
