@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from manikin.codecs.base import Allowed, Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.number_cells import Floats
+from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.rule_settling import ColumnCodec, Implied, NumberRules, Order
 from manikin.codecs.rule_values import drawable, groups, holding, tokens_and_numbers
 from manikin.codecs.saved_state import check_rules

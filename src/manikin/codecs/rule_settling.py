@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from manikin.codecs.base import Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.number_cells import Floats
+from manikin.codecs.numbers import NumberCodec
 
 ColumnCodec = NumberCodec | LevelCodec
 Bools = npt.NDArray[np.bool_]

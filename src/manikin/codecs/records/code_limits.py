@@ -15,7 +15,8 @@ import numpy.typing as npt
 from manikin.clinical.bound_codes import DAYS_IN_YEAR, OLDEST, UNKNOWN, Limits, is_age, limits, sexes_of, system_of
 from manikin.codecs.base import Allowed, Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.number_cells import Floats
+from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.records.event_codec import EventCodec
 from manikin.codecs.records.plan import RecordsPlan
 from manikin.codecs.table import TableCodec

@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from manikin.codecs.base import Allowed, Tokens
 from manikin.codecs.levels import LevelCodec
-from manikin.codecs.numbers import Floats, NumberCodec
+from manikin.codecs.number_cells import Floats
+from manikin.codecs.numbers import NumberCodec
 from manikin.codecs.records.base import Records
 from manikin.codecs.records.clock import Clock, later
 from manikin.codecs.records.code_limits import NONE as NO_LIMITS
