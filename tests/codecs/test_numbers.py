@@ -52,6 +52,65 @@ def test_every_cell_is_held_by_k_patients(values: np.ndarray) -> None:
     assert codec.count.sum() == len(values)
 
 
+shared = st.tuples(st.integers(0, 2**32 - 1), st.integers(30, 600), st.sampled_from([3, 8, 20, 60])).map(
+    lambda drawn: np.round(np.random.default_rng(drawn[0]).gamma(2, drawn[2], drawn[1])) / 10
+)  # many patients share a value, and some in between are rare
+
+
+def spiky(values: np.ndarray, **facts: object) -> NumberCodec:
+    return fitted(values, decimals=1, max_tokens=10_000, **facts)  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=shared, k=st.sampled_from([2, 5, 11]))
+def test_a_token_is_a_place_on_the_scale_and_holds_one_spike_at_most(values: np.ndarray, k: int) -> None:
+    codec = spiky(values, k=k)
+    tokens = codec.encode(np.sort(values))
+    assert (np.diff(tokens) >= 0).all(), "larger numbers have no smaller token"
+    low, high = codec.token_bounds()
+    held = (low[:, None] <= codec.spikes) & (codec.spikes <= high[:, None])
+    within = (low[:, None] < codec.spikes) & (codec.spikes < high[:, None])
+    assert within.sum(axis=1).max(initial=0) <= 1
+    assert held.sum(axis=1).max(initial=0) <= 3  # its own, and those at which the gaps beside it end
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=shared, k=st.sampled_from([2, 5, 11]), max_tokens=st.sampled_from([5, 20, 150]))
+def test_every_token_is_held_by_k_patients_and_no_row_is_lost(values: np.ndarray, k: int, max_tokens: int) -> None:
+    codec = fitted(values, decimals=1, k=k, max_tokens=max_tokens)
+    tokens = codec.encode(values) - codec.n_missing
+    assert codec.count.sum() == len(values)
+    assert np.bincount(tokens, minlength=codec.n_tokens - codec.n_missing).min() >= k
+    assert codec.token_counts().min() >= k
+    alone = codec.low == codec.high
+    assert np.isin(codec.low[alone], codec.spikes).all()
+    assert (codec.count[alone] >= k).all()
+
+
+def test_both_ends_of_a_column_are_no_longer_one_token() -> None:
+    rng = np.random.default_rng(0)
+    young, old = rng.integers(29, 36, 14), rng.integers(70, 78, 14)
+    age = np.r_[rng.integers(40, 66, 600), young, old].astype(float)
+    codec = fitted(age, decimals=0)
+    made = redrawn(codec, age)
+    assert np.corrcoef(made, age)[0, 1] > 0.99
+    assert (np.abs(made - age) > 10).mean() < 0.005
+    assert (made < 40).mean() == pytest.approx((age < 40).mean(), abs=0.015)
+    assert np.quantile(made, [0.02, 0.5, 0.98]) == pytest.approx(np.quantile(age, [0.02, 0.5, 0.98]), abs=2)
+
+
+def test_what_lies_between_spikes_says_nothing_of_who_lies_where() -> None:
+    """The cells are the same whichever gap the few are in, as long as their interval is."""
+    heaps = np.repeat([10.0, 20.0, 30.0, 40.0, 50.0], 100)
+    ends = np.r_[np.full(5, 12.0), np.full(5, 48.0)]
+    cells = [fitted(np.r_[heaps, ends, few], decimals=0) for few in ([21.0] * 4, [33.0] * 4, [21.0, 33.0, 34.0, 45.0])]
+    for other in cells[1:]:
+        assert np.array_equal(cells[0].low, other.low)
+        assert np.array_equal(cells[0].high, other.high)
+        assert np.array_equal(cells[0].count, other.count)
+        assert np.array_equal(cells[0].token, other.token)
+
+
 @settings(max_examples=50, deadline=None)
 @given(values=numbers)
 def test_with_public_levels_values_come_back_as_they_are(values: np.ndarray) -> None:

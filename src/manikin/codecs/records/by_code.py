@@ -210,7 +210,8 @@ def _scale(values: Floats, patients: Ints, column: Column, k: int, n_ranks: int)
     decimals = min(decimals_of(values), 15 if column.decimals is None else column.decimals) if len(values) else 0
     own = replace(column, decimals=decimals, significant=None, missing=())
     codec = fit_numbers(pd.Series(values), np.ones(len(values), dtype=bool), patients, own, min_patients=k, max_tokens=1 << 30)
-    return replace(codec, token=ranks_of(codec.count, n_ranks), step=float(codec.step))
+    token = ranks_of(codec.token_counts(), n_ranks)[codec.token] if len(codec.token) else codec.token
+    return replace(codec, token=token, step=float(codec.step))
 
 
 def ranks_of(count: Ints, n_ranks: int) -> Ints:
