@@ -44,29 +44,27 @@ def test_drawn_values_go_back_to_their_token(values: np.ndarray, k: int, max_tok
     assert np.allclose(drawn, np.round(drawn, 1))
 
 
-@settings(max_examples=80, deadline=None)
-@given(values=numbers)
-def test_every_cell_is_held_by_k_patients(values: np.ndarray) -> None:
-    codec = fitted(values, decimals=1)
-    assert (codec.count >= min(K, len(values))).all()
-    assert codec.count.sum() == len(values)
+@st.composite
+def shared(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Values of which many patients share one and some in between are rare, and whose they are; patients have one row or several."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(30, 600))
+    values = np.round(rng.gamma(2, draw(st.sampled_from([3, 8, 20, 60])), n)) / 10 * draw(st.sampled_from([1, 1, -1]))
+    return values, np.arange(n) if draw(st.booleans()) else rng.integers(0, n // 3, n)
 
 
-shared = st.tuples(st.integers(0, 2**32 - 1), st.integers(30, 600), st.sampled_from([3, 8, 20, 60])).map(
-    lambda drawn: np.round(np.random.default_rng(drawn[0]).gamma(2, drawn[2], drawn[1])) / 10
-)  # many patients share a value, and some in between are rare
-
-
-def spiky(values: np.ndarray, **facts: object) -> NumberCodec:
-    return fitted(values, decimals=1, max_tokens=10_000, **facts)  # type: ignore[arg-type]
+def held_by(tokens: np.ndarray, patients: np.ndarray) -> list[int]:
+    return [len(np.unique(patients[tokens == token])) for token in np.unique(tokens)]
 
 
 @settings(max_examples=150, deadline=None)
-@given(values=shared, k=st.sampled_from([2, 5, 11]))
-def test_a_token_is_a_place_on_the_scale_and_holds_one_spike_at_most(values: np.ndarray, k: int) -> None:
-    codec = spiky(values, k=k)
-    tokens = codec.encode(np.sort(values))
-    assert (np.diff(tokens) >= 0).all(), "larger numbers have no smaller token"
+@given(rows=shared(), k=st.sampled_from([2, 5, 11]))
+def test_a_token_is_a_place_on_the_scale_and_holds_one_spike_at_most(rows: tuple[np.ndarray, np.ndarray], k: int) -> None:
+    values, patients = rows
+    codec = fitted(values, decimals=1, max_tokens=10_000, k=k, patients=patients)
+    if len(np.unique(patients)) < 2 * k:
+        return  # one coarse interval
+    assert (np.diff(codec.encode(np.sort(values))) >= 0).all(), "larger numbers have no smaller token"
     low, high = codec.token_bounds()
     held = (low[:, None] <= codec.spikes) & (codec.spikes <= high[:, None])
     within = (low[:, None] < codec.spikes) & (codec.spikes < high[:, None])
@@ -75,16 +73,32 @@ def test_a_token_is_a_place_on_the_scale_and_holds_one_spike_at_most(values: np.
 
 
 @settings(max_examples=150, deadline=None)
-@given(values=shared, k=st.sampled_from([2, 5, 11]), max_tokens=st.sampled_from([5, 20, 150]))
-def test_every_token_is_held_by_k_patients_and_no_row_is_lost(values: np.ndarray, k: int, max_tokens: int) -> None:
-    codec = fitted(values, decimals=1, k=k, max_tokens=max_tokens)
-    tokens = codec.encode(values) - codec.n_missing
+@given(
+    rows=shared(),
+    k=st.sampled_from([2, 5, 11]),
+    max_tokens=st.sampled_from([5, 20, 150]),
+    significant=st.sampled_from([None, 1, 2]),
+    exact=st.booleans(),
+)
+def test_every_token_is_held_by_k_patients_and_no_row_is_lost(
+    rows: tuple[np.ndarray, np.ndarray], k: int, max_tokens: int, significant: int | None, exact: bool
+) -> None:
+    values, patients = rows
+    if significant:
+        values = np.sign(values) * round_significant(np.abs(values), significant, 0.1)
+    column = Column("x", Kind.CONTINUOUS, Storage.REAL, decimals=1, significant=significant)
+    present = np.ones(len(values), dtype=bool)
+    codec = fit_numbers(pd.Series(values), present, patients, column, min_patients=k, max_tokens=max_tokens, exact=exact)
     assert codec.count.sum() == len(values)
-    assert np.bincount(tokens, minlength=codec.n_tokens - codec.n_missing).min() >= k
-    assert codec.token_counts().min() >= k
+    assert codec.count.min() >= 0
     alone = codec.low == codec.high
     assert np.isin(codec.low[alone], codec.spikes).all()
-    assert (codec.count[alone] >= k).all()
+    if len(np.unique(patients)) >= 2 * k:
+        assert min(held_by(codec.encode(values), patients)) >= k
+        assert codec.token_counts().min() >= k
+    if exact and len(codec.low) <= max_tokens:
+        low, high = codec.token_bounds()
+        assert (low == high).sum() == len(codec.spikes)
 
 
 def test_both_ends_of_a_column_are_no_longer_one_token() -> None:
@@ -100,15 +114,52 @@ def test_both_ends_of_a_column_are_no_longer_one_token() -> None:
 
 
 def test_what_lies_between_spikes_says_nothing_of_who_lies_where() -> None:
-    """The cells are the same whichever gap the few are in, as long as their interval is."""
+    """The cells are the same whichever gap the few are in, and wherever in the outermost gaps the outermost of them lie."""
     heaps = np.repeat([10.0, 20.0, 30.0, 40.0, 50.0], 100)
-    ends = np.r_[np.full(5, 12.0), np.full(5, 48.0)]
-    cells = [fitted(np.r_[heaps, ends, few], decimals=0) for few in ([21.0] * 4, [33.0] * 4, [21.0, 33.0, 34.0, 45.0])]
+    few = ([12, 48, *[21] * 6, *[33] * 6], [17, 41, *[27] * 6, *[33] * 6], [11, 11, 49, *[21, 28, 33, 34, 36] * 2, 45])
+    cells = [fitted(np.r_[heaps, np.array(one, dtype=float)], decimals=0) for one in few]
     for other in cells[1:]:
         assert np.array_equal(cells[0].low, other.low)
         assert np.array_equal(cells[0].high, other.high)
         assert np.array_equal(cells[0].count, other.count)
         assert np.array_equal(cells[0].token, other.token)
+
+
+def test_where_intervals_begin_and_end_between_spikes_is_nobodys_number() -> None:
+    heaps = np.repeat([0.0, 100.0, 200.0, 300.0], 100)
+    rng = np.random.default_rng(1)
+    between = np.r_[[13.7, 81.3, 113.7, 181.3, 213.7, 281.3], np.round(rng.uniform(20, 80, 11), 1), np.round(rng.uniform(120, 180, 11), 1)]
+    codec = fitted(np.r_[heaps, between, np.round(rng.uniform(220, 280, 11), 1)], decimals=1)
+    assert (codec.low < codec.high).sum() == 3
+    assert not set(between) & {*codec.low, *codec.high}
+    lone = fitted(np.r_[heaps, between, 290.0 + np.arange(11) / 10, 333.3, np.repeat(400.0, 100)], decimals=1)
+    assert 333.3 not in {*lone.low, *lone.high}
+
+
+def test_a_heavy_value_keeps_its_token_to_itself_where_a_lighter_one_is_beside_it() -> None:
+    hours = np.r_[np.full(1200, 40.0), [36, 36, 37, 37, 37, 37], [41, 41, 41, 42, 42, 42], np.repeat([30.0, 35.0, 45.0, 50.0], 200)]
+    codec = fitted(hours, decimals=0)
+    low, high = codec.token_bounds()
+    own = int(codec.encode(np.array([40.0]))[0]) - codec.n_missing
+    assert low[own] == high[own] == 40
+    assert codec.is_spike()[own]
+    beside = fitted(np.r_[hours[hours >= 40], np.repeat([40.5, 41.5], 8)], decimals=1)  # nothing lies below
+    assert beside.is_spike()[0], "a few beside a heavy value do not hide it"
+
+
+def test_a_point_between_two_neighbours_is_drawn_as_often_as_it_is_there() -> None:
+    values = np.r_[np.repeat(np.arange(0, 60, 2.0), 40), np.repeat(np.arange(1, 60, 2.0), 5)]
+    codec = fitted(values, decimals=0)
+    drawn = np.concatenate([redrawn(codec, values, seed) for seed in range(20)])
+    assert (drawn % 2 == 1).mean() == pytest.approx((values % 2 == 1).mean(), rel=0.03)
+
+
+def test_few_patients_more_rows_go_to_what_lies_nearest() -> None:
+    values = np.r_[np.repeat([10.0, 20.0], 50), np.full(500, 13.0), np.linspace(30, 40, 41)]
+    patients = np.r_[np.arange(100), np.full(500, 100), 101 + np.arange(41)]
+    codec = fitted(values, decimals=2, patients=patients)
+    assert codec.count[codec.low == 10.0].sum() == 550
+    assert codec.count.sum() == len(values)
 
 
 @settings(max_examples=50, deadline=None)

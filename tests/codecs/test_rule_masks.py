@@ -268,3 +268,36 @@ def test_combinations_that_too_few_patients_hold_are_refused() -> None:
 def test_about_names_columns_only() -> None:
     rule = ImpliedRule(("dx", "icu"), when=("C50.1",), then=("secret",))
     assert rule.about == "implied rule of dx, icu"
+
+
+def packs_and_rest() -> dict[str, list[str]]:
+    """Numbers that many share (packs of 1, 2, 3, 5, 7, 10, 14) and rare ones between and beyond them."""
+    rng = np.random.default_rng(0)
+    rare = np.repeat([4, 6, 8, 9, 11, 12, 13], [6, 6, 4, 4, 2, 5, 3])
+    size = np.r_[rng.choice([1, 2, 3, 5, 7, 10, 14], 570), rare]
+    return {"size": [str(one) for one in size], "kind": ["pack"] * 570 + ["loose"] * len(rare)}
+
+
+def test_numbers_that_a_combination_names_share_no_token_with_rarer_ones() -> None:
+    cells = packs_and_rest()
+    columns = [number("size"), Column("kind", Kind.CATEGORICAL)]
+    allowed = tuple((size, kind) for size in ("1", "2", "3", "5", "7", "10", "14") for kind in ("pack", "loose"))
+    listed = CombinationRule(("size", "kind"), confirmed=True, allowed=allowed)
+    assert TableCodec().fit(dataset(columns, cells, listed)).fields_[0].is_spike().sum() == 7
+    data = dataset(columns, cells, CombinationRule(("size", "kind"), confirmed=True))
+    codec = TableCodec().fit(data)
+    made = codec.decode(codec.encode(data), np.random.default_rng(0)).table.frame
+    is_pack = np.isin(made["size"].to_numpy(dtype=float), [1, 2, 3, 5, 7, 10, 14])
+    assert (is_pack == (made["kind"] == "pack")).all()
+
+
+def test_a_number_that_speaks_stays_as_frequent_as_it_is() -> None:
+    cells = packs_and_rest()
+    cells["kind"] = ["loose" if size == "10" else kind for size, kind in zip(cells["size"], cells["kind"], strict=True)]
+    rule = ImpliedRule(("size", "kind"), confirmed=True, when=("10",), then=("loose",))
+    data = dataset([number("size"), Column("kind", Kind.CATEGORICAL)], cells, rule)
+    codec = TableCodec().fit(data)
+    made = codec.decode(np.tile(codec.encode(data), (10, 1)), np.random.default_rng(0))
+    assert not violations(rule, made.table, made.columns).any()
+    share = (made.table.frame["size"].to_numpy(dtype=float) == 10).mean()
+    assert share == pytest.approx(np.mean([size == "10" for size in cells["size"]]), rel=0.05)

@@ -1,14 +1,14 @@
-"""The cells of a number column: values that many patients share (spikes), and intervals of others that are held by as many together.
+"""The cells of a number column: values that many patients share (spikes), and intervals of others that as many hold together.
 
-Every cell is held by at least k patients, and none of one value is one patient's number. What too few patients have between two spikes is
-counted together with what they have between others, as one interval that spans spikes; it is then cut at these spikes into *pieces*, each
-with a share of the interval's rows by its width, which says nothing of who lies where. A piece goes beside a spike at its end, so that a
-token is a place on the column's scale and not two ends of it. Knows nothing of tokens.
+No spike and no interval is held by fewer than k patients. What too few have in a gap between two spikes is counted together with what they
+have in other such gaps, as intervals that span spikes; these are cut into *pieces*, one a gap, from spike to spike, each with a share of
+the interval's rows by its width, which says nothing of who lies where. A piece has no patients of its own, so it may be no token: it shares
+that of a spike at its end, its host. So a token can be a place on the column's scale, and not two ends of it. Knows no model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ class Cells:
     Attributes
     ----------
     low, high : float64 (n_cells,), the first and last grid point of each; equal for a spike.
-    count : int64 (n_cells,), rows in each; a piece's are its share of an interval, fewer than k.
+    count : int64 (n_cells,), rows in each; a piece's are its share of an interval that k patients hold.
     spikes : float64, the values that have a cell of their own.
     host : float64 (n_cells,), the spike beside which a piece lies and whose token it has to share; NaN for every other cell.
     """
@@ -72,10 +72,11 @@ def _alone(spikes: Floats, counts: Ints) -> Cells:
     return Cells(spikes, spikes, counts, spikes, np.full(len(spikes), np.nan))
 
 
-def cells_of(values: Floats, patients: Ints, k: int, grid: Grid, *, protect: bool) -> Cells:
+def cells_of(values: Floats, patients: Ints, k: int, grid: Grid, *, protect: bool, pieces: bool = True) -> Cells:
     """Spikes and intervals, each held by at least k patients; the k extreme patients at either end are folded into the range of the rest.
 
-    No cell is one patient's number: a cell of one value is a spike of the data, never a folded tail or a lonely rest.
+    No cell is one patient's number: a cell of one value is a spike of the data, never a folded tail or a lonely rest. Without `pieces`
+    intervals span spikes as they are, so that no spike is a host.
     """
     if not len(values):
         return _alone(np.empty(0), np.empty(0, dtype=np.int64))
@@ -93,10 +94,13 @@ def cells_of(values: Floats, patients: Ints, k: int, grid: Grid, *, protect: boo
     rest = ~is_spike[place]
     if not rest.any():
         return _alone(spikes, counts)
-    if k > 1 and len(spikes):
+    if pieces and k > 1 and len(spikes):
         return _between_spikes(values[rest], patients[rest], k, (low_end, high_end), grid, (spikes, counts))
-    low, high, count = _intervals(values, patients, k, (low_end, high_end), grid.edge)
-    return _sorted([(low, high, count)], spikes) if len(low) else _coarse(values, grid.step)
+    if len(np.unique(patients[rest])) >= k:
+        found = _intervals(values[rest], patients[rest], k, (low_end, high_end), grid.edge)
+        if len(found[0]):
+            return _sorted([(spikes, spikes, counts), found], spikes)
+    return _alone(spikes, _folded(values[rest], _alone(spikes, counts))) if len(spikes) else _coarse(values, grid.step)
 
 
 def _between_spikes(
@@ -104,71 +108,67 @@ def _between_spikes(
 ) -> Cells:
     """Spikes and their rows, which are `told`, and intervals within the gaps between them where k patients hold other values there.
 
-    What is left, in gaps that fewer than k patients have values in, is cut into pieces; where fewer than k have any of it, together with
-    the nearest gap that has intervals, or without one it goes to the spikes beside it.
+    What is left, in gaps that fewer than k patients have values in, is cut into pieces; where fewer than k have any of it, it goes to the
+    cells beside it.
     """
     spikes, counts = told
     gap = np.searchsorted(spikes, values)  # 0 below all spikes
     n_holders = count_holders(gap, patients, len(spikes) + 1)
-    within: dict[int, tuple[Floats, Floats, Ints]] = {}
+    order = np.argsort(gap, kind="stable")
+    values, patients, gap = values[order], patients[order], gap[order]
+    walls = np.r_[-np.inf, spikes, np.inf]
+    parts, is_taken = [(spikes, spikes, counts)], np.zeros(len(walls) - 1, dtype=bool)
     for own in np.flatnonzero(n_holders >= k).tolist():
-        mine = gap == own
-        found = _intervals(values[mine], patients[mine], k, ends, grid.edge)
+        mine = slice(*np.searchsorted(gap, [own, own + 1]))
+        found = _intervals(values[mine], patients[mine], k, ends, grid.edge, (walls[own], walls[own + 1]))
         if len(found[0]):
-            within[own] = found
-    left = np.setdiff1d(np.flatnonzero(n_holders), list(within))
-    is_left = np.isin(gap, left)
-    joint = _joint(values[is_left], patients[is_left], k, ends, grid)
-    if len(left) and within and not len(joint[0]):
-        nearest = min(within, key=lambda own: np.abs(left - own).min())
-        del within[nearest]
-        is_left |= gap == nearest
-        joint = _joint(values[is_left], patients[is_left], k, ends, grid)
-    parts, hosts = [(spikes, spikes, counts), *within.values()], {}
-    pieces = _pieces(joint, np.isin(np.arange(len(spikes) + 1), list(within)), grid, told)
-    if pieces is not None:
-        hosts[len(parts)] = pieces[3]
-        parts.append(pieces[:3])
-    elif is_left.any():
-        parts[0] = (spikes, spikes, _folded(values[is_left], spikes, counts).count)
-    return _sorted(parts, spikes, hosts)
-
-
-def _joint(values: Floats, patients: Ints, k: int, ends: tuple[float, float], grid: Grid) -> tuple[Floats, Floats, Ints]:
-    """Intervals of these values, none where fewer than k patients have them."""
-    if len(np.unique(patients)) < k:
-        return np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
-    return _intervals(values, patients, k, ends, grid.edge)
+            parts.append(found)
+            is_taken[own] = True
+    is_left = ~is_taken[gap]
+    if len(np.unique(patients[is_left])) >= k:
+        joint = _intervals(values[is_left], patients[is_left], k, ends, grid.edge)
+        pieces = _pieces(joint, ~is_taken, grid, told)
+        if pieces is not None:
+            return _sorted([*parts, pieces[:3]], spikes, {len(parts): pieces[3]})
+    cells = _sorted(parts, spikes)
+    return replace(cells, count=_folded(values[is_left], cells)) if is_left.any() else cells
 
 
 def _pieces(
-    joint: tuple[Floats, Floats, Ints], is_taken: npt.NDArray[np.bool_], grid: Grid, told: tuple[Floats, Ints]
+    joint: tuple[Floats, Floats, Ints], is_open: npt.NDArray[np.bool_], grid: Grid, told: tuple[Floats, Ints]
 ) -> tuple[Floats, Floats, Ints, Floats] | None:
-    """Intervals cut at the spikes that they span, with the spike that each piece goes to (NaN: it is whole); None if one has no place.
+    """Intervals as pieces (low, high, rows, host), one for each open gap that they reach into; None where there is no point to draw.
 
-    A piece keeps the spikes at its ends, which are not drawn from it. It goes to the one that it reaches, of two to the one with fewer
-    rows. Gaps that are taken by intervals of their own are left out.
+    Pieces end at spikes, which are not drawn from them, or where the next interval begins, and beyond all spikes where the interval ends.
+    Their host is the spike with fewer rows of those beside the gap. An interval without a point between spikes is told with the next one.
     """
     spikes, counts = told
     walls = np.r_[-np.inf, spikes, np.inf]
     rows = np.r_[np.iinfo(np.int64).max, counts, np.iinfo(np.int64).max]
+    low, high, count = joint
+    first, last = np.searchsorted(spikes, low, side="right"), np.searchsorted(spikes, high)
+    low, high = low.copy(), high.copy()
+    for i in range(len(low)):  # the outermost ends are one patient's number unless they lie at a spike
+        if first[i] > 0 and (i == 0 or last[i - 1] < first[i]):
+            low[i] = walls[first[i]]
+        if last[i] < len(spikes) and (i == len(low) - 1 or first[i + 1] > last[i]):
+            high[i] = walls[last[i] + 1]
     made: list[tuple[Floats, Floats, Ints, Floats]] = []
-    for low, high, count in zip(*joint, strict=True):
-        gaps = np.arange(np.searchsorted(spikes, low), np.searchsorted(spikes, high, side="right") + 1)
-        is_whole = len(gaps) == 1
-        gaps = gaps[~is_taken[gaps]]
-        a, b = np.maximum(low, walls[gaps]), np.minimum(high, walls[gaps + 1])
+    waiting = 0
+    for i in range(len(low)):
+        gaps = np.arange(first[i], last[i] + 1)
+        gaps = gaps[is_open[gaps]]
+        a, b = np.maximum(low[i], walls[gaps]), np.minimum(high[i], walls[gaps + 1])
         width = np.where(b > a, grid.points_within(a, b, spikes), 0.0)
         gaps, a, b, width = (part[width > 0] for part in (gaps, a, b, width))
-        if not len(gaps):
-            return None
-        share = np.diff(np.round(np.r_[0.0, np.cumsum(width)] / width.sum() * count)).astype(np.int64)
-        is_below = (a == walls[gaps]) & ((b < walls[gaps + 1]) | (rows[gaps] <= rows[gaps + 1]))
-        host = np.where(is_below, walls[gaps], walls[gaps + 1])
-        made.append((a, b, share, np.full(1, np.nan) if is_whole else host))
+        if len(gaps):
+            share = np.diff(np.round(np.r_[0.0, np.cumsum(width)] / width.sum() * (count[i] + waiting))).astype(np.int64)
+            made.append((a, b, share, np.where(rows[gaps] <= rows[gaps + 1], walls[gaps], walls[gaps + 1])))
+        waiting = 0 if len(gaps) else waiting + int(count[i])
     if not made:
         return None
     a, b, share, host = (np.concatenate(part) for part in zip(*made, strict=True))
+    share[-1] += waiting
     return a, b, share, host
 
 
@@ -178,31 +178,35 @@ def _few(values: Floats, patients: Ints, k: int, told: tuple[Floats, Ints, npt.N
     if not len(spikes):
         return _coarse(values, step)
     if len(np.unique(patients[rest])) < k:
-        return _folded(values[rest], spikes, counts)
+        return _alone(spikes, _folded(values[rest], _alone(spikes, counts)))
     others = _coarse(values[rest], step)
     return _sorted([(spikes, spikes, counts), (others.low, others.high, others.count)], spikes)
 
 
-def _folded(values: Floats, spikes: Floats, counts: Ints) -> Cells:
-    """Spikes alone; values of too few go to the one beside them."""
-    nearest = np.abs(values[:, None] - spikes[None]).argmin(axis=1)
-    return _alone(spikes, counts + np.bincount(nearest, minlength=len(spikes)))
+def _folded(values: Floats, cells: Cells) -> Ints:
+    """Rows of each cell, with those of too few patients at the cell that lies nearest, int64 (n_cells,); pieces get none."""
+    whole = np.flatnonzero(np.isnan(cells.host))
+    low, high = cells.low[whole], cells.high[whole]  # sorted, and none within another
+    after = np.searchsorted(low, values, side="right")
+    before, after = np.maximum(after - 1, 0), np.minimum(after, len(whole) - 1)
+    nearest = np.where(np.maximum(values - high[before], 0) <= np.abs(low[after] - values), before, after)
+    return cells.count + np.bincount(whole[nearest], minlength=len(cells.count))
 
 
-def cells_with_tails(values: Floats, patients: Ints, k: int, *, step: float) -> Cells:
+def cells_with_tails(values: Floats, patients: Ints, k: int, *, step: float, pieces: bool = True) -> Cells:
     """Cells of a column with heavy tails: the k extreme patients at either end have a cell, and are not folded into the rest.
 
     That cell is the middle half of how far beyond the rest these patients lie, rounded outward to one digit, as for a column that too few
     fill.
     """
     if not len(values) or len(np.unique(patients)) < 2 * k:
-        return cells_of(values, patients, k, Grid(step), protect=True)
+        return cells_of(values, patients, k, Grid(step), protect=True, pieces=pieces)
     low_end, high_end = _protected_range(values, patients, k)
     below, above = values < low_end, values > high_end
     if low_end >= high_end or not (below.any() or above.any()):
-        return cells_of(values, patients, k, Grid(step), protect=True)
+        return cells_of(values, patients, k, Grid(step), protect=True, pieces=pieces)
     inner = ~below & ~above
-    cells = cells_of(values[inner], patients[inner], k, Grid(step), protect=False)
+    cells = cells_of(values[inner], patients[inner], k, Grid(step), protect=False, pieces=pieces)
     parts = [(cells.low, cells.high, cells.count)]
     for outer, theirs, sign, end in ((below, values <= low_end, -1, low_end), (above, values >= high_end, 1, high_end)):
         if outer.any():
@@ -215,9 +219,17 @@ def cells_with_tails(values: Floats, patients: Ints, k: int, *, step: float) -> 
 
 
 def _intervals(
-    values: Floats, patients: Ints, k: int, ends: tuple[float, float], step: float | None
+    values: Floats,
+    patients: Ints,
+    k: int,
+    ends: tuple[float, float],
+    step: float | None,
+    walls: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[Floats, Floats, Ints]:
-    """Intervals of consecutive values that k patients hold together, as (low, high, rows); their edges lie between patients' values."""
+    """Intervals of consecutive values that k patients hold together, as (low, high, rows); their edges lie between patients' values.
+
+    `walls` are the spikes around all of them.
+    """
     order = np.argsort(values, kind="stable")
     values, patients = values[order], patients[order]
     starts = np.flatnonzero(np.diff(values, prepend=-np.inf))
@@ -244,21 +256,19 @@ def _intervals(
         return np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
     if step is None:  # on a grid of significant digits there is no common step to move by
         return low, high, count
-    return *_between(low, high, count, step), count
+    return *_between(low, high, count, step, walls), count
 
 
-def _between(low: Floats, high: Floats, count: Ints, step: float) -> tuple[Floats, Floats]:
-    """Edges moved into the gaps between groups, by no more than the spacing inside a group, so that they are nobody's number."""
+def _between(low: Floats, high: Floats, count: Ints, step: float, walls: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Edges moved into the gaps between groups, and to spikes, by no more than the spacing inside a group: they are nobody's number."""
     spacing = (high - low) / np.maximum(count - 1, 1)
-    gap = low[1:] - high[:-1]
-    up = np.minimum(0.49 * gap, spacing[:-1])
-    down = np.minimum(0.49 * gap, spacing[1:])
-    new_low, new_high = low.copy(), high.copy()
-    new_high[:-1] = np.round(np.floor((high[:-1] + up) / step + 1e-9) * step, 12)
-    new_low[1:] = np.round(np.ceil((low[1:] - down) / step - 1e-9) * step, 12)
-    new_high[:-1] = np.maximum(new_high[:-1], high[:-1])
-    new_low[1:] = np.minimum(new_low[1:], low[1:])
-    return new_low, new_high
+    up = np.minimum(0.49 * (np.r_[low[1:], walls[1]] - high), spacing)
+    down = np.minimum(0.49 * (low - np.r_[walls[0], high[:-1]]), spacing)
+    new_high = np.round(np.floor((high + up) / step + 1e-9) * step, 12)
+    new_low = np.round(np.ceil((low - down) / step - 1e-9) * step, 12)
+    is_end = np.isinf(walls)  # beyond all spikes the ends stay: the protected range, or that which was declared
+    new_low[0], new_high[-1] = low[0] if is_end[0] else new_low[0], high[-1] if is_end[1] else new_high[-1]
+    return np.minimum(new_low, low), np.maximum(new_high, high)
 
 
 def _coarse(values: Floats, step: float) -> Cells:

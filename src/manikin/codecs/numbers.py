@@ -1,7 +1,8 @@
 """Numbers and times as tokens: values that many patients share keep a token of their own, the rest are drawn anew inside small groups.
 
-A *cell* is the finest thing remembered: one value held by at least k patients (a spike), or an interval whose other values are held by
-at least k patients together. A token is one cell, or several neighbours when there are more cells than a network should face. Decoding
+A *cell* is the finest thing remembered: one value held by at least k patients (a spike), an interval whose other values are held by at
+least k patients together, or a piece of such an interval between two spikes. A token is one cell, a spike with the pieces beside it, or
+several neighbours when there are more cells than a network should face. Every token is held by at least k patients. Decoding
 draws a cell of the token by its frequency, then a point of the column's own grid inside it, so that no single patient's number is
 given back, spikes and tails keep their weight, and the last digit looks as it does in the data. Knows nothing of any model.
 """
@@ -19,6 +20,8 @@ from manikin.codecs.number_cells import Cells, Floats, Grid, Ints, cells_of, cel
 from manikin.data.schema import Column, Source, Storage
 
 MAX_TOKENS = 150
+FEW_BESIDE = 0.1
+AVOIDED = 16  # draws before a spike is taken where another point was to be drawn
 MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "microsecond": 1}
 
 
@@ -30,7 +33,7 @@ class NumberCodec:
     ----------
     n_missing : missing codes come first among the tokens.
     low, high : float64 (n_cells,), the first and last grid point of each cell; equal for a spike. Sorted by token, then by low.
-    count : int64 (n_cells,), patients' rows in the cell.
+    count : int64 (n_cells,), patients' rows in the cell; in a piece its share of the interval's, by its width.
     token : int64 (n_cells,), the token that the cell belongs to, counted from 0 without the missing codes, not decreasing.
     spikes : float64, the values that have a cell of their own; never drawn from the intervals around them.
     step : the grid's step where it is regular (1 for whole numbers, 0.1 for one decimal, 1 for days of a date).
@@ -75,9 +78,10 @@ class NumberCodec:
         return out
 
     def is_spike(self) -> npt.NDArray[np.bool_]:
-        """Which tokens stand for one value, bool (n_tokens - n_missing,)."""
-        low, high = self.token_bounds()
-        return low == high
+        """Which tokens stand for one value, but for `FEW_BESIDE` of their rows, bool (n_tokens - n_missing,)."""
+        beside = np.bincount(self.token, weights=self.count * (self.low < self.high), minlength=self.n_tokens - self.n_missing)
+        n_values = np.bincount(self.token[self.low == self.high], minlength=self.n_tokens - self.n_missing)
+        return (n_values == 1) & (beside <= FEW_BESIDE * self.token_counts())
 
     def middles(self) -> Floats:
         """The mean of each token's cells' middles, in the column's units (times: counts of `unit`), float64 (n_tokens - n_missing,)."""
@@ -105,7 +109,9 @@ class NumberCodec:
         if len(spike) and len(span):
             beside = _nearest(values, self.low, self.high, spike)
             far = np.maximum(self.low[cell] - values, values - self.high[cell])
-            is_spike = np.abs(values - self.low[beside]) <= np.maximum(far, 0)
+            near = np.abs(values - self.low[beside])
+            is_tied = np.isin(self.token[cell], self.token[spike]) & (near <= np.maximum(far, 0))  # a piece may end where a spike is
+            is_spike = (near == 0) | (near < far) | is_tied
             cell[is_spike] = beside[is_spike]
         elif len(spike):
             cell = _nearest(values, self.low, self.high, spike)
@@ -121,7 +127,7 @@ class NumberCodec:
     def draw_within(self, low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
         """A grid point between low and high for each row, spikes avoided where that is possible."""
         values = self._points(low, high, rng.random(len(low)))
-        for _ in range(3):
+        for _ in range(AVOIDED):
             again = np.flatnonzero((low < high) & np.isin(values, self.spikes)) if len(self.spikes) else ()
             if not len(again):
                 break
@@ -171,6 +177,7 @@ def fit_numbers(
     min_patients: int,
     max_tokens: int = MAX_TOKENS,
     by_scale: bool = False,
+    exact: bool = False,
 ) -> NumberCodec:
     """Learns a number or time column.
 
@@ -181,6 +188,8 @@ def fit_numbers(
     max_tokens : most tokens, missing codes apart.
     by_scale : for gaps of time, whose rare ones are long: the k most extreme patients have a cell of their own at either end, drawn from
         the middle half of what they hold there; and cells that must share tokens do so by size as well as by mass.
+    exact : for columns whose values a rule names: a frequent value shares its token with no rarer ones beside it. Without it, tokens are
+        places on the column's scale: a larger number never has a smaller token.
     """
     unit = time_unit(series[present]) if column.kind.is_time else 0
     values = to_units(series, unit)[present]
@@ -194,9 +203,9 @@ def fit_numbers(
     values = np.clip(values, *_limits(column, unit))
     k = 1 if column.has_public_levels else min_patients
     if by_scale and k > 1 and not declared:
-        cells = cells_with_tails(values, patients[present], k, step=step)
+        cells = cells_with_tails(values, patients[present], k, step=step, pieces=not exact)
     else:
-        cells = cells_of(values, patients[present], k, Grid(step, significant), protect=not declared)
+        cells = cells_of(values, patients[present], k, Grid(step, significant), protect=not declared, pieces=not exact)
     token = _tokens(cells, max_tokens, by_scale)
     order = np.lexsort((cells.low, token))
     return NumberCodec(

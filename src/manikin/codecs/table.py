@@ -27,7 +27,7 @@ from manikin.codecs.saved_state import check_columns, check_fields
 from manikin.data.cells import parse_table
 from manikin.data.dataset import Dataset, Table, flat
 from manikin.data.errors import BudgetError, FitError, ParameterError
-from manikin.data.rules import Rule
+from manikin.data.rules import CombinationRule, ImpliedRule, Rule
 from manikin.data.schema import EMPTY, Column, Kind, Role, TableSchema, is_left_out
 from manikin.data.schema_text import table_from_json, table_to_json
 from manikin.privacy import mechanisms
@@ -172,9 +172,16 @@ class TableCodec:
         series, mark = data.table.frame[column.name], data.table.mark(column.name)
         k = self.schema_.threshold(column)
         if column.kind.is_number or column.kind.is_time:
-            by_scale = column.name in self.by_scale
+            rules = [rule for rule in self.schema_.confirmed_rules if isinstance(rule, ImpliedRule | CombinationRule)]
             return fit_numbers(
-                series, mark == 0, data.records, column, min_patients=k, max_tokens=self.max_tokens, by_scale=by_scale
+                series,
+                mark == 0,
+                data.records,
+                column,
+                min_patients=k,
+                max_tokens=self.max_tokens,
+                by_scale=column.name in self.by_scale,
+                exact=any(column.name in rule.columns for rule in rules),
             )
         if column.kind is Kind.CODE_SET:
             shared = self.schema_.min_patients if column.min_patients is None else column.min_patients
