@@ -284,6 +284,8 @@ def test_numbers_that_a_combination_names_share_no_token_with_rarer_ones() -> No
     allowed = tuple((size, kind) for size in ("1", "2", "3", "5", "7", "10", "14") for kind in ("pack", "loose"))
     listed = CombinationRule(("size", "kind"), confirmed=True, allowed=allowed)
     assert TableCodec().fit(dataset(columns, cells, listed)).fields_[0].is_spike().sum() == 7
+    other = ImpliedRule(("kind", "size"), confirmed=True, when=("crate",), then=("",))  # names no number
+    assert (np.diff(TableCodec().fit(dataset(columns, cells, other)).fields_[0].low) > 0).all()
     data = dataset(columns, cells, CombinationRule(("size", "kind"), confirmed=True))
     codec = TableCodec().fit(data)
     made = codec.decode(codec.encode(data), np.random.default_rng(0)).table.frame

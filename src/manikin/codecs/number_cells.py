@@ -28,7 +28,7 @@ class Cells:
     low, high : float64 (n_cells,), the first and last grid point of each; equal for a spike.
     count : int64 (n_cells,), rows in each; a piece's are its share of an interval that k patients hold.
     spikes : float64, the values that have a cell of their own.
-    host : float64 (n_cells,), the spike beside which a piece lies and whose token it has to share; NaN for every other cell.
+    host : float64 (n_cells,), the spike beside whose gap a piece lies and whose token it has to share; NaN for every other cell.
     """
 
     low: Floats
@@ -50,14 +50,36 @@ class Grid:
         """The step that an interval's edges may be moved by; on a grid of significant digits there is none."""
         return None if self.significant is not None else self.step
 
-    def points_within(self, low: Floats, high: Floats, spikes: Floats) -> Floats:
-        """How many points that are no spike lie from `low` to `high`, ends included, float64 (n,); spikes lie at ends only."""
-        size: Floats | float = self.step
-        if self.significant is not None:
-            middle = np.maximum(np.abs(low + high) / 2, self.step)
-            size = np.maximum(10.0 ** (np.floor(np.log10(middle)) - self.significant + 1), self.step)
-        n = np.floor(high / size + 1e-6) - np.ceil(low / size - 1e-6) + 1
-        return np.maximum(n - np.isin(low, spikes) - np.isin(high, spikes), 0)
+    def after(self, values: Floats) -> Floats:
+        """The next point above each value, float64 (n,)."""
+        return self._value(np.floor(self._index(values) + 1e-6) + 1)
+
+    def before(self, values: Floats) -> Floats:
+        """The next point below each value, float64 (n,)."""
+        return self._value(np.ceil(self._index(values) - 1e-6) - 1)
+
+    def n_points(self, low: Floats, high: Floats) -> Floats:
+        """How many points lie from `low` to `high`, ends included, at least 0, float64 (n,)."""
+        n = np.floor(self._index(high) + 1e-6) - np.ceil(self._index(low) - 1e-6) + 1
+        return np.where(np.isfinite(n), np.maximum(n, 0), 0)
+
+    def _index(self, values: Floats) -> Floats:
+        """Which point each value is, counted from 0; between two points in proportion."""
+        if self.significant is None:
+            return values / self.step
+        size = np.abs(values) / self.step
+        decade = np.floor(np.log10(np.maximum(size, 1)) - self.significant + 1e-12).clip(0)  # of those that lie further apart
+        n = 9.0 * 10.0 ** (self.significant - 1)
+        further = 10.0**self.significant + decade * n + size / 10.0 ** (decade + 1) - 10.0 ** (self.significant - 1)
+        return np.sign(values) * np.where(size < 10.0**self.significant, size, further)
+
+    def _value(self, index: Floats) -> Floats:
+        if self.significant is None:
+            return np.round(index * self.step, 12) if self.step < 1 else index * self.step
+        n, size = 9.0 * 10.0 ** (self.significant - 1), np.abs(index)
+        decade, rest = np.divmod(np.maximum(size - 10.0**self.significant, 0), n)
+        further = (rest + 10.0 ** (self.significant - 1)) * 10.0 ** (decade + 1)
+        return np.round(np.sign(index) * np.where(size < 10.0**self.significant, size, further) * self.step, 12)
 
 
 def _sorted(parts: list[tuple[Floats, Floats, Ints]], spikes: Floats, hosts: dict[int, Floats] | None = None) -> Cells:
@@ -139,11 +161,12 @@ def _pieces(
 ) -> tuple[Floats, Floats, Ints, Floats] | None:
     """Intervals as pieces (low, high, rows, host), one for each open gap that they reach into; None where there is no point to draw.
 
-    Pieces end at spikes, which are not drawn from them, or where the next interval begins, and beyond all spikes where the interval ends.
+    Pieces end right beside spikes or where the next interval begins, and beyond all spikes where the interval ends.
     Their host is the spike with fewer rows of those beside the gap. An interval without a point between spikes is told with the next one.
     """
     spikes, counts = told
     walls = np.r_[-np.inf, spikes, np.inf]
+    least, most = np.r_[-np.inf, grid.after(spikes)], np.r_[grid.before(spikes), np.inf]
     rows = np.r_[np.iinfo(np.int64).max, counts, np.iinfo(np.int64).max]
     low, high, count = joint
     first, last = np.searchsorted(spikes, low, side="right"), np.searchsorted(spikes, high)
@@ -158,8 +181,9 @@ def _pieces(
     for i in range(len(low)):
         gaps = np.arange(first[i], last[i] + 1)
         gaps = gaps[is_open[gaps]]
-        a, b = np.maximum(low[i], walls[gaps]), np.minimum(high[i], walls[gaps + 1])
-        width = np.where(b > a, grid.points_within(a, b, spikes), 0.0)
+        a, b = np.maximum(low[i], least[gaps]), np.minimum(high[i], most[gaps])
+        is_gap = (a == least[gaps]) & (b == most[gaps])  # else its ends are patients' numbers, and one of them alone is none of nobody
+        width = np.where(is_gap | (a < b), grid.n_points(a, b), 0)
         gaps, a, b, width = (part[width > 0] for part in (gaps, a, b, width))
         if len(gaps):
             share = np.diff(np.round(np.r_[0.0, np.cumsum(width)] / width.sum() * (count[i] + waiting))).astype(np.int64)
@@ -256,12 +280,16 @@ def _intervals(
         return np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
     if step is None:  # on a grid of significant digits there is no common step to move by
         return low, high, count
-    return *_between(low, high, count, step, walls), count
+    n_values = np.array([b - a + 1 for a, b in groups])
+    return *_between(low, high, n_values, step, walls), count
 
 
-def _between(low: Floats, high: Floats, count: Ints, step: float, walls: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Edges moved into the gaps between groups, and to spikes, by no more than the spacing inside a group: they are nobody's number."""
-    spacing = (high - low) / np.maximum(count - 1, 1)
+def _between(low: Floats, high: Floats, n_values: Ints, step: float, walls: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Edges moved into the gaps between groups, and to spikes, by no more than the spacing inside a group, but a step at least.
+
+    So they are nobody's number where there is room for one of nobody.
+    """
+    spacing = np.maximum((high - low) / np.maximum(n_values - 1, 1), step)
     up = np.minimum(0.49 * (np.r_[low[1:], walls[1]] - high), spacing)
     down = np.minimum(0.49 * (low - np.r_[walls[0], high[:-1]]), spacing)
     new_high = np.round(np.floor((high + up) / step + 1e-9) * step, 12)

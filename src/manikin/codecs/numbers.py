@@ -21,7 +21,6 @@ from manikin.data.schema import Column, Source, Storage
 
 MAX_TOKENS = 150
 FEW_BESIDE = 0.1
-AVOIDED = 16  # draws before a spike is taken where another point was to be drawn
 MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "microsecond": 1}
 
 
@@ -32,7 +31,8 @@ class NumberCodec:
     Attributes
     ----------
     n_missing : missing codes come first among the tokens.
-    low, high : float64 (n_cells,), the first and last grid point of each cell; equal for a spike. Sorted by token, then by low.
+    low, high : float64 (n_cells,), the first and last grid point of each cell; equal for a spike, and for a piece that has room for one
+        point. Sorted by token, then by low.
     count : int64 (n_cells,), patients' rows in the cell; in a piece its share of the interval's, by its width.
     token : int64 (n_cells,), the token that the cell belongs to, counted from 0 without the missing codes, not decreasing.
     spikes : float64, the values that have a cell of their own; never drawn from the intervals around them.
@@ -79,9 +79,9 @@ class NumberCodec:
 
     def is_spike(self) -> npt.NDArray[np.bool_]:
         """Which tokens stand for one value, but for `FEW_BESIDE` of their rows, bool (n_tokens - n_missing,)."""
-        beside = np.bincount(self.token, weights=self.count * (self.low < self.high), minlength=self.n_tokens - self.n_missing)
-        n_values = np.bincount(self.token[self.low == self.high], minlength=self.n_tokens - self.n_missing)
-        return (n_values == 1) & (beside <= FEW_BESIDE * self.token_counts())
+        n, is_one = self.n_tokens - self.n_missing, (self.low == self.high) & np.isin(self.low, self.spikes)
+        beside = np.bincount(self.token, weights=self.count * ~is_one, minlength=n)
+        return (np.bincount(self.token[is_one], minlength=n) == 1) & (beside <= FEW_BESIDE * self.token_counts())
 
     def middles(self) -> Floats:
         """The mean of each token's cells' middles, in the column's units (times: counts of `unit`), float64 (n_tokens - n_missing,)."""
@@ -109,9 +109,8 @@ class NumberCodec:
         if len(spike) and len(span):
             beside = _nearest(values, self.low, self.high, spike)
             far = np.maximum(self.low[cell] - values, values - self.high[cell])
-            near = np.abs(values - self.low[beside])
-            is_tied = np.isin(self.token[cell], self.token[spike]) & (near <= np.maximum(far, 0))  # a piece may end where a spike is
-            is_spike = (near == 0) | (near < far) | is_tied
+            nearer = np.abs(values - self.low[beside]) < np.maximum(far, 0)
+            is_spike = (self.low[beside] == values) | nearer
             cell[is_spike] = beside[is_spike]
         elif len(spike):
             cell = _nearest(values, self.low, self.high, spike)
@@ -127,7 +126,7 @@ class NumberCodec:
     def draw_within(self, low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
         """A grid point between low and high for each row, spikes avoided where that is possible."""
         values = self._points(low, high, rng.random(len(low)))
-        for _ in range(AVOIDED):
+        for _ in range(3):
             again = np.flatnonzero((low < high) & np.isin(values, self.spikes)) if len(self.spikes) else ()
             if not len(again):
                 break
@@ -263,7 +262,7 @@ def _tokens(cells: Cells, max_tokens: int, by_scale: bool) -> Ints:
     whole = np.flatnonzero(~is_piece)
     low, high, count = cells.low[whole], cells.high[whole], cells.count[whole].copy()
     is_spike = low == high
-    of_piece = np.flatnonzero(is_spike)[np.searchsorted(low[is_spike], cells.host[is_piece])]
+    of_piece = np.flatnonzero(is_spike)[np.searchsorted(low[is_spike], cells.host[is_piece])]  # whole cells of one value are spikes
     np.add.at(count, of_piece, cells.count[is_piece])
     token = np.empty(len(cells.low), dtype=np.int64)
     token[whole] = merge_tokens(count, is_spike, max_tokens, (low + high) / 2 if by_scale else None)

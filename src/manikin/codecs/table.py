@@ -172,7 +172,6 @@ class TableCodec:
         series, mark = data.table.frame[column.name], data.table.mark(column.name)
         k = self.schema_.threshold(column)
         if column.kind.is_number or column.kind.is_time:
-            rules = [rule for rule in self.schema_.confirmed_rules if isinstance(rule, ImpliedRule | CombinationRule)]
             return fit_numbers(
                 series,
                 mark == 0,
@@ -181,7 +180,7 @@ class TableCodec:
                 min_patients=k,
                 max_tokens=self.max_tokens,
                 by_scale=column.name in self.by_scale,
-                exact=any(column.name in rule.columns for rule in rules),
+                exact=any(_names_numbers(rule, column) for rule in self.schema_.confirmed_rules),
             )
         if column.kind is Kind.CODE_SET:
             shared = self.schema_.min_patients if column.min_patients is None else column.min_patients
@@ -506,6 +505,14 @@ def new_keys(column: Column, first: int, n: int) -> Any:
 
 def _as_category(series: pd.Series) -> pd.Series:
     return series if isinstance(series.dtype, pd.CategoricalDtype) else series.astype("category")
+
+
+def _names_numbers(rule: Rule, column: Column) -> bool:
+    """Whether a rule speaks of single numbers of a column, and not of its missing codes alone."""
+    if isinstance(rule, ImpliedRule):
+        sides = zip(rule.columns, (rule.when, rule.then), strict=True)
+        return any(name == column.name and set(texts) - {code.value for code in column.missing} for name, texts in sides)
+    return isinstance(rule, CombinationRule) and column.name in rule.columns
 
 
 def _from_numbers(values: npt.NDArray[np.float64], codec: NumberCodec, column: Column) -> Any:

@@ -155,6 +155,29 @@ def test_a_grid_of_hours_stays_one() -> None:
     assert set(steps) == {1.0}
 
 
+def test_frequent_gaps_beside_rare_ones_may_be_drawn_where_they_stand() -> None:
+    """Visits after 3, 7 or 14 days; fifteen patients come after 1 to 6: what lies below 3 days goes with it and is no gap of nothing."""
+    rng = RNG(0)
+    rows = []
+    for patient in range(300):
+        usual = [1, 2] if patient < 8 else [4, 5, 6] if patient < 15 else [3, 7, 14]
+        days = np.cumsum(np.r_[0, rng.choice(usual, rng.integers(1, 5))])
+        rows += [(patient, day, round(float(rng.normal()), 1)) for day in days]
+    schema = (events("visits", number("day", unit="day"), number("score"), start="day", k=11),)
+    data = linked(schema, {"visits": {name: [str(row[i]) for row in rows] for i, name in enumerate(("pid", "day", "score"))}})
+    codec = RecordsCodec()
+    record = codec.fit_encode(data)
+    assert codec.plan_.events[0].is_distinct
+    masks = codec.masks()
+    progress = masks.begin(record.static)
+    for step in range(int(record.lengths.max())):
+        patients = np.flatnonzero(record.lengths > step)
+        own = record.tokens[record.starts[patients] + step]
+        allowed = masks.field(progress, patients, 0, 0, own)
+        assert allowed is None or allowed[np.arange(len(patients)), own[:, 0]].all()
+        masks.advance(progress, patients, 0, own)
+
+
 def test_ties_stand_parents_first_and_in_file_order() -> None:
     data = hospital(20, seed=8)
     frame = data.tables["labs"].frame.copy()

@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from manikin.codecs.base import Allowed
 from manikin.codecs.levels import count_holders
-from manikin.codecs.numbers import AVOIDED, NumberCodec, fit_numbers
+from manikin.codecs.numbers import NumberCodec, fit_numbers
 from manikin.codecs.records.clock import decimals_of
 from manikin.data.schema import Column
 
@@ -110,7 +110,7 @@ class NumberByCode:
         drawn = _points(low, high, step, rng)
         is_wide = low < high
         spikes = self._spikes
-        for _ in range(AVOIDED):
+        for _ in range(3):
             again = np.flatnonzero(is_wide & np.isin(_address(scale, drawn, step), spikes)) if len(spikes) else ()
             if not len(again):
                 break
