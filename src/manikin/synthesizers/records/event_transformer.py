@@ -250,7 +250,7 @@ class EventTransformer:
         window = self.window or 512
         return EventRecipe(
             batch_events=batch,
-            epochs=self.epochs or int(np.clip(round(3 * (1_250_000 / max(n_events, 1)) ** 0.5), 1, 30)),
+            epochs=self.epochs or int(np.clip(round(4 * (1_250_000 / max(n_events, 1)) ** 0.5), 1, 30)),
             window=window,
             overlap=window // 4,
             learning_rate=5e-3 if self.learning_rate is None else self.learning_rate,
