@@ -23,6 +23,11 @@ def told_of(codec: RecordsCodec, table: str) -> dict[str, str]:
     return {told.column: told.kind for told in codec.plan_.event(table).told}
 
 
+def copied(codec: RecordsCodec) -> tuple[str, ...]:
+    """The levels that `before` may hold."""
+    return next(told.says for told in codec.plan_.event("moves").told if told.column == "before")
+
+
 def schema_with(data: Dataset, table: str, **columns: Column) -> Schema:
     """The schema of the data with k = `K` and some columns of a table replaced."""
     wanted = replace(data.schema[table], columns=tuple(columns.get(c.name, c) for c in data.schema[table]))
@@ -40,7 +45,39 @@ def state(data: Dataset) -> tuple[str, dict[str, np.ndarray]]:
     return json.dumps(values), arrays
 
 
-def test_a_copy_shows_no_level_that_too_few_hold(data: Dataset) -> None:
+def with_a_laboratory(data: Dataset, n_unlike: int) -> Dataset:
+    """`K` patients were once in the laboratory; of `n_unlike` of them the move behind it says that they came from the east."""
+    moves, owners = data.tables["moves"], data.owners["moves"]
+    ward, before = (moves.frame[name].astype(object).to_numpy(copy=True) for name in ("ward", "before"))
+    firsts = [int(np.flatnonzero((owners == patient) & (moves.mark("ward") == 0))[0]) for patient in np.unique(owners)[:K]]
+    for i, at in enumerate(firsts):
+        ward[at], before[at + 1] = "laboratory", "east" if i < n_unlike else "laboratory"
+    frame = moves.frame.assign(ward=pd.Categorical(ward), before=pd.Categorical(before))
+    return Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema_with(data, "moves"))
+
+
+@pytest.mark.parametrize("n_unlike", [0, 1, 2])
+def test_a_copy_is_empty_where_too_few_have_its_level_in_the_column_itself(data: Dataset, n_unlike: int) -> None:
+    data = with_a_laboratory(data, n_unlike)
+    codec = RecordsCodec().fit(data)
+    assert told_of(codec, "moves")["before"] == "before"
+    assert "laboratory" in (codec.release_schema["moves"]["ward"].levels or ("laboratory",))
+    is_shown = n_unlike == 0  # else fewer than K patients have it there, though K have it in the ward
+    n_copied = n_emptied = 0
+    for seed in range(3):
+        made = codec.decode(codec.encode(data), np.random.default_rng(seed))
+        ward, before = (made.tables["moves"].frame[name].astype(object).to_numpy() for name in ("ward", "before"))
+        behind = np.flatnonzero(ward == "laboratory") + 1
+        n_copied += int((before == "laboratory").sum())
+        n_emptied += int((made.tables["moves"].mark("before")[behind] > 0).sum())
+        assert set(before[pd.notna(before)]) <= {"east", "icu", "west", "laboratory"}
+    assert (n_copied > 0, n_emptied > 0) == (is_shown, not is_shown)
+    for own in (codec, RecordsCodec.from_state(*codec.state())):
+        assert ("laboratory" in copied(own)) == is_shown
+        assert "laboratory" not in (own.release_schema["moves"]["before"].levels or ()) or is_shown
+
+
+def test_a_copy_shows_no_level_beyond_those_declared(data: Dataset) -> None:
     moves, own = data.tables["moves"], data.schema["moves"]
     ward = moves.frame["ward"].astype(object)
     ward[int(np.flatnonzero(ward.notna())[-1])] = "the only one"
@@ -54,13 +91,12 @@ def test_a_copy_shows_no_level_that_too_few_hold(data: Dataset) -> None:
         ward=replace(own["ward"], levels=levels),
     )
     codec = RecordsCodec().fit(Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema))
-    assert "before" not in told_of(codec, "moves")  # its levels are public, those of the ward are not
     assert "the only one" not in json.dumps(codec.state()[0])
-    assert "the only one" not in (codec.release_schema["moves"]["before"].levels or ())
+    assert codec.release_schema["moves"]["before"].levels == ("east", "icu", "west")
     both = {name: replace(own[name], levels=levels, source=public) for name in ("ward", "before")}
-    assert told_of(RecordsCodec().fit(Dataset(data.tables, schema_with(data, "moves", **both))), "moves")["before"] == "before"
-    shy = schema_with(data, "moves", before=replace(own["before"], min_patients=40))
-    assert "before" not in told_of(RecordsCodec().fit(Dataset(data.tables, shy)), "moves")
+    assert copied(RecordsCodec().fit(Dataset(data.tables, schema_with(data, "moves", **both)))) == levels
+    shy = schema_with(data, "moves", before=replace(own["before"], min_patients=61))
+    assert copied(RecordsCodec().fit(Dataset(data.tables, shy))) == ()
 
 
 def test_the_text_of_a_rare_missing_code_is_not_kept(data: Dataset) -> None:
@@ -115,6 +151,7 @@ def test_a_pair_that_few_hold_is_as_one_that_nobody_does() -> None:
         ("moves", "ward", {"column": "out"}),  # said twice
         ("moves", "before", {"of": ["what"]}),  # which is said later
         ("moves", "out", {"of": ["ward"]}),
+        ("moves", "out", {"says": ["east"]}),
         ("diagnoses", "coded", {"of": ["pid"]}),  # no time of the row that it belongs to
         ("diagnoses", "seq", {"column": "icd"}),
     ],

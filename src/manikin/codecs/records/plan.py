@@ -84,7 +84,8 @@ class Told:
     link : the number of the foreign key to that parent, -1 for the patient.
     first : of a number that of the first row; of "but_last" 1 where all others are filled.
     unit : ticks of a span. how : "round", "floor" or "dates" (whole units between the units in which both lie).
-    says : of a place, the level of the first, a later, the last and the only row.
+    says : of a place, the level of the first, a later, the last and the only row; of levels from the row before, those that may be copied,
+        all others being empty.
     """
 
     column: str

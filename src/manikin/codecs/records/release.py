@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from manikin.codecs.levels import LevelCodec
@@ -11,7 +11,7 @@ from manikin.codecs.records.event_codec import EventCodec, by_column
 from manikin.codecs.records.plan import RecordsPlan, key_columns, released_columns
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset
-from manikin.data.schema import EMPTY, Column, Form, Schema, Source, TableSchema
+from manikin.data.schema import EMPTY, Column, Form, Schema, Source
 
 
 def public_tables(
@@ -37,11 +37,11 @@ def public_tables(
         mine, known = by_table.get(table.name, {}), codes.get(table.name, {})
         keys = key_columns(table, schema)
         said = [told for event in plan.events if event.name == table.name for told in event.told]
-        copied = {told.column: told.of[0] for told in said if told.kind in ("before", "after")}
-        mine |= {name: mine[source] for name, source in copied.items() if source in mine and table[name].kind.is_discrete}
+        shown = {told.column: told.says for told in said if told.kind == "before"}
+        shown |= {name: codec.levels for name, codec in mine.items() if isinstance(codec, LevelCodec)}
         columns = [
-            _public_column(by_column(c) if c.name in numbers.get(table.name, ()) else c, mine.get(c.name), known.get(c.name), keys)
-            for c in (_as_source(c, table, copied) for c in table)
+            _public_column(by_column(c) if c.name in numbers.get(table.name, ()) else c, shown.get(c.name, ()), known.get(c.name), keys)
+            for c in table
         ]
         rules = tuple(kept for rule in table.confirmed_rules if (kept := public_rule(rule, mine)) is not None)
         whole = replace(table, columns=tuple(columns), rules=rules, notes=())
@@ -61,24 +61,16 @@ def neutral_told(schema: Schema, plan: RecordsPlan, data: Dataset) -> Schema:
     return Schema(tuple(tables.values()))
 
 
-def _as_source(column: Column, table: TableSchema, copied: Mapping[str, str]) -> Column:
-    """A column of levels that copies another one's cells has the levels of that one."""
-    if column.name not in copied or not column.kind.is_discrete or column.levels is None:
-        return column
-    return replace(column, levels=table[copied[column.name]].levels)
-
-
 def _codecs(codec: TableCodec) -> dict[str, ColumnCodec]:
     return dict(zip((c.name for c in codec.schema_.learned), codec.columns_, strict=True))
 
 
-def _public_column(column: Column, codec: ColumnCodec | None, flat: Column | None, keys: set[str]) -> Column:
-    """A column without extremes, rare levels, notes, and rare texts of missing codes."""
+def _public_column(column: Column, shown: Sequence[str], flat: Column | None, keys: set[str]) -> Column:
+    """A column without extremes, levels other than those shown, notes, and rare texts of missing codes."""
     if column.source.range is not Source.DECLARED:
         column = replace(column, minimum=None, maximum=None)
     if column.levels is not None and not column.has_public_levels:
-        known = codec.levels if isinstance(codec, LevelCodec) else ()
-        column = replace(column, levels=tuple(level for level in column.levels if level in known) if known else None)
+        column = replace(column, levels=tuple(level for level in column.levels if level in shown) if shown else None)
     if column.name in keys and not column.missing:
         column = replace(column, missing=(EMPTY,))
     if flat is not None and column.missing:

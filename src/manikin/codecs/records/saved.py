@@ -167,7 +167,9 @@ def _check_told(plan: EventPlan, table: TableSchema, schema: Schema, clock: Cloc
             "number": kind.is_number,
             "place": kind.is_discrete,
             "after": kind.is_time and all(one.is_time for one in of),
-            "before": all((one.is_discrete, one.is_number) == (kind.is_discrete, kind.is_number) for one in of) and not kind.is_time,
+            "before": all((one.is_discrete, one.is_number) == (kind.is_discrete, kind.is_number) for one in of)
+            and not kind.is_time
+            and (kind.is_discrete or not told.says),
             "parent": kind.is_time,
         }
         if not is_of.get(told.kind, True):
@@ -188,7 +190,8 @@ def _static(values: Any, schema: Schema) -> StaticColumn:
 def _told(values: Any, links: list[int]) -> Told:
     of = _facts(Told, values)
     told = Told(**{**of, "of": _texts(of["of"]), "says": _texts(of["says"])})
-    if len(told.says) != (4 if told.kind == "place" else 0) or (told.kind == "unlinked" and told.first not in links):
+    n_says = len(told.says) if told.kind == "before" else 4 if told.kind == "place" else 0
+    if len(told.says) != n_says or (told.kind == "unlinked" and told.first not in links):
         _refuse("a column that others say says nothing")
     if told.kind not in KINDS or len(told.of) != KINDS[told.kind] or told.link not in (-1, *links):
         _refuse("a column that others say rests on none of them")

@@ -69,7 +69,7 @@ def find_told(
             continue
         taken = {told.column for told in out}
         for column in (c for c in free if c.name not in taken | _sources(out)):
-            found = _number(own, column, order, number) or _neighbour(own, column, table, plan, order, number)
+            found = _number(own, column, order, number) or _neighbour(own, column, table, plan, order, number, patient)
             found = found or _by_place(own, column, order, number, patient, max(table.threshold(column), table.min_patients))
             if found is not None and not {found.column, *found.of} & {t.column for t in out} and found.column not in _sources(out):
                 out.append(found)
@@ -153,7 +153,9 @@ def _number(own: Table, column: Column, order: Neighbours, link: int) -> Told | 
     return Told(column.name, "number", (), link, first=first)
 
 
-def _neighbour(own: Table, column: Column, table: TableSchema, plan: EventPlan, order: Neighbours, link: int) -> Told | None:
+def _neighbour(
+    own: Table, column: Column, table: TableSchema, plan: EventPlan, order: Neighbours, link: int, patient: Rows
+) -> Told | None:
     """Whether a column copies another one of the row before it in its group, or of the row behind it; where there is none it is empty."""
     at, mark = order.at, own.mark(column.name)[order.at]
     if column.kind.is_time:
@@ -161,7 +163,7 @@ def _neighbour(own: Table, column: Column, table: TableSchema, plan: EventPlan, 
     else:
         edge, kind = order.is_first, "before"
         others = [c for c in table if c.name != column.name and _is_alike(c, column) and c.name not in (plan.start, *plan.counters)]
-        others = [c for c in others if _may_copy(c, column, table)]
+        others = [c for c in others if column.kind.is_discrete or _may_copy(c, column, table)]
     if not column.missing or (mark[edge] > 0).mean() < ALL_BUT_FEW:
         return None
     mine = _texts(own, column)[at]
@@ -171,8 +173,21 @@ def _neighbour(own: Table, column: Column, table: TableSchema, plan: EventPlan, 
         inner = ~edge
         same_row = (mine == theirs)[inner].mean() if kind == "before" else 0.0
         if (mine == moved)[inner].mean() >= ALL_BUT_FEW and same_row < TRIVIAL and len(set(mine[inner].tolist())) > 1:
-            return Told(column.name, kind, (other.name,), link)
+            return Told(column.name, kind, (other.name,), link, says=_copied(mine, column, table, patient[at]))
     return None
+
+
+def _copied(texts: npt.NDArray[np.object_], column: Column, table: TableSchema, patient: Rows) -> tuple[str, ...]:
+    """The levels that a copy may hold: those declared public, or those that enough patients have in the column itself.
+
+    That enough patients have them where they are copied from is not enough: who was moved out of a ward is not who was moved into it.
+    """
+    if not column.kind.is_discrete:
+        return ()
+    if column.has_public_levels:
+        return tuple(column.levels or ())
+    held = pd.DataFrame({"level": texts, "patient": patient})[texts != ""].drop_duplicates()["level"].value_counts()
+    return tuple(sorted(held.index[held >= max(table.threshold(column), table.min_patients)]))
 
 
 def _of_parent(
@@ -259,10 +274,8 @@ def _is_alike(first: Column, second: Column) -> bool:
 
 
 def _may_copy(source: Column, column: Column, table: TableSchema) -> bool:
-    """Whether a release may hold in a column whatever it holds in another one: no value that too few have, none beyond declared levels."""
-    if column.has_public_levels:
-        return source.has_public_levels and set(source.levels or ()) <= set(column.levels or ())
-    return source.has_public_levels or table.threshold(source) >= table.threshold(column)
+    """Whether a release may hold in a column of numbers whatever it holds in another one: as many patients have to reach either end."""
+    return table.threshold(source) >= table.threshold(column)
 
 
 def _texts(own: Table, column: Column) -> npt.NDArray[np.object_]:
@@ -347,6 +360,9 @@ def tell(
         place[to] = of
     out = source.reindex(place).reset_index(drop=True)
     theirs = np.append(mark, np.int8(1))[place]
+    if told.kind == "before" and column.kind.is_discrete:
+        is_shown = out.isin(told.says).to_numpy() | (theirs > 0)
+        out, theirs = out.where(is_shown), np.where(is_shown, theirs, np.int8(1))
     return out, np.minimum(theirs, len(column.missing)).astype(np.int8)
 
 
