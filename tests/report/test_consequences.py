@@ -44,4 +44,14 @@ def test_columns_with_rare_values_are_counted_and_never_named_by_value(results: 
     blocks = walk(validity(replace(results, metrics=changed)))
     assert any(isinstance(block, Heading) and "must not appear" in block.text for block in blocks)
     table = [block for block in blocks if isinstance(block, Table)][-1]
-    assert table.rows == (("ward", "2", "5", "0"),)
+    assert table.rows == (("ward", "2", "5"),)
+
+
+def test_numbers_beyond_are_no_values_that_must_not_appear(results: Results) -> None:
+    columns = [{"table": "stays", "column": "stays.los", "n_levels": 0, "n_rows": 0, "beyond_extremes": 14}]
+    changed = tuple(replace(m, details={"columns": columns}) if m.name == "rare_values" else m for m in results.metrics)
+    blocks = walk(validity(replace(results, metrics=changed)))
+    assert not any(isinstance(block, Heading) and "must not appear" in block.text for block in blocks)
+    table = [block for block in blocks if isinstance(block, Table)][-1]
+    assert table.head == ("Column", "Synthetic rows")
+    assert table.rows == (("stays.los", "14"),)

@@ -23,14 +23,26 @@ _HEADS = {
     "n_kept": "Found in synthetic rows",
     "n_rare_lost": "Rare ones missing",
     "n_rows": "Synthetic rows",
-    "beyond_extremes": "Rows beyond the protected range",
+    "beyond_extremes": "Synthetic rows",
 }
-_RARE = (
-    ("rare_levels", "Rare levels by column", "Levels of each column, and how many of the rare ones the synthetic rows lack"),
+_RARE: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    (
+        "rare_levels",
+        ("column", "n_levels", "n_kept", "n_rare_lost"),
+        "Rare levels by column",
+        "Levels of each column, and how many of the rare ones the synthetic rows lack",
+    ),
     (
         "rare_values",
+        ("column", "n_levels", "n_rows"),
         "Columns with values that must not appear",
         "Counts only: levels that too few patients hold, the rows that hold them",
+    ),
+    (
+        "rare_values",
+        ("column", "beyond_extremes"),
+        "Numbers and dates beyond what enough patients reach",
+        "No patient's value: tails are drawn from groups of patients, dates of linked patients follow from a drawn beginning",
     ),
 )
 
@@ -120,11 +132,12 @@ def validity(results: Results) -> tuple[Block, ...]:
                 ),
             ]
     blocks += implausible(results)
-    for name, title, caption in _RARE:
+    for name, keys, title, caption in _RARE:
         metric = found(results, name)
         rows = _rows(metric, "columns") if metric is not None else ()
+        rows = [row for row in rows if name == "rare_levels" or row.get(keys[-1])]
         if rows:
-            table = _generic(rows, caption)
+            table = _generic([{key: row[key] for key in row if key in keys} for row in rows], caption)
             blocks += [Heading(title), table if len(rows) <= N_OPEN_ROWS else Fold(f"{len(rows)} columns", (table,))]
     return tuple(blocks)
 
