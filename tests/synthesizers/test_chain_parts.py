@@ -166,6 +166,11 @@ def test_a_parent_is_what_tells_other_patients_not_what_tells_each_from_the_othe
     assert counted(tokens, np.ones(5, dtype=bool), parents, patients).parent == 2, "who she is says most, and nothing of others"
     assert counted(tokens, np.ones(5, dtype=bool), {3: parents[3]}, patients).parent == NONE
     weights = counted(tokens, np.ones(5, dtype=bool), parents, patients).weights(np.array([0, 1, NONE]))
+    chances, many = counted(tokens, np.ones(5, dtype=bool), parents, patients), np.tile(np.array([0, 1, NONE, 10**6]), 500)
+    kept = chances.weights(many)  # so many are worked out once for each of the parent's tokens
+    np.testing.assert_array_equal(kept[:4], np.concatenate([chances.weights(many[i : i + 1]) for i in range(4)]))
+    kept *= 0.0
+    assert chances.weights(many).any(), "what a caller does with them is his own"
     nats = counted(tokens, np.ones(5, dtype=bool), parents, patients).nats(np.tile(np.arange(5), 3), np.repeat([0, 1, NONE], 5))
     assert weights / weights.sum(axis=1, keepdims=True) == pytest.approx(np.exp(nats).reshape(3, 5), rel=1e-6)
 

@@ -27,6 +27,7 @@ FEWEST = 2  # patients that must have a pair
 JUDGED = 200_000  # rows by which a parent is chosen
 TRIES = 4  # draws from the blend before a masked row is drawn from what is left of the shares
 MOST_ROWS = 1e15  # of a table, as a model may say
+MOST_KEPT = 250_000  # weights that are worked out once for every parent's token
 LEAST = 1e-6  # of its share, what a token is likely to be at the least
 NONE = -1
 
@@ -137,6 +138,17 @@ class Chances:
 
     def weights(self, given: Ints) -> Floats:
         """What tokens are drawn by behind parents that hold `given`, -1 for what is not known: float64 (n_rows, n_tokens), not scaled."""
+        n_known = len(self.starts) - 1
+        if len(given) > n_known and (n_known + 1) * len(self.shares) <= MOST_KEPT:
+            return self._weights[np.where((given >= 0) & (given < n_known), given, n_known)]
+        return self._weighed(given)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """The weights behind each of the parent's tokens, and behind none."""
+        return self._weighed(np.append(np.arange(len(self.starts) - 1), NONE))
+
+    def _weighed(self, given: Ints) -> Floats:
         share = self.shares / max(self.shares.sum(), 1.0)
         out = np.tile(share, (len(given), 1))
         if self.parent == NONE or not len(self.tokens):
