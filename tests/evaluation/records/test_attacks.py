@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from evaluation.records.made import evidence, patients
+from evaluation.records.made import evidence, patients, with_table
 from manikin.data.dataset import Dataset, Table, concat
 from manikin.evaluation.records.copies import trajectory_copies
 from manikin.evaluation.records.linked import prepare_linked
@@ -49,6 +50,34 @@ def test_a_release_of_train_patients_is_found_out_whatever_their_keys_and_calend
     summary = evaluate(leak, seed=0, metrics=["key_integrity"], attacks=["membership"], with_views=False)
     assert summary["membership"].value > 0.9
     assert summary["key_integrity"].details["n_reused"] == 0
+
+
+def with_rare_codes(data: Dataset, codes: np.ndarray) -> Dataset:
+    """Each patient's first admission has one more diagnosis."""
+    stays = data.tables["admissions"].frame.drop_duplicates("patient")
+    mine = pd.Series(codes[: len(data)], index=data.tables["patients"].frame["patient"])
+    more = pd.DataFrame({"admission": stays["admission"], "icd": stays["patient"].map(mine).astype(object)})
+    rows = pd.concat([data.tables["diagnoses"].frame.astype({"icd": object}), more], ignore_index=True)
+    return with_table(data, "diagnoses", rows.assign(icd=pd.Categorical(rows["icd"])))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rare_codes_of_train_tell_who_was_in_it_and_those_of_a_public_list_do_not(good, seed):
+    rng = np.random.default_rng(seed)
+    listed = np.array([f"Q{i}" for i in range(2000)])
+    train, holdout = (with_rare_codes(part, rng.choice(listed, len(part))) for part in (good.train, good.holdout))
+    had = train.tables["diagnoses"].frame["icd"].astype(str)
+    areas = {}
+    for name, source in (("train", had[had.str.startswith("Q")].to_numpy()), ("list", listed)):
+        made = with_rare_codes(patients(150, 10 + seed), rng.choice(source, 150))
+        found = trajectory_membership(evidence(train, holdout, made), seed=seed)
+        areas[name] = found.details["attacks"]["rare_codes"]["auc"]
+        assert abs(found.details["attacks"]["overlap"]["auc"] - 0.5) < 0.2, "no synthetic patient is anybody"
+        if name == "train":
+            assert found.details["strongest"] == "rare_codes"
+            assert found.details["auc_interval"][0] > 0.6
+    assert areas["train"] > 0.72
+    assert abs(areas["list"] - 0.5) < 0.1
 
 
 def test_a_planted_leak_of_a_tenth_is_found(good):
