@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import manikin as mk
-from manikin.data.rare_values import code_books
+from manikin.data.rare_values import code_books, telling_columns
+from manikin.workflow.linked_notices import tell_linked
 from manikin.workflow.look_linked import inspected, warnings_of_tables
+from manikin.workflow.stages import Stages
 
 
 def folder(at: Path) -> Path:
@@ -32,4 +34,17 @@ def test_codes_that_a_dictionary_lists_are_offered_as_public(tmp_path: Path) -> 
     (said,) = [text for text in warnings_of_tables(inspected(data, tmp_path / "ward", None)) if "public knowledge" in text]
     assert "20 of 25 codes" in said
     assert said.endswith("--public events.itemid")
-    assert not code_books(mk.declare_public(data, ["events.itemid"]))
+    assert not telling_columns(data)
+    declared = mk.declare_public(data, ["events.itemid"])
+    assert not code_books(declared)
+    assert [(table, column, counts.n_rare) for table, column, counts in telling_columns(declared)] == [("events", "itemid", 20)]
+
+
+def test_a_run_warns_that_rare_values_of_a_public_list_tell_who_is_in_the_data(tmp_path: Path) -> None:
+    data = mk.declare_public(mk.read(folder(tmp_path / "ward")), ["events.itemid"])
+    train, holdout = mk.split(data, seed=0)
+    stages = Stages()
+    tell_linked(data, train, holdout, stages)
+    (told,) = [text for text in stages.notices if "Declared public" in text]
+    assert "values of events.itemid that fewer than 11 patients hold" in told
+    assert not any(f"7{i:02d}" in told for i in range(30)), "no value is named"

@@ -43,11 +43,7 @@ def rare_values(data: Dataset, column: Column) -> RareValues:
     Patients are counted by the patient key; without one each row is a patient.
     """
     present = np.flatnonzero(data.table.mark(column.name) == 0)
-    series = data.table.frame[column.name]
-    if column.kind is Kind.CODE_SET:
-        rows, values = _parts(series, present, column.separator or DEFAULT_SEPARATOR)
-    else:
-        rows, values = present, pd.factorize(series.iloc[present])[0].astype(np.int64)
+    rows, values = _values(data.table.frame[column.name], present, column)
     return _counted(rows, values, data.records[rows], len(present), data.columns.threshold(column))
 
 
@@ -80,6 +76,26 @@ def code_books(data: Dataset) -> list[tuple[str, str, RareValues]]:
             values = pd.factorize(data.tables[table.name].frame[column.name].iloc[present])[0].astype(np.int64)
             owners = np.asarray(data.owners[table.name])[present]
             counts = _counted(present, values, owners, len(present), table.threshold(column))
+            if counts.n_rare:
+                out.append((table.name, column.name, counts))
+    return out
+
+
+def telling_columns(data: Dataset) -> list[tuple[str, str, RareValues]]:
+    """Columns of linked tables whose lists of values were declared public and of which some are rare: table, column, counts.
+
+    A release holds these values, and each tells that one of the few who have it is in the data.
+    """
+    out = []
+    for table in data.schema.of_patients:
+        for column in table:
+            if not column.has_public_levels or not column.kind.is_discrete or is_left_out(column):
+                continue
+            own = data.tables[table.name]
+            present = np.flatnonzero(own.mark(column.name) == 0)
+            rows, values = _values(own.frame[column.name], present, column)
+            k = table.min_patients if column.min_patients is None else column.min_patients
+            counts = _counted(rows, values, np.asarray(data.owners[table.name])[rows], len(present), k)
             if counts.n_rare:
                 out.append((table.name, column.name, counts))
     return out
@@ -123,6 +139,13 @@ def quiet_words(found: list[tuple[str, str, int]], k: int, shortened: Callable[[
 def has_code_book(column: Column) -> bool:
     """Whether the column's values are codes of a published system, so that a person may know their list to be public."""
     return column.kind in (Kind.CODE, Kind.CODE_SET) and column.code_system is not None and not is_left_out(column)
+
+
+def _values(series: pd.Series, present: npt.NDArray[np.int64], column: Column) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which row holds which value, one entry for each value of each cell: rows and numbers of values, int64 (n_entries,) each."""
+    if column.kind is Kind.CODE_SET:
+        return _parts(series, present, column.separator or DEFAULT_SEPARATOR)
+    return present, pd.factorize(series.iloc[present])[0].astype(np.int64)
 
 
 def _parts(

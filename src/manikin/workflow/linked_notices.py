@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from manikin.data.dataset import Dataset
 from manikin.data.new_keys import lost_references, released_schema
-from manikin.data.rare_values import quiet_columns, quiet_words
+from manikin.data.rare_values import quiet_columns, quiet_words, telling_columns
 from manikin.workflow.judge import several_notice
 from manikin.workflow.linked import KEY, left_out
 from manikin.workflow.linked_sizes import size_words
@@ -43,10 +43,22 @@ def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Sta
     k = min(table.min_patients for table in train.schema.tables)
     for text in quiet_words(quiet_columns(train), k, shortened):
         stages.note(text)
+    _warn_of_public(train, k, stages)
     notice = several_notice(n_sets)
     if notice:
         stages.note(notice)
     stages.note(f"{size_words(patients)}; the generator sees {len(train):,} patients, {len(holdout):,} are held out for judging.")
+
+
+def _warn_of_public(train: Dataset, k: int, stages: Stages) -> None:
+    """Says what the rare values of lists that were declared public give away."""
+    found = telling_columns(train)
+    if found:
+        n_rare, names = sum(counts.n_rare for *_, counts in found), [f"{table}.{column}" for table, column, _ in found]
+        stages.warn(
+            f"Declared public: {n_rare:,} values of {shortened(names)} that fewer than {k} patients hold are released as they are. Each "
+            "tells that one of these patients is in the data; the membership attack on histories asks for them."
+        )
 
 
 def shortened(names: Sequence[str], most: int = 6) -> str:
