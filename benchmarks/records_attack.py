@@ -5,13 +5,14 @@
 
 pools train and holdout of a folder that records_tables.py wrote, deals its patients into folds (anew for each seed), learns from all folds
 but one, makes as many patients, and attacks those who were learned from and those who were not: by the judge's nearest patient
-(records_judging/privacy.py) and by the four scores of Manikin's own attack on histories. `manikin:resample_patients` gives real patients
+(records_judging/privacy.py) and by the scores of Manikin's own attack on histories. `manikin:resample_patients` gives real patients
 away and shows what the attacks can find. Folds share the schema of the whole folder, as a run of `manikin synthesize` does. A run leaves
 OUT/seed<S>/fold<K>/made/…/attack.json; what exists is not done again. OUT/attacks.json tells for each synthesizer, over its runs:
 
-    auc        mean area under the ROC curve of each score, 0.5 is the best, and a 95 % interval around it as by chance alone (every run has
-               the variance of Mann and Whitney's U; runs share patients, so take it for a guide)
-    hits       of Manikin's own attack at 1 % false alarms: people named among those learned from, and among those held out
+    auc        mean area under the ROC curve of each score, 0.5 is the best, and a 95 % interval around it as by chance alone (each fold has
+               the variance of Mann and Whitney's U; seeds deal the same patients anew and are not counted as more of them)
+    named      by Manikin's own attack, which is set to 1 % false alarms: among those learned from, and among those held out, whom it names
+               more often than that, since a fold holds too few of them to place 1 %
     planted    runs in which near-copies, planted into the release, were found
 
 Every table must have the patient's key, or be a vocabulary. No figure here was used to choose anything of a generator.
@@ -36,7 +37,7 @@ from run import Job
 
 from manikin.data.schema import Schema
 from manikin.evaluation.base import EvaluationData
-from manikin.evaluation.records.membership import trajectory_membership
+from manikin.evaluation.records.membership import SCORES, trajectory_membership
 from manikin.io import linked
 from manikin.workflow.sources import read_schema, write_schema
 
@@ -88,7 +89,8 @@ def attacked(folder: Path, synthetic: Path, seed: int) -> dict:
     train = linked.read(folder / "train")
     holdout = linked.read(folder / "holdout", schema=train.schema)
     left = {path.stem: pd.read_csv(path, nrows=0).columns for path in synthetic.glob("*.csv")}  # a release leaves identifiers out
-    made = linked.read(synthetic, schema=Schema(tuple(t.only([c for c in t.names if c in left[t.name]]) for t in train.schema.tables)))
+    kept = [t.only([c for c in t.names if c in left[t.name]]) for t in train.schema.tables if t.name in left]
+    made = linked.read(synthetic, schema=Schema(tuple(kept)))
     own = trajectory_membership(EvaluationData(train, holdout, (made,), train.schema), seed=seed)
     sizes = {"judge": (judge["n"], judge["n"])} | dict.fromkeys(own.details["attacks"], (own.attack.n, own.control.n))
     return {
@@ -105,19 +107,19 @@ def one_run(job: Job, here: Path, options: argparse.Namespace) -> dict:
     options = argparse.Namespace(**vars(options) | {"out": here / "made"})
     made = job.folder(options.out)
     kept = made / "attack.json"
-    if not kept.exists():
+    if not kept.exists() or set(json.loads(kept.read_text())["auc"]) != {"judge", *SCORES}:
         if not generate(job, here / job.table, options):
             raise SystemExit((made / "failed.txt").read_text())
         kept.write_text(json.dumps(attacked(here / job.table, made / "synthetic", job.seed), indent=1) + "\n")
     return json.loads(kept.read_text())
 
 
-def summary(runs: list[dict]) -> dict:
+def summary(runs: list[dict], n_seeds: int) -> dict:
     """The runs of one synthesizer as one."""
     out: dict = {"runs": len(runs), "auc": {}}
     for name in runs[0]["auc"]:
         chance = [(n + m + 1) / (12 * n * m) for n, m in (run["sizes"][name] for run in runs)]
-        mean, half = np.mean([run["auc"][name] for run in runs]), NORMAL_95 * np.sqrt(np.sum(chance)) / len(runs)
+        mean, half = np.mean([run["auc"][name] for run in runs]), NORMAL_95 * np.sqrt(np.sum(chance) * n_seeds) / len(runs)
         out["auc"][name] = [round(float(value), 3) for value in (mean, mean - half, mean + half)]
     for i, side in enumerate(("learned_from", "held_out")):
         hits, people = (sum(run[what][i] for run in runs) for what in ("hits", "attacked"))
@@ -143,7 +145,7 @@ def main() -> None:
                 job = Job(options.tables.name, name, seed)
                 runs[name] += [one_run(job, here, options)]
                 print(seed, here.name, name, runs[name][-1]["auc"], flush=True)
-                table = {which: summary(found) for which, found in runs.items() if found}
+                table = {which: summary(found, options.seeds.index(seed) + 1) for which, found in runs.items() if found}
                 (options.out / "attacks.json").write_text(json.dumps({"table": job.table, "synthesizers": table}, indent=1) + "\n")
     print((options.out / "attacks.json").read_text())
 

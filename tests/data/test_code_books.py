@@ -46,5 +46,5 @@ def test_a_run_warns_that_rare_values_of_a_public_list_tell_who_is_in_the_data(t
     stages = Stages()
     tell_linked(data, train, holdout, stages)
     (told,) = [text for text in stages.notices if "Declared public" in text]
-    assert "values of events.itemid that fewer than 11 patients hold" in told
+    assert "values of events.itemid that too few patients hold" in told
     assert not any(f"7{i:02d}" in told for i in range(30)), "no value is named"

@@ -96,6 +96,11 @@ class LevelCodec:
         places, dtype = self._release
         return pd.Categorical.from_codes(cast(Any, places[codes]), dtype=dtype, validate=False)
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The levels that a release may hold."""
+        return tuple(self._release[1].categories)
+
     @cached_property
     def _release(self) -> tuple[Ints, pd.CategoricalDtype]:
         """For each level its place among those that a release may hold (the last entry stands for missing), and these as a category."""

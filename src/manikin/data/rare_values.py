@@ -89,7 +89,7 @@ def telling_columns(data: Dataset) -> list[tuple[str, str, RareValues]]:
     out = []
     for table in data.schema.of_patients:
         for column in table:
-            if not column.has_public_levels or not column.kind.is_discrete or is_left_out(column):
+            if not column.has_public_levels or is_left_out(column) or not (column.kind.is_discrete or column.kind is Kind.CODE_SET):
                 continue
             own = data.tables[table.name]
             present = np.flatnonzero(own.mark(column.name) == 0)

@@ -42,7 +42,7 @@ _RARE: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
         "rare_values",
         ("column", "beyond_extremes"),
         "Numbers and dates beyond what enough patients reach",
-        "No patient's value: tails are drawn from groups of patients, dates of linked patients follow from a drawn beginning",
+        "A count, no finding: tails are drawn from groups of patients, dates of linked patients from a drawn start; copies have them too",
     ),
 )
 

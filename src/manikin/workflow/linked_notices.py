@@ -43,21 +43,21 @@ def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Sta
     k = min(table.min_patients for table in train.schema.tables)
     for text in quiet_words(quiet_columns(train), k, shortened):
         stages.note(text)
-    _warn_of_public(train, k, stages)
+    _warn_of_public(train, stages)
     notice = several_notice(n_sets)
     if notice:
         stages.note(notice)
     stages.note(f"{size_words(patients)}; the generator sees {len(train):,} patients, {len(holdout):,} are held out for judging.")
 
 
-def _warn_of_public(train: Dataset, k: int, stages: Stages) -> None:
+def _warn_of_public(train: Dataset, stages: Stages) -> None:
     """Says what the rare values of lists that were declared public give away."""
     found = telling_columns(train)
     if found:
         n_rare, names = sum(counts.n_rare for *_, counts in found), [f"{table}.{column}" for table, column, _ in found]
         stages.warn(
-            f"Declared public: {n_rare:,} values of {shortened(names)} that fewer than {k} patients hold are released as they are. Each "
-            "tells that one of these patients is in the data; the membership attack on histories asks for them."
+            f"Declared public: {n_rare:,} values of {shortened(names)} that too few patients hold are released as they are. Each says that "
+            "somebody who has it is in the data; the membership attack on histories asks for those of events."
         )
 
 

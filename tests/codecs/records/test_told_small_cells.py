@@ -14,7 +14,7 @@ from manikin.codecs.records.codec import RecordsCodec
 from manikin.codecs.records.together import find_together
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import ModelFolderError
-from manikin.data.schema import Column, MissingCode, Schema, Source, Sources
+from manikin.data.schema import Column, Kind, MissingCode, Schema, Source, Sources
 
 K = 11
 
@@ -53,7 +53,9 @@ def with_a_laboratory(data: Dataset, n_unlike: int) -> Dataset:
     for i, at in enumerate(firsts):
         ward[at], before[at + 1] = "laboratory", "east" if i < n_unlike else "laboratory"
     frame = moves.frame.assign(ward=pd.Categorical(ward), before=pd.Categorical(before))
-    return Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema_with(data, "moves"))
+    own, levels = data.schema["moves"], ("east", "icu", "laboratory", "west")
+    columns = {name: replace(own[name], levels=levels) for name in ("ward", "before")}
+    return Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema_with(data, "moves", **columns))
 
 
 @pytest.mark.parametrize("n_unlike", [0, 1, 2])
@@ -61,7 +63,7 @@ def test_a_copy_is_empty_where_too_few_have_its_level_in_the_column_itself(data:
     data = with_a_laboratory(data, n_unlike)
     codec = RecordsCodec().fit(data)
     assert told_of(codec, "moves")["before"] == "before"
-    assert "laboratory" in (codec.release_schema["moves"]["ward"].levels or ("laboratory",))
+    assert codec.release_schema["moves"]["ward"].levels == ("east", "icu", "laboratory", "west")
     is_shown = n_unlike == 0  # else fewer than K patients have it there, though K have it in the ward
     n_copied = n_emptied = 0
     for seed in range(3):
@@ -74,7 +76,7 @@ def test_a_copy_is_empty_where_too_few_have_its_level_in_the_column_itself(data:
     assert (n_copied > 0, n_emptied > 0) == (is_shown, not is_shown)
     for own in (codec, RecordsCodec.from_state(*codec.state())):
         assert ("laboratory" in copied(own)) == is_shown
-        assert "laboratory" not in (own.release_schema["moves"]["before"].levels or ()) or is_shown
+        assert ("laboratory" in (own.release_schema["moves"]["before"].levels or ())) == is_shown
 
 
 def test_a_copy_shows_no_level_beyond_those_declared(data: Dataset) -> None:
@@ -97,6 +99,57 @@ def test_a_copy_shows_no_level_beyond_those_declared(data: Dataset) -> None:
     assert copied(RecordsCodec().fit(Dataset(data.tables, schema_with(data, "moves", **both)))) == levels
     shy = schema_with(data, "moves", before=replace(own["before"], min_patients=61))
     assert copied(RecordsCodec().fit(Dataset(data.tables, shy))) == ()
+
+
+def test_a_public_list_that_is_too_long_to_be_written_down_is_copied_whole(data: Dataset) -> None:
+    own, public = data.schema["moves"], Sources(levels=Source.DECLARED)
+    columns = {name: replace(own[name], levels=None, source=public) for name in ("ward", "before")}
+    codec = RecordsCodec().fit(listed := Dataset(data.tables, schema_with(data, "moves", **columns)))
+    assert told_of(codec, "moves")["before"] == "before"
+    made = codec.decode(codec.encode(listed), np.random.default_rng(0)).tables["moves"]
+    assert (made.mark("before") == 0).sum() == (listed.tables["moves"].mark("before") == 0).sum() > 0
+
+
+def test_a_copy_of_codes_holds_the_parents_of_rare_ones() -> None:
+    data, rng = transferred(200), np.random.default_rng(0)
+    moves = data.tables["moves"]
+    there = {name: moves.frame[name].astype(object).to_numpy() for name in ("ward", "before")}
+    codes = [f"K7{i}.{j}" for i in range(3) for j in range(1, 10)]
+    of_row = rng.choice(codes, len(moves.frame))
+    first = np.flatnonzero(pd.notna(there["before"])) - 1
+    frame = moves.frame.assign(
+        ward=pd.Categorical(np.where(pd.notna(there["ward"]), of_row, None)),
+        before=pd.Categorical([of_row[i - 1] if pd.notna(cell) else None for i, cell in enumerate(there["before"])]),
+    )
+    own = data.schema["moves"]
+    columns = {name: replace(own[name], kind=Kind.CODE, code_system="ICD-10", min_patients=60) for name in ("ward", "before")}
+    coded = Dataset({**data.tables, "moves": Table(frame, moves.marks)}, schema_with(data, "moves", **columns))
+    codec = RecordsCodec().fit(coded)
+    assert set(copied(codec)) == {"K70", "K71", "K72"}, "no code of its own is held by 60"
+    made = codec.decode(codec.encode(coded), np.random.default_rng(0)).tables["moves"].frame
+    assert made["before"].notna().sum() == len(first)
+    assert set(made["before"].dropna().astype(str)) == {"K70", "K71", "K72"}
+
+
+def test_a_copy_of_a_model_that_lists_no_levels_is_whole(data: Dataset, state: tuple[str, dict[str, np.ndarray]]) -> None:
+    older = json.loads(state[0])
+    own = next(own for own in older["plan"]["events"] if own["name"] == "moves")
+    next(one for one in own["told"] if one["column"] == "before").update({"how": "", "says": []})
+    codec = RecordsCodec.from_state(older, dict(state[1]))
+    made = codec.decode(codec.encode(data), np.random.default_rng(0)).tables["moves"]
+    assert (made.mark("before") == 0).sum() == (data.tables["moves"].mark("before") == 0).sum() > 0
+
+
+@pytest.mark.parametrize("by_drug", [True, False])
+def test_what_a_row_says_is_not_settled_by_the_first_row_of_its_stay(data: Dataset, by_drug: bool) -> None:
+    drugs, rng = data.tables["drugs"], np.random.default_rng(0)
+    is_new = drugs.frame["hadm"].astype(str).str[-1:].isin(list("02468")) ^ (drugs.frame["pid"].astype(int) % 2 == 0)
+    system = np.where(is_new, "new", "old")
+    item = np.where(is_new & by_drug, "new ", "") + rng.choice(["saline", "heparin", "water"], len(system)).astype(object)
+    frame = drugs.frame.assign(unit=pd.Categorical(system), drug=pd.Categorical(item))
+    marks = {name: mark for name, mark in drugs.marks.items() if name not in ("unit", "drug")}
+    codec = RecordsCodec().fit(Dataset({**data.tables, "drugs": Table(frame, marks)}, schema_with(data, "drugs")))
+    assert (told_of(codec, "drugs").get("unit") == "same") != by_drug
 
 
 def test_the_text_of_a_rare_missing_code_is_not_kept(data: Dataset) -> None:
@@ -152,6 +205,8 @@ def test_a_pair_that_few_hold_is_as_one_that_nobody_does() -> None:
         ("moves", "before", {"of": ["what"]}),  # which is said later
         ("moves", "out", {"of": ["ward"]}),
         ("moves", "out", {"says": ["east"]}),
+        ("moves", "out", {"how": "listed", "says": ["east"]}),
+        ("moves", "before", {"how": ""}),
         ("diagnoses", "coded", {"of": ["pid"]}),  # no time of the row that it belongs to
         ("diagnoses", "seq", {"column": "icd"}),
     ],

@@ -83,9 +83,9 @@ class Told:
         "unlinked", the last refers to no row by the foreign key `first`.
     link : the number of the foreign key to that parent, -1 for the patient.
     first : of a number that of the first row; of "but_last" 1 where all others are filled.
-    unit : ticks of a span. how : "round", "floor" or "dates" (whole units between the units in which both lie).
-    says : of a place, the level of the first, a later, the last and the only row; of levels from the row before, those that may be copied,
-        all others being empty.
+    unit : ticks of a span. how : "round", "floor" or "dates" (whole units between the units in which both lie); "listed" where a copy
+        holds no levels but those of `says` and is empty elsewhere.
+    says : of a place, the level of the first, a later, the last and the only row; of a copy that is listed, the levels it may hold.
     """
 
     column: str

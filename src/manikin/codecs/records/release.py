@@ -9,6 +9,7 @@ from manikin.codecs.levels import LevelCodec
 from manikin.codecs.public_schema import ColumnCodec, neutral_codes, public_rule
 from manikin.codecs.records.event_codec import EventCodec, by_column
 from manikin.codecs.records.plan import RecordsPlan, key_columns, released_columns
+from manikin.codecs.records.told import LISTED
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset
 from manikin.data.schema import EMPTY, Column, Form, Schema, Source
@@ -37,7 +38,7 @@ def public_tables(
         mine, known = by_table.get(table.name, {}), codes.get(table.name, {})
         keys = key_columns(table, schema)
         said = [told for event in plan.events if event.name == table.name for told in event.told]
-        shown = {told.column: told.says for told in said if told.kind == "before"}
+        shown = {told.column: told.says for told in said if told.how == LISTED}
         shown |= {name: codec.levels for name, codec in mine.items() if isinstance(codec, LevelCodec)}
         columns = [
             _public_column(by_column(c) if c.name in numbers.get(table.name, ()) else c, shown.get(c.name, ()), known.get(c.name), keys)

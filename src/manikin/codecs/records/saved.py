@@ -30,7 +30,7 @@ from manikin.codecs.records.plan import (
     links_of,
 )
 from manikin.codecs.records.together import Together
-from manikin.codecs.records.told import KINDS
+from manikin.codecs.records.told import KINDS, LISTED
 from manikin.codecs.saved_state import MOST_TOKENS, NATIVES
 from manikin.data.cells import parse_table, texts_of
 from manikin.data.dataset import Table
@@ -39,6 +39,7 @@ from manikin.data.schema import Form, Schema, TableSchema
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 LARGEST = 2**53
+HOW = {"span": ("round", "floor", "dates"), "before": ("", LISTED)}  # columns are told
 _TEXT, _FLAG, _WHOLE = (str,), (bool,), (int,)
 _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     Clock: {"is_calendar": _FLAG, "decimals": _WHOLE, "anchor_unit": _WHOLE, "days_per_tick": (float, int)},
@@ -169,7 +170,7 @@ def _check_told(plan: EventPlan, table: TableSchema, schema: Schema, clock: Cloc
             "after": kind.is_time and all(one.is_time for one in of),
             "before": all((one.is_discrete, one.is_number) == (kind.is_discrete, kind.is_number) for one in of)
             and not kind.is_time
-            and (kind.is_discrete or not told.says),
+            and (kind.is_discrete or told.how != LISTED),
             "parent": kind.is_time,
         }
         if not is_of.get(told.kind, True):
@@ -190,12 +191,12 @@ def _static(values: Any, schema: Schema) -> StaticColumn:
 def _told(values: Any, links: list[int]) -> Told:
     of = _facts(Told, values)
     told = Told(**{**of, "of": _texts(of["of"]), "says": _texts(of["says"])})
-    n_says = len(told.says) if told.kind == "before" else 4 if told.kind == "place" else 0
+    n_says = len(told.says) if told.how == LISTED else 4 if told.kind == "place" else 0
     if len(told.says) != n_says or (told.kind == "unlinked" and told.first not in links):
         _refuse("a column that others say says nothing")
     if told.kind not in KINDS or len(told.of) != KINDS[told.kind] or told.link not in (-1, *links):
         _refuse("a column that others say rests on none of them")
-    if told.unit <= 0 or (told.kind != "unlinked" and told.first not in (0, 1)) or told.how not in ("", "round", "floor", "dates"):
+    if told.unit <= 0 or (told.kind != "unlinked" and told.first not in (0, 1)) or told.how not in HOW.get(told.kind, ("",)):
         _refuse("a column that others say is of no unit")
     return told
 

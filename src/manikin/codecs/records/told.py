@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from manikin.codecs.levels import fit_levels
 from manikin.codecs.records.clock import NEVER, Clock, Ticks
 from manikin.codecs.records.plan import EventPlan, Told, key_columns, learned_columns
 from manikin.codecs.records.sequence import Rows, Timeline
@@ -30,6 +31,7 @@ HARDLY_EVER = 0.9  # of the groups with several rows that hold one cell
 IN_ORDER = 0.9  # of the rows that must stand in the order of their numbers
 TRIVIAL = 0.9  # of the rows with the same cell as the row before in which a copy of the row before tells nothing
 UNITS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+LISTED = "listed"  # how levels are copied that are not all shown
 # how many columns each kind of told column rests on
 KINDS = dict.fromkeys(("number", "place", "same", "but_last", "unlinked"), 0) | {"before": 1, "after": 1, "parent": 1, "span": 2}
 _ROLES = (Role.TARGET, Role.EVENT, Role.TIME, Role.DEATH, Role.BIRTH, Role.PATIENT_KEY, Role.DIRECT_IDENTIFIER)
@@ -83,6 +85,8 @@ def find_told(
         taken = {told.column for told in out}
         for column in (c for c in free if c.name not in taken):
             settled = _same(own, column, order, number) or _but_last(own, column, order, number)
+            if settled is not None and settled.kind == "same" and _is_of_row(own, column, table, plan, order, patient):
+                continue  # what the row says is kept by what never stands together; to settle it would break that
             out += [] if settled is None else [settled]
         out += [one for one in _unlinked(table, plan, groups, order, number) if one.column not in {told.column for told in out}]
     return tuple(sorted(out, key=lambda told: not told.has_field))  # what is settled first: others may rest on it
@@ -173,21 +177,22 @@ def _neighbour(
         inner = ~edge
         same_row = (mine == theirs)[inner].mean() if kind == "before" else 0.0
         if (mine == moved)[inner].mean() >= ALL_BUT_FEW and same_row < TRIVIAL and len(set(mine[inner].tolist())) > 1:
-            return Told(column.name, kind, (other.name,), link, says=_copied(mine, column, table, patient[at]))
+            says = _copied(own, column, table, patient) if kind == "before" else None
+            return Told(column.name, kind, (other.name,), link, how="" if says is None else LISTED, says=says or ())
     return None
 
 
-def _copied(texts: npt.NDArray[np.object_], column: Column, table: TableSchema, patient: Rows) -> tuple[str, ...]:
-    """The levels that a copy may hold: those declared public, or those that enough patients have in the column itself.
+def _copied(own: Table, column: Column, table: TableSchema, patient: Rows) -> tuple[str, ...] | None:
+    """The levels that a copy may hold: those declared public, or those that the column itself would show; None for all.
 
     That enough patients have them where they are copied from is not enough: who was moved out of a ward is not who was moved into it.
     """
-    if not column.kind.is_discrete:
-        return ()
+    if not column.kind.is_discrete or (column.has_public_levels and column.levels is None):
+        return None
     if column.has_public_levels:
         return tuple(column.levels or ())
-    held = pd.DataFrame({"level": texts, "patient": patient})[texts != ""].drop_duplicates()["level"].value_counts()
-    return tuple(sorted(held.index[held >= max(table.threshold(column), table.min_patients)]))
+    cells = own.frame[column.name].where(pd.Series(own.mark(column.name) == 0)).astype("category")
+    return fit_levels(cells, patient, column, min_patients=max(table.threshold(column), table.min_patients)).shown
 
 
 def _of_parent(
@@ -241,6 +246,23 @@ def _same(own: Table, column: Column, order: Neighbours, link: int) -> Told | No
     if pd.Series(firsts).value_counts().iloc[0] > TRIVIAL * len(firsts):
         return None
     return Told(column.name, "same", (), link)
+
+
+def _is_of_row(own: Table, column: Column, table: TableSchema, plan: EventPlan, order: Neighbours, patient: Rows) -> bool:
+    """Whether the level of a column hangs on another one of its row, as the patients who share that one show."""
+    if not column.kind.is_discrete:
+        return False
+    mine, who = _texts(own, column)[order.at], patient[order.at]
+    for other in table:
+        if other.name == column.name or other.kind is Kind.CODE_SET or not (other.kind.is_discrete or other.name in plan.codes):
+            continue
+        rows = pd.DataFrame({"other": _texts(own, other)[order.at], "mine": mine, "who": who})
+        holders = rows.drop_duplicates().groupby(["other", "mine"]).size().reset_index(name="holders")
+        most = holders.sort_values(["holders", "mine"]).drop_duplicates("other", keep="last")
+        said = rows.merge(most[most["holders"] > 1], on=["other", "mine"])
+        if len(said) >= ALL_BUT_FEW * len(rows):
+            return True
+    return False
 
 
 def _but_last(own: Table, column: Column, order: Neighbours, link: int) -> Told | None:
@@ -360,7 +382,7 @@ def tell(
         place[to] = of
     out = source.reindex(place).reset_index(drop=True)
     theirs = np.append(mark, np.int8(1))[place]
-    if told.kind == "before" and column.kind.is_discrete:
+    if told.how == LISTED:
         is_shown = out.isin(told.says).to_numpy() | (theirs > 0)
         out, theirs = out.where(is_shown), np.where(is_shown, theirs, np.int8(1))
     return out, np.minimum(theirs, len(column.missing)).astype(np.int8)

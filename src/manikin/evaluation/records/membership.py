@@ -49,7 +49,7 @@ SCORES = {
     "overlap_ratio": "the same against the nearest other real patient",
     "run": "the longest passage in common with any synthetic patient",
     "run_beyond": "the same beyond the longest in common with any other real patient",
-    "rare_codes": "how much more of the release than of other real patients has the target's rare codes",
+    "rare_codes": "how much more of the release than of other real patients has the target's rare codes and other levels of events",
 }
 
 
@@ -88,7 +88,7 @@ def trajectory_membership(data: LinkedData, *, seed: int) -> AttackResult:
     roll = Roll.deal(made["members"], made["strangers"], seed)
     best = strongest(roll)
     found, control = best.rate(), best.control()
-    planted = _planted(members, strangers, release, near, runs, rare, seed)
+    planted = _planted(members, strangers, release, near, runs, seed)
     areas = {name: _area(made, name) for name in roll.names}
     return TRAJECTORIES.result(
         found.value,
@@ -132,7 +132,7 @@ def _crowds(data: LinkedData, seed: int) -> Crowds:
 
 def _binned(data: LinkedData, side: History) -> npt.NDArray[np.uint64]:
     """Each event as its table, code and tenths of its numbers, uint64 (n_events,)."""
-    made = _coded(side)
+    made = mixed(side.code.astype(np.int64).astype(np.uint64) * np.uint64(64) + side.table.astype(np.uint64))
     for measure in np.unique(side.numbers.measure):
         reference = numbers_of(data.real, int(measure))[0]
         if not len(reference):
@@ -142,11 +142,6 @@ def _binned(data: LinkedData, side: History) -> npt.NDArray[np.uint64]:
         place = np.searchsorted(cuts, values).astype(np.uint64)
         np.add.at(made, events, mixed(place + np.uint64(16) * np.uint64(measure) + np.uint64(7)))
     return made
-
-
-def _coded(side: History) -> npt.NDArray[np.uint64]:
-    """Each event as its table and code, uint64 (n_events,)."""
-    return mixed(side.code.astype(np.int64).astype(np.uint64) * np.uint64(64) + side.table.astype(np.uint64))
 
 
 def _vectors(sides: Sequence[History], tokens: Sequence[npt.NDArray[np.uint64]]) -> list[Any]:
@@ -182,11 +177,11 @@ def _incidence(sides: Sequence[History], hashes: Sequence[npt.NDArray[np.uint64]
 
 
 def _rare_codes(sides: Sequence[History]) -> list[Floats]:
-    """Of members and of strangers, (n_targets,): the mean, over a target's codes that few of the known patients have, of the logarithm of
-    how many of the release have it beside how many of the known; 0 for who has none. Half a patient is added to counts.
+    """Of members and of strangers, (n_targets,): the mean, over levels of a target's events that few of the known patients have, of the
+    logarithm of how many of the release have it beside how many of the known; 0 for who has none. Half a patient is added to counts.
     """
-    codes = [_coded(side) for side in sides]
-    members, strangers, known, release = _incidence(sides, codes, [side.patient for side in sides])
+    items = [side.marks.item.astype(np.uint64) for side in sides]
+    members, strangers, known, release = _incidence(sides, items, [side.patient[side.marks.event] for side in sides])
     of_known, of_release = (np.asarray(side.sum(axis=0), dtype=float).ravel() for side in (known, release))
     is_rare = (of_known <= COMMON * known.shape[0]).astype(float)
     ratio = np.log((of_release + 0.5) / (release.shape[0] + 1)) - np.log((of_known + 0.5) / (known.shape[0] + 1))
@@ -218,10 +213,10 @@ def _scores(near: tuple[Floats, Floats], runs: tuple[Ints, Ints], rare: Floats) 
     return {"overlap": overlap, "overlap_ratio": ratio, "run": run, "run_beyond": run - usual, "rare_codes": rare}
 
 
-def _planted(
-    members: Any, strangers: Any, release: Any, near: Mapping[str, Any], runs: Mapping[str, Any], rare: Mapping[str, Floats], seed: int
-) -> dict[str, Any]:
-    """The same attack where near-copies of members are 5 % of the release; by overlap alone, since passages are broken by what is lost."""
+def _planted(members: Any, strangers: Any, release: Any, near: Mapping[str, Any], runs: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The same attack where near-copies of members are 5 % of the release; by overlap alone, since passages are broken by what is lost, and
+    rare codes would find what the rest of the release gives away.
+    """
     rng = generator(seed, "trajectories", "planted")
     n = max(1, round(SHARE / (1 - SHARE) * release.shape[0]))
     chosen = rng.permutation(members.shape[0])[:n]
@@ -231,7 +226,7 @@ def _planted(
     made = {}
     for name, side in (("members", members), ("strangers", strangers)):
         overlap = np.maximum(near[name][0], _nearest(side, copies))
-        made[name] = _scores((overlap, near[name][1]), runs[name], rare[name])
+        made[name] = _scores((overlap, near[name][1]), runs[name], np.zeros(len(overlap)))
     best = strongest(Roll.deal(made["members"], made["strangers"], seed))
     found, control = best.rate(), best.control()
     return {
