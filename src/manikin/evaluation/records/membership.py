@@ -49,7 +49,8 @@ SCORES = {
     "overlap_ratio": "the same against the nearest other real patient",
     "run": "the longest passage in common with any synthetic patient",
     "run_beyond": "the same beyond the longest in common with any other real patient",
-    "rare_codes": "how much more of the release than of other real patients has the target's rare codes and other levels of events",
+    "rare_codes": "how much more of the release than of other real patients has the codes of the target that hardly anybody has",
+    "rare_levels": "the same of all levels of her events",
 }
 
 
@@ -65,7 +66,7 @@ class Crowds:
 
 @of_patients(TRAJECTORIES, least=MIN_PATIENTS)
 def trajectory_membership(data: LinkedData, *, seed: int) -> AttackResult:
-    """True-positive rate at 1 % false positives of the strongest of five attacks on sequences of events; in [0, 1], about 0.01 is best.
+    """True-positive rate at 1 % false positives of the strongest of six attacks on sequences of events; in [0, 1], about 0.01 is best.
 
     Members are half of train, the attacker's known patients the other half, non-members the holdout. A history is the set of its events
     (table, levels, numbers as they are) and of its pairs of consecutive events (numbers in tenths), weighed by how rare they are among
@@ -83,7 +84,9 @@ def trajectory_membership(data: LinkedData, *, seed: int) -> AttackResult:
     near = {name: (_nearest(side, release), _nearest(side, known)) for name, side in (("members", members), ("strangers", strangers))}
     shared = [longest_runs([crowds.members, crowds.strangers], crowd) for crowd in (crowds.release, crowds.known)]
     runs = {name: (shared[0][i], shared[1][i]) for i, name in enumerate(near)}
-    rare = dict(zip(near, _rare_codes(sides), strict=True))
+    codes = [(_coded(side), side.patient) for side in sides]
+    levels = [(side.marks.item.astype(np.uint64), side.patient[side.marks.event]) for side in sides]
+    rare = dict(zip(near, zip(_rare(sides, codes), _rare(sides, levels), strict=True), strict=True))
     made = {name: _scores(near[name], runs[name], rare[name]) for name in near}
     roll = Roll.deal(made["members"], made["strangers"], seed)
     best = strongest(roll)
@@ -132,7 +135,7 @@ def _crowds(data: LinkedData, seed: int) -> Crowds:
 
 def _binned(data: LinkedData, side: History) -> npt.NDArray[np.uint64]:
     """Each event as its table, code and tenths of its numbers, uint64 (n_events,)."""
-    made = mixed(side.code.astype(np.int64).astype(np.uint64) * np.uint64(64) + side.table.astype(np.uint64))
+    made = _coded(side)
     for measure in np.unique(side.numbers.measure):
         reference = numbers_of(data.real, int(measure))[0]
         if not len(reference):
@@ -142,6 +145,11 @@ def _binned(data: LinkedData, side: History) -> npt.NDArray[np.uint64]:
         place = np.searchsorted(cuts, values).astype(np.uint64)
         np.add.at(made, events, mixed(place + np.uint64(16) * np.uint64(measure) + np.uint64(7)))
     return made
+
+
+def _coded(side: History) -> npt.NDArray[np.uint64]:
+    """Each event as its table and code, uint64 (n_events,)."""
+    return mixed(side.code.astype(np.int64).astype(np.uint64) * np.uint64(64) + side.table.astype(np.uint64))
 
 
 def _vectors(sides: Sequence[History], tokens: Sequence[npt.NDArray[np.uint64]]) -> list[Any]:
@@ -176,12 +184,15 @@ def _incidence(sides: Sequence[History], hashes: Sequence[npt.NDArray[np.uint64]
     return matrices
 
 
-def _rare_codes(sides: Sequence[History]) -> list[Floats]:
-    """Of members and of strangers, (n_targets,): the mean, over levels of a target's events that few of the known patients have, of the
-    logarithm of how many of the release have it beside how many of the known; 0 for who has none. Half a patient is added to counts.
+def _rare(sides: Sequence[History], had: Sequence[tuple[npt.NDArray[np.uint64], Ints]]) -> list[Floats]:
+    """Of members and of strangers, (n_targets,): the mean, over what a target has and few of the known patients, of the logarithm of how
+    many of the release have it beside how many of the known; 0 for who has nothing rare. Half a patient is added to counts.
+
+    Parameters
+    ----------
+    had : for each side numbers of what is had, and whose they are, (n,) each.
     """
-    items = [side.marks.item.astype(np.uint64) for side in sides]
-    members, strangers, known, release = _incidence(sides, items, [side.patient[side.marks.event] for side in sides])
+    members, strangers, known, release = _incidence(sides, [numbers for numbers, _ in had], [patients for _, patients in had])
     of_known, of_release = (np.asarray(side.sum(axis=0), dtype=float).ravel() for side in (known, release))
     is_rare = (of_known <= COMMON * known.shape[0]).astype(float)
     ratio = np.log((of_release + 0.5) / (release.shape[0] + 1)) - np.log((of_known + 0.5) / (known.shape[0] + 1))
@@ -206,11 +217,12 @@ def _nearest(targets: Any, crowd: Any) -> Floats:
     return np.concatenate(made) if made else np.empty(0)
 
 
-def _scores(near: tuple[Floats, Floats], runs: tuple[Ints, Ints], rare: Floats) -> dict[str, Floats]:
+def _scores(near: tuple[Floats, Floats], runs: tuple[Ints, Ints], rare: tuple[Floats, Floats]) -> dict[str, Floats]:
     overlap, other = near
     run, usual = (np.log2(1.0 + length) for length in runs)
     ratio = np.log(overlap + 0.01) - np.log(other + 0.01)
-    return {"overlap": overlap, "overlap_ratio": ratio, "run": run, "run_beyond": run - usual, "rare_codes": rare}
+    made = (overlap, ratio, run, run - usual, *rare)
+    return dict(zip(SCORES, made, strict=True))
 
 
 def _planted(members: Any, strangers: Any, release: Any, near: Mapping[str, Any], runs: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -226,7 +238,7 @@ def _planted(members: Any, strangers: Any, release: Any, near: Mapping[str, Any]
     made = {}
     for name, side in (("members", members), ("strangers", strangers)):
         overlap = np.maximum(near[name][0], _nearest(side, copies))
-        made[name] = _scores((overlap, near[name][1]), runs[name], np.zeros(len(overlap)))
+        made[name] = _scores((overlap, near[name][1]), runs[name], (np.zeros(len(overlap)),) * 2)
     best = strongest(Roll.deal(made["members"], made["strangers"], seed))
     found, control = best.rate(), best.control()
     return {
