@@ -26,7 +26,7 @@ from manikin.codecs.records.plan import (
     reference_columns,
 )
 from manikin.codecs.records.sequence import Rows, Timeline, backs, lay_out
-from manikin.codecs.records.told import find_told
+from manikin.codecs.records.told import find_told, is_of_row, neighbours
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, SchemaError
 from manikin.data.rules import OrderRule
@@ -326,6 +326,8 @@ def _moved(data: Dataset, table: TableSchema, plan: EventPlan) -> EventPlan:
     first = np.zeros(int(owner.max()) + 1, dtype=np.int64)
     first[owner[::-1]] = np.arange(len(owner))[::-1]
     moved = tuple(name for name in names if _is_constant(own, name, first[owner]))
+    order = neighbours(owner, np.zeros(len(owner), dtype=np.int64), np.ones(len(owner), dtype=bool))
+    moved = tuple(name for name in moved if not is_of_row(own, table[name], table, plan, order, owner))
     moments = tuple(moment for moment in plan.moments if moment.name not in moved)
     told = tuple(told for told in plan.told if told.kind == "unlinked" or told.column not in moved)
     return replace(plan, moved=moved, moments=moments, told=told)

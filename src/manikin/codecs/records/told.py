@@ -29,6 +29,7 @@ ENOUGH_ROWS = 40  # rows from which a length is
 ALL_BUT_FEW = 0.99  # of them in which it must hold
 HARDLY_EVER = 0.9  # of the groups with several rows that hold one cell
 IN_ORDER = 0.9  # of the rows that must stand in the order of their numbers
+SHARED = 0.5  # of the rows whose other level several patients must have, where it is to say one
 TRIVIAL = 0.9  # of the rows with the same cell as the row before in which a copy of the row before tells nothing
 UNITS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 LISTED = "listed"  # how levels are copied that are not all shown
@@ -85,7 +86,7 @@ def find_told(
         taken = {told.column for told in out}
         for column in (c for c in free if c.name not in taken):
             settled = _same(own, column, order, number) or _but_last(own, column, order, number)
-            if settled is not None and settled.kind == "same" and _is_of_row(own, column, table, plan, order, patient):
+            if settled is not None and settled.kind == "same" and is_of_row(own, column, table, plan, order, patient):
                 continue  # what the row says is kept by what never stands together; to settle it would break that
             out += [] if settled is None else [settled]
         out += [one for one in _unlinked(table, plan, groups, order, number) if one.column not in {told.column for told in out}]
@@ -248,19 +249,31 @@ def _same(own: Table, column: Column, order: Neighbours, link: int) -> Told | No
     return Told(column.name, "same", (), link)
 
 
-def _is_of_row(own: Table, column: Column, table: TableSchema, plan: EventPlan, order: Neighbours, patient: Rows) -> bool:
-    """Whether the level of a column hangs on another one of its row, as the patients who share that one show."""
+def is_of_row(own: Table, column: Column, table: TableSchema, plan: EventPlan, order: Neighbours, patient: Rows) -> bool:
+    """Whether the level of a column hangs on another one of its row that changes within groups, as the patients who share that one show.
+
+    Parameters
+    ----------
+    order : the rows in the groups within which the column does not change. patient : int64 (n_rows,), whose each row is.
+    """
     if not column.kind.is_discrete:
         return False
-    mine, who = _texts(own, column)[order.at], patient[order.at]
+    mine, who, starts = _texts(own, column)[order.at], patient[order.at], order.starts
+    if not len(mine) or pd.Series(mine).value_counts().iloc[0] >= ALL_BUT_FEW * len(mine):
+        return False  # one level: there is nothing to say
+    group, several = np.cumsum(order.is_first), ~order.is_last[order.is_first]
     for other in table:
         if other.name == column.name or other.kind is Kind.CODE_SET or not (other.kind.is_discrete or other.name in plan.codes):
             continue
-        rows = pd.DataFrame({"other": _texts(own, other)[order.at], "mine": mine, "who": who})
+        theirs = _texts(own, other)[order.at]
+        changes = pd.Series(theirs != theirs[starts]).groupby(group).any().to_numpy()
+        if (~changes[several]).mean() >= HARDLY_EVER:
+            continue
+        rows = pd.DataFrame({"other": theirs, "mine": mine, "who": who})
+        rows = rows[rows.groupby("other")["who"].transform("nunique") > 1]
         holders = rows.drop_duplicates().groupby(["other", "mine"]).size().reset_index(name="holders")
         most = holders.sort_values(["holders", "mine"]).drop_duplicates("other", keep="last")
-        said = rows.merge(most[most["holders"] > 1], on=["other", "mine"])
-        if len(said) >= ALL_BUT_FEW * len(rows):
+        if len(rows) >= SHARED * len(mine) and len(rows.merge(most, on=["other", "mine"])) >= ALL_BUT_FEW * len(rows):
             return True
     return False
 
