@@ -258,24 +258,41 @@ def is_of_row(own: Table, column: Column, table: TableSchema, plan: EventPlan, o
     """
     if not column.kind.is_discrete:
         return False
-    mine, who, starts = _texts(own, column)[order.at], patient[order.at], order.starts
-    if not len(mine) or pd.Series(mine).value_counts().iloc[0] >= ALL_BUT_FEW * len(mine):
+    mine, who = _numbered(own, column)[order.at], patient[order.at]
+    if not len(mine) or np.bincount(mine).max() >= ALL_BUT_FEW * len(mine):
         return False  # one level: there is nothing to say
-    group, several = np.cumsum(order.is_first), ~order.is_last[order.is_first]
+    several = ~order.is_last[order.is_first]
     for other in table:
         if other.name == column.name or other.kind is Kind.CODE_SET or not (other.kind.is_discrete or other.name in plan.codes):
             continue
-        theirs = _texts(own, other)[order.at]
-        changes = pd.Series(theirs != theirs[starts]).groupby(group).any().to_numpy()
-        if (~changes[several]).mean() >= HARDLY_EVER:
-            continue
-        rows = pd.DataFrame({"other": theirs, "mine": mine, "who": who})
-        rows = rows[rows.groupby("other")["who"].transform("nunique") > 1]
-        holders = rows.drop_duplicates().groupby(["other", "mine"]).size().reset_index(name="holders")
-        most = holders.sort_values(["holders", "mine"]).drop_duplicates("other", keep="last")
-        if len(rows) >= SHARED * len(mine) and len(rows.merge(most, on=["other", "mine"])) >= ALL_BUT_FEW * len(rows):
+        theirs = _numbered(own, other)[order.at]
+        changes = np.logical_or.reduceat(theirs != theirs[order.starts], np.flatnonzero(order.is_first))
+        if (~changes[several]).mean() < HARDLY_EVER and _says(theirs, mine, who):
             return True
     return False
+
+
+def _says(other: Rows, mine: Rows, who: Rows) -> bool:
+    """Whether levels that several patients have nearly always stand with one and the same level of mine; int64 (n_rows,) each, from 0."""
+    n_mine, n_who = int(mine.max()) + 1, int(who.max()) + 1
+    place, pairs = pd.factorize(other * n_mine + mine)
+    n_rows, level = np.bincount(place), pairs // n_mine
+    most = np.zeros(int(other.max()) + 1, dtype=np.int64)
+    np.maximum.at(most, level, n_rows)
+    if most.sum() < SHARED * ALL_BUT_FEW * len(mine):
+        return False  # whoever shares what
+    n_holders = np.bincount(pd.unique(other * n_who + who) // n_who, minlength=len(most))
+    held = np.bincount(pd.unique(place * n_who + who) // n_who)
+    best = np.lexsort((n_rows, held, level))
+    best = best[np.append(np.diff(level[best]) != 0, True)]  # of each other level the one that most patients have with it
+    shared = n_holders[level] > 1
+    n_shared = n_rows[shared].sum()
+    return bool(n_shared >= SHARED * len(mine) and n_rows[best][shared[best]].sum() >= ALL_BUT_FEW * n_shared)
+
+
+def _numbered(own: Table, column: Column) -> Rows:
+    """Which cells are alike, int64 (n_rows,): 0 where there is none."""
+    return np.where(own.mark(column.name) > 0, 0, pd.factorize(own.frame[column.name])[0].astype(np.int64) + 1)
 
 
 def _but_last(own: Table, column: Column, order: Neighbours, link: int) -> Told | None:
