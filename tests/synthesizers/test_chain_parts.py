@@ -53,7 +53,7 @@ def test_patients_keep_to_their_own_codes_where_a_chain_would_wander(seed: int) 
     seen, drawn = Seen(n, N_CODES), np.zeros((n, 20), dtype=np.int64)
     rows, none, planned = np.arange(n), np.full(n, NONE), sets.draw(np.full((n, 1), 20), rng)
     others = sets.draw_others(np.full((n, 1), 20), rng)[:, 0]
-    seen.plan(sets.open(0, N_CODES, planned), sets.in_tree(0, N_CODES), everything, others)
+    seen.plan(sets.open(0, N_CODES, planned), sets.in_tree(0, N_CODES), everything, others, np.full(n, 20))
     for step in range(20):
         seen.at(rows, np.full(n, step))
         drawn[:, step] = repeats.draw(seen, rows, chain, (none, none), None, rng)
@@ -430,12 +430,33 @@ def test_who_is_to_have_no_code_that_may_be_drawn_has_one_of_those_that_may(allo
     seen, rows = Seen(3, 4), np.arange(3)
     emitted = np.array([True, True, True, False])
     open_ = np.array([[False, False, False, True], [True, False, False, True], [False, False, True, True]])
-    seen.plan(open_, emitted, emitted, np.zeros(3, dtype=np.int64))
+    seen.plan(open_, emitted, emitted, np.zeros(3, dtype=np.int64), np.full(3, 4))
     own = seen.may(rows, None if allowed is None else np.tile(allowed, (3, 1)))
     assert own is not None
     assert not own[:, 3].any()
     assert own.any(axis=1).all()
     assert own[1].tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_codes_that_are_planned_find_a_row_and_others_none(seed: int) -> None:
+    patients, codes, moments = habits(seed)
+    everything, rng = np.ones(N_CODES, dtype=bool), np.random.default_rng(seed)
+    chain = counted(codes, everything, {}, patients)
+    proposed = chain.draw(np.full(len(codes), NONE), None, rng)
+    repeats = count_repeats(patients, codes, proposed, moments, everything, {}, everything)
+    n, most = 300, 8
+    rows, none, open_ = np.arange(n), np.full(n, NONE), np.zeros((n, N_CODES), dtype=bool)
+    for i in rows:  # far more of them than patients of these rows have
+        open_[i, rng.choice(N_CODES, min(most, N_CODES), replace=False)] = True
+    seen = Seen(n, N_CODES)
+    seen.plan(open_, everything, everything, np.zeros(n, dtype=np.int64), np.full(n, 12))
+    for step in range(12):
+        seen.at(rows, np.full(n, step))
+        drawn = repeats.draw(seen, rows, chain, (none, none), None, rng)
+        assert open_[rows, drawn].all()
+        seen.add(rows, drawn)
+    assert (seen.when > 0).sum() == open_.sum()
 
 
 @pytest.mark.parametrize("usual", [0.2, 0.05])

@@ -74,7 +74,8 @@ class ChainHistory:
         has, others = sets.draw(n_rows, rng), sets.draw_others(n_rows, rng)
         for table, seen in enumerate(self.seen):
             if seen is not None:
-                seen.plan(sets.open(table, seen.n_codes, has), sets.in_tree(table, seen.n_codes), emitted[table], others[:, table])
+                open_, in_tree = sets.open(table, seen.n_codes, has), sets.in_tree(table, seen.n_codes)
+                seen.plan(open_, in_tree, emitted[table], others[:, table], n_rows[:, table])
 
     def at(self, rows: Ints, table: int, is_later: npt.NDArray[np.bool_]) -> None:
         """Says of the next rows of a table whether they lie behind the moment of the row before, which their gaps tell."""

@@ -79,7 +79,7 @@ class Repeats:
             return out
         wanted, new = kind.copy(), np.full(len(rows), NEW)
         other = np.where((kind == NOW) | self.is_once, EARLIER, NOW)
-        by_kind = [(of_kind, allowed, least) for least in (HARDLY, 0.0) for of_kind in (wanted, other, new)]
+        by_kind = [(of_kind, allowed, least) for least in (HARDLY, 0.0) for of_kind in (wanted, other, new, np.full(len(rows), EARLIER))]
         for of_kind, open_, least in [*by_kind, (new, anything, 0.0)]:  # the next one where nothing of a kind is at hand
             for source, behind, chosen in ((chances, given[0], of_kind[lost] != NEW), (self.fresh, given[1], of_kind[lost] == NEW)):
                 which = lost[chosen]
@@ -127,6 +127,7 @@ class Seen:
     def __init__(self, n: int, n_codes: int) -> None:
         self.n_codes = n_codes
         self.when = np.zeros((n, n_codes), dtype=np.int32)  # the moment of the last row with each code, from 1 on
+        self.n_planned = np.zeros(n, dtype=np.int64)  # rows that there will be
         self.n_rows, self.kind = np.zeros(n, dtype=np.int64), np.full(n, FIRST, dtype=np.int64)
         self.expected, self.n_new = np.zeros(n), np.zeros(n, dtype=np.int64)
         self.last, self.now = np.zeros(n, dtype=np.int32), np.ones(n, dtype=np.int32)
@@ -137,11 +138,12 @@ class Seen:
         self.n_now = np.zeros(n, dtype=np.int64)  # different codes of her last moment with rows
         self.total = np.full(n, ANY_NUMBER)  # how many different codes there will be
 
-    def plan(self, open_: Bools | None, in_tree: Bools, emitted: Bools, others: Ints) -> None:
+    def plan(self, open_: Bools | None, in_tree: Bools, emitted: Bools, others: Ints, n_rows: Ints) -> None:
         """Says which codes patients may have at all, bool (n, n_codes), None for all; of which that is drawn beforehand, and which may be
-        drawn, bool (n_codes,) each; and how many others they are to have, int64 (n,).
+        drawn, bool (n_codes,) each; how many others they are to have, and how many rows, int64 (n,) each.
         """
         self.open, self.is_other, self.emitted, self.others = open_, ~in_tree, emitted, others
+        self.n_planned = n_rows.copy()
         self.total = others + (np.zeros(len(others)) if open_ is None else open_[:, in_tree].sum(axis=1))
 
     def is_full(self, rows: Ints) -> Bools:
@@ -177,12 +179,15 @@ class Seen:
     def kinds(self, chances: Floats, new: Floats, rows: Ints, proposed: Ints, rng: np.random.Generator) -> Ints:
         """The kind of each next row, drawn beside that of the code that is proposed, as `Repeats.kinds` and `Repeats.new` say.
 
-        Who has more new codes still to come than are to be expected after her rows so far has them sooner, and the other way round.
+        Who has more new codes still to come than are to be expected after her rows so far has them sooner, and the other way round; a new
+        one is at least as likely as it must be for all of them to find a row among those that are left.
         """
         cell = self.kind[rows], (self.last[rows] == self.now[rows]).astype(np.int64), bucket(self.n_rows[rows])
         to_come, usual = (np.maximum(self.total[rows] - part[rows], 0.0) for part in (self.n_new, self.expected))
         times = np.minimum((to_come + STEADY) / (usual + STEADY), MOST_HASTE)
-        p = _made_new(chances[proposed, *cell], times)
+        needed = np.where(self.total[rows] < ANY_NUMBER, to_come / np.maximum(self.n_planned[rows] - self.n_rows[rows], 1), 0.0)
+        p = chances[proposed, *cell]
+        p = _made_new(p, np.maximum(np.minimum(p[:, NEW] * times, MOST_SHARE), np.minimum(needed, 1.0)))
         self.expected[rows] += new[cell]
         edges = np.cumsum(p, axis=1)
         return np.minimum((edges <= (rng.random(len(rows)) * edges[:, -1])[:, None]).sum(axis=1), NOW).astype(np.int64)
@@ -254,9 +259,8 @@ def _pulled(counts: Floats) -> Floats:
     return np.asarray(pulled / pulled.sum(axis=-1, keepdims=True))
 
 
-def _made_new(p: Floats, times: Floats) -> Floats:
-    """Chances of kinds, float64 (n_rows, 3), with that of NEW so many times as great and the others less."""
-    new = np.minimum(p[:, NEW] * times, MOST_SHARE)
+def _made_new(p: Floats, new: Floats) -> Floats:
+    """Chances of kinds, float64 (n_rows, 3), with that of NEW another one, float64 (n_rows,), and the others as much less or more."""
     rest = (1 - new) / np.maximum(1 - p[:, NEW], 1e-9)
     out = p * rest[:, None]
     out[:, NEW] = new
