@@ -5,7 +5,8 @@
 Reading the folder (its schema.toml where it has one, what is found in it otherwise) counts as fitting; writing counts as nothing, as with
 the peers. `event_transformer+epochs=20` sets a hyperparameter, `markov+epsilon=1` a privacy budget, `event_transformer+public=true`
 declares the columns of codes that judge.json names, and those that `inspect` finds to be listed by a dictionary, public code books.
-`halo+epsilon=1+declared=true` says that the columns which judge.json names hold codes: under a budget a kind counts only where a person
+`markov+min_patients=5` sets how many patients must hold what is released. `halo+epsilon=1+declared=true` says that the columns which
+judge.json names hold codes: under a budget a kind counts only where a person
 declared it; the codes are bought all the same. Torch and the model's file are imported before the meter starts, as the peers import theirs.
 Decimals are the package's own: nothing is rounded here.
 """
@@ -54,6 +55,7 @@ def main() -> None:
     name = job.model.split("+")[0]
     settings = {key: json.loads(value) for key, value in job.options.items()}
     epsilon, is_public, is_declared = settings.pop("epsilon", None), settings.pop("public", False), settings.pop("declared", False)
+    fewest = settings.pop("min_patients", None)
     paid = {} if epsilon is None else {"ledger": mk.ledger(epsilon=epsilon)}
     model = mk.synthesizer(name, **settings)
     cost = shared.Cost(after_imports_mb=psutil.Process().memory_info().rss / 2**20)
@@ -63,6 +65,8 @@ def main() -> None:
             books = {f"{table}.{column}" for table, column, _ in code_books(data)}
             books |= {f"{event['table']}.{event['code']}" for event in job.facts["events"] if "code" in event}
             data = mk.declare_public(data, sorted(books))
+        if fewest is not None:
+            data = replace(data, schema=Schema(tuple(replace(table, min_patients=fewest) for table in data.schema.tables)))
         if is_declared:
             data = declared(data, {(event["table"], event["code"]) for event in job.facts["events"] if "code" in event})
         model.fit(data, seed=job.seed, **paid)

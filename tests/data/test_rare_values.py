@@ -49,7 +49,7 @@ def test_columns_that_say_nothing_once_rare_values_are_gone(tmp_path: Path) -> N
     found = quiet_columns(linked.read(tmp_path))
     assert found == [("patients", "race", 1), ("stays", "reason", 0)]
     assert quiet_words(found, 11) == [
-        "Come out empty, since no value of theirs is held by 11 patients: stays.reason.",
+        "Come out empty, since no value of theirs, or hardly a cell's, is held by 11 patients: stays.reason.",
         "Come out with one value, since fewer than 11 patients hold any other: patients.race.",
     ]
     assert quiet_words([], 11) == []

@@ -159,3 +159,14 @@ def test_every_key_of_the_view_is_documented(judged):
     keys |= {key for metric in judged.metrics if metric.name != "column_shapes" for key in metric.details}
     missing = [key for key in sorted(keys) if f"`{key}`" not in page and not key.endswith(("_reference", "_interval"))]
     assert missing == []
+
+
+def test_tables_with_far_fewer_rows_are_named(judged, chapter):
+    said = "Fewer rows a patient than in the real tables"
+    assert not any(isinstance(block, Text) and said in block.text for block in walk(chapter))
+    view = judged.views["records"]
+    tables = [{**one, "synthetic": one["synthetic"] // 2} if one["table"] == "diagnoses" else one for one in view["tables"]]
+    shown = histories(replace(judged, views={"records": {**view, "tables": tables}}))
+    (text,) = [block.text for block in walk(shown) if isinstance(block, Text) and said in block.text]
+    assert "diagnoses (" in text
+    assert "labs (" not in text

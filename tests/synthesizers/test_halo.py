@@ -105,7 +105,7 @@ def test_sets_of_codes_are_drawn_as_the_likelihood_says() -> None:
 
 
 def test_visits_are_rows_with_their_codes_or_moments() -> None:
-    for real, table, is_moment, n_codes in ((LINKED["visits"](), "stays", False, 4), (ward(), "diagnoses", True, 6)):
+    for real, table, is_moment, n_codes in ((LINKED["visits"](), "stays", False, 5), (ward(), "diagnoses", True, 6)):
         codec = RecordsCodec(max_tokens=8)
         records = codec.fit_encode(real)
         plan = make_plan(codec, records, "halo", 3)

@@ -2,7 +2,8 @@
 
 A level held by fewer than k patients gets no token of its own: an ordinal level joins its nearest frequent neighbour; a code joins its
 nearest ancestor that k patients hold together; what is left shares one `rare` token. A merged token is released as its parent code where
-that is a code of the system, else as one of the frequent codes of the same group; the plain `rare` token is never generated.
+that is a code of the system, else as one of the frequent codes of the same group; the plain `rare` token is never shown. Where nine of ten
+cells of a column of levels would join it, all do: the few frequent levels would stand for everything else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from manikin.data.rare_values import is_hardly_shown
 from manikin.data.schema import Column, Kind
 
 Ints = npt.NDArray[np.int64]
@@ -150,6 +152,8 @@ def fit_levels(series: pd.Series, patients: Ints, column: Column, *, min_patient
     k = 1 if column.has_public_levels else min_patients
     frequent = [i for i in range(len(names)) if holders[i] >= k and rows[i]]
     rare = [i for i in range(len(names)) if 0 < holders[i] < k]
+    if is_hardly_shown(column, int(rows[frequent].sum()), int(rows.sum())):
+        frequent, rare = [], sorted([*frequent, *rare])
     ordered = column.kind is Kind.ORDINAL
     if not ordered and column.kind is not Kind.BOOLEAN:
         frequent.sort(key=lambda i: (-rows[i], names[i]))

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from manikin.data.dataset import Dataset
-from manikin.data.schema import Column, Form, Kind, is_left_out
+from manikin.data.schema import Column, Form, Kind, Role, is_left_out
 
+LEAST_SHOWN = 0.1  # of the cells of a column, below which none of its levels is shown
 DEFAULT_SEPARATOR = "|"  # between the codes of a set, where the schema names none
 
 
@@ -101,6 +102,12 @@ def telling_columns(data: Dataset) -> list[tuple[str, str, RareValues]]:
     return out
 
 
+def is_hardly_shown(column: Column, n_shown: int, n_cells: int) -> bool:
+    """Whether so few cells of a column hold a level that may be shown that these levels would stand for all others; a target stays."""
+    is_plain = column.kind is Kind.CATEGORICAL and not column.has_public_levels and not column.has_role(Role.TARGET)
+    return is_plain and n_shown < LEAST_SHOWN * n_cells
+
+
 def quiet_columns(data: Dataset) -> list[tuple[str, str, int]]:
     """Columns of linked tables that say something in real data, and nothing once rare values are gone: table, column, values left (0, 1).
 
@@ -120,6 +127,7 @@ def quiet_columns(data: Dataset) -> list[tuple[str, str, int]]:
             owners = np.asarray(data.owners[table.name])[present]
             counts = _counted(present, values, owners, len(present), table.threshold(column))
             left = counts.n_values - counts.n_rare
+            left = 0 if is_hardly_shown(column, counts.n_cells - counts.n_rare_cells, counts.n_cells) else left
             if counts.n_values > 1 and left < 2:
                 out.append((table.name, column.name, left))
     return out
@@ -130,7 +138,7 @@ def quiet_words(found: list[tuple[str, str, int]], k: int, shortened: Callable[[
     empty, one = ([f"{table}.{column}" for table, column, left in found if left == n] for n in (0, 1))
     out = []
     if empty:
-        out.append(f"Come out empty, since no value of theirs is held by {k} patients: {shortened(empty)}.")
+        out.append(f"Come out empty, since no value of theirs, or hardly a cell's, is held by {k} patients: {shortened(empty)}.")
     if one:
         out.append(f"Come out with one value, since fewer than {k} patients hold any other: {shortened(one)}.")
     return out

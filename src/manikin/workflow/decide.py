@@ -11,6 +11,7 @@ from manikin.privacy.ledger import Ledger
 from manikin.release.manifest import Choice
 from manikin.workflow import auto
 from manikin.workflow.learn import AUTO, Limits, check_modality, check_releasable, fit, hyperparameters_of, training_of
+from manikin.workflow.linked_notices import withheld_words
 from manikin.workflow.options import Options
 from manikin.workflow.output import CHECKPOINT, read_json, write_json
 from manikin.workflow.stages import Stages
@@ -74,6 +75,9 @@ def learn(
             warned=warned,
             ledger=ledger,
         )
+    rows_of = getattr(getattr(model, "codec_", None), "withheld_rows", None)  # linked patients have such a codec
+    if rows_of is not None and (notice := withheld_words(rows_of())):
+        stages.note(notice)
     training = training_of(model)
     for warning in training.get("warnings") or ():
         stages.warn(str(warning), is_shown=warning in warned)

@@ -13,6 +13,8 @@ from manikin.workflow.linked_sizes import size_words
 from manikin.workflow.sources import unreadable_notices
 from manikin.workflow.stages import Stages
 
+LEAST_TOLD = 0.005  # of the rows of a table
+
 
 def tell_linked(patients: Dataset, train: Dataset, holdout: Dataset, stages: Stages, *, n_sets: int = 1, is_private: bool = False) -> None:
     """Says what the tables hold, what of them is not learned, and who is held out."""
@@ -59,6 +61,17 @@ def _warn_of_public(train: Dataset, stages: Stages) -> None:
             f"Declared public: {n_rare:,} values of {shortened(names)} that too few patients hold are released as they are. Each says that "
             "somebody who has it is in the data; the membership attack on histories asks for those of events."
         )
+
+
+def withheld_words(rows: Sequence[tuple[str, str, float]]) -> str:
+    """Which tables lose rows about codes that too few patients have, as `RecordsCodec.withheld_rows` tells; "" where none does."""
+    told = [f"{share:.0%} of {table} ({column})" for table, column, share in sorted(rows, key=lambda row: -row[2]) if share >= LEAST_TOLD]
+    if not told:
+        return ""
+    return (
+        f"Rows about what too few patients have are left out, and nothing else takes their place: {shortened(told)}. Where such a list is "
+        "public knowledge, --public TABLE.COLUMN keeps every row."
+    )
 
 
 def shortened(names: Sequence[str], most: int = 6) -> str:

@@ -138,9 +138,9 @@ def warnings_of_tables(found: InspectedTables) -> list[str]:
         n_rare, n_values = (sum(getattr(counts, field) for *_, counts in books) for field in ("n_rare", "n_values"))
         share = sum(counts.n_rare_cells for *_, counts in books) / max(sum(counts.n_cells for *_, counts in books), 1)
         out.append(
-            f"{n_rare:,} of {n_values:,} codes are held by too few patients to be shown ({share:.0%} of the cells with a code); they are "
-            f"released as a relative. Where the list of all codes is public knowledge, every code may come, and tells then that somebody "
-            f"in the data has it (not for few patients): {options}"
+            f"{n_rare:,} of {n_values:,} codes are held by too few patients to be shown ({share:.0%} of the cells with a code): a row "
+            f"about one is left out, or it is released as its group. Where the list of all codes is public knowledge, every code may "
+            f"come, and tells then that somebody in the data has it (not for few patients): {options}"
         )
     out += quiet_words(quiet_columns(found.data), min(table.min_patients for table in found.schema.tables))
     waiting = sum(not rule.confirmed for table in found.schema.tables for rule in table.rules)

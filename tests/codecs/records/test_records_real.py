@@ -24,8 +24,14 @@ def test_twenty_tables_of_intensive_care_come_back_whole(shared: Path) -> None:
     records = codec.fit_encode(data)
     made = codec.decode(records, np.random.default_rng(0))
     check_keys(made, against=data)
+    withheld = {name: share for name, _, share in codec.withheld_rows()}
+    assert withheld.keys() >= {"PRESCRIPTIONS", "DIAGNOSES_ICD", "LABEVENTS", "CHARTEVENTS"} & {t.name for t in data.schema.tables}
+    assert not withheld.keys() & {"ADMISSIONS", "ICUSTAYS", "PATIENTS"}, "rows of patients refer to these"
     for table in data.schema.tables:
-        assert len(made.tables[table.name]) == len(data.tables[table.name]), table.name
+        n = len(data.tables[table.name])
+        assert len(made.tables[table.name]) == n - round(n * withheld.get(table.name, 0.0)), table.name
+    drugs = [whole.tables["PRESCRIPTIONS"].frame["drug"].astype(str).value_counts() for whole in (data, made)]
+    assert drugs[1].to_dict() == drugs[0].loc[drugs[1].index].to_dict(), "no frequent drug takes the place of rare ones"
     real, new = (whole.tables["ADMISSIONS"].frame for whole in (data, made))
     assert (new["dischtime"] >= new["admittime"]).all()
     both = (new["deathtime"].notna() & new["dischtime"].notna()).to_numpy()
@@ -69,7 +75,9 @@ def test_a_million_events_of_seven_thousand_codes_in_seconds(shared: Path) -> No
     records = codec.fit_encode(data)
     made = codec.decode(records, np.random.default_rng(0))
     assert time.process_time() - began < 20
-    assert len(made.tables["data"]) == len(events)
+    ((_, column, share),) = codec.withheld_rows()
+    assert (column, len(made.tables["data"])) == ("code", len(events) - round(share * len(events)))
+    assert 0.05 < share < 0.1
     real, new = (one.groupby("code", observed=True)["value"] for one in (frame, made.tables["data"].frame))
     often = real.count().loc[lambda n: n > 2000].index
     spread = real.std().loc[often]

@@ -36,7 +36,7 @@ from manikin.codecs.records.event_codec import EventCodec, by_column, code_field
 from manikin.codecs.records.flatten import event_table, flat_schemas, static_table
 from manikin.codecs.records.known import Known
 from manikin.codecs.records.masks import EventMasks
-from manikin.codecs.records.plan import ANCHOR, RecordsPlan, links_of, presence
+from manikin.codecs.records.plan import ANCHOR, EventPlan, RecordsPlan, links_of, presence
 from manikin.codecs.records.planning import make_plan
 from manikin.codecs.records.rebuild import Drawn, anchors
 from manikin.codecs.records.references import references_of
@@ -142,6 +142,7 @@ class RecordsCodec:
                 max_codes=self.max_codes,
                 n_ranks=self.max_ranks,
             )
+            codec = replace(codec, is_whole=self._is_whole(own))
             encoded = codec.encode(rows, table)
             owner = data.owners[own.name][timeline.row[events]]
             codecs.append(codec.with_together(encoded, owner, data.schema[own.name]))
@@ -219,6 +220,7 @@ class RecordsCodec:
     def take_layout(self) -> None:
         """Makes the layout, the masks and the release's schema of what was learned or bought."""
         static = Layout(()) if self.static_ is None else self.static_.layout
+        self.events_ = tuple(replace(own, is_whole=self._is_whole(own.plan)) for own in self.events_)
         tables = tuple(EventTable(own.plan.name, own.layout(self.schema_[own.plan.name])) for own in self.events_)
         self._layout = RecordsLayout(static, tables)
         ends = tuple(self.schema_[own.name].end for own in self.plan_.events)
@@ -407,9 +409,35 @@ class RecordsCodec:
             drawn_all.given = own_known.told(self.plan_, pairs)
             drawn_all.fixed[pairs[0]] = True
             drawn_all.is_death_given |= bool(set(self.plan_.deaths) - own_known.absent)
+        withheld = self._withheld(records)
+        drawn_all.alive[withheld[~drawn_all.fixed[withheld]]] = False
         made = drawn_all.tables(is_bound_given=is_bound_given)
         tables = {t.name: made.get(t.name, self.references_.get(t.name)) for t in self.schema_.tables}
         return Dataset({name: table for name, table in tables.items() if table is not None}, self.release_schema, self.native_)
+
+    def _is_whole(self, own: EventPlan) -> bool:
+        """Whether no row of a table may be left out: others refer to them, they are steps of a grid, or they tell deaths."""
+        table = self.schema_[own.name]
+        is_parent = any(link.is_row and link.parent == own.name for other in self.plan_.events for link in other.links)
+        return is_parent or table.form is Form.GRID or any(table[moment.name].has_role(Role.DEATH) for moment in own.moments)
+
+    def withheld_rows(self) -> tuple[tuple[str, str, float], ...]:
+        """Tables that lose rows about codes which too few patients have: table, the column of these codes, the part of train's rows."""
+        out = []
+        for codec in self.events_:
+            if codec.withheld.any():
+                counts = codec.flat.counts_[int(codec.fields[codec.about])]
+                out.append((codec.plan.name, codec.names[codec.about], float(counts[codec.withheld].sum() / counts.sum())))
+        return tuple(out)
+
+    def _withheld(self, records: Records) -> Rows:
+        """The events that stand for rows about codes which too few patients have, int64 (n_withheld,): a release has no such rows."""
+        out = [np.zeros(0, dtype=np.int64)]
+        for i, codec in enumerate(self.events_):
+            if len(codec.withheld):
+                events = np.flatnonzero(records.table == i)
+                out.append(events[codec.withheld[records.tokens[events, codec.about]]])
+        return np.concatenate(out)
 
     def known_patients(self, known: Dataset, patients: Rows | None = None) -> Known:
         """Patients that records continue, as `decode` takes them; record i continues patient i where `patients` is left out."""

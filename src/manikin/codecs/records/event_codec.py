@@ -19,9 +19,10 @@ from manikin.codecs.records.together import Together, allowed_by, find_together
 from manikin.codecs.table import TableCodec
 from manikin.data.dataset import Dataset, Marks, Table
 from manikin.data.rules import RangeRule
-from manikin.data.schema import EMPTY, Column, TableSchema
+from manikin.data.schema import EMPTY, Column, Kind, TableSchema
 
 Floats = npt.NDArray[np.float64]
+MANY = 20  # frequent levels from which on a column that is no code may say what its rows are about
 NO_NUMBER = (EMPTY,)  # the missing code of a number by a code whose column has none: a code may have no number at all
 
 
@@ -43,6 +44,7 @@ class EventCodec:
     flat : the codec of everything but the numbers by a code. by : one codec for each of the plan's numbers by a code.
     fields : int64 (n_fields,), in drawing order: i >= 0 is field i of `flat`, -1 - k is number k by a code.
     references : its foreign keys to tables of nobody. together : what its fields never show together.
+    is_whole : whether none of its rows may be left out of a release.
     """
 
     plan: EventPlan
@@ -51,6 +53,7 @@ class EventCodec:
     fields: npt.NDArray[np.int64]
     references: tuple[Reference, ...]
     together: tuple[Together, ...] = ()
+    is_whole: bool = False
 
     @property
     def n_fields(self) -> int:
@@ -67,6 +70,48 @@ class EventCodec:
     def field(self, name: str) -> int:
         """The place of the field of this name in drawing order, -1 where there is none."""
         return self.names.index(name) if name in self.names else -1
+
+    @cached_property
+    def about(self) -> int:
+        """The field that says what a row is about, -1 where none does: the code that a number is by, else the richest code of a system,
+        else, of codes, keys of dictionaries and other columns with many frequent levels, that one of which most rows have a frequent level,
+        among those at least half as rich as the richest.
+        """
+        links, by = {link.name for link in self.plan.links}, {code for _, code in self.plan.by}
+        keys = {name for reference in self.references for name in reference.columns} | set(self.plan.codes)
+        sure: dict[int, tuple[bool, int]] = {}
+        rich: dict[int, int] = {}
+        for place, i in enumerate(self.fields.tolist()):
+            own, name = self.flat.fields_[i] if i >= 0 else None, self.names[place]
+            if not isinstance(own, LevelCodec) or own.is_ordered or name in links or own.n_tokens < 2:
+                continue
+            column = self.flat.schema_[name]
+            if name in by or (column.kind is Kind.CODE and column.code_system):
+                sure[place] = name in by, own.n_tokens
+            elif name in keys or column.kind is Kind.CODE or (column.kind is Kind.CATEGORICAL and own.n_frequent >= MANY):
+                rich[place] = own.n_frequent
+        if sure:
+            return max(sure, key=lambda place: sure[place])
+        rich = {place: n for place, n in rich.items() if n >= max(rich.values()) / 2}
+        return max(rich, key=lambda place: (self._share_shown(place), rich[place]), default=-1)
+
+    def _share_shown(self, field: int) -> float:
+        """The part of the rows that have a frequent level."""
+        own, counts = self.flat.fields_[int(self.fields[field])], self.flat.counts_[int(self.fields[field])]
+        assert isinstance(own, LevelCodec)
+        return float(counts[own.n_missing : own.n_missing + own.n_frequent].sum() / max(counts.sum(), 1))
+
+    @cached_property
+    def withheld(self) -> Allowed:
+        """Which tokens of `about` stand for rows that a release leaves out, bool (n_tokens,): codes that too few patients have, which
+        have no group to be named by. Empty where no row is about anything, where the table stays whole, or where nothing would be left.
+        """
+        own = self.flat.fields_[int(self.fields[self.about])] if self.about >= 0 and not self.is_whole else None
+        if not isinstance(own, LevelCodec) or not (own.n_frequent or own.released):
+            return np.zeros(0, dtype=bool)
+        out = np.zeros(own.n_tokens, dtype=bool)
+        out[_merged(own)] = True
+        return out & (self.flat.counts_[int(self.fields[self.about])] > 0)
 
     def places(self, field: int) -> npt.NDArray[np.int64]:
         """Where the tokens of a field of levels stand in the order of their texts, numbers by size, int64 (n_tokens,): -1 for missing codes
@@ -131,7 +176,10 @@ class EventCodec:
 
     @cached_property
     def _emitted(self) -> list[Allowed]:
-        return [self._emitted_of(field) for field in range(self.n_fields)]
+        out = [self._emitted_of(field) for field in range(self.n_fields)]
+        if len(self.withheld):
+            out[self.about] = out[self.about] | self.withheld
+        return out
 
     def _emitted_of(self, field: int) -> Allowed:
         i = int(self.fields[field])
@@ -205,6 +253,12 @@ class EventCodec:
         index = {text: codec.n_missing + i for i, text in enumerate(codec.levels)}
         of_level = np.array([*(index.get(str(text), 0) for text in cells.cat.categories), 0], dtype=np.int64)
         return np.where(table.mark(name) > 0, table.mark(name).astype(np.int64) - 1, of_level[cells.cat.codes.to_numpy()])
+
+
+def _merged(codec: LevelCodec) -> npt.NDArray[np.int64]:
+    """The tokens of merged levels that have no name of their own in a release."""
+    groups = set(range(codec.n_frequent, len(codec.levels))) - set(codec.released)
+    return codec.n_missing + np.array(sorted(groups), dtype=np.int64)
 
 
 def fit_events(

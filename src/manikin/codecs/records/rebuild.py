@@ -143,6 +143,8 @@ class Drawn:
         """Leaves out a second row at one time in a table where no patient has two, as gaps drawn within their group may make."""
         for own in self.plan.events:
             events, rows = self.rows[own.name]
+            kept = self.alive[events]
+            events, rows = events[kept], rows.take(kept)
             if own.is_single:
                 self.alive[events[ordinal(self.patient[events]) > 0]] = False
             if not own.is_distinct or len(events) < 2:

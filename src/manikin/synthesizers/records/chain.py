@@ -212,6 +212,9 @@ def codes_of(codec: RecordsCodec) -> list[int]:
     out = []
     for event in codec.events_:
         sizes = {}
+        if event.about >= 0 and len(event.emitted(event.about)) <= STATE_LEVELS:
+            out.append(event.about)
+            continue
         for place, i in enumerate(event.fields.tolist()):
             own = event.flat.fields_[i] if i >= 0 else None
             is_link = any(event.field(link.name) == place for link in event.plan.links)

@@ -219,13 +219,14 @@ class GridModel(ABC):
         noise = remembering(rng.standard_normal((n, steps, len(self.carry_)), dtype=np.float32), self.carry_)
         rows = np.flatnonzero(alive)
         masks: Mask | None = self._masks(rows % steps == 0)
-        own = drawn(self.rows_, self._flat, made.rows, made.output, rng, rows, noise.reshape(n * steps, len(self.carry_)), masks)
+        noise = noise.reshape(n * steps, len(self.carry_))
+        own = drawn(self.rows_, self.codec_.events_[0].emitted, made.rows, made.output, rng, rows, noise, masks)
         tokens[:, : own.shape[1]] = own
         static = np.zeros((n, 0), dtype=np.int32)
         if self.static_ is not None and self.codec_.static_ is not None and made.static is not None and made.static_output is not None:
             noise = rng.standard_normal(tuple(made.static.scalars.shape), dtype=np.float32)
             masks = self.codec_.static_.allowed if self.codec_.static_.rules_.has_rules else None
-            static = drawn(self.static_, self.codec_.static_, made.static, made.static_output, rng, np.arange(n), noise, masks)
+            static = drawn(self.static_, self.codec_.static_.emitted, made.static, made.static_output, rng, np.arange(n), noise, masks)
         starts = np.concatenate([[0], np.cumsum(made.lengths)]).astype(np.int64)
         table = np.zeros(len(tokens), dtype=np.int16)
         return Records(static, starts, table, tokens, self.codec_.times(starts, table, tokens))
@@ -392,7 +393,7 @@ def remembering(noise: npt.NDArray[np.float32], carry: npt.NDArray[np.float32]) 
 
 def drawn(
     vectors: VectorCodec,
-    codec: TableCodec,
+    emitted: Callable[[int], Allowed],
     given: Given,
     output: MixedOutput,
     rng: np.random.Generator,
@@ -405,13 +406,13 @@ def drawn(
     Parameters
     ----------
     noise : float32 (all rows, n_scalars), standard normal, around the scalars.
-    masks : which tokens may be drawn, as `VectorCodec.draw` asks.
+    emitted, masks : which tokens may be drawn, as `VectorCodec.draw` asks.
     """
     where = torch.from_numpy(rows)
     picked = Given(given.scalars[where], [one[where] for one in given.padded], [one[where] for one in given.large])
     scalars = (picked.scalars + torch.from_numpy(noise)[where] * output.sigma()).numpy()
     uniform = rng.random((len(rows), len(vectors.parts_)), dtype=np.float32)
-    return vectors.draw(scalars, output.head.logits(picked).numpy(), uniform, emitted=codec.emitted, allowed=masks)
+    return vectors.draw(scalars, output.head.logits(picked).numpy(), uniform, emitted=emitted, allowed=masks)
 
 
 def drawn_lengths(logits: Tensor, counts: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
