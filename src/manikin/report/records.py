@@ -79,7 +79,9 @@ def _fewer(tables: Rows, patients: Mapping[str, Any]) -> tuple[Block, ...]:
     parts = {name: made / real for name, (real, made) in rates.items() if real and made / real < FEWER}
     if not parts:
         return ()
-    told = ", ".join(f"{name} ({100 * part:.0f} %)" for name, part in sorted(parts.items(), key=lambda one: one[1]))
+    worst = sorted(parts.items(), key=lambda one: one[1])
+    told = ", ".join(f"{name} ({100 * part:.0f} %)" for name, part in worst[:N_OPEN])
+    told += f" and {len(worst) - N_OPEN} more" if len(worst) > N_OPEN else ""
     return (
         Text(
             f"Fewer rows a patient than in the real tables: {told}. A row about a code that too few patients have is left out of a "
