@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from manikin.data.rare_values import quiet_columns, quiet_words, rare_values
+from manikin.codecs.table import TableCodec
+from manikin.data.dataset import Dataset
+from manikin.data.rare_values import empty_columns, quiet_columns, quiet_words, rare_values
+from manikin.data.schema import Column, Kind, Role, Schema, Storage, TableSchema
 from manikin.io import linked
 from manikin.io.tabular import read
+from manikin.workflow.sources import empty_notice
 
 
 def test_patients_are_counted_by_their_key_and_not_by_their_rows() -> None:
@@ -53,3 +59,20 @@ def test_columns_that_say_nothing_once_rare_values_are_gone(tmp_path: Path) -> N
         "Come out with one value, since fewer than 11 patients hold any other: patients.race.",
     ]
     assert quiet_words([], 11) == []
+
+
+def test_columns_of_a_flat_table_that_come_out_empty_are_told_and_do() -> None:
+    n = 300
+    few = ["common"] * 12 + [f"own {i}" for i in range(n - 12)]
+    frame = pd.DataFrame({"few": few, "none": [f"own {i % 150}" for i in range(n)], "some": (["a", "b", "c"] * n)[:n], "age": range(n)})
+    levels = [Column(name, Kind.CATEGORICAL, Storage.TEXT) for name in ("few", "none", "some")]
+    data = read(frame, schema=Schema((TableSchema("t", (*levels, Column("age", Kind.COUNT, Storage.INTEGER, decimals=0))),)))
+    assert empty_columns(data) == ["few", "none"]
+    assert empty_notice(data) == "Come out empty, since no value of theirs, or hardly a cell's, is held by enough patients: few, none."
+    codec = TableCodec().fit(data)
+    made = codec.decode(codec.encode(data), np.random.default_rng(0)).table
+    assert (made.mark("few") > 0).all()
+    assert (made.mark("none") > 0).all()
+    assert not (made.mark("some") > 0).any()
+    target = data.columns.replace_column(replace(data.columns["few"], roles=(Role.TARGET,)))
+    assert empty_columns(Dataset(data.tables, Schema((target,)))) == ["none"], "a target keeps the class that may be shown"

@@ -133,6 +133,19 @@ def quiet_columns(data: Dataset) -> list[tuple[str, str, int]]:
     return out
 
 
+def empty_columns(data: Dataset) -> list[str]:
+    """Columns of levels of a flat table that come out empty, since too few patients hold any of their values, or of nearly all cells."""
+    out = []
+    for column in data.columns.learned:
+        if not column.kind.is_discrete or column.kind is Kind.CODE_SET or column.has_public_levels:
+            continue
+        counts = rare_values(data, column)
+        shown = counts.n_cells - counts.n_rare_cells
+        if counts.n_cells and ((not shown and not has_code_book(column)) or is_hardly_shown(column, shown, counts.n_cells)):
+            out.append(column.name)
+    return out
+
+
 def quiet_words(found: list[tuple[str, str, int]], k: int, shortened: Callable[[Sequence[str]], str] = ", ".join) -> list[str]:
     """What `quiet_columns` found, in sentences."""
     empty, one = ([f"{table}.{column}" for table, column, left in found if left == n] for n in (0, 1))

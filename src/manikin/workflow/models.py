@@ -26,6 +26,7 @@ from manikin.workflow.places import Place, hash_place, image_format, keep_storag
 from manikin.workflow.sources import (
     as_wished,
     check_suffix,
+    empty_notice,
     fallback_notice,
     read,
     read_each_by_itself,
@@ -98,8 +99,10 @@ def fit_model(
             patients = images.prepared(patients, wishes, stages)
     has_images = patients.modality == "images"
     notice = images.size_words(patients) if has_images else size_words(patients) if patients.is_linked else fallback_notice(patients)
-    if notice and wishes.epsilon is None:
-        stages.note(notice)
+    empty = None if has_images or patients.is_linked else empty_notice(patients)
+    for told in (notice, empty) if wishes.epsilon is None else ():
+        if told:
+            stages.note(told)
     if has_images:
         images.check_enough(patients, stages)
     elif wishes.epsilon is None:

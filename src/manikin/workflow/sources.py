@@ -14,7 +14,7 @@ import pandas as pd
 from manikin.data.cells import UNREADABLE, column_texts
 from manikin.data.dataset import Dataset, Table
 from manikin.data.errors import DataError, ParameterError
-from manikin.data.rare_values import has_code_book, rare_values
+from manikin.data.rare_values import empty_columns, has_code_book, rare_values
 from manikin.data.schema import EMPTY, Column, Kind, Role, Schema, Source, TableSchema, is_left_out
 from manikin.data.schema_text import table_to_json
 from manikin.io import linked as folders
@@ -474,6 +474,14 @@ def fallback_notice(data: Dataset) -> str | None:
     options = " ".join(f"--public {column.name}" for column, _ in found)
     yes = f"Where the code book is public and every code may be shown: {options}"
     return f"Codes that {which} are released as their group: {columns}. {yes}"
+
+
+def empty_notice(data: Dataset) -> str | None:
+    """Which columns of a flat table come out empty, since too few patients hold their values; None where none does."""
+    names = empty_columns(data)
+    if not names:
+        return None
+    return f"Come out empty, since no value of theirs, or hardly a cell's, is held by enough patients: {', '.join(names)}."
 
 
 def unreadable_notices(schema: TableSchema) -> list[str]:

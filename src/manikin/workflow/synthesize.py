@@ -47,6 +47,7 @@ from manikin.workflow.sources import (
     SUFFIX,
     as_wished,
     compared,
+    empty_notice,
     fallback_notice,
     read,
     read_each_by_itself,
@@ -317,7 +318,7 @@ def _tell(
         return
     for text in unreadable_notices(schema):
         stages.warn(text)
-    for notice in (fallback_notice(train), judge.several_notice(n_sets)):
+    for notice in (fallback_notice(train), empty_notice(train), judge.several_notice(n_sets)):
         if notice:
             stages.note(notice)
     unit = "rows" if train.n_records == len(train) else "patients"
