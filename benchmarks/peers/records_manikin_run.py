@@ -6,8 +6,8 @@ Reading the folder (its schema.toml where it has one, what is found in it otherw
 the peers. `event_transformer+epochs=20` sets a hyperparameter, `markov+epsilon=1` a privacy budget, `event_transformer+public=true`
 declares the columns of codes that judge.json names, and those that `inspect` finds to be listed by a dictionary, public code books.
 `markov+min_patients=5` sets how many patients must hold what is released. `halo+epsilon=1+declared=true` says that the columns which
-judge.json names hold codes: under a budget a kind counts only where a person
-declared it; the codes are bought all the same. Torch and the model's file are imported before the meter starts, as the peers import theirs.
+judge.json names hold codes: under a budget a kind counts only where a person declared it; the codes are bought all the same. Torch and
+the model's file are imported before the meter starts, as the peers import theirs.
 Decimals are the package's own: nothing is rounded here.
 """
 

@@ -26,6 +26,7 @@ N_BARS = 6  # counts that are few enough to have a bar each
 N_TOLD = 4  # tables whose codes a timeline's caption tells
 LEAST_GAP = 0.005  # shares that differ less are not listed
 N_LISTED = 12
+FEWER = 0.9  # of the real rows a patient, below which it is told
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -115,7 +116,6 @@ def _lost(view: Mapping[str, Any]) -> tuple[Block, ...]:
     return Heading("Columns that lost something"), Text(text), Fold(f"{len(rows)} columns", (table,))
 
 
-FEWER = 0.9  # of the real rows a patient, below which it is told
 _LOST = (
     ("empty", ("is empty", "are empty")),
     ("one value", ("holds one value", "hold one value")),

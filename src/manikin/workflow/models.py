@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from manikin.data.dataset import Dataset
 from manikin.data.errors import ParameterError, parameter_error
 from manikin.data.schema import Schema, TableSchema
 from manikin.release.facts import LEDGER
@@ -98,11 +99,8 @@ def fit_model(
         if patients.modality == "images":
             patients = images.prepared(patients, wishes, stages)
     has_images = patients.modality == "images"
-    notice = images.size_words(patients) if has_images else size_words(patients) if patients.is_linked else fallback_notice(patients)
-    empty = None if has_images or patients.is_linked else empty_notice(patients)
-    for told in (notice, empty) if wishes.epsilon is None else ():
-        if told:
-            stages.note(told)
+    for notice in _notices(patients, has_images) if wishes.epsilon is None else ():  # no figure of private rows
+        stages.note(notice)
     if has_images:
         images.check_enough(patients, stages)
     elif wishes.epsilon is None:
@@ -131,6 +129,15 @@ def fit_model(
     n_rows = len(patients) if ledger is None else ledger.n_patients or 1
     unit = "patients" if patients.is_linked else "images" if has_images else "rows"
     return Fitted(folder, choice, n_rows, tuple(stages.notices), is_private=ledger is not None, unit=unit)
+
+
+def _notices(patients: Dataset, has_images: bool) -> list[str]:
+    """How much there is, or, of a flat table, what of it few patients have."""
+    if has_images:
+        return [images.size_words(patients)]
+    if patients.is_linked:
+        return [size_words(patients)]
+    return [notice for notice in (fallback_notice(patients), empty_notice(patients)) if notice]
 
 
 def save_into(model: Any, partial: Path) -> None:

@@ -144,12 +144,11 @@ class Drawn:
         for own in self.plan.events:
             events, rows = self.rows[own.name]
             kept = self.alive[events]
-            events, rows = events[kept], rows.take(kept)
             if own.is_single:
-                self.alive[events[ordinal(self.patient[events]) > 0]] = False
+                self.alive[events[kept][ordinal(self.patient[events[kept]]) > 0]] = False
             if not own.is_distinct or len(events) < 2:
                 continue
-            timed = events[rows.mark(own.gap) == 0]
+            timed = events[kept & (rows.mark(own.gap) == 0)]
             patient = self.patient[timed]
             when = (self.at[timed] + self.anchor[patient]) // own.unit
             self.alive[timed[1:][(np.diff(when) == 0) & (np.diff(patient) == 0)]] = False

@@ -211,10 +211,10 @@ def codes_of(codec: RecordsCodec) -> list[int]:
     """The field of each table that the chain runs over, -1 where it has no code."""
     out = []
     for event in codec.events_:
-        sizes = {}
         if event.about >= 0 and len(event.emitted(event.about)) <= STATE_LEVELS:
             out.append(event.about)
             continue
+        sizes = {}
         for place, i in enumerate(event.fields.tolist()):
             own = event.flat.fields_[i] if i >= 0 else None
             is_link = any(event.field(link.name) == place for link in event.plan.links)
